@@ -1,0 +1,41 @@
+# Everything is set up by the target that needs it; nothing has to be installed by hand.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+# The CPU build of torch first: an unpinned one brings gigabytes of CUDA packages.
+$(VENV)/.dev: $(VENV)/.base
+	$(BIN)/python -m pip install -q --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.base ## the main job: index pictures, search by example plus words (DEMO_PHOTOS=folder for your own)
+	$(BIN)/samebut demo $(if $(DEMO_PHOTOS),"$(DEMO_PHOTOS)") --out "$(DEMO)"
+
+test: $(VENV)/.dev ## the whole test suite, offline
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import floors: seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --verbose | tail -n 20
+
+format: $(VENV)/.dev ## rewrite files to the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache

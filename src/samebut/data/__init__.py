@@ -1,0 +1,1 @@
+"""Benchmarks as plain data: one reader a file. No torch here."""
