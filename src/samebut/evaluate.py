@@ -1,0 +1,175 @@
+"""Rank, then score. Every metric is read off one ranking, which can be kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from samebut import metrics
+from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.errors import DataError
+from samebut.metrics import NOBODY, Floats, Ints, Values
+
+KEPT = 100
+"""How much of each ranking is kept: beyond every K the field reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A benchmark's queries, ranked; row q belongs to ``benchmark.queries[q]``.
+
+    ``ids`` (Q, K) are positions in ``benchmark.images``, best first, padded with ``NOBODY`` where
+    a gallery holds fewer; ``scores`` (Q, K) are their scores, padded with -inf. ``target_ranks``
+    (Q, T) are the 1-based ranks of a query's targets in its whole gallery, the annotated one
+    first; ``rival_ranks`` (Q, S) those of its subset without reference and target; both padded
+    with ``NEVER``.
+    """
+
+    ids: Ints
+    scores: Floats
+    target_ranks: Ints
+    rival_ranks: Ints
+
+
+def rank(
+    benchmark: Benchmark, query_embeddings: Floats, gallery_embeddings: Floats, *, kept: int = KEPT
+) -> Ranked:
+    """Rank ``gallery_embeddings`` (N, D), in the order of ``benchmark.images``, for
+    ``query_embeddings`` (Q, D), in the order of ``benchmark.queries``. Exact.
+
+    Raises DataError if the rows are not those of the benchmark, or a number is not finite.
+    """
+    _require_rows("query", query_embeddings, len(benchmark.queries))
+    _require_rows("gallery", gallery_embeddings, len(benchmark.images))
+    position = {name: i for i, name in enumerate(benchmark.images)}
+    targets = _padded([[position[n] for n in q.targets] for q in benchmark.queries])
+    rivals = _padded([[position[n] for n in _rivals(q)] for q in benchmark.queries])
+    references = np.array([position[q.reference] for q in benchmark.queries], np.int32)
+    size = len(benchmark.queries)
+    ranked = Ranked(
+        ids=np.full((size, kept), NOBODY, np.int32),
+        scores=np.full((size, kept), -np.inf, np.float32),
+        target_ranks=np.empty(targets.shape, np.int32),
+        rival_ranks=np.empty(rivals.shape, np.int32),
+    )
+    for rows, members in _galleries(benchmark, position):
+        local = np.full(len(position) + 1, NOBODY, np.int32)  # its last entry answers for NOBODY
+        local[members] = np.arange(len(members), dtype=np.int32)
+        part = metrics.rank(
+            query_embeddings[rows],
+            gallery_embeddings if len(members) == len(position) else gallery_embeddings[members],
+            kept,
+            drop=local[references[rows]] if benchmark.rules.drop_reference else None,
+            named=local[np.hstack([targets[rows], rivals[rows]])],
+        )
+        width = part.ids.shape[1]
+        ranked.ids[rows, :width] = members[part.ids]
+        ranked.scores[rows, :width] = part.scores
+        ranked.target_ranks[rows] = part.ranks[:, : targets.shape[1]]
+        ranked.rival_ranks[rows] = part.ranks[:, targets.shape[1] :]
+    return ranked
+
+
+def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    """What each query contributes to each number: name to (Q,), from 0 to 1.
+
+    A query the number is not defined for (RecallSubset without a subset) holds NaN.
+
+    Raises DataError if a query has no target: its answer is not public, see ``samebut.submit``.
+    """
+    rules = benchmark.rules
+    relevant = np.array([len(query.targets) for query in benchmark.queries])
+    if not relevant.all():
+        raise DataError(
+            f"{benchmark.name} {benchmark.split}: its targets are not public, it can't be scored",
+            hint="Write the files its server takes with: samebut submit",
+        )
+    counted = ranked.target_ranks if rules.recall_any else ranked.target_ranks[:, :1]
+    found = {f"R@{k}": metrics.recall(counted, k) for k in rules.recall}
+    for k in rules.average_precision:
+        found[f"mAP@{k}"] = metrics.average_precision(ranked.target_ranks, relevant, k)
+    has_subset = np.array([query.subset is not None for query in benchmark.queries])
+    for k in rules.subset_recall:
+        value = metrics.subset_recall(ranked.target_ranks[:, 0], ranked.rival_ranks, k)
+        found[f"RecallSubset@{k}"] = np.where(has_subset, value, np.nan)
+    found["MRR"] = metrics.reciprocal_rank(ranked.target_ranks)
+    return found
+
+
+def summary(found: dict[str, Values], groups: Sequence[str], rules: Rules) -> dict[str, float]:
+    """Percentages of ``outcomes``: means over queries, or over groups if the rules are macro.
+
+    With a headline, its mean stands last, named as the sum it is: ``(R@10+R@50)/2``. A number
+    that no query defines is left out.
+    """
+    means = {}
+    for name, values in found.items():
+        if not np.isnan(values).all():
+            means[name] = 100 * (macro_mean(values, groups) if rules.macro else mean(values))
+    if rules.headline:
+        means[headline_name(rules)] = float(np.mean([means[name] for name in rules.headline]))
+    return means
+
+
+def headline_name(rules: Rules) -> str:
+    """``(R@10+R@50)/2``."""
+    return f"({'+'.join(rules.headline)})/{len(rules.headline)}"
+
+
+def mean(values: Values) -> float:
+    """Mean over the queries that the number is defined for."""
+    return float(np.mean(values[~np.isnan(values)]))
+
+
+def macro_mean(values: Values, groups: Sequence[str]) -> float:
+    """Mean over groups of the mean within the group, each group counting the same."""
+    names = np.array(groups)
+    return float(np.mean([mean(values[names == name]) for name in dict.fromkeys(groups)]))
+
+
+def score_embeddings(
+    benchmark: Benchmark, query_embeddings: Floats, gallery_embeddings: Floats
+) -> dict[str, float]:
+    """Rank and score: ``query_embeddings`` (Q, D) in the order of ``benchmark.queries``,
+    ``gallery_embeddings`` (N, D) in the order of ``benchmark.images``, both unit length.
+
+    Returns percentages by the names they are printed with: ``R@1``, ``mAP@10``,
+    ``RecallSubset@1``, ``MRR``, and the headline mean if the rules have one.
+    """
+    ranked = rank(benchmark, query_embeddings, gallery_embeddings)
+    groups = [query.group for query in benchmark.queries]
+    return summary(outcomes(benchmark, ranked), groups, benchmark.rules)
+
+
+def _rivals(query: Query) -> list[str]:
+    apart = {query.reference, *query.targets[:1]}
+    return [name for name in query.subset or () if name not in apart]
+
+
+def _padded(rows: list[list[int]]) -> Ints:
+    table = np.full((len(rows), max(map(len, rows), default=0)), NOBODY, np.int32)
+    for line, row in zip(table, rows, strict=True):
+        line[: len(row)] = row
+    return table
+
+
+def _galleries(
+    benchmark: Benchmark, position: dict[str, int]
+) -> Iterator[tuple[slice | Ints, Ints]]:
+    """Rows of the queries, and positions of the pictures they are ranked against."""
+    everything = np.arange(len(position), dtype=np.int32)
+    if not benchmark.galleries:
+        yield slice(None), everything
+        return
+    groups = np.array([query.group for query in benchmark.queries])
+    for group in dict.fromkeys(query.group for query in benchmark.queries):
+        names = benchmark.galleries.get(group)
+        members = everything if names is None else np.array([position[n] for n in names], np.int32)
+        yield np.flatnonzero(groups == group).astype(np.int32), members
+
+
+def _require_rows(what: str, embeddings: Floats, expected: int) -> None:
+    if len(embeddings) != expected:
+        raise DataError(f"{len(embeddings):,} {what} embeddings for {expected:,} of the benchmark")
