@@ -1,0 +1,49 @@
+"""A folder of pictures with a table of what is on them."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
+from samebut.data.wardrobe.draw import draw
+from samebut.data.wardrobe.phrases import title
+
+_FAMILY = 5  # a first item and its relatives, so that "the same, but ..." finds an answer
+
+
+def draw_gallery(folder: Path, count: int, seed: int) -> None:
+    """Draw ``count`` pictures into ``folder`` as JPEG, with ``catalog.csv`` beside them.
+
+    Pictures come in families: one item, and items that differ from it in one attribute or two.
+    The same ``count`` and ``seed`` write the same files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    rows: list[dict[str, str]] = []
+    for index, item in enumerate(_families(rng, count)):
+        name = f"{index:04d}-{item.colour}-{item.kind.lower()}.jpg"
+        draw(item, rng.getrandbits(48), 320).save(folder / name, quality=90)
+        rows.append({"file": name, "title": title(item), **item.as_dict()})
+    write_table(folder / "catalog.csv", ("file", "title", *ATTRIBUTES), rows)
+
+
+def _families(rng: random.Random, count: int) -> Iterable[Item]:
+    for index in range(count):
+        if index % _FAMILY == 0:
+            first = item = random_item(rng, KINDS[index // _FAMILY % len(KINDS)])
+        else:
+            item = varied(rng, first)
+            if index % 2:
+                item = varied(rng, item)
+        yield item
+
+
+def write_table(path: Path, columns: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
+    """Write ``rows`` as CSV in UTF-8 with a header."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, tuple(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
