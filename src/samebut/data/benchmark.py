@@ -67,6 +67,13 @@ class Benchmark:
     rules: Rules = field(default_factory=Rules)
     protocol: str = ""  # one line that says every choice a reader made
     galleries: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()  # what makes numbers of this benchmark differ, in short
+
+    @property
+    def label(self) -> str:
+        """The protocol in a few words, short enough to stand beside every number."""
+        reference = "reference removed" if self.rules.drop_reference else "reference kept"
+        return " · ".join((f"{self.name} {self.split}", *self.choices, reference))
 
     def require_images(self) -> None:
         """Raise DataError with the count and the first names if picture files are missing."""

@@ -47,6 +47,7 @@ def read(root: Path, split: str = "val") -> Benchmark:
         protocol=f"version {VERSION}; gallery: every picture of the split; reference removed; "
         "RecallSubset@K within the other five of the subset"
         + (f"; {empty} of {len(entries):,} captions are empty" if empty else ""),
+        choices=(VERSION,),
     )
     benchmark.require_consistent()
     return benchmark

@@ -94,6 +94,7 @@ def read(
         name="css",
         protocol=f"drawn in 2D from seed {seed}, size {size}; gallery: every picture of the split; "
         "query picture removed; a hit: any picture of the target's scene",
+        choices=(f"{size}, seed {seed}",),
     )
 
 

@@ -134,6 +134,7 @@ def read(
         ),
         protocol=_protocol(gallery, galleries, reference, captions, entries, spelling),
         galleries=galleries,
+        choices=("original split" if gallery == "original" else "union gallery", captions),
     )
     benchmark.require_consistent()
     return benchmark

@@ -1,16 +1,16 @@
-"""Rank, then score. Every metric is read off one ranking, which can be kept on disk."""
+"""Embeddings to a ranking: exact, each query against the gallery of its group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from samebut import metrics
-from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.data.benchmark import Benchmark, Query
 from samebut.errors import DataError
-from samebut.metrics import NOBODY, Floats, Ints, Values
+from samebut.metrics import NOBODY, Floats, Ints
 
 KEPT = 100
 """How much of each ranking is kept: beyond every K the field reports."""
@@ -70,77 +70,6 @@ def rank(
         ranked.target_ranks[rows] = part.ranks[:, : targets.shape[1]]
         ranked.rival_ranks[rows] = part.ranks[:, targets.shape[1] :]
     return ranked
-
-
-def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
-    """What each query contributes to each number: name to (Q,), from 0 to 1.
-
-    A query the number is not defined for (RecallSubset without a subset) holds NaN.
-
-    Raises DataError if a query has no target: its answer is not public, see ``samebut.submit``.
-    """
-    rules = benchmark.rules
-    relevant = np.array([len(query.targets) for query in benchmark.queries])
-    if not relevant.all():
-        raise DataError(
-            f"{benchmark.name} {benchmark.split}: its targets are not public, it can't be scored",
-            hint="Write the files its server takes with: samebut submit",
-        )
-    counted = ranked.target_ranks if rules.recall_any else ranked.target_ranks[:, :1]
-    found = {f"R@{k}": metrics.recall(counted, k) for k in rules.recall}
-    for k in rules.average_precision:
-        found[f"mAP@{k}"] = metrics.average_precision(ranked.target_ranks, relevant, k)
-    has_subset = np.array([query.subset is not None for query in benchmark.queries])
-    for k in rules.subset_recall:
-        value = metrics.subset_recall(ranked.target_ranks[:, 0], ranked.rival_ranks, k)
-        found[f"RecallSubset@{k}"] = np.where(has_subset, value, np.nan)
-    found["MRR"] = metrics.reciprocal_rank(ranked.target_ranks)
-    return found
-
-
-def summary(found: dict[str, Values], groups: Sequence[str], rules: Rules) -> dict[str, float]:
-    """Percentages of ``outcomes``: means over queries, or over groups if the rules are macro.
-
-    With a headline, its mean stands last, named as the sum it is: ``(R@10+R@50)/2``. A number
-    that no query defines is left out.
-    """
-    means = {}
-    for name, values in found.items():
-        if not np.isnan(values).all():
-            means[name] = 100 * (macro_mean(values, groups) if rules.macro else mean(values))
-    if rules.headline:
-        means[headline_name(rules)] = float(np.mean([means[name] for name in rules.headline]))
-    return means
-
-
-def headline_name(rules: Rules) -> str:
-    """``(R@10+R@50)/2``."""
-    return f"({'+'.join(rules.headline)})/{len(rules.headline)}"
-
-
-def mean(values: Values) -> float:
-    """Mean over the queries that the number is defined for."""
-    return float(np.mean(values[~np.isnan(values)]))
-
-
-def macro_mean(values: Values, groups: Sequence[str]) -> float:
-    """Mean over groups of the mean within the group, each group counting the same."""
-    names = np.array(groups)
-    return float(np.mean([mean(values[names == name]) for name in dict.fromkeys(groups)]))
-
-
-def score_embeddings(
-    benchmark: Benchmark, query_embeddings: Floats, gallery_embeddings: Floats
-) -> dict[str, float]:
-    """Rank and score: ``query_embeddings`` (Q, D) in the order of ``benchmark.queries``,
-    ``gallery_embeddings`` (N, D) in the order of ``benchmark.images``, both unit length.
-
-    Returns percentages by the names they are printed with: ``R@1``, ``mAP@10``,
-    ``RecallSubset@1``, ``MRR``, and the headline mean if the rules have one.
-    """
-    ranked = rank(benchmark, query_embeddings, gallery_embeddings)
-    groups = [query.group for query in benchmark.queries]
-    return summary(outcomes(benchmark, ranked), groups, benchmark.rules)
 
 
 def _rivals(query: Query) -> list[str]:

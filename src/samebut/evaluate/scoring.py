@@ -1,0 +1,126 @@
+"""A ranking to numbers: what each query contributes, and the means that are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from samebut import metrics
+from samebut.data.benchmark import Benchmark, Rules
+from samebut.errors import DataError
+from samebut.evaluate import significance
+from samebut.evaluate.ranking import Ranked, rank
+from samebut.metrics import Floats, Values
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a ranking is worth. ``numbers`` and ``intervals`` are percentages by printed name, the
+    headline mean last; ``groups`` and ``aspects`` the same numbers over a part of the queries.
+    ``median_rank`` is that of the best placed target."""
+
+    numbers: dict[str, float]
+    intervals: dict[str, Interval]
+    groups: dict[str, dict[str, float]] = field(default_factory=dict)
+    aspects: dict[str, dict[str, float]] = field(default_factory=dict)
+    median_rank: float = float("nan")
+
+
+def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    """What each query contributes to each number: name to (Q,), from 0 to 1.
+
+    A query the number is not defined for (RecallSubset without a subset) holds NaN.
+
+    Raises DataError if a query has no target: its answer is not public, see ``samebut.submit``.
+    """
+    rules = benchmark.rules
+    relevant = np.array([len(query.targets) for query in benchmark.queries])
+    if not relevant.all():
+        raise DataError(
+            f"{benchmark.name} {benchmark.split}: its targets are not public, it can't be scored",
+            hint="Write the files that its server takes with: samebut submit",
+        )
+    counted = ranked.target_ranks if rules.recall_any else ranked.target_ranks[:, :1]
+    found = {f"R@{k}": metrics.recall(counted, k) for k in rules.recall}
+    for k in rules.average_precision:
+        found[f"mAP@{k}"] = metrics.average_precision(ranked.target_ranks, relevant, k)
+    has_subset = np.array([query.subset is not None for query in benchmark.queries])
+    for k in rules.subset_recall:
+        value = metrics.subset_recall(ranked.target_ranks[:, 0], ranked.rival_ranks, k)
+        found[f"RecallSubset@{k}"] = np.where(has_subset, value, np.nan)
+    found["MRR"] = metrics.reciprocal_rank(ranked.target_ranks)
+    return found
+
+
+def summary(found: Mapping[str, Values], groups: Sequence[str], rules: Rules) -> dict[str, float]:
+    """Percentages of ``outcomes``: means over queries, or over groups if the rules are macro.
+
+    With a headline, its mean stands last, named as the sum it is: ``(R@10+R@50)/2``. A number
+    that no query defines is left out.
+    """
+    means = {
+        name: 100 * significance.mean(values, groups, macro=rules.macro)
+        for name, values in found.items()
+        if not np.isnan(values).all()
+    }
+    if len(rules.headline) > 1 and all(name in means for name in rules.headline):
+        means[headline_name(rules)] = float(np.mean([means[name] for name in rules.headline]))
+    return means
+
+
+def headline_name(rules: Rules) -> str:
+    """The number that systems are ranked by: ``R@1``, or a mean such as ``(R@10+R@50)/2``."""
+    if len(rules.headline) > 1:
+        return f"({'+'.join(rules.headline)})/{len(rules.headline)}"
+    return rules.headline[0] if rules.headline else f"R@{rules.recall[0]}"
+
+
+def score(benchmark: Benchmark, ranked: Ranked) -> Score:
+    """Numbers with their intervals, also over each group and aspect. Raises as ``outcomes``."""
+    found = outcomes(benchmark, ranked)
+    groups = [query.group for query in benchmark.queries]
+    numbers = summary(found, groups, benchmark.rules)
+    headline = benchmark.rules.headline if headline_name(benchmark.rules) in numbers else ()
+    return Score(
+        numbers=numbers,
+        intervals=significance.intervals(
+            {name: found[name] for name in numbers if name in found},
+            groups,
+            macro=benchmark.rules.macro,
+            means={headline_name(benchmark.rules): headline} if len(headline) > 1 else {},
+        ),
+        groups=_parts(found, [(group,) for group in groups], benchmark.rules),
+        aspects=_parts(found, [query.aspects for query in benchmark.queries], benchmark.rules),
+        median_rank=metrics.median_rank(ranked.target_ranks),
+    )
+
+
+def score_embeddings(
+    benchmark: Benchmark, query_embeddings: Floats, gallery_embeddings: Floats
+) -> dict[str, float]:
+    """Rank and score: ``query_embeddings`` (Q, D) in the order of ``benchmark.queries``,
+    ``gallery_embeddings`` (N, D) in the order of ``benchmark.images``, both unit length.
+
+    Returns percentages by the names they are printed with: ``R@1``, ``mAP@10``,
+    ``RecallSubset@1``, ``MRR``, and the headline mean if the rules have one.
+    """
+    ranked = rank(benchmark, query_embeddings, gallery_embeddings)
+    groups = [query.group for query in benchmark.queries]
+    return summary(outcomes(benchmark, ranked), groups, benchmark.rules)
+
+
+def _parts(
+    found: Mapping[str, Values], labels: Sequence[tuple[str, ...]], rules: Rules
+) -> dict[str, dict[str, float]]:
+    """Numbers over the queries of each label; nothing if they all carry the same one."""
+    names = sorted({name for label in labels for name in label if name})
+    parts = {}
+    for name in names:
+        rows = np.array([name in label for label in labels])
+        part = {metric: values[rows] for metric, values in found.items()}
+        parts[name] = {"queries": float(rows.sum())} | summary(part, [name] * rows.sum(), rules)
+    return parts if len(parts) > 1 else {}
