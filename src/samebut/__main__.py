@@ -1,0 +1,5 @@
+"""``python -m samebut`` is the command."""
+
+from samebut.cli import main
+
+main()

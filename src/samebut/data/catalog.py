@@ -1,0 +1,116 @@
+"""A table of metadata about pictures: one row a picture, one column a property."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from samebut.errors import MetadataError
+
+FILE_COLUMNS = ("file", "path", "filename", "file_name", "image", "picture")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Rows of a table by what its file column says; cells are text, empty ones left out."""
+
+    path: Path
+    rows: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A catalogue laid over pictures: rows by picture, and what found no partner."""
+
+    rows: dict[str, Mapping[str, str]]
+    without_picture: list[str]
+    without_row: int
+
+
+def read(path: Path) -> Catalog:
+    """Read a CSV (UTF-8, comma, semicolon or tab) whose first fitting column names the file.
+
+    Raises MetadataError: it can't be read, has no such column, or a row names a file again.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MetadataError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MetadataError(
+            f"{path} is not UTF-8 text (byte {error.start})", hint="Save the table as CSV UTF-8."
+        ) from error
+    lines = text.splitlines(keepends=True)
+    header = lines[0] if lines else ""
+    delimiter = max(",;\t", key=header.count)
+    table = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        columns = [name.strip() for name in next(table, [])]
+        return Catalog(path, _rows(path, columns, table))
+    except csv.Error as error:
+        raise MetadataError(f"{path} line {table.line_num}: {error}") from error
+
+
+def _rows(
+    path: Path, columns: Sequence[str], table: Iterable[list[str]]
+) -> dict[str, Mapping[str, str]]:
+    lower = [name.lower() for name in columns]
+    file_column = next((lower.index(name) for name in FILE_COLUMNS if name in lower), None)
+    if file_column is None:
+        raise MetadataError(
+            f"{path} has no column that names the picture",
+            hint=f"Call it one of: {', '.join(FILE_COLUMNS)}.",
+        )
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise MetadataError(f"{path} has the column '{repeated[0]}' twice")
+    rows: dict[str, Mapping[str, str]] = {}
+    for number, cells in enumerate(table, start=2):
+        if not any(cells):
+            continue
+        if len(cells) != len(columns):
+            raise MetadataError(
+                f"{path} row {number} has {len(cells)} cells, the header has {len(columns)}"
+            )
+        name = str(PurePosixPath(cells[file_column].strip().replace("\\", "/")))
+        if name in rows:
+            raise MetadataError(f"{path} row {number} names {name} a second time")
+        named = zip(columns, cells, strict=True)
+        rows[name] = {
+            column: cell.strip()
+            for place, (column, cell) in enumerate(named)
+            if place != file_column and column and cell.strip()
+        }
+    return rows
+
+
+def match(catalog: Catalog, pictures: Sequence[str]) -> Matched:
+    """Lay a catalogue over pictures, by path or, where that is unambiguous, by file name alone.
+
+    MetadataError if no row names any of the pictures.
+    """
+    there = set(pictures)
+    names = Counter(PurePosixPath(picture).name for picture in pictures)
+    by_name = {
+        PurePosixPath(picture).name: picture
+        for picture in pictures
+        if names[PurePosixPath(picture).name] == 1
+    }
+    rows: dict[str, Mapping[str, str]] = {}
+    lost = []
+    for name, row in catalog.rows.items():
+        picture = name if name in there else by_name.get(PurePosixPath(name).name)
+        if picture is None:
+            lost.append(name)
+        else:
+            rows[picture] = row
+    if pictures and not rows:
+        raise MetadataError(
+            f"{catalog.path}: none of its {len(catalog.rows):,} rows names one of the "
+            f"{len(pictures):,} pictures",
+            hint=f"It says '{next(iter(catalog.rows), '')}', the folder has '{pictures[0]}'.",
+        )
+    return Matched(rows, lost, len(there) - len(rows))

@@ -1,0 +1,69 @@
+"""The demonstration: a drawn gallery, and queries that fit it or any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebut.data import catalog
+from samebut.data.wardrobe import draw_gallery
+from samebut.errors import QueryError
+from samebut.gallery import Gallery, scan
+from samebut.turns import Turn
+
+DRAWN = 300
+SEED = 11
+FINISHED = "catalog.csv"  # written last by draw_gallery
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Something to ask of the drawn gallery: of the first item that is this and not that."""
+
+    kind: str
+    text: str
+    unlike: tuple[str, str]
+
+
+WISHES = (
+    Wish("dress", "in blue", unlike=("colour", "blue")),
+    Wish("sweater", "with stripes", unlike=("pattern", "striped across")),
+    Wish("bag", "换成红色", unlike=("colour", "red")),
+)
+ANYWHERE = ("in red", "the same in black", "换成蓝色")
+
+
+def drawn_gallery(folder: Path) -> Path:
+    """``folder`` with the sample gallery in it, drawn now unless it was before."""
+    if not (folder / FINISHED).exists():
+        draw_gallery(folder, DRAWN, SEED)
+    return folder
+
+
+def queries(gallery: Gallery, *, drawn: bool) -> list[list[Turn]]:
+    """Three composed queries for a gallery, one of them in Chinese."""
+    if not drawn:
+        return _anywhere(gallery)
+    rows = catalog.read(gallery.folder / FINISHED).rows
+    return [[Turn(gallery.file_of(_first(rows, wish)), wish.text)] for wish in WISHES]
+
+
+def _first(rows: Mapping[str, Mapping[str, str]], wish: Wish) -> str:
+    column, value = wish.unlike
+    for name, row in rows.items():
+        if row.get("kind") == wish.kind and row.get(column) != value:
+            return name
+    raise QueryError(f"the drawn gallery has no {wish.kind}")
+
+
+def _anywhere(gallery: Gallery) -> list[list[Turn]]:
+    """Three pictures spread over the folder, each with a change of colour."""
+    stored = gallery.index.files()
+    paths = [source.path for source in scan(gallery.folder) if source.path in stored]
+    if not paths:
+        raise QueryError(f"{gallery.folder} has no picture that could be indexed")
+    return [
+        [Turn(gallery.file_of(paths[place * len(paths) // len(ANYWHERE)]), text)]
+        for place, text in enumerate(ANYWHERE)
+    ]

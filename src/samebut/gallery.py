@@ -1,0 +1,424 @@
+"""A gallery: a folder of pictures, a store that remembers their embeddings, and search by turns."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from samebut.data import catalog
+from samebut.encode import (
+    Encoded,
+    Known,
+    Outcome,
+    Source,
+    Spent,
+    Unusable,
+    digest_of,
+    encode_pictures,
+)
+from samebut.errors import FingerprintMismatch, QueryError, StoreError
+from samebut.images import PICTURE_SUFFIXES
+from samebut.index import FileState, Picture, Skipped
+from samebut.index.local import LocalIndex
+from samebut.runtime import Model
+from samebut.turns import NEUTRAL, Turn, ask
+
+STORE_FOLDER = ".samebut"
+STORE_FILE = "gallery.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1."""
+
+    rank: int
+    score: float
+    id: int
+    path: str
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The answer to a search: its hits, best first, and how far the query leaned to the text."""
+
+    hits: list[Hit]
+    gate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an update is: ``done`` of ``total`` files looked at, ``skipped`` of them unusable."""
+
+    done: int
+    total: int
+    skipped: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
+
+    encoded: int = 0
+    copied: int = 0  # same content as a picture that is indexed
+    renamed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    with_metadata: int | None = None
+    rows_without_picture: list[str] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+
+
+class Gallery:
+    """Pictures of a folder, searchable. Use ``build`` or ``open``, as a context manager."""
+
+    def __init__(self, folder: Path, index: LocalIndex, model: Model) -> None:
+        self.folder = folder
+        self.index = index
+        self.model = model
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        *,
+        store: str | Path | None = None,
+        model: str | Path | None = None,
+        metadata: str | Path | None = None,
+        replace_model: bool = False,
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> tuple[Gallery, Report]:
+        """Index ``folder`` into its store, from where an earlier run left off.
+
+        ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
+        embedded by another model are encoded anew only with ``replace_model``.
+
+        Raises StoreBusy while another process indexes, FingerprintMismatch for another model
+        without ``replace_model``, and what ``update`` raises.
+        """
+        folder = _existing(Path(folder))
+        path = store_path(folder, store)
+        chosen = Model.load(model or _remembered(path) or "bundled")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        index = LocalIndex.create(
+            path, dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
+        )
+        gallery = cls(folder, index, chosen)
+        try:
+            if index.fingerprint != chosen.fingerprint:
+                if not replace_model:
+                    raise gallery._mismatch()
+                with index.writer_lock():
+                    index.replace_model(
+                        fingerprint=chosen.fingerprint, dim=chosen.dim, model=_reference(model)
+                    )
+            return gallery, gallery.update(metadata=metadata, progress=progress)
+        except BaseException:
+            gallery.close()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        store: str | Path | None = None,
+        model: str | Path | None = None,
+        threads: int | None = None,
+    ) -> Gallery:
+        """Open an indexed folder to search it.
+
+        Raises StoreMissing if it is not indexed, FingerprintMismatch if ``model`` (or the model
+        of that name, since changed) is not the one that embedded it.
+        """
+        folder = _existing(Path(folder))
+        index = LocalIndex.open(store_path(folder, store))
+        try:
+            gallery = cls(folder, index, Model.load(model or index.model, threads=threads))
+            if index.fingerprint != gallery.model.fingerprint:
+                raise gallery._mismatch()
+        except BaseException:
+            index.close()
+            raise
+        return gallery
+
+    def close(self) -> None:
+        self.index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """How many pictures can be found."""
+        return len(self.index)
+
+    def update(
+        self,
+        *,
+        metadata: str | Path | None = None,
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Report:
+        """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
+
+        Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
+        was reported, and the same call carries on. Raises MetadataError before any work if the
+        table can't be read, and StoreError if the folder is empty now but was not.
+        """
+        table = catalog.read(Path(metadata)) if metadata is not None else None
+        with self.index.writer_lock():
+            report = _Update(self.folder, self.index, self.model, progress).run()
+            if table is not None:
+                matched = catalog.match(table, sorted(self.index.files()))
+                self.index.set_metadata(matched.rows)
+                report.with_metadata = len(matched.rows)
+                report.rows_without_picture = matched.without_picture
+        return report
+
+    def search(
+        self,
+        turns: Sequence[Turn] | Turn,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        text_weight: float = NEUTRAL,
+        include_references: bool = False,
+    ) -> Results:
+        """The ``k`` pictures nearest to what the turns ask for, best first.
+
+        How turns become one query, and what ``text_weight`` does, is said in ``samebut.turns``.
+        ``where`` filters by metadata (``samebut.index.where``). Pictures of the turns are left
+        out, recognised by their content, unless ``include_references``.
+
+        Raises QueryError, FilterError, and PictureError for a picture that can't be used.
+        """
+        turns = [turns] if isinstance(turns, Turn) else list(turns)
+        if k < 1:
+            raise QueryError(f"k is {k}; ask for at least one picture")
+        asked = ask(self.model, turns, text_weight=text_weight)
+        references = [] if include_references else self._references(turns)
+        ids, scores = self.index.search(asked.embedding[None], k, where=where, exclude=references)
+        found = [int(number) for number in ids[0]]
+        pictures = self.index.pictures(found)
+        described = self.index.metadata(found)
+        hits = [
+            Hit(rank, float(score), number, picture.path, dict(row))
+            for rank, (number, score, picture, row) in enumerate(
+                zip(found, scores[0], pictures, described, strict=True), start=1
+            )
+        ]
+        return Results(hits, asked.gate)
+
+    def file_of(self, path: str) -> Path:
+        """Where a hit's picture lies."""
+        return self.folder / path
+
+    def _references(self, turns: Sequence[Turn]) -> list[int]:
+        contents = [
+            turn.picture.read_bytes() if isinstance(turn.picture, Path) else turn.picture
+            for turn in turns
+            if turn.picture is not None
+        ]
+        return [
+            number
+            for content in contents
+            for number in [self.index.id_of(p.path) for p in [self.index.by_digest(digest_of(content))] if p]
+        ]
+
+    def _mismatch(self) -> FingerprintMismatch:
+        return FingerprintMismatch(
+            f"{self.index.path} was embedded by model {self.index.fingerprint}, "
+            f"{self.model.name} is {self.model.fingerprint}",
+            hint=f"To embed the pictures anew: samebut index {self.folder} --replace-model"
+            + ("" if self.model.description.get("bundled") else f" --model {self.model.folder}"),
+        )
+
+
+class _Update:
+    """One run of ``Gallery.update``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        index: LocalIndex,
+        model: Model,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.index, self.model, self.progress = index, model, progress
+        self.report = Report()
+        self.stored = index.files()
+        self.sources = {source.path: source for source in scan(folder)}
+        self.gone = self.stored.keys() - self.sources.keys()
+        self._refuse_empty(folder)
+        self.todo = self._changed()
+        # Where a content can be copied from. Not from a file that changed: by the time its old
+        # content turns up under another name, its row may hold the new one.
+        changed = {source.path for source in self.todo}
+        self.twins = {f.digest: path for path, f in self.stored.items() if path not in changed}
+
+    def run(self) -> Report:
+        done = 0
+        for outcomes in encode_pictures(
+            self.model, self.todo, is_known=self._is_known, spent=self.report.spent
+        ):
+            started = time.monotonic()
+            self._keep(outcomes)
+            self.report.spent.write += time.monotonic() - started
+            done += len(outcomes)
+            self.progress(Progress(done, len(self.todo), len(self.report.skipped)))
+        self.index.remove(sorted(self.gone))
+        self.report.removed = len(self.gone)
+        return self.report
+
+    def _refuse_empty(self, folder: Path) -> None:
+        """An unmounted disk looks like an empty folder; it must not empty the store."""
+        if self.stored and not self.sources:
+            raise StoreError(
+                f"{folder} holds no pictures now, its store remembers {len(self.stored):,}",
+                hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
+            )
+
+    def _changed(self) -> list[Source]:
+        """The sources that are new or changed; those known to be unusable are reported again."""
+        unusable = {skipped.path: skipped for skipped in self.index.skipped()}
+        todo = []
+        for path, source in self.sources.items():
+            if _same_file(self.stored.get(path), source):
+                self.report.unchanged += 1
+            elif _same_file(unusable.get(path), source):
+                self.report.skipped.append(unusable[path])
+            else:
+                todo.append(source)
+        self.index.remove(sorted(unusable.keys() - self.sources.keys()))
+        return todo
+
+    def _is_known(self, source: Source, digest: str) -> bool:
+        return digest in self.twins or self._is_touched(source, digest)
+
+    def _is_touched(self, source: Source, digest: str) -> bool:
+        """Its time changed but not its content."""
+        stored = self.stored.get(source.path)
+        return stored is not None and stored.digest == digest
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        """Store a batch: what was encoded, what is known by content, and what can't be used."""
+        encoded = [each for each in outcomes if isinstance(each, Encoded)]
+        self.index.put([_picture(each) for each in encoded])
+        self.twins.update((each.digest, each.source.path) for each in encoded)
+        self.report.encoded += len(encoded)
+        for outcome in outcomes:
+            if isinstance(outcome, Known):
+                self._keep_known(outcome.source, outcome.digest)
+        self._keep_unusable([each for each in outcomes if isinstance(each, Unusable)])
+
+    def _keep_known(self, source: Source, digest: str) -> None:
+        path, size, mtime_ns = source.path, source.size, source.mtime_ns
+        if self._is_touched(source, digest):
+            self.index.touch(path, size=size, mtime_ns=mtime_ns)
+            self.report.unchanged += 1
+            return
+        twin = self.twins[digest]
+        if twin in self.gone:
+            self.index.rename(twin, path, size=size, mtime_ns=mtime_ns)
+            self.gone.discard(twin)
+            self.twins[digest] = path
+            self.report.renamed += 1
+        elif (original := self.index.by_digest(digest)) is not None:
+            self.index.put([replace(original, path=path, size=size, mtime_ns=mtime_ns)])
+            self.report.copied += 1
+
+    def _keep_unusable(self, unusable: Sequence[Unusable]) -> None:
+        skipped = [
+            Skipped(each.source.path, each.source.size, each.source.mtime_ns, each.reason)
+            for each in unusable
+        ]
+        self.index.skip(skipped)
+        self.report.skipped += skipped
+
+
+def _same_file(remembered: FileState | Skipped | None, source: Source) -> bool:
+    return remembered is not None and (remembered.size, remembered.mtime_ns) == (
+        source.size,
+        source.mtime_ns,
+    )
+
+
+def _picture(encoded: Encoded) -> Picture:
+    source = encoded.source
+    return Picture(
+        path=source.path,
+        size=source.size,
+        mtime_ns=source.mtime_ns,
+        digest=encoded.digest,
+        width=encoded.width,
+        height=encoded.height,
+        embedding=encoded.embedding,
+    )
+
+
+def scan(folder: Path) -> Iterator[Source]:
+    """Picture files under ``folder`` by their suffix, sorted, hidden ones and links to folders not.
+
+    A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
+    state can't be read is given with size -1, so that opening it says why.
+    """
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.startswith(".") or Path(name).suffix.lower() not in PICTURE_SUFFIXES:
+                continue
+            file = Path(root, name)
+            path = file.relative_to(folder).as_posix()
+            try:
+                found = file.stat()
+            except OSError:
+                yield Source(file, path, -1, 0)
+            else:
+                yield Source(file, path, found.st_size, found.st_mtime_ns)
+
+
+def store_path(folder: Path, store: str | Path | None) -> Path:
+    """The file of a gallery's store: in the folder itself, or as ``--store`` says.
+
+    ``store`` may be a file's name or a folder's.
+    """
+    if store is None:
+        return folder / STORE_FOLDER / STORE_FILE
+    path = Path(store)
+    return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise QueryError(f"{folder} is not a folder", hint="Give the folder your pictures are in.")
+    return folder
+
+
+def _remembered(path: Path) -> str | None:
+    """The model a store was built with, or None if there is no store yet."""
+    if not path.exists():
+        return None
+    with LocalIndex.open(path) as index:
+        return index.model
+
+
+def _reference(model: str | Path | None) -> str:
+    """How a store remembers a model: by name if it ships, else by its absolute path."""
+    return "bundled" if model in (None, "bundled") else str(Path(str(model)).resolve())
+
+
+def _raise(error: OSError) -> None:
+    raise StoreError(f"{error.filename} can't be read: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""The learning wing: everything that imports torch. ``pip install 'samebut[train]'``."""

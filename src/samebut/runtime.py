@@ -1,0 +1,230 @@
+"""A model folder, run by ONNX Runtime: pictures and texts to features, features to embeddings.
+
+No torch. A batch of one is a batch: every array keeps its first axis. int8 graphs are used where
+the folder says their agreement with fp32 was checked at export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Tokenizer
+
+from samebut.errors import ModelError, QueryError
+from samebut.preprocess import Preprocess
+
+Floats = npt.NDArray[np.float32]
+Room = Literal["image", "text", "compose"]
+
+FORMAT = 1
+BUNDLED = Path(__file__).parent / "bundled"
+REINSTALL = "Install samebut again, or give another --model."
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an encoder says of B pictures or texts.
+
+    ``pooled (B, D)`` in the shared space, not normalised; ``tokens (B, L, D)``: regions or word
+    pieces; ``mask (B, L)``: True where a token is real.
+    """
+
+    pooled: Floats
+    tokens: Floats
+    mask: npt.NDArray[np.bool_]
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer[Any]] | list[int]) -> Features:
+        """The rows asked for; always a batch."""
+        return Features(self.pooled[rows], self.tokens[rows], self.mask[rows])
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """Queries ``embedding (B, D)``, unit-length; ``gate (B,)``: the share of the text, 0 to 1."""
+
+    embedding: Floats
+    gate: Floats
+
+
+def unit(vectors: npt.ArrayLike) -> Floats:
+    """Rows of length one, ``(B, D) -> (B, D)``: the one place where embeddings are normalised.
+
+    A row of zeros stays zeros; it is equally far from everything.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    normal: Floats = rows / np.maximum(length, np.finfo(np.float32).tiny)
+    return normal
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder opened for use. ``Model.load("bundled")`` is the one that ships.
+
+    Sessions are made when first used: a search by text alone never loads the image graph.
+    """
+
+    folder: Path
+    description: Mapping[str, Any]
+    preprocess: Preprocess
+    threads: int
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _sessions: dict[str, onnxruntime.InferenceSession] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, folder: str | Path = "bundled", *, threads: int | None = None) -> Model:
+        """Open ``folder``, or the model that ships if it is called "bundled".
+
+        ``threads`` (all cores if None) is how many one model call may use. ModelError says what
+        is missing, damaged or of another format.
+        """
+        path = BUNDLED if str(folder) == "bundled" else Path(folder)
+        description = _read_description(path)
+        preprocess = Preprocess.from_dict(description["preprocess"])
+        return cls(path, description, preprocess, threads or os.cpu_count() or 1)
+
+    @property
+    def name(self) -> str:
+        return str(self.description["name"])
+
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+        return int(self.description["dim"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that decides an embedding; stores remember it."""
+        parts = [self.description["preprocess"], self.description["text"]]
+        parts += [self._file_of(room)["sha256"] for room in ("image", "text", "compose")]
+        parts += [self.description["tokenizer"]["sha256"]]
+        said = json.dumps(parts, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def encode_images(self, pixels: Floats) -> Features:
+        """``pixels (B, 3, S, S)`` as ``preprocess`` makes them, to features of B pictures."""
+        pooled, tokens = self._run("image", {"pixels": pixels})
+        return Features(pooled, tokens, np.ones(tokens.shape[:2], dtype=np.bool_))
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """Features of texts. A text longer than the encoder reads is cut at ``max_tokens``."""
+        encodings = self._tokenizer.encode_batch([text.strip() for text in texts])
+        ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.bool_)
+        pooled, tokens = self._run("text", {"ids": ids, "mask": mask})
+        return Features(pooled, tokens, mask)
+
+    def embed(self, features: Features) -> Floats:
+        """Embeddings of pictures or texts on their own: unit-length pooled features, ``(B, D)``."""
+        return unit(features.pooled)
+
+    def compose(self, image: Features, text: Features) -> Composed:
+        """One query for each row of both: the model's fusion, as embeddings.
+
+        QueryError if one side has other than as many rows as the other.
+        """
+        if len(image) != len(text):
+            raise QueryError(f"{len(image)} pictures can't be composed with {len(text)} texts")
+        query, gate = self._run(
+            "compose",
+            {
+                "image_pooled": image.pooled,
+                "image_tokens": image.tokens,
+                "text_pooled": text.pooled,
+                "text_tokens": text.tokens,
+                "text_mask": text.mask,
+            },
+        )
+        return Composed(unit(query), gate)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer: Tokenizer = Tokenizer.from_file(
+            str(self._checked(self.description["tokenizer"]))
+        )
+        rules = self.description["text"]
+        tokenizer.enable_truncation(int(rules["max_tokens"]))
+        # A fixed length where an encoder pools by position, else as long as the longest text.
+        tokenizer.enable_padding(length=rules.get("fixed_length"), pad_id=int(rules["pad_id"]))
+        return tokenizer
+
+    def _run(self, room: Room, inputs: dict[str, npt.NDArray[Any]]) -> list[Floats]:
+        session = self._session(room)
+        wanted = {each.name for each in session.get_inputs()}
+        outputs: list[Floats] = session.run(None, {k: v for k, v in inputs.items() if k in wanted})
+        return outputs
+
+    def _session(self, room: Room) -> onnxruntime.InferenceSession:
+        with self._lock:
+            if room not in self._sessions:
+                self._sessions[room] = self._open(room)
+            return self._sessions[room]
+
+    def _open(self, room: Room) -> onnxruntime.InferenceSession:
+        path = self._checked(self._file_of(room))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = 3
+        # Spinning workers would take the cores that decode pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            return onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime raises its own tree, RuntimeError among it
+            raise ModelError(f"{path} can't be loaded: {error}", hint=REINSTALL) from error
+
+    def _file_of(self, room: Room) -> Mapping[str, str]:
+        graph = self.description["graphs"][room]
+        file: Mapping[str, str] = graph["files"][graph["default"]]
+        return file
+
+    def _checked(self, file: Mapping[str, str]) -> Path:
+        """The path of a file of the folder whose bytes are the ones that were exported."""
+        path = self.folder / file["file"]
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{path} is missing from the model folder", hint=REINSTALL) from error
+        if digest != file["sha256"]:
+            raise ModelError(f"{path} is not the file that was exported", hint=REINSTALL)
+        return path
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        written = description["format"]
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is not a model folder: it has no model.json",
+            hint="Give a folder written by `samebut.learning.export`, or 'bundled'.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} can't be read as a model's description", hint=REINSTALL
+        ) from error
+    if written != FORMAT:
+        raise ModelError(
+            f"{path} has format {written}, this samebut reads {FORMAT}",
+            hint="Export the model again, or use the samebut that wrote it.",
+        )
+    missing = {"name", "dim", "preprocess", "text", "graphs", "tokenizer"} - description.keys()
+    if missing:
+        raise ModelError(f"{path} lacks {', '.join(sorted(missing))}", hint=REINSTALL)
+    return description
