@@ -59,7 +59,7 @@ def rank(
         local[members] = np.arange(len(members), dtype=np.int32)
         part = metrics.rank(
             query_embeddings[rows],
-            gallery_embeddings if len(members) == len(position) else gallery_embeddings[members],
+            gallery_embeddings[members] if benchmark.galleries else gallery_embeddings,
             kept,
             drop=local[references[rows]] if benchmark.rules.drop_reference else None,
             named=local[np.hstack([targets[rows], rivals[rows]])],

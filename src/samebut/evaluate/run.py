@@ -1,0 +1,243 @@
+"""A run: one ranking of one benchmark, kept in a folder that says everything about itself.
+
+    ranking.json     protocol, rules, model, versions, and the gallery's names in order
+    queries.jsonl    the queries, in the order of the ranking's rows
+    ranking.npz      the first 100 of each ranking with scores, and the ranks of all that counts
+    metrics.json     the numbers, as printed; written last
+
+The ranking comes first and every number is read off it, so a run can be scored again, compared
+and looked at without the model or the pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.errors import DataError
+from samebut.evaluate import significance
+from samebut.evaluate.embeddings import (
+    MEANING,
+    MODES,
+    Encoder,
+    Progress,
+    embed_benchmark,
+    texts_cut,
+)
+from samebut.evaluate.ranking import KEPT, Ranked, rank
+from samebut.evaluate.scoring import Score, score
+
+FORMAT = 1
+DESCRIPTION, QUERIES, RANKING, METRICS = (
+    "ranking.json",
+    "queries.jsonl",
+    "ranking.npz",
+    "metrics.json",
+)
+ORDER = "exact; dot products in float64, rounded to float32; equal scores in gallery order"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A ranked benchmark. ``about`` is what ``ranking.json`` says: protocol, query, model, data,
+    versions. Read from disk, ``benchmark.images`` maps names to themselves."""
+
+    benchmark: Benchmark
+    ranked: Ranked
+    about: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Protocol and query in a few words, to stand beside every number."""
+        return f"{self.about['label']} · {self.about['query']}"
+
+    def score(self) -> Score:
+        """Numbers with intervals. Raises DataError if the targets are not public."""
+        return score(self.benchmark, self.ranked)
+
+    def save(self, folder: Path) -> None:
+        """Write the ranking into ``folder``; files replace each other whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{RANKING}.partial").open("wb") as file:
+            np.savez(file, **{f.name: getattr(self.ranked, f.name) for f in fields(Ranked)})
+        (folder / f"{RANKING}.partial").replace(folder / RANKING)
+        lines = [json.dumps(asdict(query), ensure_ascii=False) for query in self.benchmark.queries]
+        _write(folder / QUERIES, "\n".join(lines) + "\n")
+        described = {"format": FORMAT, **self.about, "gallery": list(self.benchmark.images)}
+        _write(folder / DESCRIPTION, json.dumps(described, ensure_ascii=False, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Run:
+        """Read a run. Raises DataError if ``folder`` holds none, or one of a later format."""
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            lines = (folder / QUERIES).read_text(encoding="utf-8").splitlines()
+            with (folder / RANKING).open("rb") as file, np.load(file) as arrays:
+                ranked = Ranked(**{f.name: arrays[f.name] for f in fields(Ranked)})
+            queries = tuple(_query(json.loads(line)) for line in lines)
+            images = {name: Path(name) for name in about.pop("gallery")}
+            found, rules = about.pop("format"), _rules(about["rules"])
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise DataError(
+                f"{folder}: holds no readable run ({error})",
+                hint="Give a folder written by: samebut eval --out FOLDER",
+            ) from error
+        if found != FORMAT or len(queries) != len(ranked.ids):
+            raise DataError(f"{folder}: a run of format {found}, or one cut short")
+        benchmark = Benchmark(
+            about["benchmark"], about["split"], images, queries, rules, about["protocol"]
+        )
+        return cls(benchmark, ranked, about)
+
+
+def evaluate(
+    benchmark: Benchmark,
+    model: Encoder,
+    *,
+    modes: Sequence[str] = ("composed",),
+    out: Path | None = None,
+    cache: Path | None = None,
+    kept: int = KEPT,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, tuple[Run, Score]]:
+    """Embed, rank and score ``benchmark`` for each mode of asking; mode to run and score.
+
+    With ``out``, each run is kept there (in a folder of its mode's name if there are several), and
+    embeddings in ``cache`` (``out/cache`` if not said), so that a second call only ranks.
+
+    Raises DataError for an unknown mode, unusable pictures, private targets, or if ``out`` already
+    holds a run of something else.
+    """
+    unknown = [mode for mode in modes if mode not in MODES]
+    if unknown:
+        raise DataError(f"no such way of asking: {unknown[0]}", hint=f"Known: {', '.join(MODES)}.")
+    places = {mode: out and (out / mode if len(modes) > 1 else out) for mode in modes}
+    abouts = {mode: describe(benchmark, model, mode) for mode in modes}
+    for mode, place in places.items():
+        _require_free(place, abouts[mode])
+    embedded = embed_benchmark(
+        benchmark, model, cache=cache or (out and out / "cache"), progress=progress
+    )
+    results = {}
+    for mode, place in places.items():
+        ranked = rank(benchmark, embedded.queries[mode], embedded.gallery, kept=kept)
+        run = Run(benchmark, ranked, abouts[mode])
+        if place:
+            run.save(place)
+        if not any(query.targets for query in benchmark.queries):
+            continue
+        results[mode] = run, run.score()
+        if place:
+            _write(place / METRICS, json.dumps(as_json(*results[mode]), indent=1) + "\n")
+    return results
+
+
+def describe(benchmark: Benchmark, model: Encoder, mode: str) -> dict[str, Any]:
+    """Everything that decides a run's numbers, as ``ranking.json`` and ``metrics.json`` say it."""
+    texts = [text for query in benchmark.queries for text in query.texts]
+    return {
+        "label": benchmark.label,
+        "benchmark": benchmark.name,
+        "split": benchmark.split,
+        "choices": list(benchmark.choices),
+        "protocol": benchmark.protocol,
+        "rules": asdict(benchmark.rules),
+        "query": mode,
+        "query_means": MEANING[mode],
+        "order": ORDER,
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "data": {
+            "queries": len(benchmark.queries),
+            "pictures": len(benchmark.images),
+            "galleries": {group: len(names) for group, names in benchmark.galleries.items()},
+            "queries_with_subset": sum(q.subset is not None for q in benchmark.queries),
+            "texts": len(texts),
+            "texts_cut": texts_cut(model, texts),
+            "digest": digest(benchmark),
+        },
+        "versions": versions(),
+    }
+
+
+def digest(benchmark: Benchmark) -> str:
+    """What identifies queries, answers and gallery: 16 hex digits. Runs that differ in it are
+    not comparable."""
+    whole = hashlib.sha256()
+    for query in benchmark.queries:
+        whole.update(json.dumps([query.id, query.reference, query.targets, query.subset]).encode())
+    whole.update(json.dumps([list(benchmark.images), benchmark.galleries]).encode())
+    return whole.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed a number."""
+    packages = ("numpy", "onnxruntime", "pillow", "tokenizers")
+    from samebut import __version__
+
+    return {
+        "samebut": __version__,
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+    }
+
+
+def as_json(run: Run, scored: Score) -> dict[str, Any]:
+    """What ``metrics.json`` holds: the numbers as printed, in percent, then what they mean."""
+    return {
+        **scored.numbers,
+        "MedianRank": scored.median_rank,
+        "intervals": {name: list(edges) for name, edges in scored.intervals.items()},
+        "interval": {
+            "level": significance.LEVEL,
+            "method": "percentile bootstrap over queries"
+            + (", within each group" if run.benchmark.rules.macro else ""),
+            "samples": significance.SAMPLES,
+            "seed": significance.SEED,
+        },
+        "groups": scored.groups,
+        "aspects": scored.aspects,
+        **run.about,
+    }
+
+
+def _require_free(place: Path | None, about: Mapping[str, Any]) -> None:
+    if place is None or not (place / DESCRIPTION).is_file():
+        return
+    kept = Run.load(place).about
+    what = ("benchmark", "split", "protocol", "query", "model")
+    changed = [key for key in what if kept.get(key) != about[key]]
+    if changed:
+        raise DataError(
+            f"{place}: holds the run of another {' and '.join(changed)}",
+            hint="Give another --out; nothing was overwritten.",
+        )
+
+
+def _query(row: Mapping[str, Any]) -> Query:
+    return Query(**_with_tuples(row))
+
+
+def _rules(row: Mapping[str, Any]) -> Rules:
+    return Rules(**_with_tuples(row))
+
+
+def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

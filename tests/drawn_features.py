@@ -1,0 +1,63 @@
+"""Features and annotations drawn from a seed, for the tests that compare with published code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from samebut.metrics import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """``queries`` (Q, D) lie near ``gallery[targets[:, 0]]`` (N, D); ``targets`` is padded with
+    -1; ``references`` (Q,); ``subsets`` (Q, 6) hold reference and first target."""
+
+    queries: Floats
+    gallery: Floats
+    targets: Ints
+    references: Ints
+    subsets: Ints
+
+
+def drawn(seed: int, queries: int, pictures: int, *, dim: int = 64, most_targets: int = 1) -> Drawn:
+    random = np.random.default_rng(seed)
+    gallery = unit(random.standard_normal((pictures, dim)))
+    places = np.argsort(random.random((queries, pictures)), axis=1)[:, : 7 + most_targets]
+    counts = random.integers(1, most_targets + 1, queries)
+    targets = places[:, :most_targets].copy()
+    targets[np.arange(most_targets) >= counts[:, None]] = -1
+    references, rest = places[:, most_targets], places[:, most_targets + 1 : most_targets + 5]
+    subsets = np.column_stack([references, targets[:, 0], rest])
+    noise = 3.0 * random.standard_normal((queries, dim)) / np.sqrt(dim)
+    return Drawn(
+        unit(gallery[targets[:, 0]] + noise),
+        gallery,
+        targets.astype(np.int32),
+        references.astype(np.int32),
+        random.permuted(subsets, axis=1).astype(np.int32),
+    )
+
+
+def unit(rows: np.ndarray) -> Floats:
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float32)
+
+
+ASPECTS = (
+    "cardinality",
+    "addition",
+    "negation",
+    "direct_addressing",
+    "compare_change",
+    "comparative_statement",
+    "statement_with_conjunction",
+    "spatial_relations_background",
+    "viewpoint",
+)
+
+
+def aspects_of(query: int) -> list[str]:
+    """Some of CIRCO's nine aspects, differing from query to query."""
+    return [name for i, name in enumerate(ASPECTS) if (query >> (i % 4)) % 3 == i % 3]
