@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from samebut.data.wardrobe.attributes import Item
 from samebut.data.wardrobe.fabric import BLACK, PALETTE
 from samebut.data.wardrobe.garments import GARMENTS
 from samebut.data.wardrobe.scene import BACKGROUNDS, Scene, random_scene
 from samebut.data.wardrobe.tailor import Tailor, measure
-from samebut.data.wardrobe.vector import Matrix, Path, Sheet, placed, rectangle, times
+from samebut.data.wardrobe.vector import Matrix, Sheet, placed, rectangle, times
 
-_SHADOW_SCALE = 0.25
-_LIGHT_SCALE = 0.5
+_SHADOW_SHRINK = 4  # what is soft is drawn small
+_LIGHT_SHRINK = 2
+_NEUTRAL = 128  # the grey that hard light leaves alone
 
 
 def draw(item: Item, seed: int, size: int = 288) -> Image.Image:
@@ -23,50 +25,65 @@ def draw(item: Item, seed: int, size: int = 288) -> Image.Image:
     The same item, seed and size give the same pixels.
     """
     rng = random.Random(seed)
-    scene = random_scene(rng, PALETTE[item.colour], size)
-    return compose(item, scene, rng)
+    return compose(item, random_scene(rng, item.kind, PALETTE[item.colour], size), rng)
 
 
 def compose(item: Item, scene: Scene, rng: random.Random) -> Image.Image:
     """A picture of ``item`` in ``scene``: RGB, ``scene.width`` x ``scene.height``."""
-    tailor = measure(item, rng)
+    tailor = measure(item, rng, hung=scene.hangs)
     GARMENTS[item.kind](tailor)
-    whole = _union(tailor.silhouette)
-    placing = scene.placing(whole.box())
+    placing = scene.placing(tailor.reach)
+    silhouette = _silhouette(tailor, scene, placing)
     page = Sheet()
     BACKGROUNDS[scene.background](scene, page)
-    page.picture(_shadow(whole, scene, placing), scene.width, scene.height, "Multiply")
+    _cast(page, silhouette, scene, placing)
     with page.moved(placing):
         page.absorb(tailor.ink)
-    with page.clipped(whole.moved(placing)):
-        light = _light(tailor, scene, placing)
-        page.picture(light, scene.width, scene.height, "HardLight")
-    return page.render(scene.width, scene.height)
+    light = _light(tailor, scene, placing)
+    lit = Image.composite(light, Image.new("L", light.size, _NEUTRAL), silhouette)
+    # PDFium has this blend mode too, but copies the page for each object that uses one.
+    return ImageChops.hard_light(
+        page.render(scene.width, scene.height), Image.merge("RGB", (lit, lit, lit))
+    )
 
 
-def _union(paths: list[Path]) -> Path:
-    return Path(tuple(curve for path in paths for curve in path.curves))
-
-
-def _shadow(whole: Path, scene: Scene, placing: Matrix) -> Image.Image:
-    """The item's soft shadow: white where there is none."""
-    unit = (placing[0] ** 2 + placing[1] ** 2) ** 0.5
-    small = placed(0, 0, _SHADOW_SCALE)
-    width, height = (max(1, round(side * _SHADOW_SCALE)) for side in (scene.width, scene.height))
+def _silhouette(tailor: Tailor, scene: Scene, placing: Matrix) -> Image.Image:
+    """255 where the item is, 0 elsewhere."""
     sheet = Sheet()
-    shift = placed(1.6 * unit, 2.6 * unit)
-    sheet.fill(whole.moved(times(placing, shift)), BLACK, 0.30)
-    near = sheet.render_grey(width, height, small)
-    return near.filter(ImageFilter.GaussianBlur(2.6 * unit * _SHADOW_SCALE))
+    sheet.fill(rectangle(0, 0, scene.width, scene.height), BLACK)
+    with sheet.moved(placing):
+        sheet.absorb(tailor.silhouette)
+    return sheet.render_grey(scene.width, scene.height)
+
+
+def _scale(placing: Matrix) -> float:
+    """Pixels to a garment unit."""
+    return math.hypot(placing[0], placing[1])
+
+
+def _cast(page: Sheet, silhouette: Image.Image, scene: Scene, placing: Matrix) -> None:
+    """The item's soft shadow: beside it, further off on a wall, laid flat on a floor."""
+    unit = _scale(placing)
+    small = silhouette.reduce(_SHADOW_SHRINK)
+    reach = 1.7 if scene.hangs else 1.0
+    soft = small.filter(ImageFilter.GaussianBlur(2.6 * reach * unit / _SHADOW_SHRINK))
+    faint = soft.point([round(value * 0.34) for value in range(256)])
+    if scene.stands:
+        box = silhouette.getbbox()
+        foot = float(box[3] if box else scene.height) - 0.6 * unit
+        flat, lean = 0.20, -0.35
+        laid = (1.0, 0.0, lean, flat, -lean * foot, foot * (1 - flat))
+        page.spray(faint, times(placed(0, 0, _SHADOW_SHRINK), laid), BLACK)
+    page.spray(faint, placed(1.6 * reach * unit, 2.6 * reach * unit, _SHADOW_SHRINK), BLACK)
 
 
 def _light(tailor: Tailor, scene: Scene, placing: Matrix) -> Image.Image:
     """How light falls on the item: 128 where it changes nothing."""
-    width, height = (max(1, round(side * _LIGHT_SCALE)) for side in (scene.width, scene.height))
-    unit = (placing[0] ** 2 + placing[1] ** 2) ** 0.5
     sheet = Sheet()
     sheet.fill(rectangle(0, 0, scene.width, scene.height), (0.5, 0.5, 0.5))
     with sheet.moved(placing):
         sheet.absorb(tailor.light)
-    grey = sheet.render_grey(width, height, placed(0, 0, _LIGHT_SCALE))
-    return grey.filter(ImageFilter.GaussianBlur(0.75 * unit * _LIGHT_SCALE))
+    size = (-(-scene.width // _LIGHT_SHRINK), -(-scene.height // _LIGHT_SHRINK))
+    grey = sheet.render_grey(*size, placed(0, 0, 1 / _LIGHT_SHRINK))
+    soft = grey.filter(ImageFilter.GaussianBlur(0.75 * _scale(placing) / _LIGHT_SHRINK))
+    return soft.resize((scene.width, scene.height), Image.Resampling.BILINEAR)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, mix
-from samebut.data.wardrobe.vector import Matrix, Rgb, Sheet, placed, rectangle, stroke
+from samebut.data.wardrobe.vector import (
+    Matrix,
+    Point,
+    Rgb,
+    Sheet,
+    apply,
+    placed,
+    rectangle,
+    stroke,
+    times,
+)
 
 
 @dataclass(frozen=True)
@@ -24,16 +34,33 @@ class Scene:
     tilt: float  # degrees
     seed: int
 
-    def placing(self, box: tuple[float, float, float, float]) -> Matrix:
-        """The matrix that puts a garment with ``box`` (garment units) into the picture (pixels)."""
-        left, top, right, bottom = box
-        scale = self.fill * min(self.width / (right - left), self.height / (bottom - top))
-        middle = ((left + right) / 2, (top + bottom) / 2)
-        room = (self.width - (right - left) * scale, self.height - (bottom - top) * scale)
-        x = self.width / 2 + room[0] * (self.x - 0.5)
-        y = self.height / 2 + room[1] * (self.y - 0.5)
-        a, b, c, d, _, _ = turned = placed(0, 0, scale, self.tilt)
-        return (*turned[:4], x - a * middle[0] - c * middle[1], y - b * middle[0] - d * middle[1])
+    @property
+    def stands(self) -> bool:
+        """The item stands on a floor; its shadow lies there."""
+        return self.background == "room"
+
+    @property
+    def hangs(self) -> bool:
+        """The item hangs on a wall; its shadow falls further off."""
+        return self.background == "wall"
+
+    def floor(self) -> float:
+        """The height in pixels where a wall meets the floor."""
+        return self.height * (0.70 + 0.12 * (self.seed % 97) / 96)
+
+    def placing(self, points: Sequence[Point]) -> Matrix:
+        """The matrix that puts a garment with ``points`` (garment units) into the picture
+        (pixels), as large as ``fill`` says and wholly inside."""
+        turn = placed(0, 0, 1, self.tilt)
+        xs, ys = zip(*(apply(turn, point) for point in points), strict=True)
+        width, height = max(xs) - min(xs), max(ys) - min(ys)
+        scale = self.fill * min(self.width / width, self.height / height)
+        left = (self.width - width * scale) * self.x
+        top = (self.height - height * scale) * self.y
+        if self.stands:
+            lowest = (self.floor() + (self.height - self.floor()) * (0.2 + 0.5 * self.y)) - top
+            top += min(lowest - height * scale, self.height - height * scale - top - 2)
+        return times(turn, (scale, 0, 0, scale, left - min(xs) * scale, top - min(ys) * scale))
 
 
 PAPERS: tuple[Rgb, ...] = (
@@ -105,8 +132,7 @@ def _wood(scene: Scene, sheet: Sheet) -> None:
 
 def _room(scene: Scene, sheet: Sheet) -> None:
     w, h = scene.width, scene.height
-    rng = random.Random(scene.seed)
-    line = h * rng.uniform(0.72, 0.84)
+    line = scene.floor()
     wall = mix(scene.tint, WHITE, 0.3)
     floor = mix((0.74, 0.66, 0.57), scene.tint, 0.25)
     sheet.shade(
@@ -140,32 +166,53 @@ def _linen(scene: Scene, sheet: Sheet) -> None:
             sheet.draw(crease.moved(placed(-width * 0.8, 0)), WHITE, width * share, 0.06)
 
 
+def _wall(scene: Scene, sheet: Sheet) -> None:
+    w, h = scene.width, scene.height
+    wall = mix(scene.tint, WHITE, 0.25)
+    stops = ((0.0, mix(wall, WHITE, 0.35)), (1.0, mix(wall, BLACK, 0.10)))
+    sheet.shade(rectangle(0, 0, w, h), (0, 0), (w, h * 0.8), stops)
+    board = max(w, h) / 7
+    x = (scene.seed % 89) / 89 * board
+    while x < w:
+        sheet.draw(stroke((x, 0), (x, h)), mix(wall, BLACK, 0.3), 1.2, 0.35)
+        sheet.draw(stroke((x + 1.2, 0), (x + 1.2, h)), WHITE, 1.0, 0.35)
+        x += board
+
+
 BACKGROUNDS: dict[str, Callable[[Scene, Sheet], None]] = {
     "studio": _studio,
     "soft": _soft,
     "paper": _paper,
     "wood": _wood,
-    "room": _room,
     "linen": _linen,
+    "room": _room,
+    "wall": _wall,
 }
+_ANYWHERE = {"studio": 5, "soft": 3, "paper": 3, "wood": 2, "linen": 2}
+_STANDING = ("shoe", "boot", "bag")
+_HANGING = ("dress", "shirt", "T-shirt", "sweater", "coat")
 
 
-def random_scene(rng: random.Random, item_colour: Rgb, size: int = 288) -> Scene:
-    """A scene for an item of ``item_colour``; ``size`` squared is the picture's area in pixels."""
+def random_scene(rng: random.Random, kind: str, colour: Rgb, size: int = 288) -> Scene:
+    """A scene for an item of ``kind`` and ``colour``; ``size`` squared is the picture's area in
+    pixels. What lies flat may lie askew; what stands or hangs is upright."""
     ratio = _random_ratio(rng)
-    width, height = round(size * ratio**0.5), round(size / ratio**0.5)
-    background = rng.choices(tuple(BACKGROUNDS), weights=(5, 3, 3, 2, 2, 2))[0]
-    tints = sorted(PAPERS, key=lambda tint: abs(brightness(tint) - brightness(item_colour)))
-    tint = rng.choice(tints[3:])
+    weights = dict(_ANYWHERE)
+    if kind in _STANDING:
+        weights["room"] = 4
+    if kind in _HANGING:
+        weights["wall"] = 3
+    background = rng.choices(tuple(weights), weights=tuple(weights.values()))[0]
+    tints = sorted(PAPERS, key=lambda tint: abs(brightness(tint) - brightness(colour)))
     return Scene(
-        width,
-        height,
-        background,
-        tint,
-        fill=rng.uniform(0.74, 0.92),
+        width=round(size * ratio**0.5),
+        height=round(size / ratio**0.5),
+        background=background,
+        tint=rng.choice(tints[3:]),
+        fill=rng.uniform(0.76, 0.93),
         x=rng.uniform(0.2, 0.8),
         y=rng.uniform(0.2, 0.8),
-        tilt=rng.gauss(0, 3.0),
+        tilt=0.0 if background in ("room", "wall") else rng.gauss(0, 3.5),
         seed=rng.getrandbits(32),
     )
 

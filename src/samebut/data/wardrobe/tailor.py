@@ -1,9 +1,10 @@
 """The tailor: cuts panels from an item's cloth and keeps ink, light and silhouette in step.
 
 Everything is drawn in garment units: about 100 to the height of a long garment, x = 0 its middle,
-y down. Two sheets are kept. ``ink`` has what is dyed: cloth, pattern, seams. ``light`` has only how
-light falls, 0.5 grey where it changes nothing; it is blurred before it is laid over the ink
-(blend mode hard light), which makes folds and volume soft without a blur per fold.
+y down. Three sheets are kept. ``ink`` has what is dyed: cloth, pattern, seams. ``light`` has only
+how light falls, 0.5 grey where it changes nothing; it is blurred before it is laid over the ink
+(blend mode hard light), which makes folds and volume soft without a blur per fold. ``silhouette``
+is white where there is something; the cast shadow is made from it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Tailor:
     rng: random.Random
     ink: Sheet = field(default_factory=Sheet)
     light: Sheet = field(default_factory=Sheet)
-    silhouette: list[Path] = field(default_factory=list)
+    silhouette: Sheet = field(default_factory=Sheet)
+    reach: list[Point] = field(default_factory=list)  # their hull holds all that is drawn
+    hung: bool = False  # on a hanger, where it is a kind for one
 
     @property
     def two_tone(self) -> bool:
@@ -88,13 +91,19 @@ class Tailor:
         cloth = self.fabric(fabric)
         cloth.cover(self.ink, shape, placed(*about, 1.0, angle))
         self.ink.draw(shape, line_of(cloth.base), edge)
-        self.silhouette.append(shape)
+        self._occupy(shape)
         if lift:
             self.light.draw(shape.moved(placed(0.5, 0.9)), BLACK, 2.4, lift)
         if volume is not None:
-            self._shape_light(shape, volume, angle)
+            self.round_off(shape, volume, angle)
 
-    def _shape_light(self, shape: Path, volume: Volume, angle: float) -> None:
+    def _occupy(self, shape: Path) -> None:
+        self.silhouette.fill(shape, WHITE)
+        self.reach.extend(shape.points)
+
+    def round_off(self, shape: Path, volume: Volume, angle: float = 0.0) -> None:
+        """Light ``shape`` as if it had ``volume`` from its left to its right, turned by ``angle``.
+        Folds drawn earlier no longer show there."""
         turn = math.radians(angle)
         cos, sin = math.cos(turn), math.sin(turn)
         along = [x * cos + y * sin for x, y in shape.points]
@@ -112,7 +121,27 @@ class Tailor:
         if edge:
             self.ink.draw(shape, line_of(colour), edge)
         if part:
-            self.silhouette.append(shape)
+            self._occupy(shape)
+
+    def cord(self, path: Path, colour: Rgb, width: float, *, sheen: float = 0.35) -> None:
+        """Something long and thin along ``path``: a strap, a handle, a thread."""
+        self.ink.draw(path, line_of(colour), width + 0.7)
+        self.ink.draw(path, colour, width)
+        self.silhouette.draw(path, WHITE, width + 0.7)
+        self.reach.extend(path.points)
+        if sheen:
+            self.light.draw(path.moved(placed(0.5, 0.9)), BLACK, width, 0.3)
+            self.light.draw(path, _grey(0.5), width)
+            self.light.draw(path.moved(placed(-width * 0.15, 0)), WHITE, width * 0.4, sheen)
+
+    def knit(self, shape: Path, gauge: float = 1.7) -> None:
+        """The columns of stitches of knitted cloth, as fine lines."""
+        left, top, right, bottom = shape.box()
+        tone = line_of(self.cloth.base)
+        columns = [left + gauge * (k + 0.5) for k in range(int((right - left) / gauge))]
+        lines = tuple(((x, top), ((x, bottom),), False) for x in columns)
+        with self.ink.clipped(shape):
+            self.ink.draw(Path(lines), tone, 0.35, 0.32)
 
     def seam(self, *points: Point, fabric: str = "main", width: float = 0.45) -> None:
         """A line in the tone of the cloth."""
@@ -143,7 +172,7 @@ class Tailor:
             print_motif(self.ink, self.cloth, self.item.motif, placed(x, y, size, angle))
 
 
-def measure(item: Item, rng: random.Random) -> Tailor:
+def measure(item: Item, rng: random.Random, *, hung: bool = False) -> Tailor:
     """A tailor for ``item``. ``rng`` decides what its attributes leave open."""
 
     def dye(name: str) -> Rgb:
@@ -156,4 +185,4 @@ def measure(item: Item, rng: random.Random) -> Tailor:
     cloth = Cloth(
         base, second, item.pattern, rng.uniform(5.4, 7.6), 0.0, 100.0, rng.getrandbits(32)
     )
-    return Tailor(item, cloth, rng)
+    return Tailor(item, cloth, rng, hung=hung)

@@ -161,12 +161,15 @@ def outline(start: Point, *runs: Sequence[Point]) -> Path:
     return Path(((start, tuple(segments), True),))
 
 
-def symmetric(start: Point, *runs: Sequence[Point], top: Sequence[Point] = ()) -> Path:
+def symmetric(
+    start: Point, *runs: Sequence[Point], top: Sequence[Point] = (), smooth_top: bool = True
+) -> Path:
     """A closed shape that is its own mirror image along x = 0.
 
     ``start`` and ``runs`` are the half with x > 0, from the top to the bottom; the last run ends on
     x = 0 and goes on smoothly into its mirror image. ``top`` are the points, also of the half with
-    x > 0 and from the middle outwards, of the curve that closes the shape at the top.
+    x > 0 and from the middle outwards, of the curve that closes the shape at the top; straight
+    lines instead of a curve if not ``smooth_top``.
     """
 
     def flip(points: Sequence[Point]) -> list[Point]:
@@ -179,7 +182,13 @@ def symmetric(start: Point, *runs: Sequence[Point], top: Sequence[Point] = ()) -
     middle = [point for point in top if point[0] == 0]
     sides = [point for point in top if point[0] != 0]
     lid = [*flip(sides)[::-1], *middle, *sides, start]
-    return outline(start, *upper, across, *back, lid)
+    lids = [lid] if smooth_top else [[point] for point in lid]
+    return outline(start, *upper, across, *back, *lids)
+
+
+def corners(*points: Point) -> Path:
+    """An open line with a corner at each inner point."""
+    return Path(((points[0], tuple(points[1:]), False),))
 
 
 def polygon(*points: Point) -> Path:
@@ -237,6 +246,10 @@ def _number(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".") or "0"
 
 
+def _matrix(matrix: Matrix) -> str:
+    return " ".join(f"{n:.5f}" for n in matrix)
+
+
 def _colour(rgb: Rgb) -> str:
     return " ".join(_number(part) for part in rgb)
 
@@ -267,11 +280,11 @@ class Sheet:
     operators: list[str] = field(default_factory=list)
     _shadings: list[str] = field(default_factory=list)
     _states: dict[str, str] = field(default_factory=dict)
-    _pictures: list[Image.Image] = field(default_factory=list)
+    _masks: list[tuple[Image.Image, Rgb]] = field(default_factory=list)
 
-    def fill(self, path: Path, colour: Rgb, alpha: float = 1.0, blend: str = "Normal") -> None:
+    def fill(self, path: Path, colour: Rgb, alpha: float = 1.0) -> None:
         """Fill ``path``; where its curves overlap, all is filled."""
-        self._paint(f"{_colour(colour)} rg {path.operators} f", alpha, blend)
+        self._paint(f"{_colour(colour)} rg {path.operators} f", alpha)
 
     def draw(
         self,
@@ -294,13 +307,10 @@ class Sheet:
         start: Point,
         end: Point,
         stops: Stops,
-        *,
-        alpha: float = 1.0,
-        blend: str = "Normal",
     ) -> None:
         """Fill ``path`` with colours that run from ``start`` to ``end`` in a straight line."""
         coordinates = " ".join(_number(n) for n in (*start, *end))
-        self._shade(path, 2, coordinates, stops, alpha, blend)
+        self._shade(path, 2, coordinates, stops)
 
     def glow(
         self,
@@ -308,13 +318,10 @@ class Sheet:
         centre: Point,
         radius: float,
         stops: Stops,
-        *,
-        alpha: float = 1.0,
-        blend: str = "Normal",
     ) -> None:
         """Fill ``path`` with colours that run from ``centre`` outwards to ``radius``."""
         x, y = (_number(n) for n in centre)
-        self._shade(path, 3, f"{x} {y} 0 {x} {y} {_number(radius)}", stops, alpha, blend)
+        self._shade(path, 3, f"{x} {y} 0 {x} {y} {_number(radius)}", stops)
 
     @contextmanager
     def clipped(self, path: Path) -> Iterator[None]:
@@ -326,18 +333,19 @@ class Sheet:
     @contextmanager
     def moved(self, matrix: Matrix) -> Iterator[None]:
         """Everything drawn inside the block goes through ``matrix``."""
-        self.operators.append(f"q {' '.join(f'{n:.5f}' for n in matrix)} cm")
+        self.operators.append(f"q {_matrix(matrix)} cm")
         yield
         self.operators.append("Q")
 
-    def picture(self, image: Image.Image, width: float, height: float, blend: str) -> None:
-        """Lay a grey or RGB ``image`` over the area from (0, 0) to (width, height)."""
-        self._pictures.append(image)
-        name = f"I{len(self._pictures) - 1}"
-        self._paint(f"{width} 0 0 {-height} 0 {height} cm /{name} Do", 1.0, blend)
+    def spray(self, mask: Image.Image, at: Matrix, colour: Rgb) -> None:
+        """Lay ``colour`` down through ``mask``, a grey picture: white all of it, black none.
+        ``at`` maps the mask's pixels to this sheet's units."""
+        self._masks.append((mask, colour))
+        upright = times((mask.width, 0.0, 0.0, -mask.height, 0.0, mask.height), at)
+        self._paint(f"{_matrix(upright)} cm /I{len(self._masks) - 1} Do", 1.0)
 
     def absorb(self, other: Sheet) -> None:
-        """Draw all of ``other`` here, on top; ``other`` holds no pictures."""
+        """Draw all of ``other`` here, on top; nothing may have been sprayed on ``other``."""
         renamed = {
             f"/S{i} sh": f"/S{i + len(self._shadings)} sh" for i in range(len(other._shadings))
         }
@@ -355,33 +363,32 @@ class Sheet:
         """The pixels, one channel, ``width`` x ``height``, on white."""
         return _rasterise(self._document(width, height, matrix), grey=True)
 
-    def _paint(self, operators: str, alpha: float, blend: str = "Normal") -> None:
-        if alpha >= 0.995 and blend == "Normal":
+    def _paint(self, operators: str, alpha: float) -> None:
+        if alpha >= 0.995:
             self.operators.append(f"q {operators} Q")
             return
-        name = f"{blend}{round(alpha * 100)}"
-        self._states[name] = f"<</ca {alpha:.2f}/CA {alpha:.2f}/BM/{blend}>>"
+        name = f"A{round(alpha * 1000)}"
+        self._states[name] = f"<</ca {alpha:.3f}/CA {alpha:.3f}>>"
         self.operators.append(f"q /{name} gs {operators} Q")
 
-    def _shade(
-        self, path: Path, kind: int, coordinates: str, stops: Stops, alpha: float, blend: str
-    ) -> None:
+    def _shade(self, path: Path, kind: int, coordinates: str, stops: Stops) -> None:
         self._shadings.append(
             f"<</ShadingType {kind}/ColorSpace/DeviceRGB/Coords[{coordinates}]"
             f"/Function {_ramp(stops)}/Extend[true true]>>"
         )
         name = f"S{len(self._shadings) - 1}"
-        self._paint(f"{path.operators} W n /{name} sh", alpha, blend)
+        self._paint(f"{path.operators} W n /{name} sh", 1.0)
 
     def _resources(self, first_picture: int) -> str:
+        # A sprayed colour is a picture of one pixel behind a mask: objects n and n + 1.
         shadings = "".join(f"/S{i} {text}" for i, text in enumerate(self._shadings))
         states = "".join(f"/{name} {text}" for name, text in self._states.items())
-        pictures = "".join(f"/I{i} {first_picture + i} 0 R" for i in range(len(self._pictures)))
+        pictures = "".join(f"/I{i} {first_picture + 2 * i} 0 R" for i in range(len(self._masks)))
         return f"<</Shading<<{shadings}>>/ExtGState<<{states}>>/XObject<<{pictures}>>>>"
 
     def _document(self, width: int, height: int, matrix: Matrix) -> bytes:
         upright = times(matrix, (1.0, 0.0, 0.0, -1.0, 0.0, float(height)))
-        placing = f"{' '.join(f'{n:.5f}' for n in upright)} cm\n"
+        placing = f"{_matrix(upright)} cm\n"
         content = (placing + "\n".join(self.operators)).encode("ascii")
         page = (
             f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 {width} {height}]/Contents 4 0 R"
@@ -392,15 +399,18 @@ class Sheet:
             b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
             page.encode("ascii"),
             _stream("", content),
-            *(_stream(_picture_header(image), image.tobytes()) for image in self._pictures),
         ]
+        for mask, colour in self._masks:
+            pixel = bytes(round(part * 255) for part in colour)
+            behind = f"/SMask {len(objects) + 2} 0 R"
+            objects.append(_stream(_picture_header(1, 1, "DeviceRGB") + behind, pixel))
+            objects.append(_stream(_picture_header(*mask.size, "DeviceGray"), mask.tobytes()))
         return _file(objects)
 
 
-def _picture_header(image: Image.Image) -> str:
-    space = {"L": "DeviceGray", "RGB": "DeviceRGB"}[image.mode]
+def _picture_header(width: int, height: int, space: str) -> str:
     return (
-        f"/Type/XObject/Subtype/Image/Width {image.width}/Height {image.height}"
+        f"/Type/XObject/Subtype/Image/Width {width}/Height {height}"
         f"/ColorSpace/{space}/BitsPerComponent 8/Interpolate true"
     )
 

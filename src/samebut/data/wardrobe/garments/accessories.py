@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, line_of, mix
+from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, mix
 from samebut.data.wardrobe.garments import parts
 from samebut.data.wardrobe.tailor import METAL, ROUND, TUBE, Tailor, Volume
 from samebut.data.wardrobe.vector import (
@@ -23,13 +23,6 @@ from samebut.data.wardrobe.vector import (
 _BOX: Volume = ((0.0, 0.50), (0.3, 0.55), (0.75, 0.48), (1.0, 0.38))
 
 
-def _strap(tailor: Tailor, path: Path, width: float, colour: Rgb) -> None:
-    """A strap along ``path``. Its silhouette is left out: shadows fall only from solid parts."""
-    tailor.ink.draw(path, line_of(colour), width + 0.9)
-    tailor.ink.draw(path, colour, width)
-    tailor.ink.draw(path, mix(colour, WHITE, 0.3), width * 0.3, 0.5)
-
-
 def _strap_colour(tailor: Tailor) -> Rgb:
     return tailor.cloth.second if tailor.two_tone else parts.leather(tailor)
 
@@ -43,7 +36,7 @@ def bag(tailor: Tailor) -> None:
 def _tote(tailor: Tailor) -> None:
     colour = _strap_colour(tailor)
     back = stroke((-11, 2), (-10, -14), (0, -23), (10, -14), (11, 2))
-    _strap(tailor, back, 2.0, mix(colour, BLACK, 0.3))
+    tailor.cord(back, mix(colour, BLACK, 0.3), 2.0)
     rim = outline((-25, 0.6), [(0, -1.8), (25, 0.6)], [(0, 3.0), (-25, 0.6)])
     tailor.panel(rim, "inside", volume=None, edge=0.4)
     body = symmetric(
@@ -65,22 +58,16 @@ def _tote(tailor: Tailor) -> None:
         0, 24 if tailor.item.pockets == "no" else 27, 8.4 if tailor.item.pockets == "no" else 6
     )
     front = stroke((-12, 9), (-11.6, -8), (0, -18), (11.6, -8), (12, 9))
-    _strap(tailor, front, 2.2, colour)
+    tailor.cord(front, colour, 2.2)
     for x in (-12, 12):
         tailor.solid(rectangle(x - 1.6, 5.6, 3.2, 6.0, 0.8), colour, edge=0.35, part=False)
         tailor.solid(ellipse(x, 8.4, 0.7), METAL, edge=0.2, part=False)
-    tailor.silhouette.append(_loop_box(12, -19, 8))
-
-
-def _loop_box(half: float, top: float, bottom: float) -> Path:
-    """A sliver as tall as a handle, so that the handle counts when the bag is measured."""
-    return polygon((-half, bottom), (0, top), (0.1, top), (half, bottom), (0.1, top + 0.1))
 
 
 def _satchel(tailor: Tailor) -> None:
     colour = _strap_colour(tailor)
     handle = stroke((-9, 3), (-8, -7), (0, -10), (8, -7), (9, 3))
-    _strap(tailor, handle, 2.6, colour)
+    tailor.cord(handle, colour, 2.6)
     body = symmetric(
         (27, 2), [(28.6, 12), (28.4, 32), (26.4, 37.4)], [(20, 38.6), (0, 39)], top=[(0, 1.2)]
     )
@@ -112,16 +99,15 @@ def _satchel(tailor: Tailor) -> None:
         tailor.solid(strap, colour, edge=0.4, part=False)
         tailor.solid(rectangle(x - 2.9, 22.0, 5.8, 4.8, 0.9), METAL, edge=0.3, part=False)
         tailor.solid(rectangle(x - 1.7, 23.2, 3.4, 2.4, 0.4), colour, edge=0.25, part=False)
-    tailor.silhouette.append(_loop_box(9, -11, 3))
 
 
 def _backpack(tailor: Tailor) -> None:
     colour = _strap_colour(tailor)
     for side in (-1, 1):
         strap = stroke((side * 14, 4), (side * 26, 14), (side * 28, 32), (side * 21, 46))
-        _strap(tailor, strap, 3.0, mix(colour, BLACK, 0.18))
+        tailor.cord(strap, mix(colour, BLACK, 0.18), 3.0)
     handle = stroke((-5, 0), (-4.4, -5.4), (0, -7), (4.4, -5.4), (5, 0))
-    _strap(tailor, handle, 1.9, colour)
+    tailor.cord(handle, colour, 1.9)
     body = symmetric(
         (0.01, -2),
         [(12, -0.6), (20, 5.4), (23, 18), (24, 38), (21.8, 47.4)],
@@ -144,7 +130,6 @@ def _backpack(tailor: Tailor) -> None:
     elif tailor.two_tone:
         base = symmetric((23.9, 38), [(21.8, 47.4)], [(15, 49.4), (0, 50)], top=[(0, 38.6)])
         tailor.panel(base, "trim", volume=_BOX)
-    tailor.silhouette.append(_loop_box(5, -8, 0))
 
 
 def hat(tailor: Tailor) -> None:
@@ -212,7 +197,7 @@ def _brimmed(tailor: Tailor) -> None:
     if not tailor.two_tone and brightness(tailor.cloth.base) < 0.3:
         colour = mix(tailor.cloth.base, WHITE, 0.35)
     tailor.solid(band, colour, edge=0.35, part=False)
-    tailor._shape_light(band, ROUND, 0)
+    tailor.round_off(band, ROUND)
     tailor.solid(
         polygon((15.6, 6.2), (20.4, 4.4), (20.6, 12.4), (15.8, 13.6)), colour, edge=0.4, part=False
     )
@@ -311,9 +296,7 @@ def _fringe(tailor: Tailor, left: Point, right: Point, length: float, count: int
         thread = stroke((x, y), (x + sway * 0.4, y + length * 0.5), (x + sway, y + length))
         threads = thread if threads is None else threads + thread
     assert threads is not None
-    tailor.ink.draw(threads, line_of(colour), 1.3)
-    tailor.ink.draw(threads, colour, 0.8)
-    tailor.silhouette.append(polygon(left, right, (bx, by + length), (ax, ay + length)))
+    tailor.cord(threads, colour, 0.8, sheen=0.0)
 
 
 def _hanging(tailor: Tailor, top: Point, bottom: Point, width: float, lean: float) -> None:

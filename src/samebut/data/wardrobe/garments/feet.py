@@ -31,16 +31,14 @@ def _laces(tailor: Tailor, eyelets: list[tuple[Point, Point]]) -> None:
     for near, far in eyelets:
         middle = ((near[0] + far[0]) / 2 - 0.4, (near[1] + far[1]) / 2 - 0.7)
         bar = stroke(near, middle, far)
-        tailor.ink.draw(bar, line_of(tone), 1.9)
-        tailor.ink.draw(bar, tone, 1.3)
+        tailor.cord(bar, tone, 1.3)
         for x, y in (near, far):
             tailor.ink.draw(stroke((x, y), (x + 0.01, y)), mix(base, BLACK, 0.5), 1.1)
     x, y = eyelets[-1][0]
     bow = stroke((x, y), (x - 4.5, y - 1.4), (x - 5.4, y + 2.4), (x, y))
     bow += stroke((x, y), (x + 3.6, y + 0.8), (x + 3.4, y + 4.2), (x, y))
     bow += stroke((x, y), (x - 1.8, y + 4.0), (x - 2.6, y + 7.0))
-    tailor.ink.draw(bow, line_of(tone), 1.5)
-    tailor.ink.draw(bow, tone, 1.0)
+    tailor.cord(bow, tone, 1.0)
 
 
 def _sneaker(tailor: Tailor) -> None:
@@ -81,7 +79,7 @@ def _sneaker(tailor: Tailor) -> None:
     )
     colour = _sole(tailor)
     tailor.solid(sole, colour, edge=0.45)
-    tailor._shape_light(sole, ((0, 0.52), (1, 0.42)), 90)
+    tailor.round_off(sole, ((0, 0.52), (1, 0.42)), 90)
     tailor.ink.draw(stroke((-38.6, 27), (0, 28.4), (38.2, 27)), line_of(colour), 0.5, 0.7)
     tailor.ink.draw(stroke((-36, 31.6), (0, 32.3), (37, 31)), line_of(colour), 1.4, 0.9)
     tailor.shadow((-36, 22), (0, 23.4), (36, 22), depth=0.3, width=1.8)
@@ -126,7 +124,7 @@ def _loafer(tailor: Tailor) -> None:
         [(-40.2, 24.6), (-39.4, 21.8)],
     )
     tailor.solid(sole, _leather_sole(tailor), edge=0.4)
-    tailor._shape_light(sole, ((0, 0.54), (1, 0.44)), 90)
+    tailor.round_off(sole, ((0, 0.54), (1, 0.44)), 90)
 
 
 def _pump(tailor: Tailor) -> None:
@@ -225,7 +223,7 @@ def _front_none(tailor: Tailor, top: float, calf: float) -> None:
     panel = stroke((10, top + 4), (12, top + 14), (10, top + 20))
     tailor.ink.draw(panel, line_of(tailor.cloth.base), 0.4)
     tab = stroke((27 + calf, top + 3), (30 + calf, top - 3.5), (24.6 + calf, top + 2.5))
-    tailor.ink.draw(tab, line_of(tailor.cloth.base), 1.6)
+    tailor.cord(tab, tailor.cloth.base, 1.2)
 
 
 def _front_laces(tailor: Tailor, top: float, calf: float) -> None:
@@ -272,5 +270,5 @@ def _boot_sole(tailor: Tailor, heeled: bool) -> None:
             [(-38.4, 28.6), (-37.4, 24.6)],
         )
     tailor.solid(sole, colour, edge=0.4)
-    tailor._shape_light(sole, ((0, 0.56), (1, 0.44)), 90)
+    tailor.round_off(sole, ((0, 0.56), (1, 0.44)), 90)
     tailor.ink.draw(stroke((-37, 26.2), (0, 27.4), (30, 26.0)), mix(colour, WHITE, 0.35), 0.35, 0.8)

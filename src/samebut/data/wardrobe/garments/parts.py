@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from samebut.data.wardrobe.fabric import BLACK, brightness, line_of, mix
 from samebut.data.wardrobe.tailor import FLAT, METAL, TUBE, Tailor
 from samebut.data.wardrobe.vector import (
@@ -12,9 +10,9 @@ from samebut.data.wardrobe.vector import (
     Rgb,
     ellipse,
     outline,
-    polygon,
     rectangle,
     stroke,
+    symmetric,
 )
 
 
@@ -150,7 +148,7 @@ def belt(tailor: Tailor, y: float, half: float, height: float = 3.4, sag: float 
         (-half, y + height), (0, y + height + sag + 0.7), (half, y + height), depth=0.4, width=2
     )
     tailor.solid(band, colour, edge=0.4, part=False)
-    tailor._shape_light(band, ((0, 0.46), (0.3, 0.6), (0.6, 0.5), (1, 0.36)), 0)
+    tailor.round_off(band, ((0, 0.46), (0.3, 0.6), (0.6, 0.5), (1, 0.36)))
     middle = y + sag + height / 2
     frame = rectangle(-2.6, middle - height * 0.66, 5.2, height * 1.32, 0.8)
     tailor.solid(frame, METAL, edge=0.3, part=False)
@@ -163,25 +161,35 @@ def belt(tailor: Tailor, y: float, half: float, height: float = 3.4, sag: float 
     tailor.solid(rectangle(-0.3, middle - 0.3, 2.6, 0.6), METAL, edge=0.2, part=False)
 
 
-def neckband(tailor: Tailor, points: Sequence[Point], width: float = 2.4) -> None:
-    """A ribbed or bound edge along an open neckline."""
+def binding(tailor: Tailor, body: Path, edge: Path, width: float, *, ribbed: bool = False) -> None:
+    """A band ``width`` wide along an ``edge`` of ``body``, on its inner side."""
     colour = tailor.fabric("band").base
-    line = stroke(*points)
-    tailor.ink.draw(line, line_of(colour), width + 0.8, round_ends=False)
-    tailor.ink.draw(line, colour, width, round_ends=False)
-    tailor.light.draw(line.moved((1, 0, 0, 1, 0.2, width * 0.7)), BLACK, width * 0.7, 0.22)
+    tone = line_of(colour)
+    with tailor.light.clipped(body):
+        tailor.light.draw(edge, BLACK, 2 * width + 2.4, 0.25)
+        tailor.light.draw(edge, (0.5, 0.5, 0.5), 2 * width)
+    with tailor.ink.clipped(body):
+        tailor.ink.draw(edge, tone, 2 * width + 0.9)
+        tailor.ink.draw(edge, colour, 2 * width)
+        if ribbed:
+            tailor.ink.draw(edge, tone, 2 * width, 0.6, dash=(0.35, 1.0), round_ends=False)
+    tailor.ink.draw(edge, tone, 0.5)
 
 
-def back_of_neck(tailor: Tailor, half: float, top: float, depth: float) -> None:
-    """The inside of the back that shows through the neck opening, with its label."""
-    shape = outline(
-        (-half, top),
-        [(0, top + 1.6), (half, top)],
-        [(half * 0.7, top + depth * 0.75), (0, top + depth), (-half * 0.7, top + depth * 0.75)],
-    )
+def back_of_neck(
+    tailor: Tailor, half: float, depth: float, *, pointed: bool = False, label: bool = True
+) -> None:
+    """The inside of the back that shows through the neck opening, its band and its label. It goes
+    a little further than ``depth``, so that the front covers its edge."""
+    low = depth + 2.0
+    lower = [(0.0, low + 4)] if pointed else [(half * 0.95, low * 0.6), (0.0, low)]
+    shape = symmetric((half + 0.4, 0.6), lower, top=[(0.0, -0.9), (half * 0.62, -0.5)])
     tailor.panel(shape, "inside", volume=((0.0, 0.5), (1.0, 0.42)), edge=0.4)
-    label = rectangle(-1.7, top + 2.4, 3.4, 2.0, 0.3)
-    tailor.solid(label, (0.93, 0.91, 0.86), edge=0.2, part=False)
+    band = stroke((-half, 0.5), (-half * 0.6, -0.1), (0, -0.2), (half * 0.6, -0.1), (half, 0.5))
+    binding(tailor, shape, band, 1.6)
+    if label:
+        tag = rectangle(-1.8, 1.9, 3.6, 2.1, 0.3)
+        tailor.solid(tag, (0.93, 0.91, 0.86), edge=0.2, part=False)
 
 
 def pointed_collar(tailor: Tailor, half: float, top: float, drop: float = 8.5) -> None:
@@ -189,9 +197,10 @@ def pointed_collar(tailor: Tailor, half: float, top: float, drop: float = 8.5) -
     stand = outline(
         (-half, top + 1.5),
         [(-half * 0.6, top - 2.6), (0, top - 3.2), (half * 0.6, top - 2.6), (half, top + 1.5)],
-        [(half * 0.5, top + 3.2), (0, top + 3.8), (-half * 0.5, top + 3.2), (-half, top + 1.5)],
+        [(half * 0.6, top + 6.2), (0, top + 7.8), (-half * 0.6, top + 6.2), (-half, top + 1.5)],
     )
     tailor.panel(stand, "inside", volume=FLAT, edge=0.4)
+    tailor.seam((-half * 0.8, top + 0.6), (0, top + 2.4), (half * 0.8, top + 0.6), width=0.35)
     for side in (-1, 1):
         leaf = outline(
             (side * half * 0.86, top - 1.9),
@@ -229,7 +238,7 @@ def band_collar(tailor: Tailor, half: float, top: float) -> None:
 
 def round_collar(tailor: Tailor, half: float, top: float) -> None:
     """A flat collar with two rounded leaves."""
-    back_of_neck(tailor, half, top, 6.5)
+    back_of_neck(tailor, half, top + 6.0)
     for side in (-1, 1):
         leaf = outline(
             (side * half * 0.95, top - 0.8),
@@ -246,8 +255,14 @@ def round_collar(tailor: Tailor, half: float, top: float) -> None:
 
 
 def lapels(tailor: Tailor, half: float, top: float, meet: float) -> None:
-    """A coat's notched lapels that meet at (0, meet), over the inside of the back."""
-    back_of_neck(tailor, half, top - 1, meet - top)
+    """A coat's notched lapels that meet at (0, meet), and the collar's back behind the neck."""
+    back = symmetric(
+        (half * 0.8, top - 3.0),
+        [(half * 0.72, top + 1.6)],
+        [(half * 0.4, top + 2.4), (0, top + 2.7)],
+        top=[(0, top - 3.8)],
+    )
+    tailor.panel(back, "inside", volume=FLAT, edge=0.4)
     for side in (-1, 1):
         lapel = outline(
             (side * half * 0.98, top + 2),
@@ -311,16 +326,25 @@ def hood(tailor: Tailor, half: float, top: float) -> None:
     for side in (-1, 1):
         cord = stroke((side * 1.7, top + 9.4), (side * 2.3, top + 16), (side * 2.0, top + 22))
         tone = mix(tailor.fabric("band").base, (0.97, 0.95, 0.9), 0.7)
-        tailor.ink.draw(cord, line_of(tone), 1.1)
-        tailor.ink.draw(cord, tone, 0.75)
+        tailor.cord(cord, tone, 0.75)
+
+
+def hanger(tailor: Tailor, shoulder: Point) -> None:
+    """A wooden hanger with its hook, to be covered by the garment."""
+    wood: Rgb = (0.76, 0.58, 0.40)
+    sx, sy = shoulder
+    arm = outline(
+        (-sx + 3, sy + 0.5),
+        [(-8, -1.6), (0, -4.6), (8, -1.6), (sx - 3, sy + 0.5)],
+        [(sx - 3, sy + 3.2)],
+        [(8, 2.2), (0, 0.2), (-8, 2.2), (-sx + 3, sy + 3.2)],
+    )
+    hook = stroke((0, -3.6), (0, -8.6), (3.4, -10.6), (4.4, -14.2), (0.6, -17.4), (-3.2, -14.8))
+    tailor.cord(hook, (0.72, 0.72, 0.74), 0.8)
+    tailor.solid(arm, wood)
 
 
 def hem(tailor: Tailor, left: Point, middle: Point, right: Point, inset: float = 1.6) -> None:
     """Stitches that follow a hem a little above it."""
     points = ((x, y - inset) for x, y in (left, middle, right))
     tailor.stitch(*points)
-
-
-def collarless(points: Sequence[Point]) -> Path:
-    """The opening of a neckline as a shape, for cutting it out of shadows."""
-    return polygon(*points)

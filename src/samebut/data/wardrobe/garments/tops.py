@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from samebut.data.wardrobe.garments import parts
 from samebut.data.wardrobe.tailor import ROUND, TUBE, Tailor
-from samebut.data.wardrobe.vector import Point, outline, symmetric
+from samebut.data.wardrobe.vector import Path, Point, corners, outline, stroke, symmetric
 
 NECKLINES: dict[str, tuple[Point, ...]] = {
     # The right half from the middle outwards, in units of (half width, depth) of the opening.
     "round": ((0.0, 1.0), (0.62, 0.78), (0.94, 0.3)),
-    "V": ((0.0, 1.0), (0.5, 0.5)),
-    "square": ((0.0, 1.0), (0.86, 1.0)),
+    "V": ((0.0, 1.0),),
+    "square": ((0.0, 1.0), (0.88, 1.0)),
     "high": ((0.0, 0.3), (0.6, 0.2)),
 }
+_SMOOTH = ("round", "high")
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,10 @@ class Torso:
 
     def opening(self, neckline: str, depth: float) -> list[Point]:
         """The neckline's right half from the middle outwards, without its end at the shoulder."""
-        scaled = [(x * self.neck, y * depth) for x, y in NECKLINES[neckline]]
-        return scaled[:-1] if neckline == "V" else scaled
+        return [(x * self.neck, y * depth) for x, y in NECKLINES[neckline]]
 
-    def body(self, tailor: Tailor, neckline: str, depth: float, *extra: Point) -> None:
-        """The body panel. ``extra`` are points of the side between waist and hem."""
+    def body(self, tailor: Tailor, neckline: str, depth: float, *extra: Point) -> Path:
+        """Sew the body and return its shape. ``extra`` points lie on the side, below the waist."""
         sx, sy = self.shoulder
         ax, ay = self.armpit
         shape = symmetric(
@@ -46,12 +44,28 @@ class Torso:
             [(sx - 1.2, (sy + ay) * 0.48), (sx - 0.6, ay - 3.4), (ax, ay)],
             [((ax + self.waist[0]) / 2, (ay + self.waist[1]) / 2), self.waist, *extra, self.hem],
             [(self.hem[0] * 0.5, self.hem[1] + self.dip * 0.8), (0, self.hem[1] + self.dip)],
-            top=self._lid(neckline, depth),
+            top=self.opening(neckline, depth),
+            smooth_top=neckline in _SMOOTH,
         )
         tailor.panel(shape, "main")
+        return shape
 
-    def _lid(self, neckline: str, depth: float) -> list[Point]:
-        return self.opening(neckline, depth)
+    def neckline(self, neckline: str, depth: float) -> Path:
+        """The edge of the opening, from shoulder to shoulder."""
+        right = [*self.opening(neckline, depth), (self.neck, 0.0)]
+        left = [(-x, y) for x, y in right if x != 0]
+        points = [*left[::-1], *right]
+        return stroke(*points) if neckline in _SMOOTH else corners(*points)
+
+    def armhole(self, side: int) -> Path:
+        """The edge of a sleeveless body under one arm."""
+        (sx, sy), (ax, ay) = self.shoulder, self.armpit
+        return stroke(
+            (side * sx, sy),
+            (side * (sx - 1.2), (sy + ay) * 0.48),
+            (side * (sx - 0.6), ay - 3.4),
+            (side * ax, ay),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ def sleeve(tailor: Tailor, torso: Torso, cut: Sleeve, side: int, cuff: str = "pl
     shape = outline(
         (sx - 2.0, sy - 0.7),
         [cap, elbow_out, outer],
-        [inner],
+        *_sleeve_end(outer, inner, lower, 0.9 if cuff == "plain" else 0.0),
         [elbow_in, (ax - 0.4, ay + 0.6)],
         [(sx - 2.4, (sy + ay) / 2), (sx - 2.0, sy - 0.7)],
     )
@@ -96,6 +110,15 @@ def sleeve(tailor: Tailor, torso: Torso, cut: Sleeve, side: int, cuff: str = "pl
     tailor.panel(mirrored, "trim", angle=angle, about=(side * sx, sy), volume=TUBE)
     _sleeve_folds(tailor, side, (ax, ay), elbow_in, elbow_out, cut)
     _cuff(tailor, side, outer, inner, lower, cuff)
+
+
+def _sleeve_end(outer: Point, inner: Point, angle: float, bulge: float) -> list[list[Point]]:
+    """The run across the end of a sleeve, bulging out a little where it is open."""
+    if not bulge:
+        return [[inner]]
+    x = (outer[0] + inner[0]) / 2 + math.sin(angle) * bulge
+    y = (outer[1] + inner[1]) / 2 + math.cos(angle) * bulge
+    return [[(x, y), inner]]
 
 
 def _sleeve_folds(
@@ -197,21 +220,23 @@ def chest_folds(tailor: Tailor, torso: Torso) -> None:
     )
 
 
-def _full(torso: Torso, points: Sequence[Point]) -> list[Point]:
-    """The whole neckline from left to right, ends at the shoulder seams included."""
-    right = [*points, (torso.neck, 0.0)]
-    left = [(-x, y) for x, y in right if x != 0]
-    return [*left[::-1], *right]
+def bind_neck(
+    tailor: Tailor, torso: Torso, body: Path, neckline: str, depth: float, width: float
+) -> None:
+    """The bound or ribbed edge of an open neckline."""
+    ribbed = tailor.item.kind == "sweater"
+    parts.binding(tailor, body, torso.neckline(neckline, depth), width, ribbed=ribbed)
 
 
-def bound_neck(tailor: Tailor, torso: Torso, neckline: str, depth: float, width: float) -> None:
-    """The bound edge of an open neckline, corner by corner."""
-    points = _full(torso, torso.opening(neckline, depth))
-    if neckline == "round":
-        parts.neckband(tailor, points, width)
-        return
-    for start, end in itertools.pairwise(points):
-        parts.neckband(tailor, (start, end), width)
+def bind_armholes(tailor: Tailor, torso: Torso, body: Path, width: float = 1.3) -> None:
+    """The bound edges of a sleeveless body."""
+    for side in (-1, 1):
+        parts.binding(tailor, body, torso.armhole(side), width)
+
+
+def _hang(tailor: Tailor, torso: Torso) -> None:
+    if tailor.hung and tailor.item.hood != "yes":
+        parts.hanger(tailor, torso.shoulder)
 
 
 def tshirt(tailor: Tailor) -> None:
@@ -223,6 +248,7 @@ def tshirt(tailor: Tailor) -> None:
     shoulder = (15.8, 3.2) if tank else (21.6, 5.0)
     torso = Torso(9.2 if tank else 8.6, shoulder, (22.0, 21.0), (21.2, 42.0), (22.0, bottom))
     tailor.extent(0, bottom)
+    _hang(tailor, torso)
     if item.length == "short":
         torso = Torso(torso.neck, shoulder, torso.armpit, (21.6, 35.0), (22.2, bottom))
     depth = {"round": 8.2, "V": 14.5}.get(item.neckline, 6.0)
@@ -232,11 +258,11 @@ def tshirt(tailor: Tailor) -> None:
         for side in (-1, 1):
             sleeve(tailor, torso, cut, side)
     if not polo:
-        parts.back_of_neck(tailor, torso.neck, -1.2, depth + 2)
-    torso.body(tailor, item.neckline or "round", depth)
+        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
+    body = torso.body(tailor, item.neckline or "round", depth)
     chest_folds(tailor, torso)
     if tank:
-        _bound_armholes(tailor, torso)
+        bind_armholes(tailor, torso, body)
     else:
         armholes(tailor, torso)
     hx, hy = torso.hem
@@ -251,19 +277,7 @@ def tshirt(tailor: Tailor) -> None:
         parts.buttons(tailor, 0, 9.5, 18, 3)
         parts.pointed_collar(tailor, torso.neck, 0.6)
     else:
-        bound_neck(tailor, torso, item.neckline, depth, 2.2)
-
-
-def _bound_armholes(tailor: Tailor, torso: Torso) -> None:
-    (sx, sy), (ax, ay) = torso.shoulder, torso.armpit
-    for side in (-1, 1):
-        points = [
-            (side * sx, sy),
-            (side * (sx - 1.2), (sy + ay) * 0.48),
-            (side * (sx - 0.6), ay - 3.4),
-            (side * ax, ay),
-        ]
-        parts.neckband(tailor, points, 1.5)
+        bind_neck(tailor, torso, body, item.neckline, depth, 1.9)
 
 
 def shirt(tailor: Tailor) -> None:
@@ -271,6 +285,7 @@ def shirt(tailor: Tailor) -> None:
     item = tailor.item
     torso = Torso(8.0, (21.8, 5.2), (22.4, 21.0), (21.4, 44.0), (22.0, 66.0), dip=5.0)
     tailor.extent(0, 70)
+    _hang(tailor, torso)
     cut = Sleeve(25, 32, 12.5) if item.sleeve == "short" else Sleeve(58, 14, 8.0, 6)
     for side in (-1, 1):
         sleeve(tailor, torso, cut, side, "plain" if item.sleeve == "short" else "buttoned")
@@ -297,23 +312,26 @@ def sweater(tailor: Tailor) -> None:
     shoulder = (19.4, 4.6) if vest else (23.0, 5.8)
     torso = Torso(8.8, shoulder, (24.2, 23.0), (24.4, 45.0), (22.6, 60.0), dip=1.0)
     tailor.extent(0, 66)
+    _hang(tailor, torso)
     depth = {"round": 7.6, "V": 19.0, "high": 3.0}.get(item.neckline, 7.0)
     if not vest:
         for side in (-1, 1):
             sleeve(tailor, torso, Sleeve(57, 15, 9.4, 8), side, "ribbed")
     if item.hood != "yes":
-        parts.back_of_neck(tailor, torso.neck, -1.2, depth + 2)
-    torso.body(tailor, item.neckline or "round", depth)
+        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
+    body = torso.body(tailor, item.neckline or "round", depth)
+    if item.hood != "yes":
+        tailor.knit(body)
     chest_folds(tailor, torso)
     if vest:
-        _bound_armholes(tailor, torso)
+        bind_armholes(tailor, torso, body, 2.0)
     else:
         armholes(tailor, torso)
     _waist_rib(tailor, torso)
     if item.pockets == "yes":
         _sweater_pockets(tailor)
     tailor.motif(-11 if item.closure != "none" else 0, 34, 6.6 if item.closure != "none" else 9.6)
-    top = depth if item.hood != "yes" else 8.0
+    top = depth + 2.4 if item.hood != "yes" else 8.0
     if item.closure == "buttons":
         parts.placket(tailor, top, 66.5, 5, 4.0)
     elif item.closure == "zip":
@@ -323,7 +341,7 @@ def sweater(tailor: Tailor) -> None:
     elif item.neckline == "high":
         _turtleneck(tailor, torso.neck)
     else:
-        bound_neck(tailor, torso, item.neckline, depth, 3.0)
+        bind_neck(tailor, torso, body, item.neckline, depth, 2.4)
 
 
 def _sweater_pockets(tailor: Tailor) -> None:
@@ -373,12 +391,14 @@ def coat(tailor: Tailor) -> None:
     flare = {"short": 23.2, "knee-length": 27.0, "long": 30.0}[item.length]
     torso = Torso(8.6, (23.8, 5.6), (25.0, 24.0), (22.8, 46.0), (flare, bottom), dip=1.4)
     tailor.extent(0, bottom)
+    _hang(tailor, torso)
     for side in (-1, 1):
         sleeve(tailor, torso, Sleeve(59, 13.5, 11.0, 6), side)
     meet = 22.0 if item.collar == "lapel" else 6.0
-    if item.collar != "lapel" and item.hood != "yes":
-        parts.back_of_neck(tailor, torso.neck, -1.0, 8.0)
-    torso.body(tailor, "V" if item.collar == "lapel" else "round", meet, *_coat_side(torso))
+    neckline = "V" if item.collar == "lapel" else "round"
+    if item.hood != "yes":
+        parts.back_of_neck(tailor, torso.neck, meet, pointed=neckline == "V")
+    body = torso.body(tailor, neckline, meet, *_coat_side(torso))
     chest_folds(tailor, torso)
     armholes(tailor, torso)
     tailor.shadow((0.4, meet), (0.4, bottom), depth=0.25, width=1.6)
@@ -395,7 +415,7 @@ def coat(tailor: Tailor) -> None:
         parts.buttons(tailor, 0, meet + 4, low, 4 if item.length == "short" else 5)
     if item.belt == "yes":
         parts.belt(tailor, 44.5, 23.4, 4.2)
-    _coat_collar(tailor, torso, meet)
+    _coat_collar(tailor, torso, body, meet)
 
 
 def _coat_side(torso: Torso) -> list[Point]:
@@ -406,7 +426,7 @@ def _coat_side(torso: Torso) -> list[Point]:
     return [((wx + hx) / 2 + 0.4, (wy + hy) / 2)]
 
 
-def _coat_collar(tailor: Tailor, torso: Torso, meet: float) -> None:
+def _coat_collar(tailor: Tailor, torso: Torso, body: Path, meet: float) -> None:
     item = tailor.item
     if item.hood == "yes":
         parts.hood(tailor, torso.neck, 0.0)
@@ -415,7 +435,7 @@ def _coat_collar(tailor: Tailor, torso: Torso, meet: float) -> None:
     elif item.collar == "pointed":
         parts.pointed_collar(tailor, torso.neck + 0.6, 0.0, 11.0)
     else:
-        bound_neck(tailor, torso, "round", meet, 2.0)
+        bind_neck(tailor, torso, body, "round", meet, 1.8)
 
 
 def dress(tailor: Tailor) -> None:
@@ -431,25 +451,26 @@ def dress(tailor: Tailor) -> None:
         8.8, shoulder, (18.6, 20.0), (14.6, 39.0), (hem_x, bottom), dip=3.0 if flared else 1.4
     )
     tailor.extent(0, bottom)
+    _hang(tailor, torso)
     depth = {"round": 9.5, "V": 16.0, "square": 11.0}.get(item.neckline, 6.4)
     cuts = {"short": Sleeve(19, 34, 9.6), "long": Sleeve(53, 13, 6.6, 6)}
     if not bare:
         for side in (-1, 1):
             sleeve(tailor, torso, cuts[item.sleeve], side)
     if item.collar == "none":
-        parts.back_of_neck(tailor, torso.neck, -1.0, depth + 2)
+        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
     hips = (
         [(17.2, 48.0), (16.2 + (hem_x - 14) * 0.5, (44 + bottom) / 2)]
         if flared
         else [(18.4, 54.0), (18.8, (60 + bottom) / 2)]
     )
-    torso.body(tailor, item.neckline or "round", depth, *hips)
+    body = torso.body(tailor, item.neckline or "round", depth, *hips)
     _dress_folds(tailor, torso, flared)
     if bare:
-        _bound_armholes(tailor, torso)
+        bind_armholes(tailor, torso, body)
     else:
         armholes(tailor, torso)
-    _dress_details(tailor, torso, depth)
+    _dress_details(tailor, torso, body, depth)
 
 
 def _dress_folds(tailor: Tailor, torso: Torso, flared: bool) -> None:
@@ -474,7 +495,7 @@ def _dress_folds(tailor: Tailor, torso: Torso, flared: bool) -> None:
         )
 
 
-def _dress_details(tailor: Tailor, torso: Torso, depth: float) -> None:
+def _dress_details(tailor: Tailor, torso: Torso, body: Path, depth: float) -> None:
     item = tailor.item
     hx, hy = torso.hem
     wx, wy = torso.waist
@@ -493,4 +514,4 @@ def _dress_details(tailor: Tailor, torso: Torso, depth: float) -> None:
     elif item.collar == "round":
         parts.round_collar(tailor, torso.neck - 1.0, 0.4)
     else:
-        bound_neck(tailor, torso, item.neckline, depth, 1.5)
+        bind_neck(tailor, torso, body, item.neckline, depth, 1.2)
