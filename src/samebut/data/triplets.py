@@ -56,6 +56,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
         images={name: root / "images" / name for name in names},
         queries=queries,
         rules=rules,
+        choices=(root.resolve().name,),
         protocol=f"gallery: {source}, reference "
         f"{'removed' if rules.drop_reference else 'kept'}; R@K: any target in the first K"
         + ("; RecallSubset@K: the annotated target only" if rules.subset_recall else ""),

@@ -63,15 +63,14 @@ def _head(run: Run) -> list[str]:
 
 
 def _groups(results: Mapping[str, tuple[Run, Score]]) -> list[str]:
+    """The first run's numbers over each group and aspect; the others' stand in metrics.json."""
+    mode, (run, scored) = next(iter(results.items()))
     lines: list[str] = []
-    for mode, (run, scored) in results.items():
-        for kind in (scored.groups, scored.aspects):
-            if not kind:
-                continue
-            shown = [name for name in scored.numbers if any(name in part for part in kind.values())]
-            rows = [[mode, "queries", *shown, ""]]
-            for name, part in kind.items():
-                numbers = [f"{part[key]:.2f}" if key in part else "–" for key in shown]
-                rows.append([name, f"{part['queries']:,.0f}", *numbers, run.about["label"]])
-            lines += [*columns(rows), ""]
+    for parts in filter(None, (scored.groups, scored.aspects)):
+        shown = [name for name in scored.numbers if any(name in part for part in parts.values())]
+        rows = [[mode, "queries", *shown, ""]]
+        for name, part in parts.items():
+            numbers = [f"{part[key]:.2f}" if key in part else "–" for key in shown]
+            rows.append([name, f"{part['queries']:,.0f}", *numbers, run.about["label"]])
+        lines += [*columns(rows), ""]
     return lines
