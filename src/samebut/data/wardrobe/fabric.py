@@ -163,8 +163,8 @@ def _down(cloth: Cloth, sheet: Sheet, box: Box, alpha: float = 1.0, share: float
 
 
 def _checked(cloth: Cloth, sheet: Sheet, box: Box) -> None:
-    _across(cloth, sheet, box, 0.55, 0.5)
-    _down(cloth, sheet, box, 0.55, 0.5)
+    _across(cloth, sheet, box, 0.6, 0.4)
+    _down(cloth, sheet, box, 0.6, 0.4)
 
 
 def _lattice(box: Box, step: float) -> list[Point]:

@@ -82,7 +82,10 @@ def _satchel(tailor: Tailor) -> None:
         [(14, 23.4), (0, 24)],
         top=[(0, -0.6)],
     )
-    tailor.panel(flap, "trim", volume=_BOX, lift=0.45)
+    tailor.panel(flap, "main", volume=_BOX, lift=0.45)
+    if tailor.two_tone:
+        rim = stroke((-29, 8), (-28.2, 17), (-24, 21.4), (-14, 23.4), (0, 24))
+        parts.binding(tailor, flap, rim + rim.mirrored(), 3.4)
     tailor.stitch(
         (-26.6, 3),
         (-26.2, 15),
@@ -91,7 +94,6 @@ def _satchel(tailor: Tailor) -> None:
         (22.6, 19.8),
         (26.2, 15),
         (26.6, 3),
-        fabric="trim",
     )
     tailor.motif(0, 10.5, 7.0)
     for x in (-13, 13):

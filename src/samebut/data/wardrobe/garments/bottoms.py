@@ -61,10 +61,7 @@ def skirt(tailor: Tailor) -> None:
     hips: list[Point] = (
         [(20.2, 15.0), (21.0, 25.0)]
         if item.shape == "straight"
-        else [
-            (_WAIST + (hem - _WAIST) * 0.36, 16.0),
-            (_WAIST + (hem - _WAIST) * 0.66, bottom * 0.58),
-        ]
+        else [(_WAIST + (hem - _WAIST) * t**0.85, bottom * t) for t in (0.28, 0.64)]
     )
     half = _WAIST + 0.4
     shape = symmetric(
@@ -77,6 +74,8 @@ def skirt(tailor: Tailor) -> None:
     {"straight": _straight_folds, "flared": _flared_folds, "pleated": _pleats}[item.shape](
         tailor, half, hem, bottom, dip
     )
+    if tailor.two_tone:
+        parts.hem_band(tailor, shape, (-hem, bottom), (0, bottom + dip), (hem, bottom))
     if item.shape != "pleated":
         parts.hem(tailor, (-hem, bottom), (0, bottom + dip), (hem, bottom), 2.0)
     if item.pockets == "yes":
@@ -242,7 +241,7 @@ def trousers(tailor: Tailor) -> None:
     item = tailor.item
     bottom = {"cropped": 76.0, "long": 100.0}[item.length]
     cut = {
-        "slim": Legs(18.6, (4.2, 16.0), (5.4, 13.4), bottom),
+        "slim": Legs(17.7, (2.8, 15.8), (4.0, 12.8), bottom),
         "straight": Legs(19.4, (3.2, 18.4), (3.6, 18.0), bottom),
         "wide": Legs(19.8, (1.8, 23.2), (1.6, 27.5), bottom),
     }[item.shape]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, line_of, mix
 from samebut.data.wardrobe.tailor import METAL, Tailor, Volume
-from samebut.data.wardrobe.vector import Point, Rgb, outline, rectangle, stroke
+from samebut.data.wardrobe.vector import Point, Rgb, outline, polygon, rectangle, stroke
 
 _UPPER: Volume = ((0.0, 0.54), (0.3, 0.55), (0.65, 0.48), (1.0, 0.38))
 
@@ -42,93 +42,122 @@ def _laces(tailor: Tailor, eyelets: list[tuple[Point, Point]]) -> None:
 
 
 def _sneaker(tailor: Tailor) -> None:
-    upper = outline(
-        (-37, 24),
-        [(-38.5, 18), (-33, 12.4), (-22, 8.8)],
-        [(-9, -0.5), (3, -11), (10, -16)],
-        [(13, -14.5), (20, -10.6), (28, -13.4), (33, -18)],
-        [(36.5, -15), (35.4, -4), (37, 10), (36.6, 24)],
-    )
     tongue = outline(
-        (-4, -4), [(-0.5, -14), (6, -20)], [(11, -19.6), (13, -15)], [(4, -2), (-4, -4)]
+        (-6, 4.4),
+        [(-3.5, -2.8), (1.5, -8.8), (6, -10.5)],
+        [(10.6, -9.2), (12, -4.4)],
+        [(2, 5.2), (-6, 4.4)],
     )
-    tailor.panel(tongue, "band", angle=-40, volume=((0, 0.5), (1, 0.4)))
-    collar = outline((10, -16), [(20, -13.5), (33, -18)], [(28, -11), (20, -8.6), (13, -12)])
-    tailor.panel(collar, "inside", volume=None)
+    tailor.panel(tongue, "band", angle=-40, volume=((0, 0.52), (1, 0.42)))
+    inside = outline((4, -4.4), [(20, -5.5), (33.5, -6.8)], [(28, -1.2), (20, 0.9), (11, -1.2)])
+    tailor.panel(inside, "inside", volume=None)
+    heel_line: list[Point] = [(36.8, -3.6), (35.6, 5.2), (37.2, 14), (36.8, 25)]
+    upper = outline(
+        (-37, 25),
+        [(-38.8, 19.6), (-34, 14.6), (-24, 12)],
+        [(-13, 7.1), (-3, 0.1), (5, -5.5)],
+        [(11, -3), (20, -0.4), (28, -2.5), (33.5, -6.8)],
+        heel_line,
+    )
     tailor.panel(upper, "main", volume=_UPPER)
-    heel = outline(
-        (33, -18),
-        [(36.5, -15), (35.4, -4), (37, 10), (36.6, 24)],
-        [(26, 24)],
-        [(25.5, 10), (28.6, 0), (29.5, -14.8)],
+    counter = outline(
+        (33.5, -6.8), heel_line, [(25.4, 25)], [(25.6, 13), (29.6, 5.2), (29.8, -3.8), (33.5, -6.8)]
     )
-    tailor.panel(heel, "trim", volume=((0, 0.5), (1, 0.36)), lift=0.2)
-    toe = outline((-37, 24), [(-38.5, 18), (-33, 12.4), (-24, 9.6)], [(-19, 15), (-18.4, 24)])
+    tailor.panel(counter, "trim", volume=((0, 0.5), (1, 0.36)), lift=0.2)
+    toe = outline(
+        (-37, 25), [(-38.8, 19.6), (-34, 14.6), (-25.4, 12.4)], [(-20, 17), (-19, 25)], [(-37, 25)]
+    )
     tailor.panel(toe, "trim", volume=((0, 0.57), (1, 0.46)), lift=0.15)
-    tailor.stitch((-17, 24), (-17.6, 15), (-22.8, 9.0), fabric="main")
-    tailor.seam((-13, 24), (-6, 14), (6, 9), (14, 5), (18, -9.4))
-    tailor.fold((-16, 13), (-12, 9), (-9, 3.5), depth=0.16)
-    tailor.fold((-11, 12), (-7, 7.5), (-5, 2), depth=0.14)
-    tailor.shadow((13, -12), (20, -8.4), (28, -11), depth=0.25, width=1.6)
+    _sneaker_seams(tailor)
+    _rubber_sole(tailor)
+    _laces(
+        tailor,
+        [((-16 + k * 5.1, 10.6 - k * 3.4), (-10 + k * 4.9, 13.4 - k * 3.5)) for k in range(5)],
+    )
+
+
+def _sneaker_seams(tailor: Tailor) -> None:
+    tailor.stitch((-17.8, 25), (-18.6, 17), (-23.8, 11.8))
+    tailor.seam((-16, 25), (-9, 16.4), (2, 9.7), (11, 4.9), (14.4, -1.7))
+    for shift in (0, 8):
+        bar = polygon(
+            (3 + shift, 12.5), (6.6 + shift, 9.8), (14 + shift, 24.6), (9.6 + shift, 24.6)
+        )
+        tailor.panel(bar, "trim", volume=None, edge=0.4)
+    tailor.fold((-17, 15.5), (-13.4, 11.4), (-11, 6.8), depth=0.16)
+    tailor.fold((-12, 13.4), (-8.6, 9.2), (-7, 4.9), depth=0.14)
+    tailor.shadow((12, -1.2), (20, 1.4), (28, -0.7), depth=0.25, width=1.6)
+
+
+def _rubber_sole(tailor: Tailor) -> None:
     sole = outline(
-        (-38.5, 22.4),
-        [(-20, 24.2), (10, 24.2), (37.6, 22.8)],
-        [(38.8, 27), (37.6, 31.4)],
-        [(0, 32.6), (-35, 32)],
-        [(-39.6, 29), (-38.5, 22.4)],
+        (-38.8, 22.6),
+        [(-20, 24.6), (10, 24.6), (37.6, 23.2)],
+        [(38.9, 27), (37.8, 31.6)],
+        [(10, 32.6), (-20, 32.6), (-34.6, 31.4)],
+        [(-40, 28.4), (-38.8, 22.6)],
     )
     colour = _sole(tailor)
     tailor.solid(sole, colour, edge=0.45)
     tailor.round_off(sole, ((0, 0.52), (1, 0.42)), 90)
-    tailor.ink.draw(stroke((-38.6, 27), (0, 28.4), (38.2, 27)), line_of(colour), 0.5, 0.7)
-    tailor.ink.draw(stroke((-36, 31.6), (0, 32.3), (37, 31)), line_of(colour), 1.4, 0.9)
-    tailor.shadow((-36, 22), (0, 23.4), (36, 22), depth=0.3, width=1.8)
-    _laces(
-        tailor,
-        [((-15 + k * 5.6, 8.6 - k * 4.3), (-8.6 + k * 5.2, 10.4 - k * 4.2)) for k in range(5)],
-    )
+    tailor.ink.draw(stroke((-39.4, 27), (0, 28.6), (38.4, 27)), line_of(colour), 0.5, 0.7)
+    tread = stroke((-33, 31.6), (0, 32.2), (36.8, 31.2))
+    tailor.ink.draw(tread, line_of(colour), 1.2, 0.9, dash=(2.0, 1.0), round_ends=False)
+    tailor.shadow((-36, 22), (0, 23.6), (36, 22), depth=0.3, width=1.8)
 
 
 def _loafer(tailor: Tailor) -> None:
-    inner = outline((-6, 4), [(8, -6), (22, -10), (36, -13)], [(30, -3), (18, 2), (-6, 4)])
+    inner = outline(
+        (-9, 3), [(8, -3), (22, -6.5), (35.6, -8.6)], [(32, 2), (16, 10), (2, 9), (-9, 3)]
+    )
     tailor.panel(inner, "inside", volume=((0, 0.5), (1, 0.42)))
     upper = outline(
-        (-38, 23),
-        [(-40, 17), (-33, 10.5), (-22, 7.0), (-10, 3.0)],
-        [(-6, 1.0)],
-        [(2, 4.0), (16, 1.5), (28, -5.0), (36, -13)],
-        [(38.6, -6), (38, 6), (38.6, 23)],
+        (-38, 24),
+        [(-40, 18), (-33, 11.5), (-22, 8.0), (-10, 3.4)],
+        [(-6, 1.6)],
+        [(1, 5.6), (14, 5.2), (26, -0.6), (35.6, -8.6)],
+        [(38.4, -3), (37.8, 8), (38.6, 24)],
     )
     tailor.panel(upper, "main", volume=_UPPER)
     vamp = outline(
-        (-31, 12),
-        [(-26, 9.4), (-14, 4.6), (-7, 2.2)],
-        [(-9, 8), (-20, 12.6), (-30, 14.6)],
-        [(-31, 12)],
+        (-32, 13.4),
+        [(-26, 10.2), (-18, 7.4), (-12.4, 5.2)],
+        [(-14, 9.6), (-22, 13.6), (-30.6, 15.8)],
+        [(-32, 13.4)],
     )
     tailor.panel(vamp, "trim", volume=((0, 0.6), (1, 0.5)))
-    tailor.stitch((-31, 15.4), (-20, 13.6), (-8.2, 9.0))
-    strap = outline((-10, 3), [(-5, 0.6)], [(3, 8.5), (8, 20)], [(0.5, 20), (-3, 11), (-10, 3)])
-    tailor.panel(strap, "trim", volume=((0, 0.57), (1, 0.45)), lift=0.25)
-    tailor.solid(rectangle(-2.4, 6.8, 4.6, 1.8, 0.6), METAL, edge=0.3)
-    tailor.seam((27, 23), (26.4, 8), (29, -4.6))
-    tailor.gleam((-35, 15), (-30, 10.8), (-22, 8.4), strength=0.35, width=1.8)
-    tailor.gleam((34, -6), (35, 6), (35, 16), strength=0.18, width=1.8)
+    tailor.stitch((-32, 16.8), (-22, 14.8), (-13, 10.4))
+    saddle = outline(
+        (-13.4, 4.8),
+        [(-9, 2.9), (-5.4, 1.4)],
+        [(-1.4, 8), (5.4, 24)],
+        [(-6.6, 24.2)],
+        [(-9, 13), (-13.4, 4.8)],
+    )
+    tailor.panel(saddle, "trim", volume=((0, 0.58), (1, 0.44)), lift=0.25)
+    slot = outline((-9.4, 6.4), [(-6.4, 5.0)], [(-4.8, 8.0)], [(-7.8, 9.6)], [(-9.4, 6.4)])
+    tailor.solid(slot, mix(tailor.fabric("trim").base, BLACK, 0.5), edge=0.3, part=False)
+    tailor.stitch((-5.6, 3.6), (-1.8, 11), (3.4, 23.4), fabric="trim")
+    tailor.seam((27, 24), (26.4, 10), (28.4, -0.6))
+    tailor.gleam((-35, 16.4), (-30, 12.2), (-22, 9.6), strength=0.35, width=1.8)
+    tailor.gleam((34, -2), (35, 8), (35, 17), strength=0.18, width=1.8)
     sole = outline(
-        (-39.4, 21.8),
-        [(0, 23.4), (39.2, 21.6)],
-        [(39.4, 31)],
-        [(24, 31.2)],
-        [(22.6, 26.2)],
-        [(0, 26.4), (-36, 26)],
-        [(-40.2, 24.6), (-39.4, 21.8)],
+        (-39.4, 22.8),
+        [(0, 24.4), (39.2, 22.6)],
+        [(39.4, 32)],
+        [(24, 32.2)],
+        [(22.6, 27.2)],
+        [(0, 27.4), (-36, 27)],
+        [(-40.2, 25.6), (-39.4, 22.8)],
     )
     tailor.solid(sole, _leather_sole(tailor), edge=0.4)
     tailor.round_off(sole, ((0, 0.54), (1, 0.44)), 90)
 
 
 def _pump(tailor: Tailor) -> None:
-    inner = outline((-12, 12), [(8, 6), (22, -6), (34, -18)], [(27, -2), (10, 13), (-12, 12)])
+    inner = outline(
+        (-12, 12), [(8, 6), (22, -6), (34, -18)], [(27, 3), (12, 18.4), (-2, 19.6), (-12, 12)]
+    )
     tailor.panel(inner, "inside", volume=((0, 0.5), (1, 0.42)))
     upper = outline(
         (-40, 27.6),

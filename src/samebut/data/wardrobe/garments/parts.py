@@ -176,20 +176,21 @@ def binding(tailor: Tailor, body: Path, edge: Path, width: float, *, ribbed: boo
     tailor.ink.draw(edge, tone, 0.5)
 
 
-def back_of_neck(
-    tailor: Tailor, half: float, depth: float, *, pointed: bool = False, label: bool = True
-) -> None:
-    """The inside of the back that shows through the neck opening, its band and its label. It goes
-    a little further than ``depth``, so that the front covers its edge."""
+def back_of_neck(tailor: Tailor, half: float, depth: float, neckline: str) -> None:
+    """The inside of the back that shows through the neck opening, with its band and its label. It
+    goes a little further than ``depth``, so that the front covers its edge."""
     low = depth + 2.0
-    lower = [(0.0, low + 4)] if pointed else [(half * 0.95, low * 0.6), (0.0, low)]
-    shape = symmetric((half + 0.4, 0.6), lower, top=[(0.0, -0.9), (half * 0.62, -0.5)])
+    lower: dict[str, list[Point]] = {
+        "V": [(0.0, low + 4)],
+        "square": [(half + 0.2, low), (0.0, low)],
+    }
+    runs = lower.get(neckline, [(half * 0.95, low * 0.6), (0.0, low)])
+    shape = symmetric((half + 0.4, 0.6), runs, top=[(0.0, -0.9), (half * 0.62, -0.5)])
     tailor.panel(shape, "inside", volume=((0.0, 0.5), (1.0, 0.42)), edge=0.4)
     band = stroke((-half, 0.5), (-half * 0.6, -0.1), (0, -0.2), (half * 0.6, -0.1), (half, 0.5))
     binding(tailor, shape, band, 1.6)
-    if label:
-        tag = rectangle(-1.8, 1.9, 3.6, 2.1, 0.3)
-        tailor.solid(tag, (0.93, 0.91, 0.86), edge=0.2, part=False)
+    tag = rectangle(-1.8, 1.9, 3.6, 2.1, 0.3)
+    tailor.solid(tag, (0.93, 0.91, 0.86), edge=0.2, part=False)
 
 
 def pointed_collar(tailor: Tailor, half: float, top: float, drop: float = 8.5) -> None:
@@ -238,7 +239,7 @@ def band_collar(tailor: Tailor, half: float, top: float) -> None:
 
 def round_collar(tailor: Tailor, half: float, top: float) -> None:
     """A flat collar with two rounded leaves."""
-    back_of_neck(tailor, half, top + 6.0)
+    back_of_neck(tailor, half, top + 6.0, "round")
     for side in (-1, 1):
         leaf = outline(
             (side * half * 0.95, top - 0.8),
@@ -342,6 +343,20 @@ def hanger(tailor: Tailor, shoulder: Point) -> None:
     hook = stroke((0, -3.6), (0, -8.6), (3.4, -10.6), (4.4, -14.2), (0.6, -17.4), (-3.2, -14.8))
     tailor.cord(hook, (0.72, 0.72, 0.74), 0.8)
     tailor.solid(arm, wood)
+
+
+def hem_band(
+    tailor: Tailor, body: Path, left: Point, middle: Point, right: Point, height: float = 7.0
+) -> None:
+    """The second colour of a two-tone item as a band along its hem."""
+    colour = tailor.fabric("band").base
+    (lx, ly), (mx, my), (rx, ry) = left, middle, right
+    upper = [(lx - 2, ly - height), (mx, my - height), (rx + 2, ry - height)]
+    band = outline(upper[0], upper[1:], [(rx + 2, my + 3)], [(lx - 2, my + 3)], [upper[0]])
+    with tailor.ink.clipped(body):
+        tailor.ink.fill(band, colour)
+        tailor.ink.draw(band, line_of(colour), 0.45)
+    tailor.ink.draw(body, line_of(tailor.cloth.base), 0.5)
 
 
 def hem(tailor: Tailor, left: Point, middle: Point, right: Point, inset: float = 1.6) -> None:

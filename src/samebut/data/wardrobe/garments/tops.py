@@ -258,7 +258,7 @@ def tshirt(tailor: Tailor) -> None:
         for side in (-1, 1):
             sleeve(tailor, torso, cut, side)
     if not polo:
-        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
+        parts.back_of_neck(tailor, torso.neck, depth, item.neckline)
     body = torso.body(tailor, item.neckline or "round", depth)
     chest_folds(tailor, torso)
     if tank:
@@ -266,6 +266,8 @@ def tshirt(tailor: Tailor) -> None:
     else:
         armholes(tailor, torso)
     hx, hy = torso.hem
+    if tank and tailor.two_tone:
+        parts.hem_band(tailor, body, (-hx, hy), (0, hy + torso.dip), (hx, hy), 6.0)
     parts.hem(tailor, (-hx, hy), (0, hy + torso.dip), (hx, hy))
     if item.pockets == "yes":
         parts.patch_pocket(tailor, 10.2, 22, 9, 10)
@@ -318,7 +320,7 @@ def sweater(tailor: Tailor) -> None:
         for side in (-1, 1):
             sleeve(tailor, torso, Sleeve(57, 15, 9.4, 8), side, "ribbed")
     if item.hood != "yes":
-        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
+        parts.back_of_neck(tailor, torso.neck, depth, item.neckline)
     body = torso.body(tailor, item.neckline or "round", depth)
     if item.hood != "yes":
         tailor.knit(body)
@@ -330,7 +332,7 @@ def sweater(tailor: Tailor) -> None:
     _waist_rib(tailor, torso)
     if item.pockets == "yes":
         _sweater_pockets(tailor)
-    tailor.motif(-11 if item.closure != "none" else 0, 34, 6.6 if item.closure != "none" else 9.6)
+    tailor.motif(*((-11.5, 33, 6.6) if item.closure != "none" else (0, 31.5, 9.4)))
     top = depth + 2.4 if item.hood != "yes" else 8.0
     if item.closure == "buttons":
         parts.placket(tailor, top, 66.5, 5, 4.0)
@@ -397,7 +399,7 @@ def coat(tailor: Tailor) -> None:
     meet = 22.0 if item.collar == "lapel" else 6.0
     neckline = "V" if item.collar == "lapel" else "round"
     if item.hood != "yes":
-        parts.back_of_neck(tailor, torso.neck, meet, pointed=neckline == "V")
+        parts.back_of_neck(tailor, torso.neck, meet, neckline)
     body = torso.body(tailor, neckline, meet, *_coat_side(torso))
     chest_folds(tailor, torso)
     armholes(tailor, torso)
@@ -458,7 +460,7 @@ def dress(tailor: Tailor) -> None:
         for side in (-1, 1):
             sleeve(tailor, torso, cuts[item.sleeve], side)
     if item.collar == "none":
-        parts.back_of_neck(tailor, torso.neck, depth, pointed=item.neckline == "V")
+        parts.back_of_neck(tailor, torso.neck, depth, item.neckline)
     hips = (
         [(17.2, 48.0), (16.2 + (hem_x - 14) * 0.5, (44 + bottom) / 2)]
         if flared
@@ -499,12 +501,14 @@ def _dress_details(tailor: Tailor, torso: Torso, body: Path, depth: float) -> No
     item = tailor.item
     hx, hy = torso.hem
     wx, wy = torso.waist
+    if tailor.two_tone:
+        parts.hem_band(tailor, body, (-hx, hy), (0, hy + torso.dip), (hx, hy))
     parts.hem(tailor, (-hx, hy), (0, hy + torso.dip), (hx, hy))
     tailor.seam((-wx, wy), (0, wy + 1.0), (wx, wy))
     if item.pockets == "yes":
         for side in (-1, 1):
             parts.slant_pocket(tailor, side * 9.6, 47, side, 10)
-    tailor.motif(0, 28, 6.2)
+    tailor.motif(*((-8.2, 30, 4.8) if item.closure == "buttons" else (0, 28.5, 6.2)))
     if item.closure == "buttons":
         parts.placket(tailor, depth, hy + torso.dip, 7 if hy < 80 else 9, 3.6)
     if item.belt == "yes":
