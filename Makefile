@@ -33,6 +33,12 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports --verbose | tail -n 20
 
+bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, whole commands
+	$(BIN)/python benchmarks/index_local.py
+	$(BIN)/samebut demo --out $(DEMO) > /dev/null
+	$(BIN)/python benchmarks/indexing.py $(DEMO)/gallery
+	$(BIN)/python benchmarks/commands.py $(DEMO)/gallery "$$(ls $(DEMO)/gallery/*.jpg | head -n 1)" --store $(DEMO)/store
+
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

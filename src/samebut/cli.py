@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SOME_SKIPPED = 3
 SKIPPED_SHOWN = 20
+COLUMNS_SHOWN = 5
 
 app = typer.Typer(
     name="samebut",
@@ -160,7 +161,8 @@ def info(photos: Photos, store: Store = None) -> None:
         for column, values in gallery.index.facets(6).items():
             shown = ", ".join(f"{value} ({count:,})" for value, count in values)
             typer.echo(f"metadata   {column}: {shown}")
-        _print_skipped([(each.path, each.reason) for each in gallery.index.skipped()])
+        for skipped in gallery.index.skipped():
+            typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
 
 
 @app.command()
@@ -306,14 +308,10 @@ def _print_report(gallery: Gallery, report: Report) -> None:
     if report.rows_without_picture:
         lost = report.rows_without_picture
         typer.echo(f"{len(lost):,} rows name no picture here, first: {lost[0]}", err=True)
-    _print_skipped([(each.path, each.reason) for each in report.skipped])
-
-
-def _print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    for path, reason in skipped[:SKIPPED_SHOWN]:
-        typer.echo(f"skipped    {path}: {reason}", err=True)
-    if len(skipped) > SKIPPED_SHOWN:
-        more = len(skipped) - SKIPPED_SHOWN
+    for skipped in report.skipped[:SKIPPED_SHOWN]:
+        typer.echo(f"skipped    {skipped.path}: {skipped.reason}", err=True)
+    if len(report.skipped) > SKIPPED_SHOWN:
+        more = len(report.skipped) - SKIPPED_SHOWN
         typer.echo(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
 
 
@@ -322,6 +320,7 @@ def _print_hits(results: Results) -> None:
     from rich.table import Table
 
     columns = list(dict.fromkeys(name for hit in results.hits for name in hit.metadata))
+    columns = columns[:COLUMNS_SHOWN]  # the rest is in --json
     # A pipe gets the whole line, however long; a terminal gets what fits.
     console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, show_edge=False)

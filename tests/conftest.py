@@ -1,0 +1,53 @@
+"""Small drawn galleries that many tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from samebut.runtime import Model
+
+COLOURS = {
+    "red": (200, 30, 40),
+    "blue": (40, 70, 200),
+    "green": (30, 140, 60),
+    "yellow": (240, 210, 40),
+    "black": (20, 20, 24),
+}
+
+
+def draw_picture(colour: tuple[int, int, int], shape: str, size: int = 160) -> Image.Image:
+    """A coloured shape on white: enough to tell pictures apart."""
+    picture = Image.new("RGB", (size, size * 5 // 4), "white")
+    box = (size // 5, size // 5, size * 4 // 5, size)
+    pen = ImageDraw.Draw(picture)
+    {"round": pen.ellipse, "square": pen.rectangle}[shape](box, fill=colour)
+    return picture
+
+
+@pytest.fixture
+def make_photos(tmp_path: Path) -> Callable[[], Path]:
+    """A folder of ten pictures, ``COLOUR-SHAPE.png``, half of them in a folder of their own."""
+
+    def make() -> Path:
+        folder = tmp_path / "photos"
+        for shape, place in (("round", folder), ("square", folder / "squares")):
+            place.mkdir(parents=True, exist_ok=True)
+            for name, colour in COLOURS.items():
+                draw_picture(colour, shape).save(place / f"{name}-{shape}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def photos(make_photos: Callable[[], Path]) -> Path:
+    return make_photos()
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return Model.load("bundled")

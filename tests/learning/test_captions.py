@@ -1,0 +1,45 @@
+"""learning/captions.py: phrases from catalogue rows."""
+
+from __future__ import annotations
+
+import random
+
+from samebut.learning import captions
+
+ROW = {
+    "title": "Acme Men Striped Shirt",
+    "article": "shirt",
+    "colour": "blue",
+    "pattern": "striped",
+    "gender": "men",
+}
+
+
+def draw(make: object, count: int = 400) -> set[str]:
+    dice = random.Random(0)
+    return {make(ROW, dice) for _ in range(count)}  # type: ignore[operator]
+
+
+def test_only_what_the_row_knows_is_said() -> None:
+    known = {"shirt", "blue", "striped", "men", "for"}
+    assert all(set(phrase.split()) <= known for phrase in draw(captions.english))
+
+
+def test_attributes_are_said_alone_and_together() -> None:
+    phrases = draw(captions.english)
+    assert {"shirt", "blue striped shirt for men", "striped blue shirt"} <= phrases
+
+
+def test_chinese() -> None:
+    phrases = draw(captions.chinese)
+    assert "蓝色条纹衬衫" in phrases
+    assert "男款的蓝色的条纹的衬衫" in phrases
+
+
+def test_a_caption_is_never_empty() -> None:
+    dice = random.Random(0)
+    assert {captions.caption({"title": "x"}, dice) for _ in range(50)} == {"x"}
+    both = draw(captions.caption)
+    assert ROW["title"] in both
+    assert any("衬衫" in phrase for phrase in both)
+    assert captions.chinese({"title": "x", "article": "unheard of"}, dice) == ""

@@ -1,0 +1,157 @@
+"""cli.py: the real command, as a person and as a script use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import COLOURS
+
+
+def samebut(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "samebut", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "100", **environment},
+    )
+
+
+@pytest.fixture
+def indexed(photos: Path, tmp_path: Path) -> Path:
+    table = tmp_path / "table.csv"
+    rows = [f"{colour}-round.png,{colour}" for colour in COLOURS]
+    table.write_text("file,colour\n" + "\n".join(rows))
+    done = samebut("index", photos, "--metadata", table)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "10 pictures indexed: 10 encoded" in done.stderr
+    assert "5 pictures have metadata" in done.stderr
+    return photos
+
+
+def test_search_prints_a_table(indexed: Path) -> None:
+    done = samebut("search", indexed, "-i", indexed / "red-round.png", "-t", "in blue", "-k", 3)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["rank", "score", "path", "colour"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3"]
+    assert done.stderr == ""
+
+
+def test_search_for_pipes(indexed: Path) -> None:
+    ask = ("search", indexed, "-t", "换成蓝色", "-k", 2)
+    paths = samebut(*ask, "--paths").stdout.splitlines()
+    assert len(paths) == 2
+    assert all(Path(path).exists() for path in paths)
+    answer = json.loads(samebut(*ask, "--json").stdout)
+    assert [hit["file"] for hit in answer["hits"]] == paths
+    assert answer["gate"] is None
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2]
+
+
+def test_several_turns(indexed: Path) -> None:
+    red, blue = indexed / "red-round.png", indexed / "blue-round.png"
+    one = samebut("search", indexed, "-i", red, "-t", "in blue", "--json")
+    two = samebut("search", indexed, "-i", red, "-i", blue, "-t", "in blue", "-t", "x", "--json")
+    three = samebut("search", indexed, "-i", red, "-t", "in blue", "-t", "striped", "--json")
+    for done in (one, two, three):
+        assert done.returncode == 0, done.stderr
+    assert json.loads(one.stdout)["gate"] is not None
+    assert len({done.stdout for done in (one, two, three)}) == 3
+
+
+def test_a_filter(indexed: Path) -> None:
+    ask = ("search", indexed, "-t", "x", "--paths", "--where")
+    done = samebut(*ask, "colour in ('red', 'green')")
+    names = {Path(line).name for line in done.stdout.splitlines()}
+    assert names == {"red-round.png", "green-round.png"}
+    wrong = samebut(*ask, "colur = 'red'")
+    assert wrong.returncode == 1
+    assert "colour" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_contact_sheet(indexed: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "new" / "sheet.html"
+    done = samebut("search", indexed, "-t", "in blue", "--html", sheet)
+    assert done.returncode == 0, done.stderr
+    assert "in blue" in sheet.read_text(encoding="utf-8")
+
+
+def test_skipped_pictures_are_named_and_told_by_the_status(photos: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    first, second = samebut("index", photos), samebut("index", photos)
+    for done in (first, second):
+        assert done.returncode == 3
+        assert re.search(r"skipped +broken\.jpg: \S+", done.stderr)
+    info = samebut("info", photos)
+    assert info.returncode == 0
+    assert re.search(r"skipped +broken\.jpg: \S+", info.stdout)
+    assert "pictures   10" in info.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["search", "PHOTOS", "-t", "x"], "samebut index"),
+        (["search", "PHOTOS"], "nothing to search for"),
+        (["index", "PHOTOS/none"], "is not a folder"),
+        (["index", "PHOTOS", "--model", "PHOTOS"], "has no model.json"),
+        (["index", "PHOTOS", "--metadata", "PHOTOS/none.csv"], "none.csv can't be read"),
+        (["info", "PHOTOS"], "samebut index"),
+    ],
+)
+def test_errors_are_sentences(photos: Path, arguments: list[str], said: str) -> None:
+    done = samebut(*(argument.replace("PHOTOS", str(photos)) for argument in arguments))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_wrong_usage() -> None:
+    assert samebut("search").returncode == 2
+    assert samebut("search", ".", "-k", 0).returncode == 2
+    assert samebut("unknown").returncode == 2
+
+
+def test_version_and_help() -> None:
+    assert re.fullmatch(r"samebut \d+\.\d+\.\d+\n", samebut("--version").stdout)
+    for command in ("index", "search", "info", "demo"):
+        assert command in samebut("--help").stdout
+        assert samebut(command, "--help").returncode == 0
+
+
+def test_a_name_that_is_not_utf8_is_printed(indexed: Path) -> None:
+    raw = os.fsencode(indexed) + b"/r\xe9d.png"
+    Path(os.fsdecode(raw)).write_bytes((indexed / "red-round.png").read_bytes())
+    assert samebut("index", indexed).returncode == 0
+    done = samebut("search", indexed, "-t", "x", "-k", 20)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 12
+
+
+def test_demo_on_a_drawn_gallery_and_on_a_folder(photos: Path, tmp_path: Path) -> None:
+    drawn = samebut("demo", "--out", tmp_path / "drawn")
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.count("rank") == 3
+    assert "换成" in drawn.stdout
+    assert (tmp_path / "drawn" / "contact-sheet.html").exists()
+    again = samebut("demo", "--out", tmp_path / "drawn")
+    assert "0 encoded" not in again.stderr
+    assert "unchanged" in again.stderr
+    own = samebut("demo", photos, "--out", tmp_path / "own")
+    assert own.returncode == 0, own.stderr
+    assert own.stdout.count("rank") == 3
+    assert not (photos / ".samebut").exists()

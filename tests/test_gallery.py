@@ -1,0 +1,279 @@
+"""gallery.py: a folder and its store, kept in line, and search over them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import COLOURS, draw_picture
+from odd_pictures import make_odd_pictures
+from samebut.errors import FingerprintMismatch, PictureError, QueryError, StoreError, StoreMissing
+from samebut.gallery import Gallery, Report, scan, store_path
+from samebut.index.local import LocalIndex
+from samebut.runtime import BUNDLED
+from samebut.turns import Turn
+
+
+def build(photos: Path, **options: object) -> Report:
+    gallery, report = Gallery.build(photos, **options)  # type: ignore[arg-type]
+    gallery.close()
+    return report
+
+
+def stored(photos: Path) -> dict[str, tuple[str, bytes]]:
+    """Digest and embedding of every indexed picture."""
+    with LocalIndex.open(store_path(photos, None)) as index:
+        files = index.files()
+        return {
+            path: (state.digest, index.embedding([index.id_of(path) or 0]).tobytes())
+            for path, state in files.items()
+        }
+
+
+def found(photos: Path, *turns: Turn, **options: object) -> list[str]:
+    with Gallery.open(photos) as gallery:
+        return [hit.path for hit in gallery.search(turns, **options).hits]  # type: ignore[arg-type]
+
+
+def test_build_then_search(photos: Path) -> None:
+    assert build(photos).encoded == 10
+    with Gallery.open(photos) as gallery:
+        assert len(gallery) == 10
+        results = gallery.search(Turn(photos / "red-round.png", "in blue"), 4)
+    assert [hit.rank for hit in results.hits] == [1, 2, 3, 4]
+    scores = [hit.score for hit in results.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert "red-round.png" not in [hit.path for hit in results.hits]
+    assert gallery.file_of(results.hits[0].path).exists()
+
+
+def test_the_reference_is_a_hit_only_if_asked_for(photos: Path) -> None:
+    shutil.copy(photos / "red-round.png", photos / "a copy of it.png")
+    build(photos)
+    turn = Turn((photos / "red-round.png").read_bytes())
+    left_out = found(photos, turn, k=20)
+    assert len(left_out) == 9
+    asked_for = found(photos, turn, k=20, include_references=True)
+    assert set(asked_for[:2]) == {"red-round.png", "a copy of it.png"}
+
+
+def test_a_picture_is_nearest_to_itself(photos: Path) -> None:
+    build(photos)
+    for colour in COLOURS:
+        name = f"{colour}-round.png"
+        assert found(photos, Turn(photos / name), k=1, include_references=True) == [name]
+
+
+def test_a_second_run_encodes_only_what_changed(photos: Path) -> None:
+    build(photos)
+    before = stored(photos)
+    again = build(photos)
+    assert (again.encoded, again.unchanged) == (0, 10)
+
+    draw_picture(COLOURS["red"], "square").save(photos / "black-round.png")
+    draw_picture((255, 0, 255), "round").save(photos / "new.png")
+    (photos / "green-round.png").unlink()
+    report = build(photos)
+    assert (report.encoded, report.copied, report.removed) == (1, 1, 1)
+    after = stored(photos)
+    assert after.keys() == before.keys() - {"green-round.png"} | {"new.png"}
+    assert after["black-round.png"] == after["squares/red-square.png"]
+    assert after["blue-round.png"] == before["blue-round.png"]
+
+
+def test_a_renamed_picture_is_recognised(photos: Path) -> None:
+    build(photos)
+    before = stored(photos)
+    (photos / "squares").rename(photos / "boxes")
+    (photos / "red-round.png").rename(photos / "红色.png")
+    report = build(photos)
+    assert (report.encoded, report.renamed, report.removed) == (0, 6, 0)
+    after = stored(photos)
+    assert after["红色.png"] == before["red-round.png"]
+    assert after["boxes/red-square.png"] == before["squares/red-square.png"]
+    assert len(after) == 10
+
+
+def test_names_that_were_swapped(photos: Path) -> None:
+    build(photos)
+    before = stored(photos)
+    red, blue, spare = (photos / f"{n}.png" for n in ("red-round", "blue-round", "spare"))
+    red.rename(spare)
+    blue.rename(red)
+    spare.rename(blue)
+    for file in (red, blue):
+        os.utime(file, ns=(1, file.stat().st_mtime_ns + 10**9))
+    build(photos)
+    after = stored(photos)
+    assert after["red-round.png"] == before["blue-round.png"]
+    assert after["blue-round.png"] == before["red-round.png"]
+
+
+def test_a_touched_picture_is_not_encoded_again(photos: Path) -> None:
+    build(photos)
+    before = stored(photos)
+    os.utime(photos / "red-round.png", ns=(1, 1))
+    report = build(photos)
+    assert (report.encoded, report.copied, report.unchanged) == (0, 0, 10)
+    assert stored(photos) == before
+    assert build(photos).unchanged == 10
+
+
+def test_copies_share_one_encoding(photos: Path) -> None:
+    build(photos)
+    shutil.copytree(photos / "squares", photos / "more")
+    report = build(photos)
+    assert (report.encoded, report.copied) == (0, 5)
+    after = stored(photos)
+    assert after["more/red-square.png"] == after["squares/red-square.png"]
+
+
+def test_a_bad_file_is_named_once_and_remembered(photos: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("not looked at")
+    first = build(photos)
+    assert [each.path for each in first.skipped] == ["broken.jpg"]
+    assert first.skipped[0].reason
+    assert build(photos).skipped == first.skipped
+    draw_picture(COLOURS["red"], "round", 200).save(photos / "broken.jpg")
+    mended = build(photos)
+    assert (mended.encoded, mended.skipped) == (1, [])
+    (photos / "broken.jpg").write_bytes(b"no picture again")
+    assert [each.path for each in build(photos).skipped] == ["broken.jpg"]
+    assert "broken.jpg" not in stored(photos)
+    (photos / "broken.jpg").unlink()
+    assert build(photos).skipped == []
+
+
+def test_odd_and_broken_files(tmp_path: Path) -> None:
+    """None stops the indexer: good ones are found, broken ones are named with their reason."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    odd = make_odd_pictures(folder)
+    report = build(folder)
+    skipped = {each.path: each.reason for each in report.skipped}
+    indexed = stored(folder)
+    is_root = os.name == "posix" and os.geteuid() == 0
+    for each in odd.values():
+        name = each.path.relative_to(folder).as_posix()
+        if each.folder or name.startswith(".") or (each.unprivileged and is_root):
+            continue
+        if each.good:
+            assert name in indexed, (name, skipped.get(name))
+        else:
+            assert name not in indexed
+            assert skipped[name], name
+    assert len(odd) >= 40
+    assert build(folder).encoded == 0
+
+
+def test_an_empty_folder_does_not_empty_the_store(photos: Path) -> None:
+    build(photos)
+    for file in [*photos.glob("*.png"), *photos.glob("squares/*.png")]:
+        file.unlink()
+    with pytest.raises(StoreError, match="holds no pictures now, its store remembers 10"):
+        build(photos)
+    assert len(stored(photos)) == 10
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    report = build(tmp_path)
+    assert report.encoded == 0
+    assert found(tmp_path, Turn(text="in blue")) == []
+
+
+def test_hidden_files_and_linked_folders_are_left_alone(photos: Path) -> None:
+    shutil.copytree(photos / "squares", photos / ".hidden")
+    (photos / "link").symlink_to(photos / "squares", target_is_directory=True)
+    (photos / "linked.png").symlink_to(photos / "red-round.png")
+    shutil.copy(photos / "red-round.png", photos / "._red-round.png")
+    paths = [source.path for source in scan(photos)]
+    assert len(paths) == 11
+    assert "linked.png" in paths
+    assert paths == sorted(paths, key=lambda path: (path.count("/"), path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are not bytes there")
+def test_a_name_that_is_not_utf8(photos: Path) -> None:
+    raw = os.fsencode(photos) + b"/r\xe9d.png"
+    shutil.copy(photos / "red-round.png", raw)
+    build(photos)
+    hits = found(photos, Turn(photos / "blue-round.png"), k=20)
+    assert os.fsdecode(b"r\xe9d.png") in hits
+
+
+def test_metadata_and_filters(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = [f"{c}-{s}.png,{c},{s}" for s in ("round", "square") for c in COLOURS]
+    table.write_text("file,colour,shape\n" + "\n".join([*rows, "none.png,x,y"]))
+    report = build(photos, metadata=table)
+    assert report.with_metadata == 10
+    assert report.rows_without_picture == ["none.png"]
+    turn = Turn(photos / "red-round.png")
+    assert set(found(photos, turn, where="colour = 'blue'")) == {
+        "blue-round.png",
+        "squares/blue-square.png",
+    }
+    assert found(photos, turn, where="colour = 'blue' and shape = 'square'") == [
+        "squares/blue-square.png"
+    ]
+    with Gallery.open(photos) as gallery:
+        hit = gallery.search(turn, 1, where="colour = 'green' and shape = 'round'").hits[0]
+    assert hit.metadata == {"colour": "green", "shape": "round"}
+    build(photos)  # without the table it is kept
+    assert found(photos, turn, where="colour = 'blue' and shape = 'round'") == ["blue-round.png"]
+
+
+def test_another_model_is_refused_with_the_command_that_mends_it(
+    photos: Path, tmp_path: Path
+) -> None:
+    build(photos)
+    other = Path(shutil.copytree(BUNDLED, tmp_path / "other"))
+    description = json.loads((other / "model.json").read_text(encoding="utf-8"))
+    description["preprocess"]["fill"] = "zero"
+    (other / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    with pytest.raises(FingerprintMismatch) as error:
+        build(photos, model=other)
+    assert f"samebut index {photos} --replace-model --model {other}" in error.value.hint
+    with pytest.raises(FingerprintMismatch):
+        Gallery.open(photos, model=other)
+    assert build(photos, model=other, replace_model=True).encoded == 10
+    assert build(photos).unchanged == 10  # the store remembers its model
+    with pytest.raises(FingerprintMismatch):
+        build(photos, model="bundled")
+
+
+def test_a_store_elsewhere(photos: Path, tmp_path: Path) -> None:
+    build(photos, store=tmp_path / "elsewhere")
+    assert not (photos / ".samebut").exists()
+    with pytest.raises(StoreMissing):
+        Gallery.open(photos)
+    with Gallery.open(photos, store=tmp_path / "elsewhere") as gallery:
+        assert len(gallery) == 10
+
+
+def test_bad_questions(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="is not a folder"):
+        Gallery.open(photos / "none")
+    build(photos)
+    with Gallery.open(photos) as gallery:
+        with pytest.raises(QueryError, match="k is 0"):
+            gallery.search(Turn(text="x"), 0)
+        with pytest.raises(PictureError, match=r"gone\.png"):
+            gallery.search(Turn(photos / "gone.png", "x"))
+
+
+def test_progress_is_told_after_it_is_stored(photos: Path) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def progress(now: object) -> None:
+        with LocalIndex.open(store_path(photos, None)) as reader:
+            seen.append((now.done, now.total, len(reader)))  # type: ignore[attr-defined]
+
+    build(photos, progress=progress)
+    assert seen == [(10, 10, 10)]

@@ -1,0 +1,146 @@
+"""runtime.py: the bundled model folder, run without torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samebut.errors import ModelError, QueryError
+from samebut.runtime import BUNDLED, Model, unit
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def pixels(count: int, model: Model, seed: int = 0) -> np.ndarray:
+    size = model.preprocess.size
+    noise = np.random.default_rng(seed).normal(size=(count, 3, size, size))
+    return noise.astype(np.float32)
+
+
+def test_features_keep_their_batch(model: Model) -> None:
+    images = model.encode_images(pixels(1, model))
+    texts = model.encode_texts(["in blue"])
+    assert images.pooled.shape == texts.pooled.shape == (1, model.dim)
+    assert images.tokens.shape[::2] == texts.tokens.shape[::2] == (1, model.dim)
+    composed = model.compose(images, texts)
+    assert composed.embedding.shape == (1, model.dim)
+    assert composed.gate.shape == (1,)
+    assert 0 <= composed.gate[0] <= 1
+
+
+def test_a_row_does_not_depend_on_its_neighbours(model: Model) -> None:
+    """Static int8: ranges are not read off the batch. Pads of other lengths are not read either."""
+    batch = pixels(5, model)
+    together = model.encode_images(batch)
+    alone = model.encode_images(batch[2:3])
+    np.testing.assert_allclose(together.pooled[2:3], alone.pooled, atol=1e-4)
+    short, long = "in blue", "the same, but in a much darker blue with long sleeves"
+    both, one = model.encode_texts([short, long]), model.encode_texts([short])
+    np.testing.assert_allclose(both.pooled[:1], one.pooled, atol=1e-4)
+    ours = model.compose(together[[2, 2]], both).embedding[:1]
+    np.testing.assert_allclose(ours, model.compose(alone, one).embedding, atol=1e-4)
+
+
+def test_embeddings_are_unit_length(model: Model) -> None:
+    images = model.encode_images(pixels(3, model))
+    texts = model.encode_texts(["a", "蓝色", ""])
+    rows = (model.embed(images), model.embed(texts), model.compose(images, texts).embedding)
+    for embeddings in rows:
+        np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+def test_unit_leaves_zeros_alone() -> None:
+    rows = unit([[3.0, 4.0], [0.0, 0.0]])
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0.0, 0.0]], atol=1e-7)
+
+
+def test_both_sides_matter(model: Model) -> None:
+    images, texts = model.encode_images(pixels(2, model)), model.encode_texts(["in blue", "红色"])
+    same_picture = model.compose(images[[0, 0]], texts).embedding
+    same_text = model.compose(images, texts[[0, 0]]).embedding
+    assert np.abs(same_picture[0] - same_picture[1]).max() > 1e-3
+    assert np.abs(same_text[0] - same_text[1]).max() > 1e-3
+
+
+def test_a_very_long_text_is_cut(model: Model) -> None:
+    tokens = model.encode_texts(["blue " * 1000]).tokens
+    assert tokens.shape[1] == model.description["text"]["max_tokens"]
+
+
+def test_sides_of_different_length_are_refused(model: Model) -> None:
+    with pytest.raises(QueryError, match="2 pictures can't be composed with 1 texts"):
+        model.compose(model.encode_images(pixels(2, model)), model.encode_texts(["x"]))
+
+
+def test_fp32_and_int8_agree_as_the_folder_says(model: Model, folder: Path) -> None:
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    graph = description["graphs"]["image"]
+    assert set(graph["files"]) == {"fp32", "int8"}
+    embeddings, fingerprints = {}, set()
+    batch = pixels(4, model)
+    for precision in graph["files"]:
+        graph["default"] = precision
+        (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+        loaded = Model.load(folder)
+        embeddings[precision] = loaded.embed(loaded.encode_images(batch))
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == 2
+    assert (embeddings["fp32"] * embeddings["int8"]).sum(1).min() > 0.9
+
+
+def test_the_fingerprint_is_that_of_the_content(model: Model, folder: Path) -> None:
+    assert Model.load(folder).fingerprint == model.fingerprint
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["preprocess"]["fill"] = "zero"
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    assert Model.load(folder).fingerprint != model.fingerprint
+
+
+def test_no_model_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no model\.json"):
+        Model.load(tmp_path)
+
+
+def test_a_damaged_description(folder: Path) -> None:
+    (folder / "model.json").write_text("{")
+    with pytest.raises(ModelError, match="can't be read"):
+        Model.load(folder)
+
+
+def test_another_format(folder: Path) -> None:
+    (folder / "model.json").write_text('{"format": 99}')
+    with pytest.raises(ModelError, match="has format 99"):
+        Model.load(folder)
+
+
+def test_a_description_without_graphs(folder: Path) -> None:
+    (folder / "model.json").write_text('{"format": 1, "name": "x", "dim": 2}')
+    with pytest.raises(ModelError, match="lacks graphs, preprocess, text, tokenizer"):
+        Model.load(folder)
+
+
+def test_a_graph_that_is_missing_or_changed(folder: Path) -> None:
+    graph = folder / "text.fp32.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="is not the file that was exported"):
+        Model.load(folder).encode_texts(["x"])
+    graph.unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        Model.load(folder).encode_texts(["x"])
+
+
+def test_searching_never_imports_torch() -> None:
+    code = (
+        "import sys, samebut.cli, samebut.gallery, samebut.contact_sheet, samebut.demo;"
+        "sys.exit(bool({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,96 @@
+"""turns.py: conversations to one query."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import COLOURS, draw_picture
+from samebut.errors import PictureError, QueryError
+from samebut.runtime import Model, unit
+from samebut.turns import EARLIER, Turn, ask, encode_picture
+
+
+def picture(colour: str, shape: str = "round") -> bytes:
+    buffer = io.BytesIO()
+    draw_picture(COLOURS[colour], shape).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def composed(model: Model, reference: bytes, text: str) -> np.ndarray:
+    return model.compose(encode_picture(model, reference), model.encode_texts([text])).embedding[0]
+
+
+def test_one_turn_is_the_models_fusion(model: Model) -> None:
+    asked = ask(model, [Turn(picture("red"), "in blue")])
+    np.testing.assert_allclose(
+        asked.embedding, composed(model, picture("red"), "in blue"), atol=1e-5
+    )
+    assert asked.gate is not None
+    assert 0 <= asked.gate <= 1
+
+
+def test_a_picture_alone_and_a_text_alone(model: Model) -> None:
+    image = ask(model, [Turn(picture("red"))])
+    expected = model.embed(encode_picture(model, picture("red")))[0]
+    np.testing.assert_allclose(image.embedding, expected, atol=1e-5)
+    text = ask(model, [Turn(text=" a red dress ")])
+    expected = model.embed(model.encode_texts(["a red dress"]))[0]
+    np.testing.assert_allclose(text.embedding, expected, atol=1e-5)
+    assert image.gate is text.gate is None
+
+
+def test_a_picture_then_a_text_is_one_turn(model: Model) -> None:
+    apart = ask(model, [Turn(picture("red")), Turn(text="in blue")])
+    together = ask(model, [Turn(picture("red"), "in blue")])
+    np.testing.assert_allclose(apart.embedding, together.embedding, atol=1e-6)
+
+
+def test_later_turns_weigh_more(model: Model) -> None:
+    first, second = picture("red"), picture("green", "square")
+    asked = ask(model, [Turn(first, "in blue"), Turn(text="striped"), Turn(second, "in black")])
+    said = [
+        composed(model, first, "in blue"),
+        composed(model, first, "striped"),
+        composed(model, second, "in black"),
+    ]
+    weights = np.array([EARLIER**2, EARLIER, 1.0], dtype=np.float32)
+    np.testing.assert_allclose(asked.embedding, unit(weights @ np.stack(said)), atol=1e-5)
+
+
+def test_two_pictures_without_words_are_both_meant(model: Model) -> None:
+    first, second = picture("red"), picture("green", "square")
+    asked = ask(model, [Turn(first), Turn(second)])
+    one, other = (model.embed(encode_picture(model, p))[0] for p in (first, second))
+    np.testing.assert_allclose(asked.embedding, unit(EARLIER * one + other), atol=1e-5)
+
+
+def test_text_weight_runs_from_the_picture_to_the_words(model: Model) -> None:
+    turn = Turn(picture("red"), "in blue")
+    at = {weight: ask(model, [turn], text_weight=weight).embedding for weight in (0, 0.5, 1)}
+    np.testing.assert_allclose(at[0], ask(model, [Turn(turn.picture)]).embedding, atol=1e-5)
+    np.testing.assert_allclose(at[1], ask(model, [Turn(text="in blue")]).embedding, atol=1e-5)
+    lighter = ask(model, [turn], text_weight=0.3).embedding
+    assert at[0] @ at[0.5] < at[0] @ lighter < 1
+
+
+@pytest.mark.parametrize("turns", [[], [Turn()], [Turn(text="  ")]])
+def test_nothing_asked(model: Model, turns: list[Turn]) -> None:
+    with pytest.raises(QueryError, match="nothing to search for"):
+        ask(model, turns)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
+def test_a_weight_outside_its_range(model: Model, weight: float) -> None:
+    with pytest.raises(QueryError, match="outside 0 to 1"):
+        ask(model, [Turn(text="x")], text_weight=weight)
+
+
+def test_a_picture_that_is_none(model: Model, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"broken\.jpg"):
+        ask(model, [Turn(broken, "in blue")])
