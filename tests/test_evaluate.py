@@ -366,6 +366,6 @@ def test_every_line_of_the_table_with_a_number_names_the_protocol(
     start = next(i for i, line in enumerate(lines) if "composed" in line and "sum" in line)
     numbered = [line for line in lines[start + 1 :] if line.strip() and "queries" not in line]
     assert len(numbered) >= 8
-    assert all("triplets any · reference removed" in line for line in numbered)
+    assert all("triplets any · data · reference removed" in line for line in numbered)
     assert "protocol   gallery: every picture that a query names" in text
     assert all(f"to {colour}" in text for colour in COLOURS)

@@ -45,7 +45,7 @@ def rank(
     _require_rows("gallery", gallery_embeddings, len(benchmark.images))
     position = {name: i for i, name in enumerate(benchmark.images)}
     targets = _padded([[position[n] for n in q.targets] for q in benchmark.queries])
-    rivals = _padded([[position[n] for n in _rivals(q)] for q in benchmark.queries])
+    rivals = _padded([[position[n] for n in rivals_of(q)] for q in benchmark.queries])
     references = np.array([position[q.reference] for q in benchmark.queries], np.int32)
     size = len(benchmark.queries)
     ranked = Ranked(
@@ -72,7 +72,8 @@ def rank(
     return ranked
 
 
-def _rivals(query: Query) -> list[str]:
+def rivals_of(query: Query) -> list[str]:
+    """The members of a query's subset without its reference and its annotated target."""
     apart = {query.reference, *query.targets[:1]}
     return [name for name in query.subset or () if name not in apart]
 

@@ -80,22 +80,31 @@ def headline_name(rules: Rules) -> str:
 
 
 def score(benchmark: Benchmark, ranked: Ranked) -> Score:
-    """Numbers with their intervals, also over each group and aspect. Raises as ``outcomes``."""
+    """Numbers of a ranking with intervals, also by group and aspect. Raises as ``outcomes``."""
     found = outcomes(benchmark, ranked)
-    groups = [query.group for query in benchmark.queries]
-    numbers = summary(found, groups, benchmark.rules)
-    headline = benchmark.rules.headline if headline_name(benchmark.rules) in numbers else ()
+    return score_outcomes(benchmark, found, metrics.median_rank(ranked.target_ranks))
+
+
+def score_outcomes(
+    benchmark: Benchmark, found: Mapping[str, Values], median_rank: float = float("nan")
+) -> Score:
+    """Numbers and intervals of what each query contributes, (Q,) a number."""
+    rules, groups = benchmark.rules, [query.group for query in benchmark.queries]
+    numbers = summary(found, groups, rules)
+    headline = headline_name(rules)
     return Score(
         numbers=numbers,
         intervals=significance.intervals(
             {name: found[name] for name in numbers if name in found},
             groups,
-            macro=benchmark.rules.macro,
-            means={headline_name(benchmark.rules): headline} if len(headline) > 1 else {},
+            macro=rules.macro,
+            means={headline: rules.headline}
+            if headline in numbers and headline not in found
+            else {},
         ),
-        groups=_parts(found, [(group,) for group in groups], benchmark.rules),
-        aspects=_parts(found, [query.aspects for query in benchmark.queries], benchmark.rules),
-        median_rank=metrics.median_rank(ranked.target_ranks),
+        groups=_parts(found, [(group,) for group in groups], rules),
+        aspects=_parts(found, [query.aspects for query in benchmark.queries], rules),
+        median_rank=median_rank,
     )
 
 
