@@ -1,0 +1,166 @@
+"""What a gallery asks of an index, and the records that go in and come out.
+
+A *store* is the file (or server) of record; the *index* answers searches from memory. `Index` is
+the whole of what a gallery may use, so another engine can stand behind the same gallery:
+`samebut.index.local` is SQLite with FAISS. Paths are relative to the gallery's folder, with
+forward slashes on every platform. An id belongs to a path for as long as the store lives: a
+picture that is replaced keeps it, and no other path ever gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.index.where import Filter
+
+__all__ = ["Entry", "FileState", "Found", "Index", "Picture", "Skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as it is written. ``width`` and ``height`` are those of the upright picture,
+    ``embedding`` is a unit-length float32 vector ``(D,)``."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    width: int
+    height: int
+    embedding: NDArray[np.float32] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture as it is listed: ``id`` is what a search answers with."""
+
+    id: int
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be used, the state it was in then, and the reason."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    reason: str
+
+
+class FileState(NamedTuple):
+    """What tells whether a file changed since it was indexed."""
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+class Found(NamedTuple):
+    """``ids (Q, K) int64`` and ``scores (Q, K) float32``, best first; K may be less than asked."""
+
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+class Index(Protocol):
+    """A store of pictures with their embeddings and metadata, and exact search over it.
+
+    Every method may raise `StoreError`; what a method returned from was stored durably.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the model that made the embeddings."""
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    def model(self) -> str:
+        """Name of that model, as a user knows it."""
+
+    def __len__(self) -> int:
+        """How many pictures can be found."""
+
+    def close(self) -> None:
+        """Let go of the store. Closing twice is fine."""
+
+    def writer_lock(self) -> AbstractContextManager[None]:
+        """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
+
+    def setting(self, name: str) -> str | None:
+        """A small text the gallery keeps with the store."""
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Keep it, replacing what had that name."""
+
+    def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
+        """Forget every picture because another model will embed them; the same model: no change."""
+
+    def put(self, pictures: Sequence[Picture]) -> None:
+        """Insert pictures or replace them by path; clears skip records of their paths."""
+
+    def skip(self, records: Sequence[Skipped]) -> None:
+        """Remember files that could not be used; pictures of these paths are forgotten."""
+
+    def touch(self, path: str, *, size: int, mtime_ns: int) -> None:
+        """Note a new size and time of a picture whose content is the same."""
+
+    def rename(self, old: str, new: str, *, size: int, mtime_ns: int) -> None:
+        """Move a picture to another path, which is another id; metadata stays with the paths."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Forget pictures and skip records of these paths; unknown paths are fine."""
+
+    def files(self) -> dict[str, FileState]:
+        """Every indexed picture's state, by path."""
+
+    def skipped(self) -> list[Skipped]:
+        """Files that could not be used, ordered by path."""
+
+    def by_digest(self, digest: str) -> Picture | None:
+        """A picture with this content, ready to be `put` under another path."""
+
+    def id_of(self, path: str) -> int | None:
+        """Id of an indexed picture."""
+
+    def pictures(self, ids: Sequence[int]) -> list[Entry]:
+        """Entries in the order asked. An id that has left the store is left out."""
+
+    def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Stored embeddings ``(N, D)`` in the order asked; `QueryError` for an unknown id."""
+
+    def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
+        """Replace all metadata: path to column to text. An empty text is a missing value."""
+
+    def metadata(self, ids: Sequence[int]) -> list[dict[str, str]]:
+        """Column to text of each picture, in the order asked; empty where there is none."""
+
+    def columns(self) -> list[str]:
+        """Names of the metadata columns, in the order they were given."""
+
+    def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
+        """Each column's commonest values among the indexed pictures, with their counts."""
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        where: str | Filter | None = None,
+        exclude: Sequence[int] = (),
+    ) -> Found:
+        """The ``k`` best pictures for each query ``(Q, D)``, of those the filter lets through."""

@@ -1,0 +1,344 @@
+"""One SQLite file that outlives its processes: opened with care, changed in whole transactions.
+
+WAL mode lets any number of readers work beside one writer, and a commit that returned survives
+the end of the process and of the power. A `Database` is one connection shared by the threads of a
+process, one transaction at a time. It knows nothing about what is stored.
+
+Every `sqlite3` error leaves this module as one of `samebut.errors`, naming the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from samebut.errors import StoreBusy, StoreDamaged, StoreError, StoreMissing, StoreNewer
+
+Ladder = Mapping[int, Sequence[str]]
+"""Rung n is the statements that bring a store of schema version n - 1 to version n."""
+
+_WAIT_SECONDS = 10.0
+_PAGE_BYTES = 8192  # Two thirds fewer wasted bytes than 4096 with vectors of 1 KB, and faster.
+_MAGIC = b"SQLite format 3\0"
+# One statement, so that all three are of the same moment while another process makes the store.
+_IDENTITY = """SELECT (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_master"""
+_INDEX_AGAIN = "move the file away and index again; your pictures are not touched"
+_ELSEWHERE = "put the store where you may write: --store FILE"
+
+
+class _Cause(NamedTuple):
+    error: type[StoreError]
+    phrase: str
+    hint: str
+
+
+_CAUSES = {
+    sqlite3.SQLITE_FULL: _Cause(
+        StoreError,
+        "the disk is full",
+        "make room and run the same command again; all that was stored before is still there",
+    ),
+    sqlite3.SQLITE_BUSY: _Cause(
+        StoreBusy, "another process is writing to it", "try again when it is done"
+    ),
+    sqlite3.SQLITE_READONLY: _Cause(StoreError, "can't be written to", _ELSEWHERE),
+    sqlite3.SQLITE_CANTOPEN: _Cause(StoreError, "can't be opened or created", _ELSEWHERE),
+    sqlite3.SQLITE_PERM: _Cause(StoreError, "access is denied", _ELSEWHERE),
+    sqlite3.SQLITE_IOERR: _Cause(
+        StoreError, "the disk reports an error", "check the disk, or use another: --store FILE"
+    ),
+    sqlite3.SQLITE_CORRUPT: _Cause(StoreDamaged, "the store is damaged", _INDEX_AGAIN),
+    sqlite3.SQLITE_NOTADB: _Cause(StoreDamaged, "this is not a store", _INDEX_AGAIN),
+    sqlite3.SQLITE_ERROR: _Cause(StoreDamaged, "the store lacks a part", _INDEX_AGAIN),
+}
+_FOLDER_NOT_WRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+
+class Database:
+    """A file of one application, at the newest schema version that its ladder knows.
+
+    Use `create` or `open`. Threads may share it; only one is inside a transaction at a time.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, immutable: bool) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+        # An immutable connection takes no locks and sees no change, so it is given up as soon as
+        # the file looks different.
+        self._frozen_at = _state(path) if immutable else None
+
+    @classmethod
+    def create(cls, path: Path, application: int, ladder: Ladder) -> Self:
+        """Open the file for writing, making it and its folder first where they are missing.
+
+        Raises:
+            StoreDamaged: the file is there and is something else, or broken.
+            StoreNewer: its schema version is above the ladder.
+            StoreError: the place can't be written to.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path}: can't make its folder: {error}", hint=_ELSEWHERE) from error
+        if _size(path):
+            _check_file(path)
+        with _explained(path):
+            return cls._writer(path, _connect(path, "rwc"), application, ladder, new=True)
+
+    @classmethod
+    def open(cls, path: Path, application: int, ladder: Ladder, *, writable: bool) -> Self:
+        """Open a file that is there. Without ``writable`` the folder may be read-only.
+
+        Raises:
+            StoreMissing: no file, or one whose making was cut off before anything was stored.
+            StoreDamaged, StoreNewer, StoreError: as for `create`.
+        """
+        if not _size(path):
+            raise _missing(path)
+        _check_file(path)
+        with _explained(path):
+            if not writable:
+                return cls._open_reader(path, application, ladder)
+            return cls._writer(path, _connect(path, "rw"), application, ladder, new=False)
+
+    @classmethod
+    def _open_reader(cls, path: Path, application: int, ladder: Ladder) -> Self:
+        connection, immutable = _connect_reader(path)
+        with _closing_on_error(connection):
+            if _version(path, connection, application, ladder, new=False) == max(ladder):
+                _check_pages(path, connection)
+                return cls(path, connection, immutable=immutable)
+        connection.close()
+        cls._writer(path, _connect(path, "rw"), application, ladder, new=False).close()
+        return cls._open_reader(path, application, ladder)
+
+    @classmethod
+    def _writer(
+        cls,
+        path: Path,
+        connection: sqlite3.Connection,
+        application: int,
+        ladder: Ladder,
+        *,
+        new: bool,
+    ) -> Self:
+        """A writer on ``connection``, after the file was checked and brought up to date."""
+        with _closing_on_error(connection):
+            # Nothing may be changed before the file is known to be ours.
+            if not _version(path, connection, application, ladder, new=new):
+                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+                connection.execute("PRAGMA journal_mode = WAL")
+            # Without it a commit survives the process but not a power cut.
+            connection.execute("PRAGMA synchronous = FULL")
+            database = cls(path, connection, immutable=False)
+            with database.writing():
+                # Read again: another process may have climbed meanwhile.
+                version = _version(path, connection, application, ladder, new=new)
+                _climb(connection, application, ladder, version)
+            _check_pages(path, connection)
+            return database
+
+    def close(self) -> None:
+        """Close the connection; the last writer to close folds the log into the file."""
+        with self._lock, _explained(self.path):
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One read transaction: everything read inside is of the same moment."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction, durable when the block is left; an exception undoes all of it."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, _explained(self.path):
+            self._thaw()
+            connection = self._connection
+            connection.execute(begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # Some failures (a full disk) have already ended the transaction.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _thaw(self) -> None:
+        if self._frozen_at is None or self._frozen_at == _state(self.path):
+            return
+        self._connection.close()
+        self._connection, immutable = _connect_reader(self.path)
+        self._frozen_at = _state(self.path) if immutable else None
+
+
+@contextmanager
+def exclusive(path: Path, busy: StoreBusy) -> Iterator[None]:
+    """Hold the file lock ``path``; for whoever comes second ``busy`` is raised at once.
+
+    The lock is an SQLite file in an exclusive transaction: the operating system lets go of it when
+    the process ends, however it ends, so a stale lock can't exist.
+    """
+    with _explained(path):
+        connection = _connect(path, "rwc", wait=0)
+    with closing(connection):
+        try:
+            with _explained(path):
+                connection.execute("BEGIN EXCLUSIVE")
+        except StoreBusy as error:
+            raise busy from error
+        yield
+
+
+def _connect(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_WAIT_SECONDS if wait is None else wait,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that can't write, and whether it had to take the file for immutable.
+
+    A WAL file is read through a shared-memory file beside it. Where that can't be made because the
+    folder is read-only, the file alone may be read, but only if no log with newer rows lies there.
+    """
+    connection = _connect(path, "rw")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connection, False
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if _code(error) not in _FOLDER_NOT_WRITABLE:
+            raise
+    if _size(_log(path)):
+        raise StoreError(
+            f"{path}: its last rows are still in {_log(path).name}, and {path.parent} is read-only",
+            hint="copy both files to a folder you may write to, and name it: --store FILE",
+        )
+    return _connect(path, "ro&immutable=1"), True
+
+
+def _climb(connection: sqlite3.Connection, application: int, ladder: Ladder, version: int) -> None:
+    if version == 0:
+        connection.execute(f"PRAGMA application_id = {application}")
+    for rung in range(version + 1, max(ladder) + 1):
+        for statement in ladder[rung]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {rung}")
+
+
+def _version(
+    path: Path, connection: sqlite3.Connection, application: int, ladder: Ladder, *, new: bool
+) -> int:
+    """Schema version of the file; 0 for an empty one, which only `create` takes."""
+    owner, version, objects = connection.execute(_IDENTITY).fetchone()
+    if not (owner or version or objects):
+        if new:
+            return 0
+        raise _missing(path)
+    if owner != application:
+        hint = f"name another file with --store, or {_INDEX_AGAIN}"
+        raise StoreDamaged(f"{path}: this SQLite file belongs to something else", hint=hint)
+    if version > max(ladder):
+        raise StoreNewer(
+            f"{path}: has schema version {version}, this samebut knows up to {max(ladder)}",
+            hint="use the newer samebut that wrote it, or another file: --store FILE",
+        )
+    return int(version)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is visibly not a whole SQLite file, before SQLite touches it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read: {error}", hint=_ELSEWHERE) from error
+    if not header.startswith(_MAGIC[: len(header)]):
+        raise StoreDamaged(f"{path}: this is not a store", hint=_INDEX_AGAIN)
+    # File format, section 1.3: page size at byte 16 (1 means 65536), pages in the file at byte 28.
+    page = int.from_bytes(header[16:18], "big")
+    whole = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+    # With a log beside it the file may rightly be behind its own header.
+    if len(header) < 100 or (_size(path) < whole and not _size(_log(path))):
+        hint = _INDEX_AGAIN
+        raise StoreDamaged(f"{path}: the store is cut short at {_size(path):,} bytes", hint=hint)
+
+
+def _check_pages(path: Path, connection: sqlite3.Connection) -> None:
+    """SQLite's own structural check; tens of milliseconds for 100,000 pictures."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreDamaged(f"{path}: the store is damaged: {verdict}", hint=_INDEX_AGAIN)
+
+
+def _missing(path: Path) -> StoreMissing:
+    return StoreMissing(f"{path}: nothing is indexed here yet", hint="run: samebut index PHOTOS")
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _size(path: Path) -> int:
+    """Bytes in the file, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read: {error}", hint=_ELSEWHERE) from error
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    """Changes whenever a writer has been at the file."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, _size(_log(path))
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Primary result code. The Python module gives none to a text that is no longer UTF-8."""
+    undecodable = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else -1
+    code: int = getattr(error, "sqlite_errorcode", undecodable)
+    return code & 0xFF
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        cause = _CAUSES.get(_code(error))
+        if cause is None:
+            raise
+        raise cause.error(f"{path}: {cause.phrase} ({error})", hint=cause.hint) from error
+
+
+@contextmanager
+def _closing_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise

@@ -1,0 +1,399 @@
+"""The filter language of ``--where``: which pictures, by what is said about them.
+
+    colour = 'blue' and gender = 'women'
+    (price < 50 or "on sale" is not null) and not title contains 'kids'
+    颜色 in ('红', '蓝') and title like '%shirt'
+
+* A test is ``column operator value``, with ``= != <> < <= > >=``, ``[not] like`` (``%`` any run,
+  ``_`` any one character), ``[not] contains``, ``[not] in (value, ...)``, ``is [not] null``.
+  Tests are joined by ``and``, ``or``, ``not`` and parentheses. Keywords may be in any case.
+* A column is a bare word, or anything in ``"..."``, ``[...]`` or backticks. A value is a number,
+  or a text in ``'...'`` or ``"..."``: after an operator only a value can stand, so both quotes do.
+  A quote inside quotes is doubled. Quotes and symbols as Chinese keyboards type them work too.
+* Texts are compared as `fold` makes them: ``blue`` finds ``Blue`` and ``ＢＬＵＥ``.
+* A bare number is compared with values that are numbers (``7`` finds ``007`` and ``7.0``). A
+  quoted value is compared as text; only ``< <= > >=`` compare as numbers where both sides are.
+* Every test is either true or false. A missing value makes it false, and ``not`` turns a whole
+  test over, so ``colour != 'blue'`` keeps pictures without a colour: they are not blue. Add
+  ``and colour is not null`` to leave them out.
+
+`parse` makes a `Filter` out of text; ``str(filter)`` writes text that parses to the same filter.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from samebut.errors import FilterError
+
+Operator = Literal["=", "<", "<=", ">", ">=", "like", "contains"]
+Value = str | float
+"""A quoted text, or a number that was written without quotes."""
+
+MAX_LENGTH = 10_000
+"""Characters a filter may have. With the next two it keeps a filter far inside the limits of the
+Python stack and of SQLite (expression depth 1,000, 32,766 parameters)."""
+MAX_DEPTH = 32
+MAX_TESTS = 200
+
+_OPERATORS: dict[str, Operator] = {"==": "=", **{name: name for name in get_args(Operator)}}
+_INVERTED: dict[str, Operator] = {"!=": "=", "<>": "="}
+_KEYWORDS = frozenset({"and", "or", "not", "in", "like", "contains", "is", "null"})
+_ASCII = str.maketrans("＝＜＞！（），", "=<>!(),")
+_QUOTES = {"'": "'", '"': '"', "‘": "’", "“": "”", "[": "]", "`": "`"}
+_VALUE_QUOTES = frozenset("'\"‘“")
+_COLUMN_QUOTES = frozenset('"“[`')
+_SYMBOL = re.compile(r"<=|>=|<>|!=|==|[=<>(),]")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TEST_EXPECTED = "an operator (=, !=, <, <=, >, >=, like, contains, in, is null)"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``column operator value``; ``like`` and ``contains`` take a text."""
+
+    column: str
+    operator: Operator
+    value: Value
+
+    def __str__(self) -> str:
+        return f"{_name(self.column)} {self.operator} {_written(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """``column in (value, ...)``, at least one value."""
+
+    column: str
+    values: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        return f"{_name(self.column)} in ({', '.join(map(_written, self.values))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """``column is null``: nothing is said about it."""
+
+    column: str
+
+    def __str__(self) -> str:
+        return f"{_name(self.column)} is null"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The exact complement of ``term``."""
+
+    term: Filter
+
+    def __str__(self) -> str:
+        return f"not {_grouped(self.term)}"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more terms."""
+
+    terms: tuple[Filter, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(map(_grouped, self.terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more terms."""
+
+    terms: tuple[Filter, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(_grouped, self.terms))
+
+
+Filter = Compare | Among | Missing | Not | And | Or
+
+
+def parse(text: str) -> Filter:
+    """Read a filter.
+
+    Raises:
+        FilterError: with the place marked and what was expected there.
+    """
+    if len(text) > MAX_LENGTH:
+        raise FilterError(
+            f"the filter has {len(text):,} characters, at most {MAX_LENGTH:,} are read",
+            hint="put the list in a metadata column of its own and filter on that",
+        )
+    return _Parser(text).whole()
+
+
+def fold(text: str) -> str:
+    """The form in which texts are compared: Unicode compatibility form, without case.
+
+    Full-width and half-width letters and digits become the same, ``ß`` becomes ``ss``.
+    """
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def as_number(text: str) -> float | None:
+    """The number that ``text`` is as a whole, in plain decimal notation; None if it is none."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if not _NUMBER.fullmatch(plain):
+        return None
+    number = float(plain)
+    return number if math.isfinite(number) else None
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _written(value: Value) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+def _grouped(term: Filter) -> str:
+    return f"({term})" if isinstance(term, And | Or) else str(term)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """``kind`` is ``word``, ``number``, ``end``, an opening quote, a symbol or a keyword itself."""
+
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def shown(self) -> str:
+        return "the end" if self.kind == "end" else self.text
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        token, at = _token(text, at)
+        tokens.append(token)
+    tokens.append(_Token("end", "", len(text)))
+    return tokens
+
+
+def _token(text: str, at: int) -> tuple[_Token, int]:
+    if text[at] in _QUOTES:
+        return _quoted_token(text, at)
+    if symbol := _SYMBOL.match(text[at : at + 2].translate(_ASCII)):
+        return _Token(symbol[0], symbol[0], at), at + len(symbol[0])
+    if number := _NUMBER.match(text, at):
+        return _number_token(text, number)
+    end = _name_end(text, at)
+    if end == at:
+        hint = "a text, and a column with such a sign in its name, goes in quotes"
+        raise _error(text, at, f"{text[at]!r} means nothing here", hint)
+    word = text[at:end]
+    kind = word.lower() if word.lower() in _KEYWORDS else "word"
+    return _Token(kind, word, at), end
+
+
+def _quoted_token(text: str, at: int) -> tuple[_Token, int]:
+    closing = _QUOTES[text[at]]
+    parts: list[str] = []
+    start = at + 1
+    while (end := text.find(closing, start)) >= 0:
+        parts.append(text[start:end])
+        if not text.startswith(closing, end + 1):
+            return _Token(text[at], closing.join(parts), at), end + 1
+        start = end + 2
+    raise _error(text, at, f"this {text[at]} is never closed", f"end the text with {closing}")
+
+
+def _number_token(text: str, number: re.Match[str]) -> tuple[_Token, int]:
+    end = number.end()
+    # A name stuck to it, or the rest of a date.
+    if (stuck_end := _name_end(text, end)) > end:
+        stuck = text[number.start() : stuck_end]
+        hint = "write a column in double quotes and a text in single quotes"
+        raise _error(text, number.start(), f"{stuck} is neither a number nor a name", hint)
+    if not math.isfinite(float(number[0])):
+        raise _error(
+            text, number.start(), f"{number[0]} is too large a number", "use a smaller one"
+        )
+    return _Token("number", number[0], number.start()), end
+
+
+def _name_end(text: str, at: int) -> int:
+    """End of a bare name: letters of any script, digits, ``_``, and ``-`` or ``.`` inside it."""
+    while _continues_name(text, at) or (
+        text[at : at + 1] in ("-", ".") and _continues_name(text, at + 1)
+    ):
+        at += 1
+    return at
+
+
+def _continues_name(text: str, at: int) -> bool:
+    return ("_" + text[at : at + 1]).isidentifier() and at < len(text)
+
+
+class _Parser:
+    """Recursive descent: ``any`` of ``all`` of ``one``, where one may be a parenthesised any."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _tokens(text)
+        self._at = 0
+        self._depth = 0
+        self._tests = 0
+
+    def whole(self) -> Filter:
+        found = self._any()
+        if self._now.kind != "end":
+            raise self._expected("and, or, or the end")
+        return found
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self, *kinds: str) -> bool:
+        """Step over the token if it is one of ``kinds``."""
+        taken = self._now.kind in kinds
+        self._at += taken
+        return taken
+
+    def _expected(self, what: str, hint: str = "") -> FilterError:
+        found = f"expected {what}, found {self._now.shown}"
+        return _error(self._text, self._now.start, found, hint)
+
+    def _any(self) -> Filter:
+        terms = self._joined("or", self._all)
+        return terms[0] if len(terms) == 1 else Or(terms)
+
+    def _all(self) -> Filter:
+        terms = self._joined("and", self._one)
+        return terms[0] if len(terms) == 1 else And(terms)
+
+    def _joined(self, keyword: str, part: Callable[[], Filter]) -> tuple[Filter, ...]:
+        terms = [part()]
+        while self._take(keyword):
+            terms.append(part())
+        return tuple(terms)
+
+    def _one(self) -> Filter:
+        if self._now.kind not in ("not", "("):
+            return self._test()
+        if self._depth == MAX_DEPTH:
+            message = f"parentheses and nots are nested more than {MAX_DEPTH} deep"
+            raise _error(self._text, self._now.start, message, "write it flatter")
+        self._depth += 1
+        found = Not(self._one()) if self._take("not") else self._group()
+        self._depth -= 1
+        return found
+
+    def _group(self) -> Filter:
+        self._at += 1
+        found = self._any()
+        if not self._take(")"):
+            raise self._expected("and, or, or )")
+        return found
+
+    def _test(self) -> Filter:
+        self._tests += 1
+        if self._tests > MAX_TESTS:
+            message = f"more than {MAX_TESTS} tests"
+            raise _error(
+                self._text, self._now.start, message, "use in (...) for many values of a column"
+            )
+        column = self._column()
+        if self._take("is"):
+            return self._null(column)
+        inverted = self._take("not")
+        found = self._comparison(column, inverted)
+        return Not(found) if inverted else found
+
+    def _comparison(self, column: str, inverted: bool) -> Filter:
+        kind = self._now.kind
+        if self._take("in"):
+            return Among(column, self._values())
+        if self._take("like", "contains"):
+            return Compare(column, _OPERATORS[kind], self._quoted_value(kind))
+        if inverted:
+            raise self._expected("in, like or contains", "not may also stand before the column")
+        if self._take(*_INVERTED):
+            return Not(Compare(column, _INVERTED[kind], self._value()))
+        if self._take(*_OPERATORS):
+            return Compare(column, _OPERATORS[kind], self._value())
+        raise self._expected(_TEST_EXPECTED)
+
+    def _null(self, column: str) -> Filter:
+        inverted = self._take("not")
+        if not self._take("null"):
+            raise self._expected("null", "is goes with null alone; use = for a value")
+        return Not(Missing(column)) if inverted else Missing(column)
+
+    def _column(self) -> str:
+        token = self._now
+        if not self._take("word", *_COLUMN_QUOTES):
+            raise self._expected("a column", _column_hint(token))
+        return token.text
+
+    def _values(self) -> tuple[Value, ...]:
+        if not self._take("("):
+            raise self._expected("(", "write the values as in ('red', 'blue')")
+        values = [self._value()]
+        while self._take(","):
+            values.append(self._value())
+        if not self._take(")"):
+            raise self._expected(", or )")
+        return tuple(values)
+
+    def _value(self) -> Value:
+        token = self._now
+        if self._take("number"):
+            return float(token.text)
+        return self._quoted_value()
+
+    def _quoted_value(self, operator: str = "") -> str:
+        token = self._now
+        if not self._take(*_VALUE_QUOTES):
+            what = f"a text in quotes after {operator}" if operator else "a number or quoted text"
+            bare = token.kind in ("word", "number")
+            raise self._expected(what, f"write it in quotes: '{token.text}'" if bare else "")
+        if not token.text:
+            hint = "an empty value is a missing one: write is null"
+            raise _error(self._text, token.start, "a text can't be empty", hint)
+        return token.text
+
+
+def _column_hint(token: _Token) -> str:
+    if token.kind in _VALUE_QUOTES:
+        return "the column goes first, bare or in double quotes: colour = 'blue'"
+    return f'a column of that name is written "{token.text}"' if token.kind in _KEYWORDS else ""
+
+
+def _error(text: str, at: int, message: str, hint: str = "") -> FilterError:
+    return FilterError(f"in the filter, {message}\n{_marked(text, at)}", hint=hint)
+
+
+def _marked(text: str, at: int) -> str:
+    """The line around ``at`` with a caret below the character, also after double-width ones."""
+    start = max(text.rfind("\n", 0, at) + 1, at - 60)
+    end = text.find("\n", at)
+    line = text[start : at + 20 if end < 0 else min(end, at + 20)]
+    shown = "".join(ch if ch.isprintable() else " " for ch in line)
+    columns = sum(_columns(ch) for ch in shown[: at - start])
+    return f"  {shown}\n  {' ' * columns}^"
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
