@@ -187,6 +187,7 @@ def test_a_copy_is_recognised_by_its_content(index: LocalIndex) -> None:
     ids = [index.id_of(name) for name in "ac"]
     np.testing.assert_array_equal(*index.embedding([i for i in ids if i]))
     assert index.by_digest("unknown") is None
+    assert (index.copies("digest 1"), index.copies("unknown")) == ([1, 3, 4], [])
 
 
 def test_settings(index: LocalIndex) -> None:

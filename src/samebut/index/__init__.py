@@ -134,6 +134,9 @@ class Index(Protocol):
     def by_digest(self, digest: str) -> Picture | None:
         """A picture with this content, ready to be `put` under another path."""
 
+    def copies(self, digest: str) -> list[int]:
+        """Ids of all pictures with this content, rising."""
+
     def id_of(self, path: str) -> int | None:
         """Id of an indexed picture."""
 

@@ -299,6 +299,13 @@ class LocalIndex:
         full = self._full(vector)
         return Picture(_given(name), size, mtime_ns, found, width, height, full)
 
+    def copies(self, digest: str) -> list[int]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id FROM picture WHERE digest = ? ORDER BY id", (digest,)
+            )
+            return [int(number) for (number,) in rows]
+
     def id_of(self, path: str) -> int | None:
         with self._database.reading() as connection:
             row = connection.execute(
