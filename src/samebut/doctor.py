@@ -1,0 +1,353 @@
+"""What is there, what is missing, what is broken: data sets, galleries, model folders.
+
+A doctor opens everything it vouches for. Counts are counts: "74,381 of 74,381" means that each of
+those pictures was decoded to its last pixel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from samebut.data import circo, cirr, fashion200k, fashioniq, triplets
+from samebut.data.benchmark import Benchmark
+from samebut.data.folders import Folder
+from samebut.errors import DataError, PictureError, SamebutError
+from samebut.images import open_picture
+
+NAMED = 5  # examples in a line
+DECODED_SIDE = 64  # a JPEG is read to its end however small it is decoded
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a report. ``names`` are all it is about; the line shows the first."""
+
+    text: str
+    names: tuple[str, ...] = ()
+    fault: bool = False
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.names[:NAMED]) + (", …" if len(self.names) > NAMED else "")
+        return f"{'✗' if self.fault else '✓'} {self.text}{f': {shown}' if shown else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings about one thing. ``sources`` say where it comes from, if anything is missing."""
+
+    title: str
+    findings: tuple[Finding, ...]
+    sources: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        return not any(finding.fault for finding in self.findings)
+
+    def __str__(self) -> str:
+        lines = [self.title, *map(str, self.findings)]
+        if not self.healthy:
+            lines += self.sources
+        return "\n".join(lines)
+
+
+class Read(Protocol):
+    def __call__(self, root: Path, split: str) -> Benchmark: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A data set as its doctor knows it: ``pictures`` is how many its splits name in all, where
+    that was counted in the real annotations."""
+
+    read: Read
+    all_pictures: Callable[[Path], Mapping[str, Path | None]]
+    splits: tuple[str, ...]
+    sources: tuple[str, ...]
+    pictures: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+PATIENTS: dict[str, Patient] = {
+    "fashioniq": Patient(
+        fashioniq.read,
+        fashioniq.all_pictures,
+        fashioniq.SPLITS,
+        (
+            "annotations  https://github.com/XiaoxiaoGuo/fashion-iq (CDLA)",
+            "pictures     addresses at https://github.com/hongwang600/fashion-iq-metadata; many "
+            "are dead",
+            "copies       https://huggingface.co/datasets/Plachta/FashionIQ and those named in "
+            "https://github.com/XiaoxiaoGuo/fashion-iq/issues/18",
+            "complete     74,381: the paper's 77,684 counts pictures that no split names",
+        ),
+        pictures=74_381,
+    ),
+    "cirr": Patient(
+        cirr.read,
+        cirr.all_pictures,
+        cirr.SPLITS,
+        (
+            "annotations  branch cirr_dataset of https://github.com/Cuberick-Orion/CIRR (MIT)",
+            "pictures     NLVR2: the form at https://github.com/lil-lab/nlvr, then, if it is not "
+            "answered, the authors of CIRR by mail",
+            "copies       those fetched by address are incomplete and have no train sub-folders, "
+            "which are not needed here",
+        ),
+        pictures=21_551,
+    ),
+    "circo": Patient(
+        circo.read,
+        circo.all_pictures,
+        circo.SPLITS,
+        (
+            "annotations  https://github.com/miccunifi/CIRCO",
+            "pictures     https://cocodataset.org/#download: 2017 Unlabeled images and image info",
+        ),
+    ),
+    "fashion200k": Patient(
+        fashion200k.read,
+        fashion200k.all_pictures,
+        fashion200k.SPLITS,
+        (
+            "labels       https://github.com/xthan/fashion-200k, pictures too",
+            "queries      test_queries.txt, linked at https://github.com/google/tirg",
+            "copies       https://www.kaggle.com/datasets/mayukh18/fashion200k-dataset",
+        ),
+    ),
+}
+
+
+def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: None) -> Report:
+    """Examine ``root`` as a ``kind`` of ``EXAMINATIONS``. Only an unknown kind raises DataError:
+    whatever is wrong with the folder is a finding."""
+    if kind not in EXAMINATIONS:
+        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {', '.join(EXAMINATIONS)}.")
+    return EXAMINATIONS[kind](Path(root), progress)
+
+
+def _examine_data(name: str, root: Path, progress: Progress) -> Report:
+    patient = PATIENTS[name]
+    title = f"{name} in {root}"
+    try:
+        folder = Folder.open(root)
+    except DataError as error:
+        return Report(title, (_fault(error),), patient.sources)
+    findings = [_annotations(patient, root, split) for split in patient.splits]
+    try:
+        pictures = patient.all_pictures(root)
+    except DataError as error:
+        told = [] if any(finding.fault for finding in findings) else [_fault(error)]
+        return Report(title, (*findings, *told), patient.sources)
+    findings += _named(patient, len(pictures))
+    findings += _pictures(pictures, progress)
+    again = [stem for stem in map(_stem, pictures) if len(folder.copies_of(stem)) > 1]
+    if again:
+        findings.append(
+            Finding(
+                f"{len(again):,} pictures lie in more than one file, the shallowest is used",
+                tuple(again),
+            )
+        )
+    if folder.archives and None in pictures.values():
+        names = tuple(path.name for path in folder.archives)
+        findings.append(Finding("archives lie there, perhaps not unpacked to the end", names, True))
+    return Report(title, tuple(findings), patient.sources)
+
+
+def _examine_triplets(root: Path, progress: Progress) -> Report:
+    title = f"triplets in {root}"
+    splits = sorted(path.stem for path in root.glob("*.jsonl")) if root.is_dir() else []
+    if not splits:
+        return Report(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
+    findings = [_annotations_of(triplets.read, root, split) for split in splits]
+    pictures: dict[str, Path] = {}
+    for split in splits:
+        try:
+            pictures |= triplets.read(root, split).images
+        except DataError:
+            continue  # told above
+    found = {name: path if path.is_file() else None for name, path in pictures.items()}
+    findings += _pictures(found, progress)
+    return Report(title, tuple(findings), (triplets.LAYOUT,))
+
+
+def _examine_gallery(root: Path, progress: Progress) -> Report:
+    from samebut.gallery import scan, store_path
+
+    title = f"gallery in {root}"
+    if not root.is_dir():
+        return Report(title, (Finding("is not a folder", fault=True),))
+    try:
+        sources = list(scan(root))
+    except SamebutError as error:
+        return Report(title, (_fault(error),))
+    findings = _pictures({source.path: source.file for source in sources}, progress)
+    store = store_path(root, None)
+    if store.exists():
+        findings += _store(store, {s.path: (s.size, s.mtime_ns) for s in sources})
+    else:
+        findings.append(Finding("is not indexed yet"))
+    return Report(title, tuple(findings))
+
+
+def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
+    from samebut.index.local import LocalIndex
+    from samebut.runtime import Model
+
+    try:
+        with LocalIndex.open(store) as index:
+            known = {path: (state.size, state.mtime_ns) for path, state in index.files().items()}
+            skipped = {each.path for each in index.skipped()}
+            model = Model.load(index.model)
+            same = model.fingerprint == index.fingerprint
+    except SamebutError as error:
+        return [_fault(error)]
+    new = sorted(files.keys() - known.keys() - skipped)
+    changed = sorted(path for path in files.keys() & known.keys() if files[path] != known[path])
+    gone = sorted(known.keys() - files.keys())
+    findings = [
+        Finding(f"{len(known):,} pictures are indexed, by {model.name}"),
+        *_if_any(new, "are not indexed yet", fault=False),
+        *_if_any(changed, "changed since they were indexed", fault=False),
+        *_if_any(gone, "are indexed and gone from the folder", fault=False),
+    ]
+    if not same:
+        findings.append(Finding("was indexed by another model than its name means now", fault=True))
+    return findings
+
+
+def _examine_model(root: Path, progress: Progress) -> Report:
+    from samebut.runtime import Model
+
+    title = f"model in {root}"
+    try:
+        model = Model.load(str(root))
+        side = model.preprocess.size
+        image = model.encode_images(np.zeros((2, 3, side, side), np.float32))
+        text = model.encode_texts(["red", "with long sleeves"])
+        made = {
+            "pictures": model.embed(image),
+            "texts": model.embed(text),
+            "composed queries": model.compose(image, text).embedding,
+        }
+    except SamebutError as error:
+        return Report(title, (_fault(error),))
+    except Exception as error:  # onnxruntime raises its own tree for graphs that do not fit
+        return Report(title, (Finding(f"its graphs don't run: {error}", fault=True),))
+    findings = [Finding(f"{model.name}, dimension {model.dim}, fingerprint {model.fingerprint}")]
+    for what, rows in made.items():
+        lengths = np.linalg.norm(rows, axis=1)
+        good = rows.shape == (2, model.dim) and np.allclose(lengths, 1, atol=1e-3)
+        findings.append(
+            Finding(
+                f"embeds {what}"
+                if good
+                else f"embeds {what} badly, shape {rows.shape}, "
+                f"lengths {lengths.round(3).tolist()}",
+                fault=not good,
+            )
+        )
+    return Report(title, tuple(findings))
+
+
+Examination = Callable[[Path, Progress], Report]
+
+EXAMINATIONS: dict[str, Examination] = {
+    **{name: partial(_examine_data, name) for name in PATIENTS},
+    "triplets": _examine_triplets,
+    "gallery": _examine_gallery,
+    "model": _examine_model,
+}
+
+
+def _annotations(patient: Patient, root: Path, split: str) -> Finding:
+    return _annotations_of(patient.read, root, split)
+
+
+def _annotations_of(read: Read, root: Path, split: str) -> Finding:
+    try:
+        benchmark = read(root, split)
+    except DataError as error:
+        return Finding(f"annotations of {split}: {_said(error)}", fault=True)
+    return Finding(
+        f"annotations of {split}: {len(benchmark.queries):,} queries, "
+        f"{len(benchmark.images):,} pictures"
+    )
+
+
+def _named(patient: Patient, count: int) -> list[Finding]:
+    if patient.pictures is None or count == patient.pictures:
+        return []
+    return [
+        Finding(
+            f"the splits name {count:,} pictures, {patient.pictures:,} are known: the annotations "
+            "are of another version or cut short",
+            fault=True,
+        )
+    ]
+
+
+def _pictures(pictures: Mapping[str, Path | None], progress: Progress) -> list[Finding]:
+    """Present, missing, corrupt and duplicate, every one opened."""
+    present = {name: path for name, path in pictures.items() if path is not None}
+    reasons: dict[str, str] = {}
+    contents: dict[str, list[str]] = defaultdict(list)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        opened = threads.map(_open, present.values())
+        for done, (name, (digest, reason)) in enumerate(zip(present, opened, strict=True), 1):
+            if reason:
+                reasons[name] = reason
+            else:
+                contents[digest].append(name)
+            progress(done, len(present))
+    missing = [name for name, path in pictures.items() if path is None]
+    corrupt = [f"{name} ({reason})" for name, reason in reasons.items()]
+    copies = [" = ".join(names) for names in contents.values() if len(names) > 1]
+    whole = len(present) - len(corrupt)
+    return [
+        Finding(f"{whole:,} of {len(pictures):,} pictures are whole", fault=whole < len(pictures)),
+        *_if_any(missing, "are missing"),
+        *_if_any(corrupt, "can't be used"),
+        *_if_any(copies, "are in more than one file, byte for byte", fault=False),
+    ]
+
+
+def _open(path: Path) -> tuple[str, str]:
+    """Digest of the file, and why it is not a usable picture, if it is not."""
+    try:
+        content = path.read_bytes()
+        open_picture(content, shorter_side=DECODED_SIDE, name=path.name)
+    except PictureError as error:
+        return "", error.reason
+    except OSError as error:
+        return "", error.strerror or type(error).__name__
+    return hashlib.blake2b(content, digest_size=16).hexdigest(), ""
+
+
+def _if_any(names: Sequence[str], what: str, *, fault: bool = True) -> Iterable[Finding]:
+    if names:
+        yield Finding(f"{len(names):,} {what}", tuple(names), fault)
+
+
+def _fault(error: SamebutError) -> Finding:
+    return Finding(_said(error), fault=True)
+
+
+def _said(error: SamebutError) -> str:
+    return f"{error}. {error.hint}" if error.hint else str(error)
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem if "/" in name else name
