@@ -8,8 +8,19 @@ shipped, because nobody else's are in them.
 """
 
 from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item
+from samebut.data.wardrobe.benchmark import write_benchmark
 from samebut.data.wardrobe.catalog import draw_gallery
 from samebut.data.wardrobe.draw import draw
-from samebut.data.wardrobe.phrases import title
+from samebut.data.wardrobe.phrases import caption, title
 
-__all__ = ["ATTRIBUTES", "KINDS", "Item", "draw", "draw_gallery", "random_item", "title"]
+__all__ = [
+    "ATTRIBUTES",
+    "KINDS",
+    "Item",
+    "caption",
+    "draw",
+    "draw_gallery",
+    "random_item",
+    "title",
+    "write_benchmark",
+]

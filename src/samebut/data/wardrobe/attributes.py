@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 
 from samebut.data.wardrobe.fabric import contrasts
@@ -160,6 +161,31 @@ class Item:
 
 ATTRIBUTES = tuple(field.name for field in fields(Item))
 
+# What a person changes in one go. A pattern comes with its colour and its motif; neckline, collar
+# and hood are one place.
+ASPECTS: dict[str, tuple[str, ...]] = {
+    "kind": ("kind",),
+    "colour": ("colour",),
+    "pattern": ("pattern", "second_colour", "motif"),
+    "shape": ("shape",),
+    "sleeve": ("sleeve",),
+    "neck": ("neckline", "collar", "hood"),
+    "length": ("length",),
+    "closure": ("closure",),
+    "pockets": ("pockets",),
+    "belt": ("belt",),
+}
+
+
+def aspect_of(item: Item, aspect: str) -> tuple[str, ...]:
+    """The values of the attributes that make up ``aspect``."""
+    return tuple(getattr(item, name) for name in ASPECTS[aspect])
+
+
+def differing(first: Item, second: Item) -> tuple[str, ...]:
+    """The aspects in which two items differ, in the order of ``ASPECTS``."""
+    return tuple(a for a in ASPECTS if aspect_of(first, a) != aspect_of(second, a))
+
 
 def values_of(kind: str, attribute: str) -> tuple[str, ...]:
     """The values ``attribute`` can take on ``kind``; empty if it does not apply."""
@@ -178,36 +204,60 @@ def values_of(kind: str, attribute: str) -> tuple[str, ...]:
 
 def faults(item: Item) -> list[str]:
     """What makes ``item`` impossible to draw as told; empty for a possible item."""
-    found = [
-        f"{attribute} {value!r} is not for a {item.kind}"
-        for attribute, value in item.as_dict().items()
-        if value not in (values_of(item.kind, attribute) or ("",))
-        and not (attribute == "neckline" and value == "")
-    ]
-    covered = item.hood == "yes" or item.collar not in ("", "none")
-    rules = (
-        (bool(item.motif) == (item.pattern == "printed"), "a motif is for the printed pattern"),
-        (item.pattern == "plain" or bool(item.second_colour), "a pattern needs a second colour"),
-        (
-            not item.second_colour or contrasts(item.colour, item.second_colour),
-            "the two colours must be told apart",
+    return _unknown_values(item) + [complaint for holds, complaint in _RULES if not holds(item)]
+
+
+def _unknown_values(item: Item) -> list[str]:
+    found = []
+    for attribute in ATTRIBUTES:
+        value = getattr(item, attribute)
+        known = values_of(item.kind, attribute) or ("",)
+        if value not in known and not (attribute == "neckline" and value == ""):
+            found.append(f"{attribute} {value!r} is not for a {item.kind}")
+    return found
+
+
+def _neck_is_covered(item: Item) -> bool:
+    return item.hood == "yes" or item.collar not in ("", "none")
+
+
+# What the attributes of an item demand of each other: (whether it holds, what is wrong if not).
+_RULES: tuple[tuple[Callable[[Item], bool], str], ...] = (
+    (
+        lambda item: bool(item.motif) == (item.pattern == "printed"),
+        "a motif is for the printed pattern",
+    ),
+    (
+        lambda item: item.pattern == "plain" or bool(item.second_colour),
+        "a pattern needs a second colour",
+    ),
+    (
+        lambda item: not item.second_colour or contrasts(item.colour, item.second_colour),
+        "the two colours must be told apart",
+    ),
+    (
+        lambda item: item.hood != "yes" or item.collar in ("", "none"),
+        "a hood leaves no room for a collar",
+    ),
+    (
+        lambda item: item.hood != "yes" or item.sleeve != "sleeveless",
+        "a hood goes with sleeves",
+    ),
+    (
+        lambda item: (
+            not values_of(item.kind, "neckline") or _neck_is_covered(item) != bool(item.neckline)
         ),
-        (item.hood != "yes" or item.collar in ("", "none"), "a hood leaves no room for a collar"),
-        (item.hood != "yes" or item.sleeve != "sleeveless", "a hood goes with sleeves"),
-        (
-            not values_of(item.kind, "neckline") or covered != bool(item.neckline),
-            "a neckline shows exactly where neither collar nor hood covers it",
-        ),
-        (
-            item.neckline != "high" or item.closure != "buttons",
-            "a high neck is pulled on or zipped",
-        ),
-        (
-            not (item.kind == "T-shirt" and item.pockets == "yes" and item.motif),
-            "a T-shirt's print is where its pocket would be",
-        ),
-    )
-    return found + [complaint for holds, complaint in rules if not holds]
+        "a neckline shows exactly where neither collar nor hood covers it",
+    ),
+    (
+        lambda item: item.neckline != "high" or item.closure != "buttons",
+        "a high neck is pulled on or zipped",
+    ),
+    (
+        lambda item: not (item.kind == "T-shirt" and item.pockets == "yes" and item.motif),
+        "a T-shirt's print is where its pocket would be",
+    ),
+)
 
 
 def random_item(rng: random.Random, kind: str = "") -> Item:

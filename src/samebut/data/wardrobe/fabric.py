@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from samebut.data.wardrobe.vector import (
     Matrix,
@@ -64,6 +65,7 @@ def _lab(rgb: Rgb) -> tuple[float, float, float]:
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
+@cache
 def contrasts(first: str, second: str) -> bool:
     """Whether two colours of the palette are told apart at a glance, also in thin stripes."""
     return math.dist(_lab(PALETTE[first]), _lab(PALETTE[second])) >= _CLEAR_DIFFERENCE
