@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samebut import __version__
+from samebut.commands import benchmarks
 from samebut.errors import QueryError, SamebutError
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ def demo(
         sheet = out / "contact-sheet.html"
         _write_sheet(gallery, answers, sheet)
     typer.echo(f"\nLook at the answers: {sheet}")
+
+
+benchmarks.add_to(app)
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ Progress = Callable[[int, int], None]
 class Encoder(Protocol):
     """What is asked of a model: ``samebut.runtime.Model`` is one."""
 
-    folder: Path
-
+    @property
+    def folder(self) -> Path: ...
     @property
     def description(self) -> Mapping[str, Any]: ...
     @property

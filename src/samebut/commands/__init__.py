@@ -1,0 +1,1 @@
+"""Groups of commands that ``samebut.cli`` puts together. Heavy imports stay inside commands."""

@@ -1,0 +1,248 @@
+"""Measuring: ``eval``, ``compare``, ``submit`` and ``doctor``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from samebut.errors import DataError, QueryError
+
+if TYPE_CHECKING:
+    from samebut.data.benchmark import Benchmark
+    from samebut.submit import Checked
+
+PROBLEMS_SHOWN = 20
+ALL_MODES = "all"
+
+submit = typer.Typer(
+    help="Files for the test servers of CIRR and CIRCO.", no_args_is_help=True, add_completion=False
+)
+
+Root = Annotated[Path, typer.Option(help="The folder the data set was unpacked into.")]
+Split = Annotated[str | None, typer.Option(help="Which split.", show_default="the benchmark's own")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that eval --out wrote.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    app.command("eval")(evaluate)
+    app.command()(compare)
+    app.command()(doctor)
+    app.add_typer(submit, name="submit")
+
+
+def evaluate(
+    benchmark: Annotated[
+        str, typer.Argument(help="fashioniq, cirr, circo, fashion200k, css, or triplets (yours).")
+    ],
+    root: Root,
+    split: Split = None,
+    model: Annotated[str, typer.Option(help="A model folder, or 'bundled'.")] = "bundled",
+    query: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How to ask: composed, sum, image, text or all; may be repeated.",
+            show_default="composed",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--option",
+            metavar="NAME=VALUE",
+            help="A choice of the benchmark: gallery=union, reference=removed, captions=maaf ...",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep ranking, metrics.json and a page of errors here.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep embeddings here.", show_default="OUT/cache")
+    ] = None,
+    page: Annotated[bool, typer.Option(help="Write the page of errors.")] = True,
+) -> None:
+    """Measure a model on a benchmark, the protocol beside every number."""
+    from samebut.data import readers
+    from samebut.evaluate import error_page, report
+    from samebut.evaluate.embeddings import MODES
+    from samebut.evaluate.run import evaluate as measure
+    from samebut.runtime import Model
+
+    asked = list(dict.fromkeys(query or ["composed"]))
+    modes = list(MODES) if ALL_MODES in asked else asked
+    data = readers.read(benchmark, root, split, _options(option or []))
+    results = measure(
+        data, Model.load(model), modes=modes, out=out, cache=cache, progress=_Lines("pictures")
+    )
+    if not results:
+        typer.echo(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
+        if out:
+            typer.echo(f"The server's files: samebut submit write {out} --out FOLDER")
+        return
+    typer.echo(report.table(results))
+    for mode, (run, scored) in results.items():
+        if out and page:
+            path = (out / mode if len(modes) > 1 else out) / "errors.html"
+            error_page.write(run, scored, data.images, path)
+            typer.echo(f"Look at the errors: {path}")
+
+
+def compare(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN] [RUN]", help="Folders of eval --out.")
+    ] = None,
+    published: Annotated[
+        str | None, typer.Option(help="Compare with published systems on this benchmark.")
+    ] = None,
+    unstated: Annotated[
+        bool, typer.Option(help="Also systems that don't say if the reference was removed.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=0, help="How many queries to name each way.")] = 5,
+) -> None:
+    """Compare two runs, or one with published systems.
+
+    Runs are compared query by query; published systems are only those of the same protocol.
+    """
+    from samebut.evaluate import comparison
+    from samebut.evaluate import published as literature
+    from samebut.evaluate.run import Run
+
+    given = [Run.load(path) for path in runs or []]
+    if published and not given:
+        typer.echo(literature.listing(published))
+    elif published and len(given) == 1:
+        if given[0].about["benchmark"] != published:
+            raise DataError(f"{(runs or [])[0]} is a run of {given[0].about['benchmark']}")
+        typer.echo(literature.beside(given[0], given[0].score(), unstated=unstated))
+    elif len(given) == 2 and not published:
+        typer.echo(comparison.as_text(comparison.compare(*given, most=most)))
+    else:
+        raise QueryError("give two runs, or one run and --published, or --published alone")
+
+
+def doctor(
+    kind: Annotated[
+        str,
+        typer.Argument(help="fashioniq, cirr, circo, fashion200k, triplets, gallery or model."),
+    ],
+    root: Annotated[Path, typer.Argument(help="Its folder.")],
+) -> None:
+    """Say what is missing or broken in a data set, gallery or model.
+
+    Every picture is opened. The status is 1 if anything is wrong.
+    """
+    from samebut.doctor import examine
+
+    report = examine(kind, root, progress=_Lines("pictures"))
+    typer.echo(str(report))
+    if not report.healthy:
+        raise typer.Exit(1)
+
+
+@submit.command("write")
+def write_files(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+) -> None:
+    """Write the files that the server takes."""
+    from samebut import submit as submission
+    from samebut.evaluate.run import Run
+
+    for path in submission.write(Run.load(run), out):
+        typer.echo(str(path))
+
+
+@submit.command("check")
+def check_files(
+    files: Annotated[list[Path], typer.Argument(help="Submission files, yours or others'.")],
+    root: Annotated[
+        Path | None, typer.Option(help="The annotations, to check every id and picture.")
+    ] = None,
+    split: Split = None,
+) -> None:
+    """Check files before they are sent.
+
+    The status is 1 if anything is wrong.
+    """
+    from samebut import submit as submission
+
+    checked = [submission.check(path) for path in files]
+    if root:
+        checked = [
+            submission.check(each.path, _benchmark_of(each, root, split)) if each.form else each
+            for each in checked
+        ]
+    for each in checked:
+        _print_checked(each)
+    if any(each.problems for each in checked):
+        raise typer.Exit(1)
+
+
+@submit.command("score")
+def score_files(
+    files: Annotated[list[Path], typer.Argument(help="Files of a split with public targets.")],
+    root: Root,
+    split: Split = None,
+) -> None:
+    """Score files here, as the server would."""
+    from samebut import submit as submission
+    from samebut.evaluate.report import cell, columns
+
+    data = _benchmark_of(submission.check(files[0]), root, split)
+    scored = submission.score_files(files, data)
+    rows = [
+        [name, cell(number, scored.intervals[name]), data.label]
+        for name, number in scored.numbers.items()
+    ]
+    typer.echo("\n".join([f"protocol   {data.protocol}", *columns(rows)]))
+
+
+def _benchmark_of(checked: Checked, root: Path, split: str | None) -> Benchmark:
+    from samebut.data import readers
+
+    if checked.form is None:
+        raise DataError(f"{checked.path}: {checked.problems[0]}")
+    return readers.read(checked.form.benchmark, root, split or checked.split or None)
+
+
+def _print_checked(checked: Checked) -> None:
+    form = (
+        " ".join(filter(None, (checked.form.benchmark, checked.form.metric)))
+        if (checked.form)
+        else "unknown"
+    )
+    state = f"{len(checked.problems):,} problems" if checked.problems else "valid"
+    typer.echo(f"{checked.path}: {form} {checked.split}, {state}")
+    for problem in checked.problems[:PROBLEMS_SHOWN]:
+        typer.echo(f"  {problem}")
+    if len(checked.problems) > PROBLEMS_SHOWN:
+        typer.echo(f"  and {len(checked.problems) - PROBLEMS_SHOWN:,} more")
+    if checked.unchecked:
+        typer.echo(f"  not checked: {checked.unchecked}")
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise QueryError(f"--option {name} has no value", hint="Write it as NAME=VALUE.")
+    return {name: value for name, _, value in pairs}
+
+
+class _Lines:
+    """Progress on stderr, at most a line in five seconds."""
+
+    INTERVAL = 5.0
+
+    def __init__(self, what: str) -> None:
+        self.what, self.said = what, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.said >= self.INTERVAL:
+            self.said = time.monotonic()
+            typer.echo(f"{done:,} of {total:,} {self.what}", err=True)
