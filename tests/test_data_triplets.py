@@ -79,9 +79,28 @@ def test_a_bad_line_is_named(tmp_path: Path, line: Any, message: str) -> None:
         triplets.read(folder(tmp_path, [LINE, line]), "any")
 
 
+def test_a_text_may_hold_any_separator_but_a_newline(tmp_path: Path) -> None:
+    text = "in\u2028blue\x0b\x85"
+    (tmp_path / "any.jsonl").write_text(
+        json.dumps(LINE | {"text": text}, ensure_ascii=False), encoding="utf-8"
+    )
+    assert triplets.read(tmp_path, "any").queries[0].texts == (text,)
+
+
+def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    folder(tmp_path, [LINE], "file\na.jpg\nb.jpg\n")
+    (tmp_path / "catalog.csv").write_bytes("file\na.jpg\né.jpg\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"catalog\.csv: is not text in UTF-8"):
+        triplets.read(tmp_path, "any")
+    (tmp_path / "any.jsonl").write_bytes(b'{"text": "\xff"}')
+    with pytest.raises(DataError, match=r"any\.jsonl: is not text in UTF-8"):
+        triplets.read(tmp_path, "any")
+
+
 @pytest.mark.parametrize(
     ("catalog", "message"),
     [
+        ("split,file\nany\n", "1 of its rows name no file"),
         ("name\na.jpg\n", "no column named file"),
         ("file,split\na.jpg,x\nb.jpg,y\n", "lists no picture of split any"),
         ("file\na.jpg\nb.jpg\na.jpg\n", "lists 1 pictures twice"),

@@ -358,6 +358,22 @@ def test_a_run_cut_short_is_refused(
         Run.load(tmp_path / "out")
 
 
+def test_a_run_keeps_texts_whatever_separators_they_hold(
+    model: ColourModel, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    odd = replace(benchmark.queries[0], texts=("in\u2028red\x0b\n",))
+    evaluate(replace(benchmark, queries=(odd,)), model, out=tmp_path / "out")
+    assert Run.load(tmp_path / "out").benchmark.queries == (odd,)
+
+
+def test_a_folder_that_cant_be_written_to_is_told(
+    model: ColourModel, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="can't be written"):
+        evaluate(benchmark, model, out=tmp_path / "file" / "out")
+
+
 def test_every_line_of_the_table_with_a_number_names_the_protocol(
     model: ColourModel, benchmark: Benchmark
 ) -> None:

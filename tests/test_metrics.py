@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,17 @@ def test_a_picture_stored_many_times_stays_in_gallery_order() -> None:
     copies = whole.ids[:, :41] if 2033 % 50 == 0 else whole.ids[:, :40]
     assert (copies % 50 == copies[:, :1] % 50).all()
     assert (np.diff(copies, axis=1) > 0).all()
+
+
+def test_memory_stays_flat_whatever_the_number_of_queries() -> None:
+    rng = np.random.default_rng(0)
+    queries, gallery = unit(rng, 3000, 8), unit(rng, 4000, 8)
+    named = np.zeros((3000, 1), np.int32)
+    tracemalloc.start()
+    metrics.rank(queries, gallery, 5, named=named, chunk_bytes=1 << 20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 << 20  # all scores at once would be 96 MB in float64
 
 
 def test_one_query_and_one_picture_keep_their_axes() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from samebut import metrics
 from samebut.data.benchmark import Benchmark, Query
 from samebut.data.cirr import VERSION
+from samebut.data.folders import writing
 from samebut.errors import DataError
 from samebut.evaluate.ranking import Ranked, rivals_of
 from samebut.evaluate.run import Run
@@ -81,24 +82,9 @@ def write(run: Run, folder: Path) -> list[Path]:
             f"{benchmark.name} has no test server that takes a file",
             hint=f"Those that have: {', '.join(FORMS)}.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for form in FORMS[benchmark.name]:
-        listed = _subset_lists(run) if form.subset else _lists(run, form.length)
-        content = form.header | dict(zip([q.id for q in benchmark.queries], listed, strict=True))
-        name = "-".join(part for part in (benchmark.name, benchmark.split, form.metric) if part)
-        path = folder / f"{name}.json"
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        found = check(partial, benchmark)
-        if found.problems:
-            raise DataError(
-                f"the ranking does not make a valid {path.name}: {found.problems[0]}",
-                hint="A drawn or shortened gallery may hold too few pictures.",
-            )
-        partial.replace(path)
-        paths.append(path)
-    return paths
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_write_form(run, form, folder) for form in FORMS[benchmark.name]]
 
 
 def check(path: Path, benchmark: Benchmark | None = None) -> Checked:
@@ -144,6 +130,23 @@ def score_files(paths: Sequence[Path], benchmark: Benchmark) -> Score:
             raise DataError(f"{path}: a second file for {checked.form.metric or 'mAP and recall'}")
         found |= numbers
     return score_outcomes(benchmark, found)
+
+
+def _write_form(run: Run, form: Form, folder: Path) -> Path:
+    benchmark = run.benchmark
+    listed = _subset_lists(run) if form.subset else _lists(run, form.length)
+    content = form.header | dict(zip([q.id for q in benchmark.queries], listed, strict=True))
+    name = "-".join(part for part in (benchmark.name, benchmark.split, form.metric) if part)
+    path = folder / f"{name}.json"
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    if problems := check(partial, benchmark).problems:
+        partial.unlink()
+        raise DataError(
+            f"the ranking does not make a valid {path.name}: {problems[0]}",
+            hint="A drawn or shortened gallery may hold too few pictures.",
+        )
+    return partial.replace(path)
 
 
 def _lists(run: Run, length: int) -> list[list[Any]]:

@@ -82,7 +82,7 @@ class Benchmark:
             raise DataError(
                 f"{self.name} {self.split}: {len(missing):,} of {len(self.images):,} pictures "
                 f"are missing, {_first_names(missing)}",
-                hint="A benchmark is never scored on a part of its gallery: fetch the rest.",
+                hint="A benchmark is never scored on a part of its gallery; see: samebut doctor",
             )
 
     def require_consistent(self) -> None:

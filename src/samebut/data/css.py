@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark, Rules
+from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
 
 SPLITS = ("train", "test")
@@ -102,7 +103,8 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
     """Draw train and test into ``root``; a second call with the same choices does nothing."""
     if size not in SIZES:
         raise DataError(f"CSS has no size {size!r}", hint=f"Known: {', '.join(SIZES)}.")
-    marker, wanted = Path(root) / "css.json", {"size": size, "seed": seed, "format": 1}
+    root = Path(root)
+    marker, wanted = root / "css.json", {"size": size, "seed": seed, "format": 1}
     if marker.is_file():
         found = json.loads(marker.read_text(encoding="utf-8"))
         if found == wanted:
@@ -111,12 +113,12 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
             f"{root}: holds a CSS drawn otherwise, {found}, not {wanted}",
             hint="Give another folder, or the choices it was drawn with.",
         )
-    images = Path(root) / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    rows = [row for split in SPLITS for row in _draw_split(Path(root), split, SIZES[size], seed)]
-    catalog = "file,split,scene\n" + "".join(f"{','.join(row)}\n" for row in rows)
-    _write(Path(root) / "catalog.csv", catalog)
-    _write(marker, json.dumps(wanted) + "\n")
+    with writing(root):
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        rows = [row for split in SPLITS for row in _draw_split(root, split, SIZES[size], seed)]
+        catalog = "file,split,scene\n" + "".join(f"{','.join(row)}\n" for row in rows)
+        write_whole(root / "catalog.csv", catalog)
+        write_whole(marker, json.dumps(wanted) + "\n")
 
 
 def paint(scene: Scene, draw: random.Random) -> NDArray[np.uint8]:
@@ -168,7 +170,7 @@ def _draw_split(root: Path, split: str, queries: int, seed: int) -> list[tuple[s
         }
         for i, (before, kind, text, after) in enumerate(made)
     ]
-    _write(root / f"{split}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_whole(root / f"{split}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return [(file, split, " + ".join(f"{t} {CELLS[t.cell]}" for t in s)) for s, file in files]
 
 
@@ -241,10 +243,3 @@ def _change(scene: Scene, kinds: Kinds, draw: random.Random) -> tuple[str, Scene
 
 
 EDITS: dict[str, Edit] = {"add": _add, "remove": _remove, "change": _change}
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

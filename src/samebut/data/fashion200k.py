@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder
+from samebut.data.folders import Folder, read_lines
 from samebut.errors import DataError
 
 SPLITS = ("train", "test")
@@ -74,7 +74,7 @@ def _captions(folder: Folder, split: str) -> dict[str, str]:
         folder.file(f"dress_{split}_detect_all.txt")
     captions: dict[str, str] = {}
     for name in files:
-        lines = folder.file(name).read_text(encoding="utf-8").splitlines()
+        lines = read_lines(folder.file(name))
         for number, line in enumerate(lines, 1):
             parts = line.split("\t")
             if len(parts) != 3 or not parts[2].strip():
@@ -104,7 +104,7 @@ def _base(folder: Folder, name: str) -> Path:
 
 
 def _fixed_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
-    lines = folder.file(QUERIES).read_text(encoding="utf-8").splitlines()
+    lines = read_lines(folder.file(QUERIES))
     for number, line in enumerate(lines, 1):
         names = line.split()
         if len(names) != 2:

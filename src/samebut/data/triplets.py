@@ -14,12 +14,14 @@ a query names. ``SPLIT.jsonl`` holds one query a line::
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.data.folders import read_lines, read_text
 from samebut.errors import DataError
 
 RULES = Rules(
@@ -66,18 +68,17 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            where = f"{path.name} line {number}"
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{where}: not JSON, {error.msg}", hint=LAYOUT) from error
-            if not isinstance(line, dict):
-                raise DataError(f"{where}: not an object with named fields", hint=LAYOUT)
-            yield where, line
+    for number, text in enumerate(read_lines(path), 1):
+        if not text.strip():
+            continue
+        where = f"{path.name} line {number}"
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{where}: not JSON, {error.msg}", hint=LAYOUT) from error
+        if not isinstance(line, dict):
+            raise DataError(f"{where}: not an object with named fields", hint=LAYOUT)
+        yield where, line
 
 
 def _query(line: dict[str, Any], where: str, split: str) -> Query:
@@ -123,17 +124,18 @@ def _gallery(root: Path, split: str, queries: tuple[Query, ...]) -> tuple[list[s
     if not path.is_file():
         named = {name for q in queries for name in (q.reference, *q.targets, *(q.subset or ()))}
         return sorted(named), "every picture that a query names"
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        rows = list(table)
-        columns = table.fieldnames or ()
+    table = csv.DictReader(io.StringIO(read_text(path)))
+    rows = list(table)
+    columns = table.fieldnames or ()
     if "file" not in columns:
         raise DataError(f"{path}: has no column named file", hint=LAYOUT)
     by_split = "split" in columns
-    names = [row["file"] for row in rows if not by_split or row["split"] == split]
+    names = [row["file"] or "" for row in rows if not by_split or row["split"] == split]
     if not names:
-        known = ", ".join(sorted({row["split"] for row in rows})) if by_split else "none"
+        known = ", ".join(sorted({row["split"] or "" for row in rows})) if by_split else "none"
         raise DataError(f"{path}: lists no picture of split {split}", hint=f"It lists: {known}.")
+    if not all(names):
+        raise DataError(f"{path}: {names.count(''):,} of its rows name no file")
     if len(set(names)) != len(names):
         raise DataError(f"{path}: lists {len(names) - len(set(names)):,} pictures twice")
     return names, f"every picture of the split {split}" if by_split else "every picture listed"

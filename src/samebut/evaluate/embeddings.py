@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from samebut.data.benchmark import Benchmark
+from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
 from samebut.metrics import Floats
 
@@ -218,15 +219,16 @@ def _digest(benchmark: Benchmark) -> str:
 
 
 def _save(place: Path, made: Embedded) -> None:
-    place.mkdir(parents=True, exist_ok=True)
     arrays = {"gallery": made.gallery} | {f"query-{m}": rows for m, rows in made.queries.items()}
-    for name, array in arrays.items():
-        partial = place / f"{name}.partial"
-        with partial.open("wb") as file:
-            np.save(file, array)
-        partial.replace(place / f"{name}.npy")
-    # Written last: without it the folder is not believed.
-    (place / "done.json").write_text(json.dumps({"format": FORMAT, "arrays": sorted(arrays)}))
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name, array in arrays.items():
+            partial = place / f"{name}.partial"
+            with partial.open("wb") as file:
+                np.save(file, array)
+            partial.replace(place / f"{name}.npy")
+        # Written last: without it the folder is not believed.
+        write_whole(place / "done.json", json.dumps({"format": FORMAT, "arrays": sorted(arrays)}))
 
 
 def _load(place: Path) -> Embedded | None:

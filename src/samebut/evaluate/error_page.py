@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from samebut.data.benchmark import Query
-from samebut.errors import DataError, PictureError
+from samebut.data.folders import write_whole, writing
+from samebut.errors import PictureError
 from samebut.evaluate.report import cell
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score
@@ -113,13 +114,9 @@ def write(
     is shown as the reason why. Raises DataError if the folder of ``path`` can't be written to.
     """
     page = error_page(run, scored, pictures, shown=shown)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: can't be written, {error.strerror or error}") from error
+        write_whole(path, page)
 
 
 def error_page(run: Run, scored: Score, pictures: dict[str, Path], *, shown: int = SHOWN) -> str:

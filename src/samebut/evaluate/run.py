@@ -24,6 +24,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.data.folders import read_lines, write_whole, writing
 from samebut.errors import DataError
 from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
@@ -67,14 +68,16 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Write the ranking into ``folder``; files replace each other whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{RANKING}.partial").open("wb") as file:
-            np.savez(file, **{f.name: getattr(self.ranked, f.name) for f in fields(Ranked)})
-        (folder / f"{RANKING}.partial").replace(folder / RANKING)
         lines = [json.dumps(asdict(query), ensure_ascii=False) for query in self.benchmark.queries]
-        _write(folder / QUERIES, "\n".join(lines) + "\n")
         described = {"format": FORMAT, **self.about, "gallery": list(self.benchmark.images)}
-        _write(folder / DESCRIPTION, json.dumps(described, ensure_ascii=False, indent=1) + "\n")
+        text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{RANKING}.partial").open("wb") as file:
+                np.savez(file, **{f.name: getattr(self.ranked, f.name) for f in fields(Ranked)})
+            (folder / f"{RANKING}.partial").replace(folder / RANKING)
+            write_whole(folder / QUERIES, "\n".join(lines) + "\n")
+            write_whole(folder / DESCRIPTION, text)
 
     @classmethod
     def load(cls, folder: Path) -> Run:
@@ -82,13 +85,13 @@ class Run:
         folder = Path(folder)
         try:
             about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            lines = (folder / QUERIES).read_text(encoding="utf-8").splitlines()
+            lines = read_lines(folder / QUERIES)
             with (folder / RANKING).open("rb") as file, np.load(file) as arrays:
                 ranked = Ranked(**{f.name: arrays[f.name] for f in fields(Ranked)})
             queries = tuple(_query(json.loads(line)) for line in lines)
             images = {name: Path(name) for name in about.pop("gallery")}
             found, rules = about.pop("format"), _rules(about["rules"])
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (DataError, OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DataError(
                 f"{folder}: holds no readable run ({error})",
                 hint="Give a folder written by: samebut eval --out FOLDER",
@@ -139,7 +142,7 @@ def evaluate(
             continue
         results[mode] = run, run.score()
         if place:
-            _write(place / METRICS, json.dumps(as_json(*results[mode]), indent=1) + "\n")
+            write_whole(place / METRICS, json.dumps(as_json(*results[mode]), indent=1) + "\n")
     return results
 
 
@@ -234,10 +237,3 @@ def _rules(row: Mapping[str, Any]) -> Rules:
 
 def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
