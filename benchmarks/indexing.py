@@ -52,10 +52,11 @@ def main() -> None:
     for folder in arguments.folders:
         runs = [run(folder) for _ in range(arguments.runs)]
         median = {key: statistics.median(each[key] for each in runs) for key in runs[0]}
+        name, rate = "/".join(folder.parts[-2:]), median["pictures"] / median["wall"]
+        seconds = [median[key] for key in ("decode", "encode", "write", "waited")]
         print(
-            f"{'/'.join(folder.parts[-2:]):<24}{median['pictures']:>12,.0f}{median['wall']:>10.1f} s"
-            f"{median['pictures'] / median['wall']:>12.0f}"
-            + "".join(f"{median[key]:>10.1f} s" for key in ("decode", "encode", "write", "waited"))
+            f"{name:<24}{median['pictures']:>12,.0f}{median['wall']:>10.1f} s{rate:>12.0f}"
+            + "".join(f"{value:>10.1f} s" for value in seconds)
             + f"{median['peak_mb']:>12.0f}"
         )
 

@@ -12,6 +12,7 @@ shares the reference's other attributes is a hit.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def main() -> None:
     gallery = model.embed(features)
     kinds = {"both": both, "taken back": taken_back}
     talks = {
-        kind: [talk for talk, _ in zip(make(rows, random.Random(0)), range(arguments.count))]
+        kind: list(itertools.islice(make(rows, random.Random(0)), arguments.count))
         for kind, make in kinds.items()
     }
     sizes = ", ".join(f"{len(found)} '{kind}'" for kind, found in talks.items())

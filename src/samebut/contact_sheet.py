@@ -38,8 +38,8 @@ ol{list-style:none;margin:0;padding:0;display:grid;gap:.9rem;
 grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr))}
 li{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;
 display:flex;flex-direction:column}
-.frame{aspect-ratio:1;display:grid;place-items:center;background:#fff}
-.frame img{width:100%;height:100%;object-fit:contain}
+.frame{position:relative;aspect-ratio:1;display:grid;place-items:center;background:#fff}
+.frame img{position:absolute;inset:0;width:100%;height:100%;object-fit:contain}
 .frame span{color:#667085;padding:1rem;text-align:center;font-size:.8rem}
 .about{padding:.55rem .7rem .7rem;font-size:.8rem;overflow-wrap:anywhere}
 .about b{font-weight:600}
@@ -76,8 +76,8 @@ def _section(answer: Answer) -> str:
 
 def _turn(turn: Turn) -> str:
     parts = []
-    if turn.picture is not None:
-        parts.append(f'<img alt="reference" src="{_thumbnail(turn.picture)}">')
+    if (picture := turn.source) is not None:
+        parts.append(f'<img alt="reference" src="{_thumbnail(picture)}">')
     if turn.says_something:
         parts.append(f"<q>{html.escape(turn.text.strip())}</q>")
     return f'<div class="turn">{"<span class=plus>+</span>".join(parts)}</div>'

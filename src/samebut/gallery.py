@@ -212,13 +212,14 @@ class Gallery:
         references = [] if include_references else self._references(turns)
         ids, scores = self.index.search(asked.embedding[None], k, where=where, exclude=references)
         found = [int(number) for number in ids[0]]
-        pictures = self.index.pictures(found)
-        described = self.index.metadata(found)
+        # A picture may leave the store between the search and this.
+        entries = {entry.id: entry for entry in self.index.pictures(found)}
+        described = dict(zip(found, self.index.metadata(found), strict=True))
+        scored = zip(found, scores[0].tolist(), strict=True)
+        there = [(number, score) for number, score in scored if number in entries]
         hits = [
-            Hit(rank, float(score), number, picture.path, dict(row))
-            for rank, (number, score, picture, row) in enumerate(
-                zip(found, scores[0], pictures, described, strict=True), start=1
-            )
+            Hit(rank, score, number, entries[number].path, described[number])
+            for rank, (number, score) in enumerate(there, start=1)
         ]
         return Results(hits, asked.gate)
 
@@ -227,16 +228,13 @@ class Gallery:
         return self.folder / path
 
     def _references(self, turns: Sequence[Turn]) -> list[int]:
+        sources = [turn.source for turn in turns]
         contents = [
-            turn.picture.read_bytes() if isinstance(turn.picture, Path) else turn.picture
-            for turn in turns
-            if turn.picture is not None
+            source.read_bytes() if isinstance(source, Path) else source
+            for source in sources
+            if source is not None
         ]
-        return [
-            number
-            for content in contents
-            for number in [self.index.id_of(p.path) for p in [self.index.by_digest(digest_of(content))] if p]
-        ]
+        return [number for content in contents for number in self.index.copies(digest_of(content))]
 
     def _mismatch(self) -> FingerprintMismatch:
         return FingerprintMismatch(

@@ -36,8 +36,13 @@ class Turn:
     ``picture`` is a file or the bytes of one.
     """
 
-    picture: Path | bytes | None = None
+    picture: Path | str | bytes | None = None
     text: str = ""
+
+    @property
+    def source(self) -> Path | bytes | None:
+        """The picture, a name made a path."""
+        return Path(self.picture) if isinstance(self.picture, str) else self.picture
 
     @property
     def says_something(self) -> bool:
@@ -72,10 +77,10 @@ def ask(model: Model, turns: Sequence[Turn], *, text_weight: float = NEUTRAL) ->
     reference: Features | None = None
     unspoken = False  # the latest picture has not been talked about yet
     for turn in turns:
-        if turn.picture is not None:
+        if (picture := turn.source) is not None:
             if unspoken and reference is not None:
                 said.append(model.embed(reference)[0])
-            reference, unspoken = encode_picture(model, turn.picture), True
+            reference, unspoken = encode_picture(model, picture), True
         if turn.says_something:
             text = model.encode_texts([turn.text])
             unspoken = False

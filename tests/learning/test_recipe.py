@@ -42,6 +42,7 @@ def test_lists_become_tuples(tmp_path: Path) -> None:
         ('name = "x"\n[[stages]]\ntask = "align"\n', "lacks epochs, batch, lr", ""),
         (f'name = "x"\n{STAGE}[augment]\ntwist = 1\n', "unknown key 'twist'", "tilt"),
         ("name", "is not TOML", ""),
+        (f'name = "x"\nprecision = "fp8"\n{STAGE}', "the precision 'fp8'", "bf16, fp32"),
     ],
 )
 def test_bad_recipes(tmp_path: Path, text: str, message: str, hint: str) -> None:

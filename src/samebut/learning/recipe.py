@@ -10,6 +10,8 @@ from typing import Any
 
 from samebut.errors import RecipeError
 
+PRECISIONS = ("bf16", "fp32")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -47,6 +49,7 @@ class Recipe:
     padding: str = "target"
     fill: str = "edge"
     ema: float = 0.998
+    precision: str = "bf16"  # of the encoders; fp32 where a processor has no bf16
     tokenizer_data: tuple[str, ...] = ()  # whose words the tokenizer is trained on; empty: all
     augment: Augment = field(default_factory=Augment)
     encoder: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +74,11 @@ def read_recipe(path: Path) -> Recipe:
     if "augment" in table:
         table["augment"] = _fill(Augment, table["augment"], f"{path} [augment]")
     recipe: Recipe = _fill(Recipe, table, str(path))
+    if recipe.precision not in PRECISIONS:
+        raise RecipeError(
+            f"{path} has the precision '{recipe.precision}'",
+            hint=f"Known: {', '.join(PRECISIONS)}.",
+        )
     return recipe
 
 

@@ -115,7 +115,10 @@ class Align:
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
         same = kinds[:, None] == kinds[None, :]
-        pictures, words = unit(images.pooled), unit(encode_texts(learner.model, texts).pooled)
+        pictures, words = (
+            unit(images.pooled),
+            unit(encode_texts(learner.model, texts, self.recipe).pooled),
+        )
         there = info_nce(pictures, words, same, scale=learner.scale)
         back = info_nce(words, pictures, same, scale=learner.scale)
         return (there + back) / 2
@@ -151,7 +154,7 @@ class Compose:
         rows = sorted({row for query, target in batch for row in (query.reference, target)})
         place = {row: number for number, row in enumerate(rows)}
         images = encode_views(learner.model, self.corpus, rows, self.recipe)
-        texts = encode_texts(learner.model, [query.text for query, _ in batch])
+        texts = encode_texts(learner.model, [query.text for query, _ in batch], self.recipe)
         references = torch.tensor([place[query.reference] for query, _ in batch])
         queries = learner.model.compose(_float(images[references]), _float(texts))
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
@@ -173,17 +176,22 @@ TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {"align": Align, "co
 
 
 def encode_views(model: CIRModel, corpus: Corpus, rows: Sequence[int], recipe: Recipe) -> Features:
-    """Features of a random view of each picture, in bf16 where it pays."""
+    """Features of a random view of each picture, in the recipe's precision."""
     pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
     views = vary(pixels, recipe.size, recipe.augment).to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with precision(recipe):
         return model.encoder.images(views)
 
 
-def encode_texts(model: CIRModel, texts: list[str]) -> Features:
-    """Features of texts, in bf16 where it pays."""
-    with torch.autocast("cpu", torch.bfloat16):
+def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
+    """Features of texts, in the recipe's precision."""
+    with precision(recipe):
         return model.encoder.texts(texts)
+
+
+def precision(recipe: Recipe) -> torch.autocast:
+    """bf16 arithmetic for the encoders if the recipe says so; losses stay in fp32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
 def _float(features: Features) -> Features:
