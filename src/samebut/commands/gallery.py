@@ -1,0 +1,337 @@
+"""A gallery's commands: ``index``, ``search``, ``info`` and ``demo``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samebut.errors import QueryError
+
+if TYPE_CHECKING:
+    from samebut.gallery import Gallery, Progress, Report, Results
+    from samebut.turns import Turn
+
+SOME_SKIPPED = 3
+SKIPPED_SHOWN = 20
+COLUMNS_SHOWN = 5
+
+Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
+Store = Annotated[
+    Path | None,
+    typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A model folder, or 'bundled'.", show_default="the store's, or bundled"),
+]
+Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
+Where = Annotated[
+    str | None,
+    typer.Option(help="Only pictures whose metadata fit, such as \"colour = 'blue'\"."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (index, search, info, demo):
+        app.command()(command)
+
+
+def index(
+    photos: Photos,
+    metadata: Annotated[
+        Path | None, typer.Option(help="A CSV table about the pictures, with a column 'file'.")
+    ] = None,
+    model: ModelOption = None,
+    store: Store = None,
+    replace_model: Annotated[
+        bool, typer.Option("--replace-model", help="Embed everything anew with another model.")
+    ] = False,
+) -> None:
+    """Index a folder of pictures, or bring its index up to date."""
+    from samebut.gallery import Gallery
+
+    with _progress() as progress:
+        gallery, report = Gallery.build(
+            photos,
+            store=store,
+            model=model,
+            metadata=metadata,
+            replace_model=replace_model,
+            progress=progress,
+        )
+    with gallery:
+        _print_report(gallery, report)
+    if report.skipped:
+        raise typer.Exit(SOME_SKIPPED)
+
+
+def search(
+    photos: Photos,
+    image: Annotated[
+        list[Path] | None, typer.Option("-i", "--image", help="The picture to start from.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("-t", "--text", help="What shall be different.")
+    ] = None,
+    count: Count = 10,
+    where: Where = None,
+    text_weight: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="0: as the picture; 1: as the words; 0.5: the model decides."
+        ),
+    ] = 0.5,
+    include_reference: Annotated[
+        bool, typer.Option("--include-reference", help="Let the picture itself be a hit.")
+    ] = False,
+    model: ModelOption = None,
+    store: Store = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Print files alone, one a line.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a contact sheet to look at.")] = None,
+    open_sheet: Annotated[
+        bool, typer.Option("--open", help="Show the contact sheet in a browser.")
+    ] = False,
+) -> None:
+    """Search by example plus words. Repeat -i and -t for several turns: the first -i goes with
+    the first -t, and so on."""
+    from samebut.gallery import Gallery
+
+    turns = _turns(image or [], text or [])
+    with Gallery.open(photos, store=store, model=model) as gallery:
+        results = gallery.search(
+            turns,
+            count,
+            where=where,
+            text_weight=text_weight,
+            include_references=include_reference,
+        )
+        if as_json:
+            typer.echo(_as_json(gallery, results))
+        elif paths:
+            for hit in results.hits:
+                typer.echo(str(gallery.file_of(hit.path)))
+        else:
+            _print_hits(results)
+        if html or open_sheet:
+            sheet = html or photos / ".samebut" / "last-search.html"
+            _write_sheet(gallery, [(turns, results)], sheet)
+            if open_sheet:
+                import webbrowser
+
+                webbrowser.open(sheet.resolve().as_uri())
+
+
+def info(photos: Photos, store: Store = None) -> None:
+    """Say what is indexed, by which model, and what can be filtered by."""
+    from samebut.gallery import Gallery
+
+    with Gallery.open(photos, store=store) as gallery:
+        typer.echo(f"pictures   {len(gallery):,}")
+        typer.echo(f"store      {gallery.index.path}")
+        typer.echo(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
+        for column, values in gallery.index.facets(6).items():
+            shown = ", ".join(f"{value} ({count:,})" for value, count in values)
+            typer.echo(f"metadata   {column}: {shown}")
+        for skipped in gallery.index.skipped():
+            typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
+
+
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PHOTOS]", help="Your own folder; else a gallery is drawn."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the gallery and the contact sheet go.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Show the main job on a drawn gallery or on your own folder: index, search, look."""
+    from samebut import demo as demonstration
+    from samebut.gallery import Gallery
+
+    out.mkdir(parents=True, exist_ok=True)
+    folder = photos or demonstration.drawn_gallery(out / "gallery")
+    table = None if photos else folder / "catalog.csv"
+    with _progress() as progress:
+        gallery, report = Gallery.build(
+            folder, store=out / "store", metadata=table, progress=progress
+        )
+    with gallery:
+        _print_report(gallery, report)
+        answers = []
+        for turns in demonstration.queries(gallery, drawn=photos is None):
+            results = gallery.search(turns, 8)
+            answers.append((turns, results))
+            typer.echo("\n" + _spoken(turns))
+            _print_hits(results)
+        sheet = out / "contact-sheet.html"
+        _write_sheet(gallery, answers, sheet)
+    typer.echo(f"\nLook at the answers: {sheet}")
+
+
+def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
+    """The n-th picture goes with the n-th text; what is left over makes turns of its own."""
+    from itertools import zip_longest
+
+    from samebut.turns import Turn
+
+    if not images and not texts:
+        raise QueryError(
+            "there is nothing to search for", hint="Give -i PICTURE, -t TEXT, or both."
+        )
+    return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A live bar on a terminal, a line every few seconds elsewhere; both on stderr."""
+    if sys.stderr.isatty():
+        with _bar() as progress:
+            yield progress
+    else:
+        yield _Lines()
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} pictures/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[skipped]}"),
+    )
+    started = time.monotonic()
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", rate=0.0, skipped="")
+
+        def progress(now: Progress) -> None:
+            rate = now.done / max(time.monotonic() - started, 1e-6)
+            skipped = f"{now.skipped:,} skipped" if now.skipped else ""
+            bar.update(task, total=now.total, completed=now.done, rate=rate, skipped=skipped)
+
+        yield progress
+
+
+class _Lines:
+    """Progress as lines, for logs: not more than one in five seconds."""
+
+    INTERVAL = 5.0
+
+    def __init__(self) -> None:
+        self.started = self.said = time.monotonic()
+
+    def __call__(self, now: Progress) -> None:
+        time_now = time.monotonic()
+        if time_now - self.said < self.INTERVAL:
+            return
+        self.said = time_now
+        rate = now.done / (time_now - self.started)
+        left = (now.total - now.done) / rate
+        typer.echo(
+            f"{now.done:,} of {now.total:,}, {rate:.0f} pictures/s, {left:.0f} s left"
+            + (f", {now.skipped:,} skipped" if now.skipped else ""),
+            err=True,
+        )
+
+
+def _print_report(gallery: Gallery, report: Report) -> None:
+    counts = {
+        "encoded": report.encoded,
+        "unchanged": report.unchanged,
+        "copies": report.copied,
+        "renamed": report.renamed,
+        "removed": report.removed,
+        "skipped": len(report.skipped),
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    rate = report.encoded / max(report.spent.wall, 1e-6)
+    typer.echo(f"{len(gallery):,} pictures indexed" + (f": {said}" if said else ""), err=True)
+    if report.encoded:
+        spent = report.spent
+        typer.echo(
+            f"{spent.wall:.1f} s, {rate:.0f} pictures/s (decode {spent.decode:.1f} s of all "
+            f"threads, encode {spent.encode:.1f} s, write {spent.write:.1f} s, "
+            f"waited {spent.wait:.1f} s for pictures)",
+            err=True,
+        )
+    if report.with_metadata is not None:
+        typer.echo(f"{report.with_metadata:,} pictures have metadata", err=True)
+    if report.rows_without_picture:
+        lost = report.rows_without_picture
+        typer.echo(f"{len(lost):,} rows name no picture here, first: {lost[0]}", err=True)
+    for skipped in report.skipped[:SKIPPED_SHOWN]:
+        typer.echo(f"skipped    {skipped.path}: {skipped.reason}", err=True)
+    if len(report.skipped) > SKIPPED_SHOWN:
+        more = len(report.skipped) - SKIPPED_SHOWN
+        typer.echo(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
+
+
+def _print_hits(results: Results) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(name for hit in results.hits for name in hit.metadata))
+    columns = columns[:COLUMNS_SHOWN]  # the rest is in --json
+    # A pipe gets the whole line, however long; a terminal gets what fits.
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name, side in (("rank", "right"), ("score", "right"), ("path", "left")):
+        table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+    for name in columns:
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    for hit in results.hits:
+        described = (hit.metadata.get(name, "") for name in columns)
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", hit.path, *described)
+    console.print(table)
+
+
+def _as_json(gallery: Gallery, results: Results) -> str:
+    hits = [
+        {
+            "rank": hit.rank,
+            "score": round(hit.score, 6),
+            "id": hit.id,
+            "path": hit.path,
+            "file": str(gallery.file_of(hit.path)),
+            "metadata": hit.metadata,
+        }
+        for hit in results.hits
+    ]
+    return json.dumps({"gate": results.gate, "hits": hits}, ensure_ascii=False, indent=2)
+
+
+def _write_sheet(
+    gallery: Gallery, answers: Sequence[tuple[Sequence[Turn], Results]], path: Path
+) -> None:
+    from samebut.contact_sheet import Answer, contact_sheet
+
+    page = contact_sheet(
+        [Answer(turns, results.hits, gallery.folder) for turns, results in answers]
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise QueryError(f"{path} can't be written: {error.strerror}") from error
+
+
+def _spoken(turns: Sequence[Turn]) -> str:
+    parts = []
+    for turn in turns:
+        picture = [turn.source.name] if isinstance(turn.source, Path) else []
+        parts.append(" + ".join([*picture, *([f"“{turn.text}”"] if turn.says_something else [])]))
+    return ", then ".join(parts)
