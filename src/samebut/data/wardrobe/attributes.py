@@ -26,6 +26,7 @@ COLOURS = (
     "blue",
     "navy",
 )
+NEUTRALS = ("white", "beige", "grey", "black", "navy")  # go with anything
 PATTERNS = (
     "plain",
     "striped across",
@@ -276,10 +277,11 @@ def _guess(rng: random.Random, kind: str) -> Item:
     patterns = values_of(kind, "pattern")
     pattern = "plain" if rng.random() < 0.34 else rng.choice(patterns[1:])
     two = pattern != "plain" or rng.random() < 0.4
+    seconds = NEUTRALS if rng.random() < 0.5 else COLOURS
     return Item(
         kind,
         rng.choice(COLOURS),
-        rng.choice(COLOURS) if two else "",
+        rng.choice(seconds) if two else "",
         pattern,
         rng.choice(MOTIFS) if pattern == "printed" else "",
         **chosen,

@@ -14,6 +14,7 @@ sleeve would be right as well.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -143,15 +144,15 @@ def _plan_families(seed: int, name: str, count: int, taken: set[Item]) -> Split:
         index = len(split.families)
         held_out = name == "test" and index % 2 == 1
         family = random_family(rng, KINDS[index % len(KINDS)], held_out=held_out)
-        if taken.intersection(family.items()):
+        if taken.intersection(family.items):
             continue
         split.families.append(family)
-        mine.update(family.items())
+        mine.update(family.items)
         if rng.random() < _TWINS:
             other = twin(rng, family, held_out=held_out)
-            if other and not taken.intersection(other.items()):
+            if other and not taken.intersection(other.items):
                 split.twins.append((family, other))
-                mine.update(other.items())
+                mine.update(other.items)
     taken |= mine
     return split
 
@@ -159,7 +160,7 @@ def _plan_families(seed: int, name: str, count: int, taken: set[Item]) -> Split:
 def _plan_pictures(rng: random.Random, split: Split, first: int) -> None:
     """A picture of each item, of some two, in an order that tells nothing."""
     grids = [*split.families, *(other for _, other in split.twins)]
-    items = list(dict.fromkeys(item for family in grids for item in family.items()))
+    items = list(dict.fromkeys(item for family in grids for item in family.items))
     items += [item for item in items if rng.random() < _TWICE]
     rng.shuffle(items)
     split.pictures = [
@@ -183,7 +184,7 @@ def _plan_queries(rng: random.Random, split: Split, count: int) -> None:
         for before, after in _pairs(rng, family, count):
             if (before, after) not in asked:
                 asked.add((before, after))
-                relatives = [i for i in family.items() if len(differing(i, after)) == 1]
+                relatives = [i for i in family.items if len(differing(i, after)) == 1]
                 subset = rng.sample([i for i in relatives if i != before], 4)
                 row = _query(rng, before, after, by_item, by_item[after])
                 _add_subset(rng, row, [by_item[item] for item in subset])
@@ -198,7 +199,7 @@ def _plan_queries(rng: random.Random, split: Split, count: int) -> None:
 
 def _pairs(rng: random.Random, family: Family, count: int) -> Iterator[tuple[Item, Item]]:
     """``count`` pairs of items that differ in one to three aspects."""
-    items = family.items()
+    items = family.items
     distances, shares = zip(*_STEPS, strict=True)
     for distance in rng.choices(distances, shares, k=count):
         before = rng.choice(items)
@@ -211,8 +212,8 @@ def _kind_pairs(
     """``count`` pairs of different kind in the same cloth, either way round."""
     for _ in range(count):
         here, there = (family, other) if rng.random() < 0.5 else (other, family)
-        before = rng.choice(here.items())
-        matching = [item for item in there.items() if _cloth(item)[1:] == _cloth(before)[1:]]
+        before = rng.choice(here.items)
+        matching = [item for item in there.items if _cloth(item)[1:] == _cloth(before)[1:]]
         if matching:
             yield before, rng.choice(matching)
 
@@ -252,7 +253,8 @@ def _draw_all(images: Path, splits: Iterable[Split], size: int, workers: int) ->
         for job in jobs:
             _draw_one(job)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    fresh = multiprocessing.get_context("spawn")  # a fork could copy PDFium in mid-render
+    with ProcessPoolExecutor(workers, mp_context=fresh) as pool:
         for _ in pool.map(_draw_one, jobs, chunksize=64):
             pass
 

@@ -58,7 +58,7 @@ def _silhouette(tailor: Tailor, scene: Scene, placing: Matrix) -> Image.Image:
 
 def _scale(placing: Matrix) -> float:
     """Pixels to a garment unit."""
-    return math.hypot(placing[0], placing[1])
+    return math.hypot(placing[2], placing[3])
 
 
 def _cast(page: Sheet, silhouette: Image.Image, scene: Scene, placing: Matrix) -> None:
@@ -74,6 +74,7 @@ def _cast(page: Sheet, silhouette: Image.Image, scene: Scene, placing: Matrix) -
         flat, lean = 0.20, -0.35
         laid = (1.0, 0.0, lean, flat, -lean * foot, foot * (1 - flat))
         page.spray(faint, times(placed(0, 0, _SHADOW_SHRINK), laid), BLACK)
+        faint = faint.point([value // 2 for value in range(256)])
     page.spray(faint, placed(1.6 * reach * unit, 2.6 * reach * unit, _SHADOW_SHRINK), BLACK)
 
 

@@ -106,6 +106,13 @@ class Cloth:
     bottom: float
     seed: int
 
+    @property
+    def line(self) -> Rgb:
+        """The tone of seams and edges."""
+        if self.pattern == "gradient":
+            return line_of(mix(self.base, self.second, 0.5))
+        return line_of(self.base)
+
     def cover(self, sheet: Sheet, panel: Path, frame: Matrix) -> None:
         """Fill ``panel`` with the cloth. ``frame`` turns the pattern's axes into the panel's."""
         sheet.fill(panel, self.base)

@@ -12,6 +12,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from samebut.data.wardrobe.attributes import (
     ASPECTS,
@@ -52,14 +53,15 @@ def is_held_out(item: Item) -> bool:
     return item.colour in HELD_OUT[item.kind]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """All combinations of ``axes``, each an aspect with its values; otherwise alike."""
 
     first: Item
     axes: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
 
-    def items(self) -> list[Item]:
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
         """Every item of the grid."""
         found = []
         for point in itertools.product(*(values for _, values in self.axes)):
@@ -67,7 +69,7 @@ class Family:
             for (aspect, _), value in zip(self.axes, point, strict=True):
                 item = _set(item, aspect, value)
             found.append(item)
-        return found
+        return tuple(found)
 
     def values(self, aspect: str) -> tuple[tuple[str, ...], ...]:
         """The values of ``aspect`` on this grid."""
@@ -80,7 +82,7 @@ def random_family(rng: random.Random, kind: str, *, held_out: bool = False) -> F
     while True:
         first = random_item(rng, kind)
         family = _grid(rng, first, _axes(rng, first, rng.choice(GRIDS)), {})
-        if family and any(map(is_held_out, family.items())) == held_out:
+        if family and any(map(is_held_out, family.items)) == held_out:
             return family
 
 
@@ -103,7 +105,7 @@ def twin(rng: random.Random, family: Family, *, held_out: bool = False) -> Famil
         more = min(len(rest), 5 - sum(size - 1 for size in sizes))
         axes = [*zip(CLOTH, sizes, strict=True), *((a, 2) for a in rng.sample(rest, more))]
         found = _grid(rng, first, axes, fixed)
-        if found and (held_out or not any(map(is_held_out, found.items()))):
+        if found and (held_out or not any(map(is_held_out, found.items))):
             return found
     return None
 
@@ -112,7 +114,7 @@ def _set(item: Item, aspect: str, value: tuple[str, ...]) -> Item:
     return replace(item, **dict(zip(ASPECTS[aspect], value, strict=True)))
 
 
-def _alternatives(item: Item, aspect: str) -> list[tuple[str, ...]]:
+def alternatives(item: Item, aspect: str) -> list[tuple[str, ...]]:
     """The values ``aspect`` can take on ``item`` besides its own."""
     now = aspect_of(item, aspect)
     return [
@@ -154,7 +156,7 @@ _OPTIONS: dict[str, Callable[[Item, str], Options]] = {
 
 def _other_aspects(item: Item) -> list[str]:
     """The aspects of ``item`` besides kind and cloth that have more than one possible value."""
-    return [a for a in ASPECTS if a not in ("kind", *CLOTH) and _alternatives(item, a)]
+    return [a for a in ASPECTS if a not in ("kind", *CLOTH) and alternatives(item, a)]
 
 
 Axes = Sequence[tuple[str, int]]
@@ -179,7 +181,7 @@ def _grid(
         return None
     chosen: list[tuple[str, tuple[tuple[str, ...], ...]]] = []
     for aspect, size in axes:
-        options = _alternatives(first, aspect)
+        options = alternatives(first, aspect)
         if aspect in fixed:
             chosen.append((aspect, fixed[aspect]))
         elif len(options) < size - 1:
@@ -187,7 +189,7 @@ def _grid(
         else:
             chosen.append((aspect, (aspect_of(first, aspect), *_pick(rng, aspect, options, size))))
     family = Family(first, tuple(chosen))
-    return None if any(map(faults, family.items())) else family
+    return None if any(map(faults, family.items)) else family
 
 
 def _pick(

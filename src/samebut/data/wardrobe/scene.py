@@ -33,6 +33,7 @@ class Scene:
     y: float
     tilt: float  # degrees
     seed: int
+    stretch: float = 1.0  # how much wider than drawn the item is; less than 0 mirrors it
 
     @property
     def stands(self) -> bool:
@@ -51,15 +52,16 @@ class Scene:
     def placing(self, points: Sequence[Point]) -> Matrix:
         """The matrix that puts a garment with ``points`` (garment units) into the picture
         (pixels), as large as ``fill`` says and wholly inside."""
-        turn = placed(0, 0, 1, self.tilt)
+        turn = times((self.stretch, 0, 0, 1, 0, 0), placed(0, 0, 1, self.tilt))
         xs, ys = zip(*(apply(turn, point) for point in points), strict=True)
         width, height = max(xs) - min(xs), max(ys) - min(ys)
-        scale = self.fill * min(self.width / width, self.height / height)
+        foot = self.floor() + (self.height - self.floor()) * (0.2 + 0.6 * self.y)
+        room = foot * 0.97 if self.stands else self.height * self.fill
+        scale = min(self.width * self.fill / width, room / height)
         left = (self.width - width * scale) * self.x
         top = (self.height - height * scale) * self.y
         if self.stands:
-            lowest = (self.floor() + (self.height - self.floor()) * (0.2 + 0.5 * self.y)) - top
-            top += min(lowest - height * scale, self.height - height * scale - top - 2)
+            top = foot - height * scale
         return times(turn, (scale, 0, 0, scale, left - min(xs) * scale, top - min(ys) * scale))
 
 
@@ -190,6 +192,7 @@ BACKGROUNDS: dict[str, Callable[[Scene, Sheet], None]] = {
 }
 _ANYWHERE = {"studio": 5, "soft": 3, "paper": 3, "wood": 2, "linen": 2}
 _STANDING = ("shoe", "boot", "bag")
+_FACING = ("shoe", "boot", "hat")  # drawn looking left; some look right
 _HANGING = ("dress", "shirt", "T-shirt", "sweater", "coat")
 
 
@@ -214,6 +217,7 @@ def random_scene(rng: random.Random, kind: str, colour: Rgb, size: int = 288) ->
         y=rng.uniform(0.2, 0.8),
         tilt=0.0 if background in ("room", "wall") else rng.gauss(0, 3.5),
         seed=rng.getrandbits(32),
+        stretch=rng.uniform(0.95, 1.05) * (-1 if kind in _FACING and rng.random() < 0.4 else 1),
     )
 
 

@@ -90,7 +90,7 @@ class Tailor:
         ``lift`` is how dark a shadow the piece casts on what lies below it."""
         cloth = self.fabric(fabric)
         cloth.cover(self.ink, shape, placed(*about, 1.0, angle))
-        self.ink.draw(shape, line_of(cloth.base), edge)
+        self.ink.draw(shape, cloth.line, edge)
         self._occupy(shape)
         if lift:
             self.light.draw(shape.moved(placed(0.5, 0.9)), BLACK, 2.4, lift)
@@ -137,7 +137,7 @@ class Tailor:
     def knit(self, shape: Path, gauge: float = 1.7) -> None:
         """The columns of stitches of knitted cloth, as fine lines."""
         left, top, right, bottom = shape.box()
-        tone = line_of(self.cloth.base)
+        tone = self.cloth.line
         columns = [left + gauge * (k + 0.5) for k in range(int((right - left) / gauge))]
         lines = tuple(((x, top), ((x, bottom),), False) for x in columns)
         with self.ink.clipped(shape):
@@ -145,11 +145,11 @@ class Tailor:
 
     def seam(self, *points: Point, fabric: str = "main", width: float = 0.45) -> None:
         """A line in the tone of the cloth."""
-        self.ink.draw(stroke(*points), line_of(self.fabric(fabric).base), width)
+        self.ink.draw(stroke(*points), self.fabric(fabric).line, width)
 
     def stitch(self, *points: Point, fabric: str = "main") -> None:
         """A row of stitches in the tone of the cloth."""
-        tone = line_of(self.fabric(fabric).base)
+        tone = self.fabric(fabric).line
         self.ink.draw(stroke(*points), tone, 0.34, 0.85, dash=(1.0, 0.8), round_ends=False)
 
     def fold(self, *points: Point, depth: float = 0.22, width: float = 1.6) -> None:

@@ -425,6 +425,9 @@ def _buckle(tailor: Tailor) -> None:
     )
 
 
+_METALS: tuple[Rgb, ...] = ((0.78, 0.79, 0.81), (0.78, 0.79, 0.81), (0.86, 0.72, 0.45))
+
+
 def _case(tailor: Tailor) -> None:
     square = tailor.item.shape == "square"
 
@@ -435,8 +438,7 @@ def _case(tailor: Tailor) -> None:
             else ellipse(0, 0, radius)
         )
 
-    gold = brightness(tailor.cloth.base) < 0.34 or tailor.item.colour in ("brown", "burgundy")
-    metal: Rgb = (0.86, 0.72, 0.45) if gold else (0.78, 0.79, 0.81)
+    metal = tailor.rng.choice(_METALS)
     outer = 13.4 if square else 15.4
     tailor.solid(rectangle(outer - 0.6, -2.0, 3.6, 4.0, 1.0), mix(metal, BLACK, 0.15), edge=0.35)
     for side in (-1, 1):

@@ -9,12 +9,9 @@ from samebut.data.wardrobe.vector import Point, Rgb, outline, polygon, rectangle
 _UPPER: Volume = ((0.0, 0.54), (0.3, 0.55), (0.65, 0.48), (1.0, 0.38))
 
 
-def _sole(tailor: Tailor) -> Rgb:
-    """The sole's colour: the second of a two-tone shoe, else white or dark by contrast."""
-    if tailor.two_tone:
-        return tailor.cloth.second
-    base = tailor.cloth.base
-    return (0.94, 0.93, 0.90) if brightness(base) < 0.8 else (0.78, 0.66, 0.52)
+def _rubber(tailor: Tailor) -> Rgb:
+    """A sneaker's sole: white, or grey under a white shoe."""
+    return (0.94, 0.93, 0.90) if brightness(tailor.cloth.base) < 0.8 else (0.80, 0.81, 0.83)
 
 
 def _leather_sole(tailor: Tailor) -> Rgb:
@@ -97,7 +94,7 @@ def _rubber_sole(tailor: Tailor) -> None:
         [(10, 32.6), (-20, 32.6), (-34.6, 31.4)],
         [(-40, 28.4), (-38.8, 22.6)],
     )
-    colour = _sole(tailor)
+    colour = _rubber(tailor)
     tailor.solid(sole, colour, edge=0.45)
     tailor.round_off(sole, ((0, 0.52), (1, 0.42)), 90)
     tailor.ink.draw(stroke((-39.4, 27), (0, 28.6), (38.4, 27)), line_of(colour), 0.5, 0.7)

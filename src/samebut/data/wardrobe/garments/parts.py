@@ -76,11 +76,16 @@ def patch_pocket(tailor: Tailor, x: float, y: float, width: float, height: float
         [(x - half, y + height * 0.8)],
         [(x - half, y)],
     )
-    tailor.panel(shape, "trim", volume=None, edge=0.42)
+    tailor.panel(shape, "trim", volume=None, edge=0.55)
+    top = rectangle(x - half, y, width, height * 0.2)
+    tailor.ink.fill(top, BLACK, 0.12)
     low = y + height
-    tailor.shadow((x - half, low - 1.2), (x, low + 0.7), (x + half, low - 1.2), depth=0.2, width=1)
-    tailor.shadow((x + half + 0.3, y), (x + half + 0.3, y + height * 0.8), depth=0.2, width=0.9)
-    tailor.stitch((x - half, y + 1.8), (x + half, y + 1.8), fabric="band")
+    tailor.shadow(
+        (x - half, low - 1.2), (x, low + 0.8), (x + half, low - 1.2), depth=0.3, width=1.3
+    )
+    tailor.shadow((x + half + 0.4, y), (x + half + 0.4, y + height * 0.8), depth=0.3, width=1.2)
+    tailor.gleam((x - half + 1, y + height * 0.5), (x, y + height * 0.55), strength=0.12, width=3)
+    tailor.stitch((x - half, y + height * 0.2), (x + half, y + height * 0.2), fabric="trim")
 
 
 def slant_pocket(tailor: Tailor, x: float, y: float, side: int, reach: float = 9.0) -> None:
