@@ -14,6 +14,7 @@ from PIL import Image
 
 from samebut.data import triplets
 from samebut.data.wardrobe import write_benchmark
+from samebut.data.wardrobe.__main__ import main
 from samebut.data.wardrobe.attributes import (
     ASPECTS,
     ATTRIBUTES,
@@ -263,3 +264,11 @@ def test_chinese_is_written_as_it_is(written: Path) -> None:
     lines = (written / "train.jsonl").read_text(encoding="utf-8").splitlines()
     chinese = [line for line in lines if json.loads(line)["lang"] == "zh"]
     assert chinese and not any("\\u" in line for line in chinese)
+
+
+def test_the_module_writes_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [str(tmp_path), "--benchmark", "--families", "0", "0", "1", "--seed", "5"]
+    monkeypatch.setattr("sys.argv", ["wardrobe", *arguments])
+    main()
+    assert len((tmp_path / "test.jsonl").read_text(encoding="utf-8").splitlines()) > 20
+    assert (tmp_path / "train.jsonl").read_text(encoding="utf-8") == ""

@@ -1,21 +1,39 @@
-"""``python -m samebut.data.wardrobe OUT --count 100 --seed 0``: a gallery to look at."""
+"""``python -m samebut.data.wardrobe OUT --count 100 --seed 0``: a gallery to look at.
+
+With ``--benchmark``, the whole benchmark: pictures in splits and ``SPLIT.jsonl`` beside them.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from samebut.data.wardrobe.benchmark import FAMILIES, write_benchmark
 from samebut.data.wardrobe.catalog import draw_gallery
 
 
 def main() -> None:
-    """Draw a gallery into the folder named on the command line."""
+    """Draw what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m samebut.data.wardrobe", description=__doc__)
     parser.add_argument("out", type=Path, help="the folder to write to")
     parser.add_argument("--count", type=int, default=100, help="how many pictures")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--benchmark", action="store_true", help="pictures, splits and queries")
+    parser.add_argument(
+        "--families",
+        type=int,
+        nargs=len(FAMILIES),
+        default=list(FAMILIES.values()),
+        metavar=tuple(name.upper() for name in FAMILIES),
+        help="with --benchmark: families a split, each about 30 pictures and 40 queries",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="with --benchmark: processes")
     asked = parser.parse_args()
-    draw_gallery(asked.out, asked.count, asked.seed)
+    if asked.benchmark:
+        families = dict(zip(FAMILIES, asked.families, strict=True))
+        write_benchmark(asked.out, seed=asked.seed, families=families, workers=asked.workers)
+    else:
+        draw_gallery(asked.out, asked.count, asked.seed)
 
 
 if __name__ == "__main__":

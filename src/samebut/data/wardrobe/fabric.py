@@ -262,11 +262,15 @@ def _sun() -> Path:
 
 
 def _moon() -> Path:
-    return outline(
-        (0.25, -0.95),
-        [(-0.5, -0.75), (-0.85, 0.0), (-0.5, 0.75), (0.25, 0.95)],
-        [(-0.12, 0.5), (-0.28, 0.0), (-0.12, -0.5), (0.25, -0.95)],
-    )
+    """A disc with a smaller one cut out of its right side, tip to tip and back."""
+    outer = [_on_circle(0.0, 0.95, degrees) for degrees in range(-60, -301, -40)]
+    inner = [_on_circle(0.42, 0.82, degrees) for degrees in range(110, 251, 35)]
+    return outline(outer[0], outer[1:], [*inner, outer[0]])
+
+
+def _on_circle(x: float, radius: float, degrees: float) -> Point:
+    turn = math.radians(degrees)
+    return x + radius * math.cos(turn), radius * math.sin(turn)
 
 
 def _leaf() -> Path:

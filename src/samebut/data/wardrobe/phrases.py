@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from samebut.data.wardrobe import words
@@ -151,10 +152,16 @@ def _chinese(rng: random.Random, clauses: list[str]) -> str:
     return rng.choice(words.FRAMES["chinese"]).format("，".join(clauses))
 
 
+_A_BEFORE_VOWEL = re.compile(r"\ba (?=[aeio])")
+
+
 def _filled(wording: Wording, english: dict[str, str], chinese: dict[str, str]) -> Wording:
+    def written(text: str) -> str:
+        return _A_BEFORE_VOWEL.sub("an ", text.format(**english))
+
     return Wording(
-        tuple(text.format(**english) for text in wording.fragments),
-        tuple(text.format(**english) for text in wording.orders),
+        tuple(map(written, wording.fragments)),
+        tuple(map(written, wording.orders)),
         tuple(text.format(**chinese) for text in wording.chinese),
     )
 

@@ -379,7 +379,7 @@ def _turtleneck(tailor: Tailor, half: float) -> None:
     tailor.panel(shape, "band", lift=0.3, volume=TUBE)
     parts.ribs(
         tailor,
-        ((-half * 0.92, -7.0), (half * 0.92, -7.0)),
+        ((-half * 0.92, -6.3), (half * 0.92, -6.3)),
         ((-half * 1.1, 3.2), (half * 1.1, 3.2)),
         13,
     )
