@@ -2,10 +2,13 @@
 
 A :class:`Sheet` writes the page description operators of ISO 32000-1 (PDF), section 8, and PDFium
 turns them into pixels in memory. Measured on one core, 320 x 320, a shape with a clip, stripes
-and twenty soft strokes: PDFium 0.9 ms, Skia 2.3 ms, resvg 68 ms (its Python wheel has no fast
-path for patterns and always compresses a PNG). Skia's wheel needs the system's libGL, which a bare
-server lacks; pycairo has no wheels for Linux and macOS; aggdraw has neither gradients nor clips.
-PDFium has wheels for the three systems and brings blend modes, gradients and clips.
+and twenty soft strokes: PDFium 0.9 ms, ThorVG 1.0 ms, Skia 2.3 ms, resvg 68 ms (its Python wheel
+draws patterns slowly and always compresses a PNG). Skia's wheel needs the system's libGL, which a
+bare server lacks; ThorVG's binding is LGPL; pycairo has no wheels for Linux and macOS; aggdraw has
+neither gradients nor clips. PDFium has wheels for the three systems, is kept by a browser's makers
+and licensed freely.
+
+The same operators give the same pixels with the same PDFium; another version may round otherwise.
 
 Lengths are in whatever unit the caller's matrix maps to pixels; y points down.
 """
