@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
+DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +39,13 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
 	$(BIN)/python benchmarks/indexing.py $(DEMO)/gallery
 	$(BIN)/python benchmarks/commands.py $(DEMO)/gallery "$$(ls $(DEMO)/gallery/*.jpg | head -n 1)" --store $(DEMO)/store
+
+# DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl).
+train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ in it
+	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark
+	$(BIN)/python -m samebut.learning.train recipes/bundled.toml --out runs/bundled \
+	  --data products=$(DATA)/products wardrobe=runs/wardrobe
+	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

@@ -47,10 +47,10 @@ from samebut.data.benchmark import Benchmark
 from samebut.errors import ModelError, SamebutError
 from samebut.evaluate import score_embeddings
 from samebut.images import open_picture
-from samebut.learning.encoders import Features, every_token
+from samebut.learning import encoders
 from samebut.learning.encoders.small import ResidualBlock
 from samebut.learning.model import CIRModel
-from samebut.runtime import FORMAT, Model
+from samebut.runtime import FORMAT, Features, Model
 
 OPSET = 20
 CALIBRATION_PICTURES = 512
@@ -92,8 +92,8 @@ class _ComposeGraph(nn.Module):
         text_tokens: Tensor,
         text_mask: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        image = Features(image_pooled, image_tokens, every_token(image_tokens))
-        text = Features(text_pooled, text_tokens, text_mask)
+        image = encoders.Features(image_pooled, image_tokens, encoders.every_token(image_tokens))
+        text = encoders.Features(text_pooled, text_tokens, text_mask)
         return self.fusion(image, text), self.fusion.gate(image, text)
 
 
@@ -123,8 +123,8 @@ def export(folder: Path, out: Path, benchmark: Benchmark) -> Path:
         description["graphs"]["image"]["files"]["int8"] = _file(new / "image.int8.onnx")
         description["agreement"] = compare_precisions(description, new, benchmark)
         _save_description(description, new)
-        if (folder / "README.md").exists():
-            shutil.copy(folder / "README.md", new / "README.md")
+        if (out / "README.md").exists():  # the model card, written by hand
+            shutil.copy(out / "README.md", new / "README.md")
         if out.exists():
             shutil.rmtree(out)
         new.rename(out)
@@ -310,13 +310,21 @@ def _search(
 ) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
     chunks = [model.encode_images(pixels[at : at + 64]) for at in range(0, len(pixels), 64)]
     gallery = np.concatenate([model.embed(chunk) for chunk in chunks])
+    features = Features(
+        *(np.concatenate(parts) for parts in zip(*map(_parts, chunks), strict=True))
+    )
     place = {name: row for row, name in enumerate(benchmark.images)}
     queries = []
-    for query in benchmark.queries:
-        chunk, row = divmod(place[query.reference], 64)
-        text = model.encode_texts([" ".join(query.texts)])
-        queries.append(model.compose(chunks[chunk][[row]], text).embedding)
+    for at in range(0, len(benchmark.queries), 256):
+        asked = benchmark.queries[at : at + 256]
+        texts = model.encode_texts([" ".join(query.texts) for query in asked])
+        rows = [place[query.reference] for query in asked]
+        queries.append(model.compose(features[rows], texts).embedding)
     return gallery, score_embeddings(benchmark, np.concatenate(queries), gallery)
+
+
+def _parts(features: Features) -> tuple[npt.NDArray[Any], ...]:
+    return features.pooled, features.tokens, features.mask
 
 
 def _overlap(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
