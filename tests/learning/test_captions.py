@@ -43,3 +43,17 @@ def test_a_caption_is_never_empty() -> None:
     assert ROW["title"] in both
     assert any("衬衫" in phrase for phrase in both)
     assert captions.chinese({"title": "x", "article": "unheard of"}, dice) == ""
+
+
+def test_a_drawn_item_is_called_by_its_kind() -> None:
+    row = {
+        "title": "x",
+        "kind": "skirt",
+        "colour": "teal",
+        "pattern": "plain",
+        "title_zh": "青色裙",
+    }
+    dice = random.Random(0)
+    phrases = {captions.english(row, dice) for _ in range(100)}
+    assert phrases == {"teal skirt", "skirt", "teal", ""}
+    assert "青色裙" in {captions.caption(row, dice) for _ in range(100)}

@@ -18,10 +18,12 @@ from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
 from samebut.learning import train as training
+from samebut.learning.corpus import read_corpus
 from samebut.learning.export import export
 from samebut.learning.model import CIRModel
 from samebut.learning.pictures import vary
 from samebut.learning.recipe import Augment, Recipe, Stage, read_recipe
+from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
 
@@ -208,8 +210,8 @@ def test_views_keep_their_colours() -> None:
 
 def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     """Batches hold whole groups of a reference, each query once an epoch."""
-    corpus = training.read_corpus([root], training._preprocess(recipe, 32), tmp_path)
-    task = training.Compose(corpus, recipe.stages[1], recipe)
+    corpus = read_corpus([root], training._preprocess(recipe, 32), tmp_path)
+    task = Compose(corpus, recipe.stages[1], recipe)
     seen = [query for batch in task.batches(random.Random(0)) for query, _ in batch]
     assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)
     assert len(seen) >= len(corpus.queries) - recipe.stages[1].batch

@@ -93,8 +93,11 @@ def words(rows: Iterable[Row]) -> Iterator[str]:
 
 def _said(row: Row, dice: random.Random) -> dict[str, str]:
     """The attributes to mention: each known one most of the time, the article nearly always."""
-    chances = {"pattern": SAID, "colour": SAID, "article": 0.95, "gender": SAID / 2}
-    return {
-        name: row.get(name, "") if dice.random() < chance else ""
-        for name, chance in chances.items()
+    known = {
+        "pattern": row.get("pattern", "").replace("plain", ""),
+        "colour": row.get("colour", ""),
+        "article": row.get("article") or row.get("kind", ""),
+        "gender": row.get("gender", ""),
     }
+    chances = {"pattern": SAID, "colour": SAID, "article": 0.95, "gender": SAID / 2}
+    return {name: known[name] if dice.random() < chances[name] else "" for name in known}

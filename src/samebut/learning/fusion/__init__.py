@@ -1,25 +1,45 @@
 """Fusions: (image features, text features) to one query ``(B, D)``, not yet normalised.
 
-A fusion is a module with one signature, ``forward(image, text) -> (B, D)``, and
-``gate(image, text) -> (B,)``: how far the query leans to the text, 0 to 1. To add one, write a
-file and a line in ``FUSIONS``; the contract test finds it there.
+To add one, write a file and a line in ``FUSIONS``; the contract tests find it there. What a fusion
+promises is said in ``base.py``, pictures and formulas are in docs/fusion.md.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from torch import nn
-
 from samebut.errors import RecipeError
+from samebut.learning.fusion.base import Fusion
 from samebut.learning.fusion.combiner import Combiner
+from samebut.learning.fusion.cross_attention import CrossAttention
+from samebut.learning.fusion.film import Film
+from samebut.learning.fusion.maaf import Maaf
 from samebut.learning.fusion.sum import Sum
+from samebut.learning.fusion.tirg import Tirg
 
-FUSIONS: dict[str, type[nn.Module]] = {"sum": Sum, "combiner": Combiner}
+FUSIONS: dict[str, type[Fusion]] = {
+    "sum": Sum,
+    "tirg": Tirg,
+    "film": Film,
+    "maaf": Maaf,
+    "combiner": Combiner,
+    "cross_attention": CrossAttention,
+}
 
 
-def make_fusion(name: str, dim: int, **options: Any) -> nn.Module:
-    """The fusion called ``name`` for features of width ``dim``. RecipeError: no such fusion."""
+def make_fusion(name: str, dim: int, **options: Any) -> Fusion:
+    """The fusion called ``name`` for features of width ``dim``.
+
+    RecipeError: no such fusion, an option it does not have, or a value it refuses.
+    """
     if name not in FUSIONS:
         raise RecipeError(f"no fusion is called '{name}'", hint=f"Known: {', '.join(FUSIONS)}.")
+    known = list(inspect.signature(FUSIONS[name]).parameters)[1:]
+    for option in options:
+        if option not in known:
+            raise RecipeError(
+                f"the fusion '{name}' has no option '{option}'",
+                hint=f"It has: {', '.join(known) or 'none'}.",
+            )
     return FUSIONS[name](dim, **options)

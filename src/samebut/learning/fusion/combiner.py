@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from samebut.learning.encoders import Features
+from samebut.learning.fusion.base import Fusion
 
 
-class Combiner(nn.Module):
+class Combiner(Fusion):
     """Gated mixture of image and text feature plus a learned correction.
 
     ``projection`` and ``hidden`` are the published p and h; None means 4 d and 8 d as published

@@ -1,22 +1,39 @@
-"""The plain sum of both pooled features: the baseline of every CIR paper, and stage 1's fusion."""
+"""The sum of both pooled features: the baseline of every CIR paper, and stage 1's fusion.
+
+q = i + w t                   as the encoders give them (Baldrati et al. 2022: w = 1)
+q = i / |i| + w t / |t|       normalised
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
+from samebut.errors import RecipeError
 from samebut.learning.encoders import Features
+from samebut.learning.fusion.base import Fusion
 
 
-class Sum(nn.Module):
-    """``i + t`` on features as they come, not normalised (CLIP4Cir's baseline)."""
+class Sum(Fusion):
+    """``weight`` is what the text counts beside a picture's 1; ``normalised``: both length one.
 
-    def __init__(self, dim: int) -> None:
+    RecipeError if ``weight`` is not positive: the text would not count, or count against.
+    """
+
+    def __init__(self, dim: int, weight: float = 1.0, normalised: bool = False) -> None:
         super().__init__()
+        if weight <= 0:
+            raise RecipeError(f"the sum's weight is {weight}", hint="Give a positive number.")
         self.dim = dim
+        self.weight = weight
+        self.normalised = normalised
 
     def forward(self, image: Features, text: Features) -> Tensor:
-        return image.pooled + text.pooled
+        picture, words = image.pooled, text.pooled
+        if self.normalised:
+            picture, words = functional.normalize(picture), functional.normalize(words)
+        return picture + self.weight * words
 
     def gate(self, image: Features, text: Features) -> Tensor:
-        return torch.full_like(image.pooled[:, 0], 0.5)
+        return torch.full_like(image.pooled[:, 0], self.weight / (1 + self.weight))

@@ -1,0 +1,42 @@
+"""What every fusion promises; its subclasses are rows of ``FUSIONS``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from samebut.learning.encoders import Features
+
+
+class Fusion(nn.Module, ABC):
+    """(image features, text features) to one query ``(B, D)``, not yet normalised.
+
+    Its first argument is ``dim``, the width D of the shared space; all others are options with
+    defaults, and are saved with the model. What stands in the padding of tokens must not be read.
+    """
+
+    reads_tokens: ClassVar[bool] = False
+    """Whether tokens are needed: False says that a cache of pooled features is enough."""
+
+    @abstractmethod
+    def forward(self, image: Features, text: Features) -> Tensor:
+        """One query a row: ``(B, D)``."""
+
+    def gate(self, image: Features, text: Features) -> Tensor:
+        """``(B,)``: how far the query leans to the text, 0 to 1; 0.5 where nothing weighs it."""
+        return torch.full_like(image.pooled[:, 0], 0.5)
+
+    def attention(self, image: Features, text: Features) -> Tensor | None:
+        """``(B, T, P)``: where each word looks in the picture; None if the fusion has no such map.
+
+        The row of a real word sums to one over the real regions. Padding is zero in both axes.
+        """
+        return None
+
+
+def real_tokens(features: Features) -> Tensor:
+    """Tokens ``(B, L, D)`` with zeros in the padding, whatever stood there (a NaN, say)."""
+    return features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)

@@ -1,0 +1,158 @@
+"""Tasks: what a stage of training does with a corpus. A new one is a class and a row in TASKS."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from samebut.learning import captions
+from samebut.learning.corpus import Composed, Corpus
+from samebut.learning.encoders import Features
+from samebut.learning.losses import info_nce
+from samebut.learning.model import CIRModel, unit
+from samebut.learning.pictures import to_pixels, vary
+from samebut.learning.recipe import Recipe, Stage
+
+MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
+# Columns of a catalogue that say nothing of what a picture shows, or say it twice.
+NOT_ATTRIBUTES = frozenset(
+    ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
+)
+LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
+
+
+class Learner(nn.Module):
+    """The model and what is learned beside it and thrown away: the temperature."""
+
+    def __init__(self, model: CIRModel, temperature: float) -> None:
+        super().__init__()
+        self.model = model
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
+
+    @property
+    def scale(self) -> Tensor:
+        return self.log_scale.exp().clamp(max=LARGEST_SCALE)
+
+
+class Task(Protocol):
+    """What a stage does with a corpus."""
+
+    def batches(self, dice: random.Random) -> Iterator[Any]: ...
+
+    def loss(self, learner: Learner, batch: Any) -> Tensor: ...
+
+
+class Align:
+    """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives."""
+
+    def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
+        self.corpus, self.stage, self.recipe = corpus, stage, recipe
+        names = [
+            tuple(value for column, value in row.items() if column not in NOT_ATTRIBUTES)
+            for row in corpus.rows
+        ]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self.kinds = torch.tensor([numbers[name] for name in names])
+
+    def batches(self, dice: random.Random) -> Iterator[tuple[list[int], list[str]]]:
+        order = dice.sample(range(len(self.corpus.rows)), len(self.corpus.rows))
+        for start in range(0, len(order) - self.stage.batch + 1, self.stage.batch):
+            rows = order[start : start + self.stage.batch]
+            yield rows, [captions.caption(self.corpus.rows[row], dice) for row in rows]
+
+    def loss(self, learner: Learner, batch: tuple[list[int], list[str]]) -> Tensor:
+        rows, texts = batch
+        images = encode_views(learner.model, self.corpus, rows, self.recipe)
+        return self.caption_loss(learner, images, rows, texts)
+
+    def caption_loss(
+        self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
+    ) -> Tensor:
+        kinds = self.kinds[torch.tensor(rows)]
+        same = kinds[:, None] == kinds[None, :]
+        pictures, words = (
+            unit(images.pooled),
+            unit(encode_texts(learner.model, texts, self.recipe).pooled),
+        )
+        there = info_nce(pictures, words, same, scale=learner.scale)
+        back = info_nce(words, pictures, same, scale=learner.scale)
+        return (there + back) / 2
+
+
+class Compose:
+    """Queries to their targets, encoders and fusion together.
+
+    Candidates are all pictures of the batch, references too; a query's own reference does not
+    count. Queries of one reference come together, so each picture is encoded once and neighbours
+    stand against each other as hard negatives.
+    """
+
+    def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
+        self.corpus, self.stage, self.recipe = corpus, stage, recipe
+        self.align = Align(corpus, stage, recipe)
+        self.by_reference: dict[int, list[Composed]] = {}
+        for query in corpus.queries:
+            self.by_reference.setdefault(query.reference, []).append(query)
+
+    def batches(self, dice: random.Random) -> Iterator[list[tuple[Composed, int]]]:
+        groups = []
+        for queries in self.by_reference.values():
+            order = dice.sample(queries, len(queries))
+            step = MOST_QUERIES_OF_A_REFERENCE
+            groups += [order[start : start + step] for start in range(0, len(order), step)]
+        dice.shuffle(groups)
+        flat = [(query, dice.choice(query.targets)) for group in groups for query in group]
+        for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
+            yield flat[start : start + self.stage.batch]
+
+    def loss(self, learner: Learner, batch: list[tuple[Composed, int]]) -> Tensor:
+        rows = sorted({row for query, target in batch for row in (query.reference, target)})
+        place = {row: number for number, row in enumerate(rows)}
+        images = encode_views(learner.model, self.corpus, rows, self.recipe)
+        texts = encode_texts(learner.model, [query.text for query, _ in batch], self.recipe)
+        references = torch.tensor([place[query.reference] for query, _ in batch])
+        queries = learner.model.compose(_float(images[references]), _float(texts))
+        positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
+        for number, (query, _) in enumerate(batch):
+            positives[number, [place[row] for row in query.targets if row in place]] = True
+        allowed = torch.ones_like(positives)
+        allowed[torch.arange(len(batch)), references] = False
+        loss = info_nce(
+            queries, unit(images.pooled), positives, scale=learner.scale, allowed=allowed
+        )
+        if not self.stage.captions:
+            return loss
+        dice = random.Random(rows[0])
+        said = [captions.caption(self.corpus.rows[row], dice) for row in rows]
+        return loss + self.stage.captions * self.align.caption_loss(learner, images, rows, said)
+
+
+TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {"align": Align, "compose": Compose}
+
+
+def encode_views(model: CIRModel, corpus: Corpus, rows: Sequence[int], recipe: Recipe) -> Features:
+    """Features of a random view of each picture, in the recipe's precision."""
+    pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
+    views = vary(pixels, recipe.size, recipe.augment).to(memory_format=torch.channels_last)
+    with precision(recipe):
+        return model.encoder.images(views)
+
+
+def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
+    """Features of texts, in the recipe's precision."""
+    with precision(recipe):
+        return model.encoder.texts(texts)
+
+
+def precision(recipe: Recipe) -> torch.autocast:
+    """bf16 arithmetic for the encoders if the recipe says so; losses stay in fp32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")
+
+
+def _float(features: Features) -> Features:
+    return Features(features.pooled.float(), features.tokens.float(), features.mask)
