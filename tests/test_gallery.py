@@ -277,3 +277,47 @@ def test_progress_is_told_after_it_is_stored(photos: Path) -> None:
 
     build(photos, progress=progress)
     assert seen == [(10, 10, 10)]
+
+
+def test_pages_of_a_search_are_its_slices(photos: Path) -> None:
+    build(photos)
+    turn = Turn(text="in blue")
+    with Gallery.open(photos) as gallery:
+        whole = gallery.search(turn, 10)
+        pages = [gallery.search(turn, 4, offset=offset) for offset in (0, 4, 8, 12)]
+        with pytest.raises(QueryError, match="offset of -1"):
+            gallery.search(turn, 4, offset=-1)
+    assert [hit for page in pages for hit in page.hits] == whole.hits
+    assert [len(page.hits) for page in pages] == [4, 4, 2, 0]
+    assert {page.total for page in pages} == {10}
+    assert whole.spent.encode > 0
+    assert whole.spent.search > 0
+    assert whole.spent.decode == 0  # no picture was asked with
+
+
+def test_similar_pictures(photos: Path) -> None:
+    build(photos)
+    shutil.copy(photos / "red-round.png", photos / "twin.png")
+    build(photos)
+    with Gallery.open(photos) as gallery:
+        number = gallery.index.id_of("red-round.png")
+        assert number is not None
+        results = gallery.similar(number, 20)
+        assert [hit.id for hit in gallery.similar(number, 3, offset=2).hits] == [
+            hit.id for hit in results.hits[2:5]
+        ]
+        with pytest.raises(QueryError, match="no picture with id 99"):
+            gallery.similar(99)
+    paths = [hit.path for hit in results.hits]
+    assert len(paths) == 9
+    assert not {"red-round.png", "twin.png"} & set(paths)
+    assert (results.total, results.gate) == (11, None)
+
+
+def test_a_picture_of_more_pixels_than_allowed(photos: Path) -> None:
+    build(photos)
+    turn = Turn(photos / "red-round.png")
+    with Gallery.open(photos) as gallery:
+        with pytest.raises(PictureError, match="pixels, more than"):
+            gallery.search(turn, 1, max_pixels=160 * 200 - 1)
+        assert gallery.search(turn, 1, max_pixels=160 * 200).hits

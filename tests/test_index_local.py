@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from numpy.typing import NDArray
 
 from samebut.errors import (
+    FilterError,
     FingerprintMismatch,
     MetadataError,
     QueryError,
@@ -594,3 +595,24 @@ index.search(picture("a", 1).embedding[None], 1)
 assert "faiss" in sys.modules
 """
     run(path, script)
+
+
+def test_listing_and_counting(index: LocalIndex) -> None:
+    index.put([picture(path, seed) for seed, path in enumerate("dbeac")])
+    index.remove(["e"])
+    index.set_metadata(
+        {path: {"kind": "vowel" if path in "ae" else "consonant"} for path in "abcde"}
+    )
+
+    def listed(count: int, **more: object) -> list[str]:
+        return [e.path for e in index.pictures(index.listing(count, **more))]  # type: ignore[arg-type]
+
+    assert (index.count(), listed(9)) == (4, ["a", "b", "c", "d"])
+    assert listed(2, offset=1) == ["b", "c"]
+    assert listed(2, offset=4) == []
+    where = "kind = 'consonant'"
+    assert (index.count(where), listed(9, where=where)) == (3, ["b", "c", "d"])
+    assert listed(1, offset=2, where=where) == ["d"]
+    assert index.count("kind = 'none'") == 0
+    with pytest.raises(FilterError, match="no column size"):
+        index.count("size = 1")

@@ -144,3 +144,12 @@ def test_searching_never_imports_torch() -> None:
         "sys.exit(bool({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_spans_of_tokens(model: Model) -> None:
+    text = " in blue, 带条纹 "
+    spans = model.text_spans(text)
+    assert len(spans) == model.encode_texts([text]).tokens.shape[1]
+    covered = {place for start, end in spans for place in range(start, end)}
+    assert covered >= {at for at, char in enumerate(text.strip()) if char != " "}
+    assert spans[0][0] == spans[0][1]  # begin stands for no characters

@@ -22,11 +22,12 @@ from samebut.encode import (
     encode_pictures,
 )
 from samebut.errors import FingerprintMismatch, QueryError, StoreError
-from samebut.images import PICTURE_SUFFIXES
-from samebut.index import FileState, Picture, Skipped
+from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
+from samebut.index import FileState, Found, Picture, Skipped
 from samebut.index.local import LocalIndex
 from samebut.runtime import Model
 from samebut.turns import NEUTRAL, Turn, ask
+from samebut.turns import Spent as SearchSpent
 
 STORE_FOLDER = ".samebut"
 STORE_FILE = "gallery.sqlite"
@@ -45,10 +46,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The answer to a search: its hits, best first, and how far the query leaned to the text."""
+    """The answer to a search: its hits, best first, and how far the query leaned to the text.
+
+    ``total`` pictures were searched: all, or those that passed the filter.
+    """
 
     hits: list[Hit]
     gate: float | None
+    total: int = 0
+    spent: SearchSpent = field(default_factory=SearchSpent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,35 +199,63 @@ class Gallery:
         turns: Sequence[Turn] | Turn,
         k: int = 10,
         *,
+        offset: int = 0,
         where: str | None = None,
         text_weight: float = NEUTRAL,
         include_references: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> Results:
-        """The ``k`` pictures nearest to what the turns ask for, best first.
+        """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
 
         How turns become one query, and what ``text_weight`` does, is said in ``samebut.turns``.
         ``where`` filters by metadata (``samebut.index.where``). Pictures of the turns are left
-        out, recognised by their content, unless ``include_references``.
+        out, recognised by their content, unless ``include_references``. Pictures of more than
+        ``max_pixels`` are refused before they are decoded.
 
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
-        if k < 1:
-            raise QueryError(f"k is {k}; ask for at least one picture")
-        asked = ask(self.model, turns, text_weight=text_weight)
-        references = [] if include_references else self._references(turns)
-        ids, scores = self.index.search(asked.embedding[None], k, where=where, exclude=references)
-        found = [int(number) for number in ids[0]]
+        _check_page(k, offset)
+        asked = ask(self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
+        with asked.spent.on("search"):
+            references = [] if include_references else self._references(turns)
+            nearest = self.index.search(
+                asked.embedding[None], offset + k, where=where, exclude=references
+            )
+            hits, total = self._hits(nearest, offset), self.index.count(where)
+        return Results(hits, asked.gate, total, asked.spent)
+
+    def similar(
+        self, number: int, k: int = 10, *, offset: int = 0, where: str | None = None
+    ) -> Results:
+        """The ``k`` pictures nearest to the indexed picture with this id; its copies are left out.
+
+        Raises QueryError if there is no such picture, FilterError.
+        """
+        _check_page(k, offset)
+        spent = SearchSpent()
+        with spent.on("search"):
+            embedding = self.index.embedding([number])
+            copies = [
+                copy
+                for entry in self.index.pictures([number])
+                for copy in self.index.copies(entry.digest)
+            ]
+            nearest = self.index.search(embedding, offset + k, where=where, exclude=copies)
+            hits, total = self._hits(nearest, offset), self.index.count(where)
+        return Results(hits, None, total, spent)
+
+    def _hits(self, nearest: Found, offset: int) -> list[Hit]:
+        found = [int(number) for number in nearest.ids[0, offset:]]
         # A picture may leave the store between the search and this.
         entries = {entry.id: entry for entry in self.index.pictures(found)}
         described = dict(zip(found, self.index.metadata(found), strict=True))
-        scored = zip(found, scores[0].tolist(), strict=True)
+        scored = zip(found, nearest.scores[0, offset:].tolist(), strict=True)
         there = [(number, score) for number, score in scored if number in entries]
-        hits = [
+        return [
             Hit(rank, score, number, entries[number].path, described[number])
-            for rank, (number, score) in enumerate(there, start=1)
+            for rank, (number, score) in enumerate(there, start=offset + 1)
         ]
-        return Results(hits, asked.gate)
 
     def file_of(self, path: str) -> Path:
         """Where a hit's picture lies."""
@@ -397,6 +431,13 @@ def store_path(folder: Path, store: str | Path | None) -> Path:
         return folder / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def _check_page(k: int, offset: int) -> None:
+    if k < 1:
+        raise QueryError(f"k is {k}; ask for at least one picture")
+    if offset < 0:
+        raise QueryError(f"an offset of {offset} is below 0")
 
 
 def _existing(folder: Path) -> Path:

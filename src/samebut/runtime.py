@@ -128,6 +128,14 @@ class Model:
         pooled, tokens = self._run("text", {"ids": ids, "mask": mask})
         return Features(pooled, tokens, mask)
 
+    def text_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of ``encode_texts([text])`` stands in ``text.strip()``: from, to.
+
+        Empty spans are tokens that stand for no characters: begin, end, padding.
+        """
+        spans: list[tuple[int, int]] = self._tokenizer.encode(text.strip()).offsets
+        return spans
+
     def embed(self, features: Features) -> Floats:
         """Embeddings of pictures or texts on their own: unit-length pooled features, ``(B, D)``."""
         return unit(features.pooled)

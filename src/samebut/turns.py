@@ -15,14 +15,16 @@ after "in blue"). How it compares with other ways is measured by ``benchmarks/tu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from samebut.errors import QueryError
-from samebut.images import open_picture
+from samebut.images import MAX_PIXELS, open_picture
 from samebut.runtime import Features, Floats, Model, unit
 
 EARLIER = 0.5
@@ -49,6 +51,25 @@ class Turn:
         return bool(self.text.strip())
 
 
+@dataclass(slots=True)
+class Spent:
+    """Seconds of one search, by what they went into."""
+
+    decode: float = 0.0
+    encode: float = 0.0
+    fuse: float = 0.0
+    search: float = 0.0
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        """Add what the block takes to ``stage``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - started)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The query of a conversation: ``embedding (D,)``, and the gate of its last composed turn.
@@ -58,13 +79,21 @@ class Asked:
 
     embedding: Floats
     gate: float | None
+    spent: Spent = field(default_factory=Spent)
 
 
-def ask(model: Model, turns: Sequence[Turn], *, text_weight: float = NEUTRAL) -> Asked:
+def ask(
+    model: Model,
+    turns: Sequence[Turn],
+    *,
+    text_weight: float = NEUTRAL,
+    max_pixels: int = MAX_PIXELS,
+) -> Asked:
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
-    its words (1: the words alone); at 0.5 the model's fusion decides.
+    its words (1: the words alone); at 0.5 the model's fusion decides. A picture of more than
+    ``max_pixels`` is refused before it is decoded.
 
     Raises QueryError if no turn has a picture or a text, PictureError if a picture can't be used.
     """
@@ -72,6 +101,7 @@ def ask(model: Model, turns: Sequence[Turn], *, text_weight: float = NEUTRAL) ->
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
+    spent = Spent()
     said: list[Floats] = []
     gate: float | None = None
     reference: Features | None = None
@@ -80,27 +110,43 @@ def ask(model: Model, turns: Sequence[Turn], *, text_weight: float = NEUTRAL) ->
         if (picture := turn.source) is not None:
             if unspoken and reference is not None:
                 said.append(model.embed(reference)[0])
-            reference, unspoken = encode_picture(model, picture), True
+            reference, unspoken = encode_picture(model, picture, max_pixels, spent), True
         if turn.says_something:
-            text = model.encode_texts([turn.text])
+            with spent.on("encode"):
+                text = model.encode_texts([turn.text])
             unspoken = False
             if reference is None:
                 said.append(model.embed(text)[0])
             else:
-                embedding, gate = _compose(model, reference, text, text_weight)
+                with spent.on("fuse"):
+                    embedding, gate = _compose(model, reference, text, text_weight)
                 said.append(embedding)
     if unspoken and reference is not None:
         said.append(model.embed(reference)[0])
     weights = EARLIER ** np.arange(len(said) - 1, -1, -1, dtype=np.float32)
-    return Asked(unit(weights @ np.stack(said)), gate)
+    return Asked(unit(weights @ np.stack(said)), gate, spent)
 
 
-def encode_picture(model: Model, picture: Path | bytes) -> Features:
-    """Features of one picture, a batch of one."""
+def encode_picture(
+    model: Model,
+    picture: Path | bytes,
+    max_pixels: int = MAX_PIXELS,
+    spent: Spent | None = None,
+) -> Features:
+    """Features of one picture, a batch of one. The time it took is added to ``spent``.
+
+    Raises PictureError if the picture can't be used or has more than ``max_pixels``.
+    """
+    spent = spent or Spent()
     prepare = model.preprocess
     name = str(picture) if isinstance(picture, Path) else "the picture"
-    opened = open_picture(picture, shorter_side=prepare.wanted_shorter_side, name=name)
-    return model.encode_images(prepare(opened)[None])
+    with spent.on("decode"):
+        opened = open_picture(
+            picture, shorter_side=prepare.wanted_shorter_side, max_pixels=max_pixels, name=name
+        )
+        pixels = prepare(opened)[None]
+    with spent.on("encode"):
+        return model.encode_images(pixels)
 
 
 def _compose(

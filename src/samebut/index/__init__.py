@@ -155,6 +155,14 @@ class Index(Protocol):
     def columns(self) -> list[str]:
         """Names of the metadata columns, in the order they were given."""
 
+    def count(self, where: str | Filter | None = None) -> int:
+        """How many pictures the filter lets through."""
+
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | Filter | None = None
+    ) -> list[int]:
+        """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass."""
+
     def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
         """Each column's commonest values among the indexed pictures, with their counts."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -361,6 +362,40 @@ class LocalIndex:
         """
         with self._database.reading() as connection:
             return metadata.facets(connection, limit)
+
+    def count(self, where: str | Filter | None = None) -> int:
+        """How many pictures the filter lets through.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        if where is None:
+            return len(self)
+        with self._database.reading() as connection:
+            return len(self._passing(connection, where))
+
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | Filter | None = None
+    ) -> list[int]:
+        """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        ordered = "SELECT id FROM path JOIN picture USING (id) ORDER BY name"
+        with self._database.reading() as connection:
+            if where is None:
+                rows = connection.execute(f"{ordered} LIMIT ? OFFSET ?", (count, offset))
+                return [int(number) for (number,) in rows]
+            passing = set(self._passing(connection, where).tolist())
+            every = (int(number) for (number,) in connection.execute(ordered))
+            return list(islice((i for i in every if i in passing), offset, offset + count))
+
+    def _passing(self, connection: sqlite3.Connection, where: str | Filter) -> NDArray[np.int64]:
+        chosen = parse(where) if isinstance(where, str) else where
+        rows = connection.execute("SELECT id FROM picture ORDER BY id")
+        ids = np.fromiter((number for (number,) in rows), np.int64)
+        return ids[metadata.select(connection, chosen, lambda some: np.isin(ids, some))]
 
     def search(
         self,
