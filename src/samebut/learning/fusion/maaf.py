@@ -34,10 +34,9 @@ class MaafBlock(nn.Module):
         tokens = tokens + self.dropout(self.attention(normal, normal, mask))
         return tokens + self.dropout(self.feed_forward(self.norm2(tokens)))
 
-    def weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """``(B, heads, L, L)``: the attention of this block."""
-        normal = self.norm1(tokens)
-        return self.attention.weights(normal, normal, mask)
+    def weights(self, asking: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
+        """``(B, heads, L, S)``: where some tokens look if they look at these others alone."""
+        return self.attention.weights(self.norm1(asking), self.norm1(asked), mask)
 
 
 class Maaf(Fusion):
@@ -70,16 +69,13 @@ class Maaf(Fusion):
         return query + self.shortcut(image.pooled) + masked_mean(real_tokens(text), text.mask)
 
     def attention(self, image: Features, text: Features) -> Tensor:
-        """The last block's, mean over heads; the part that falls on words is left out."""
+        """The last block's, mean over heads; what a word gives to other words is left out."""
         tokens, mask = _sequence(image, text)
         for block in self.blocks[:-1]:
             tokens = block(tokens, mask)
-        weights = self.blocks[-1].weights(tokens, mask).mean(1)
-        regions = image.mask.shape[1]
-        seen = weights[:, regions:, :regions]
-        # Words may look at words alone; the smallest number keeps such a row from becoming NaN.
-        seen = seen / seen.sum(-1, keepdim=True).clamp_min(torch.finfo(seen.dtype).tiny)
-        return seen * text.mask.unsqueeze(-1)
+        regions, words = tokens.split((image.mask.shape[1], text.mask.shape[1]), 1)
+        weights = self.blocks[-1].weights(words, regions, image.mask).mean(1)
+        return weights * text.mask.unsqueeze(-1)
 
 
 def _sequence(image: Features, text: Features) -> tuple[Tensor, Tensor]:
