@@ -1,0 +1,142 @@
+"""Why: which regions of a picture the words of a turn are nearest to.
+
+Words and regions live in one space (`samebut.runtime.Features`: ``tokens`` of both sides). The map
+of a word is the cosine of its token with every region token, placed back over the original picture
+and stretched to 0 to 1 there. It says what the encoders take the word and the region for, not how
+much a region counted in the fusion: the graphs of a model folder put out no attention weights.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from samebut.errors import ModelError, QueryError
+from samebut.images import MAX_PIXELS, picture_size
+from samebut.preprocess import Preprocess
+from samebut.runtime import Floats, Model, unit
+from samebut.turns import Turn, encode_picture
+
+LONGER_SIDE = 40
+_FINER = 4  # Padding is placed in whole pixels: on a coarse grid that would shift the map.
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text and its ``map (h, w)``, 0 (least like it in this picture) to 1 (most)."""
+
+    text: str
+    map: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Maps of a turn's words, all over the whole of the upright picture of ``width`` x ``height``.
+
+    ``gate`` is the share of the text in the fusion's mixture, 0 to 1.
+    """
+
+    words: list[Word]
+    gate: float
+    width: int
+    height: int
+
+
+def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explanation:
+    """The map of each word of ``turn``, in the proportions of its picture, longer side 40 cells.
+
+    A word that the tokenizer cuts in pieces gets the mean of their maps; Chinese stays in the
+    pieces the tokenizer makes. Punctuation has no map.
+
+    Raises:
+        QueryError: the turn lacks its picture or its text.
+        PictureError: the picture can't be used, or has more than ``max_pixels``.
+        ModelError: the region tokens of the model make no square.
+    """
+    picture = turn.source
+    if picture is None or not turn.says_something:
+        raise QueryError(
+            "only a picture with a text can be explained", hint="Give the turn both of them."
+        )
+    image = encode_picture(model, picture, max_pixels)
+    text = model.encode_texts([turn.text])
+    gate = float(model.compose(image, text).gate[0])
+    size = picture_size(picture)
+    words = words_of(turn.text.strip(), model.text_spans(turn.text))
+    nearness = unit(text.tokens[0]) @ unit(image.tokens[0]).T
+    maps = [
+        over_picture(model.preprocess, as_square(nearness[pieces].mean(axis=0)), size)
+        for _, pieces in words
+    ]
+    said = [Word(word, map_) for (word, _), map_ in zip(words, maps, strict=True)]
+    return Explanation(said, gate, *size)
+
+
+def words_of(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, list[int]]]:
+    """Words with the places of their tokens, from where each token stands in ``text``.
+
+    Tokens that share a character are one word (a tokenizer of bytes cuts characters), and so are
+    neighbours with nothing between them, unless one side is Han or no letter.
+    """
+    words: list[tuple[int, int, list[int]]] = []
+    for place, (start, end) in enumerate(spans):
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+        if start >= end:
+            continue
+        if words and (start < words[-1][1] or _continues(text, words[-1][1], start)):
+            first, last, pieces = words.pop()
+            words.append((first, max(last, end), [*pieces, place]))
+        else:
+            words.append((start, end, [place]))
+    named = [(text[start:end].strip(), pieces) for start, end, pieces in words]
+    return [(word, pieces) for word, pieces in named if any(map(str.isalnum, word))]
+
+
+def _continues(text: str, end: int, start: int) -> bool:
+    """Whether what starts at ``start`` goes on with the word that ended at ``end``."""
+    return end == start > 0 and all(
+        char.isalnum() and not _HAN.match(char) for char in (text[end - 1], text[start])
+    )
+
+
+def as_square(regions: Floats) -> Floats:
+    """Values of the regions ``(P,)`` as the square ``(sqrt P, sqrt P)`` the encoder saw.
+
+    Raises ModelError if P is not a square.
+    """
+    side = math.isqrt(len(regions))
+    if side * side != len(regions):
+        raise ModelError(f"{len(regions)} region tokens make no square: they can't be placed")
+    return regions.reshape(side, side)
+
+
+def over_picture(prepare: Preprocess, regions: Floats, size: tuple[int, int]) -> Floats:
+    """A map over regions ``(s, s)`` as one over the picture ``(h, w)``, stretched to 0 to 1.
+
+    ``size`` is the picture's width and height in pixels; ``h`` and ``w`` have its proportions,
+    the longer one is ``LONGER_SIDE``. What was cropped away is 0, and so is a map of one value.
+    """
+    scale = LONGER_SIDE / max(size)
+    width, height = (max(1, round(side * scale)) for side in size)
+    fine = (width * _FINER, height * _FINER)
+    placed = prepare.place(regions, fine)
+    seen = prepare.place(np.ones_like(regions), fine) > 0
+    least, most = placed[seen].min(), placed[seen].max()
+    if most - least <= np.finfo(np.float32).eps:
+        return np.zeros((height, width), np.float32)
+    stretched = np.where(seen, (placed - least) / (most - least), 0)
+    return _coarser(stretched.astype(np.float32))
+
+
+def _coarser(values: npt.NDArray[np.float32]) -> Floats:
+    """Means of blocks of ``_FINER`` x ``_FINER``."""
+    rows, columns = (side // _FINER for side in values.shape)
+    blocks = values.reshape(rows, _FINER, columns, _FINER)
+    means: Floats = blocks.mean(axis=(1, 3))
+    return means

@@ -1,0 +1,1 @@
+"""The page and the API: a gallery searched from a browser."""
