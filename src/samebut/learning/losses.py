@@ -1,10 +1,24 @@
-"""Losses as pure functions of embeddings. None of them holds state."""
+"""Losses as pure functions of embeddings. None of them holds state.
+
+The scale of the logits is an argument: ``PUBLISHED_SCALE``, or a learned one by ``bounded``.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
+
+PUBLISHED_SCALE = 100.0
+"""CLIP4Cir's constant, where CLIP's learned scale ends too (Radford et al. 2021, section 2.5)."""
+
+
+def bounded(log_scale: Tensor, most: float = PUBLISHED_SCALE) -> Tensor:
+    """A learned scale from its logarithm, at most ``most`` so that training stays stable."""
+    return log_scale.exp().clamp(max=most)
 
 
 def info_nce(
@@ -14,6 +28,9 @@ def info_nce(
     *,
     scale: Tensor | float,
     allowed: Tensor | None = None,
+    smoothing: float = 0.0,
+    hardness: float = 0.0,
+    positive_weight: float = 1.0,
 ) -> Tensor:
     """Contrastive loss of queries against candidates, with any number of right answers each.
 
@@ -22,10 +39,95 @@ def info_nce(
     that do not count for a query (its own reference, say). Returns the mean over queries of the
     mean negative log-probability of its positives (van den Oord et al. 2018 for one positive;
     Khosla et al. 2020, equation 2, for several). All-zero embeddings cost log(N).
+
+    ``smoothing``: this much of the wanted probability is spread evenly over all candidates that
+    count (Szegedy et al. 2016, section 7).
+
+    ``hardness`` and ``positive_weight`` are beta and alpha of HN-NCE (Radenovic et al., CVPR 2023,
+    section 3.3; the weights are those of Robinson et al., ICLR 2021): in the denominator each of a
+    query's n wrong candidates with logit s weighs ``n exp(beta s) / sum exp(beta s)``, and the
+    positives weigh alpha. At 0 and 1 this is the plain loss; at alpha 0 it can be negative, and
+    every query needs a wrong candidate.
     """
+    counts = torch.ones_like(positives) if allowed is None else allowed
+    wanted = positives & counts
     logits = scale * queries @ candidates.T
-    if allowed is not None:
-        logits = logits.masked_fill(~allowed, float("-inf"))
-    log_probability = functional.log_softmax(logits, dim=1)
-    right = torch.where(positives, log_probability, 0.0).sum(1)
-    return -(right / positives.sum(1)).mean()
+    weights = _log_weights(logits, wanted, counts, hardness, positive_weight)
+    denominator = (logits + weights).logsumexp(1, keepdim=True)
+    log_probability = logits - denominator
+    aims = _even(wanted, logits) * (1 - smoothing) + _even(counts, logits) * smoothing
+    return -(aims * log_probability).sum(1).mean()
+
+
+def _even(chosen: Tensor, like: Tensor) -> Tensor:
+    """Probabilities ``(B, N)``: the same for all that are chosen in a row."""
+    return chosen.to(like.dtype) / chosen.sum(1, keepdim=True)
+
+
+def _log_weights(
+    logits: Tensor, wanted: Tensor, counts: Tensor, hardness: float, positive_weight: float
+) -> Tensor:
+    """``(B, N)``: the logarithm of what each candidate weighs in the denominator."""
+    wrong = counts & ~wanted
+    there = wrong.any(1, keepdim=True)
+    # A row without wrong candidates has nothing to weigh; it keeps its numbers lest they be NaN.
+    hard = (hardness * logits).masked_fill(~wrong & there, -math.inf)
+    share = functional.log_softmax(hard, dim=1).masked_fill(~wrong, 0.0)
+    weights = share + wrong.sum(1, keepdim=True).clamp_min(1).to(logits.dtype).log()
+    positive = math.log(positive_weight) if positive_weight else -math.inf
+    return weights.masked_fill(wanted, positive).masked_fill(~counts, -math.inf)
+
+
+def symmetric_info_nce(
+    queries: Tensor,
+    candidates: Tensor,
+    positives: Tensor,
+    *,
+    allowed: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """``info_nce`` from queries to candidates and back, in equal parts (Radford et al. 2021).
+
+    On the way back each candidate looks for the queries it answers; candidates that answer none
+    (pictures that are references only) do not ask. ``options`` are those of ``info_nce``.
+    """
+    there = info_nce(queries, candidates, positives, allowed=allowed, **options)
+    wanted = positives if allowed is None else positives & allowed
+    asking = wanted.any(0)
+    back = info_nce(
+        candidates[asking],
+        queries,
+        wanted.T[asking],
+        allowed=None if allowed is None else allowed.T[asking],
+        **options,
+    )
+    return (there + back) / 2
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, rows.contiguous())
+        context.rows = len(rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        # Every process's loss looks at our rows: their gradients meet here.
+        total = gradients[0].contiguous().clone()
+        distributed.all_reduce(total)
+        return total.narrow(0, distributed.get_rank() * context.rows, context.rows)
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The rows of all processes in the order of their ranks, ``(N, ...) -> (W N, ...)``.
+
+    Each process brings the same number. Gradients flow back to the process that brought a row,
+    summed over all processes' losses: where data-parallel training then averages gradients, the
+    result is the gradient of one process with the whole batch. Without ``torch.distributed`` the
+    rows come back as they are, so a training step need not know whether it is alone.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows
+    return _Gather.apply(rows)
