@@ -122,7 +122,7 @@ def search(
         else:
             _print_hits(results)
         if html or open_sheet:
-            sheet = html or photos / ".samebut" / "last-search.html"
+            sheet = html or gallery.index.path.with_name("last-search.html")
             _write_sheet(gallery, [(turns, results)], sheet)
             if open_sheet:
                 import webbrowser
