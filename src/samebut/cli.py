@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from samebut import __version__
-from samebut.commands import benchmarks, gallery
+from samebut.commands import benchmarks, gallery, serve
 from samebut.errors import SamebutError
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def root(
 
 gallery.add_to(app)
 benchmarks.add_to(app)
+serve.add_to(app)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SOME_SKIPPED = 3
 SKIPPED_SHOWN = 20
 COLUMNS_SHOWN = 5
+PAGE_PORT = 8620
 
 Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
 Store = Annotated[
@@ -58,7 +59,7 @@ def index(
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
 
-    with _progress() as progress:
+    with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,
             store=store,
@@ -68,7 +69,7 @@ def index(
             progress=progress,
         )
     with gallery:
-        _print_report(gallery, report)
+        print_report(gallery, report)
     if report.skipped:
         raise typer.Exit(SOME_SKIPPED)
 
@@ -153,6 +154,12 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the gallery and the contact sheet go.")] = Path(
         "demo"
     ),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve the page to search it yourself.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the page; 0: any free one.")
+    ] = PAGE_PORT,
 ) -> None:
     """Show the main job on a drawn gallery or on your own folder: index, search, look."""
     from samebut import demo as demonstration
@@ -161,12 +168,12 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     folder = photos or demonstration.drawn_gallery(out / "gallery")
     table = None if photos else folder / "catalog.csv"
-    with _progress() as progress:
+    with progress_shown() as progress:
         gallery, report = Gallery.build(
             folder, store=out / "store", metadata=table, progress=progress
         )
     with gallery:
-        _print_report(gallery, report)
+        print_report(gallery, report)
         answers = []
         for turns in demonstration.queries(gallery, drawn=photos is None):
             results = gallery.search(turns, 8)
@@ -176,6 +183,10 @@ def demo(
         sheet = out / "contact-sheet.html"
         _write_sheet(gallery, answers, sheet)
     typer.echo(f"\nLook at the answers: {sheet}")
+    if serve:
+        from samebut.commands.serve import serve_demo
+
+        serve_demo(folder, out / "store", port)
 
 
 def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
@@ -192,7 +203,7 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Any]:
+def progress_shown() -> Iterator[Any]:
     """A live bar on a terminal, a line every few seconds elsewhere; both on stderr."""
     if sys.stderr.isatty():
         with _bar() as progress:
@@ -248,7 +259,7 @@ class _Lines:
         )
 
 
-def _print_report(gallery: Gallery, report: Report) -> None:
+def print_report(gallery: Gallery, report: Report) -> None:
     counts = {
         "encoded": report.encoded,
         "unchanged": report.unchanged,

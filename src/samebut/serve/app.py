@@ -1,0 +1,134 @@
+"""The app: the API and the page over one gallery, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from samebut import __version__
+from samebut.errors import SamebutError
+from samebut.gallery import Gallery
+from samebut.runtime import Model
+from samebut.serve.asking import malformed
+from samebut.serve.guard import Guard
+from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
+from samebut.serve.routes import Serving, router
+from samebut.serve.settings import Settings
+from samebut.serve.watch import Watch
+
+PAGE = Path(__file__).parent / "static"
+_logger = logging.getLogger("samebut.serve")
+
+_HTTP = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
+def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
+    """An ASGI app that serves ``gallery``, which stays the caller's to close.
+
+    The model is loaded and the store read when the app starts up, not by the first search.
+    """
+    settings = settings or Settings()
+    serving = Serving(gallery, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(warm_up, gallery)
+        watch = Watch(gallery, settings.watch_seconds) if settings.watch_seconds else None
+        if watch:
+            watch.start()
+        app.state.serving = serving
+        yield
+        app.state.serving = None
+        if watch:
+            await run_in_threadpool(watch.stop)
+        await run_in_threadpool(serving.close)
+
+    # The documentation pages of FastAPI load scripts from other servers; the document does not.
+    app = FastAPI(
+        title="samebut",
+        description="Find pictures by example plus words.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+    )
+    app.include_router(router)
+    _serve_page(app)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(Guard, settings=settings, telemetry=serving.telemetry)
+    return app
+
+
+def warm_up(gallery: Gallery) -> None:
+    """Do once what the first search would wait for."""
+    model = gallery.model
+    if len(gallery):
+        gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
+    _warm_up_model(model)
+
+
+def _warm_up_model(model: Model) -> None:
+    size = model.preprocess.size
+    image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
+    model.compose(image, model.encode_texts(["in blue"]))
+
+
+def _serve_page(app: FastAPI) -> None:
+    if not PAGE.is_dir():
+        return
+    app.mount("/static", StaticFiles(directory=PAGE), name="static")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+
+def _refused(request: Request, problem: Problem) -> JSONResponse:
+    return problem.response(preferred_language(request.headers.get("accept-language", "")))
+
+
+async def _on_problem(request: Request, error: Any) -> Response:
+    return _refused(request, error)
+
+
+async def _on_samebut_error(request: Request, error: Any) -> Response:
+    problem = problem_of(error)
+    if problem.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.error("%s: %s", type(error).__name__, error)
+    return _refused(request, problem)
+
+
+async def _on_invalid_parameter(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    return _refused(request, malformed(first["loc"][1:], first["msg"]))
+
+
+async def _on_http_error(request: Request, error: Any) -> Response:
+    code = _HTTP.get(error.status_code, "body_malformed" if error.status_code < 500 else "internal")
+    assert code in KINDS
+    return _refused(request, Problem(code, headers=error.headers))
+
+
+_HANDLERS: dict[type[Exception], Any] = {
+    Problem: _on_problem,
+    SamebutError: _on_samebut_error,
+    RequestValidationError: _on_invalid_parameter,
+    HTTPException: _on_http_error,
+}

@@ -1,0 +1,254 @@
+"""Stands before the app: who may ask, how much they may send, and what every answer carries.
+
+Plain ASGI, because a body has to be counted while it comes in, not when it has come. Nothing of a
+query's pictures or words is logged: a line has the method, the path without its parameters, the
+status and the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from samebut.serve.problems import Problem, preferred_language
+from samebut.serve.settings import Settings
+from samebut.serve.telemetry import Telemetry
+
+API = "/api/v1"
+COOKIE = "samebut"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_OPEN = ("/", f"{API}/health", f"{API}/ready")  # the page itself holds nothing of the gallery
+_OPEN_BELOW = "/static/"
+_COUNTED = (f"{API}/search", f"{API}/explain", f"{API}/similar/")
+_OTHER_SITES = frozenset({"cross-site", "same-site"})
+_DRAINED = 4  # times the largest body: so much is read and dropped to be heard by the sender
+_CLIENTS = 10_000
+_logger = logging.getLogger("samebut.serve")
+
+
+class Guard:
+    """Wraps an app; see the module."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, telemetry: Telemetry) -> None:
+        self._app, self._settings, self._telemetry = app, settings, telemetry
+        self._allowances = Allowances(settings.per_minute)
+        self._checks: tuple[Callable[[HTTPConnection], None], ...] = (
+            self._check_host,
+            self._check_site,
+            self._check_token,
+            self._check_rate,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        answer = _Answer(send, scope["path"])
+        try:
+            await self._answer(scope, receive, answer.send)
+        except Exception:
+            _logger.exception("%s failed", _printable(scope["path"]))
+            if answer.status:  # it has begun: only cutting it off can say that it is not whole
+                raise
+            await _refuse(Problem("internal"), scope, receive, answer.send)
+        finally:
+            self._report(scope, answer.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HTTPConnection(scope)
+        try:
+            for check in self._checks:
+                check(request)
+            if (welcome := self._welcome(request)) is not None:
+                await welcome(scope, receive, send)
+                return
+        except Problem as problem:
+            await _refuse(problem, scope, receive, send)
+            return
+        body = _Body(receive, self._settings)
+        await self._app(scope, body.receive, send)
+
+    def _check_host(self, request: HTTPConnection) -> None:
+        allowed = self._settings.hosts
+        if allowed is not None and host_name(request.headers.get("host", "")) not in allowed:
+            raise Problem("host_unknown")
+
+    def _check_site(self, request: HTTPConnection) -> None:
+        """Other pages in the same browser may not make it search, or show what is in the gallery.
+
+        Browsers say so for servers on this machine and behind TLS; elsewhere the cookie, which
+        they keep from other sites' requests, and the token stand in the way.
+        """
+        site = request.headers.get("sec-fetch-site", "")
+        if site in _OTHER_SITES and request.scope["path"].startswith(API):
+            raise Problem("other_site")
+
+    def _check_token(self, request: HTTPConnection) -> None:
+        path, token = request.scope["path"], self._settings.token
+        if token is None or path in _OPEN or path.startswith(_OPEN_BELOW):
+            return
+        kind, _, shown = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and _same(shown.strip(), token):
+            return
+        if _same(request.cookies.get(COOKIE, ""), _pass(token)) or self._brings_token(request):
+            return
+        raise Problem("token_needed", headers={"WWW-Authenticate": "Bearer"})
+
+    def _brings_token(self, request: HTTPConnection) -> bool:
+        token = self._settings.token
+        shown = request.query_params.get("token", "")
+        return token is not None and request.scope["method"] == "GET" and _same(shown, token)
+
+    def _check_rate(self, request: HTTPConnection) -> None:
+        if request.scope["path"].startswith(_COUNTED):
+            wait = self._allowances.wait(request.client.host if request.client else "")
+            if wait > 0:
+                raise Problem("too_many_requests", headers={"Retry-After": f"{wait:.0f}"})
+
+    def _welcome(self, request: HTTPConnection) -> Response | None:
+        """Who brings the token in an address gets it as a cookie, and an address without it."""
+        token = self._settings.token
+        if token is None or not self._brings_token(request):
+            return None
+        query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        rest = urlencode([pair for pair in query if pair[0] != "token"])
+        path = "/" + quote(request.scope["path"].lstrip("/"))  # two slashes would be another host
+        response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+        response.set_cookie(
+            COOKIE,
+            _pass(token),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    def _report(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or "other"
+        self._telemetry.count("samebut_requests_total", route=route, status=str(status))
+        self._telemetry.observe("samebut_request_seconds", seconds, route=route)
+        path = _printable(scope["path"])
+        _logger.info("%s %s %d %.0f ms", scope["method"], path, status, 1000 * seconds)
+
+
+class Allowances:
+    """How many searches each client may still make: a bucket that refills with time.
+
+    ``per_minute`` of them at most at once, 0: any number. The clients seen last are remembered.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, client: str, now: float | None = None) -> float:
+        """0 if ``client`` may search now, which is counted, else the seconds until it may."""
+        if not self._per_minute:
+            return 0
+        now = time.monotonic() if now is None else now
+        left, then = self._left.pop(client, (float(self._per_minute), now))
+        left = min(self._per_minute, left + (now - then) * self._per_minute / 60)
+        allowed = left >= 1
+        self._left[client] = (left - allowed, now)
+        if len(self._left) > _CLIENTS:
+            self._left.popitem(last=False)
+        return 0 if allowed else max(1.0, (1 - left) * 60 / self._per_minute)
+
+
+class _Body:
+    """The body of a request, refused as soon as it is too large or too slow."""
+
+    def __init__(self, receive: Receive, settings: Settings) -> None:
+        self._receive, self._limit = receive, settings.upload_bytes
+        self._seconds, self._deadline = settings.upload_seconds, 0.0
+        self._bytes, self._complete = 0, False
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        message = await self._next()
+        if self._bytes > self._limit:
+            # A sender that is cut off hears nothing but that the connection was reset.
+            while not self._complete and self._bytes <= _DRAINED * self._limit:
+                await self._next()
+            raise Problem("body_too_large", megabytes=f"{self._limit / 1e6:g}")
+        return message
+
+    async def _next(self) -> Message:
+        loop = asyncio.get_running_loop()
+        self._deadline = self._deadline or loop.time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise Problem("upload_slow", headers={"Connection": "close"}) from None
+        self._bytes += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        return message
+
+
+class _Answer:
+    """Puts the headers on an answer and remembers its status."""
+
+    def __init__(self, send: Send, path: str) -> None:
+        self._send = send
+        self._caching = "no-store" if path.startswith(API) else "no-cache"
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", self._caching)
+        await self._send(message)
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    language = preferred_language(HTTPConnection(scope).headers.get("accept-language", ""))
+    await problem.response(language)(scope, receive, send)
+
+
+def host_name(host: str) -> str:
+    """The name in a header ``Host``, without port and brackets, in lower case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def _same(shown: str, secret: str) -> bool:
+    """In a time that does not tell how much of it was right."""
+    return hmac.compare_digest(shown.encode(errors="replace"), secret.encode(errors="replace"))
+
+
+def _pass(token: str) -> str:
+    """What the cookie holds: proof of the token, and not the token, which scripts may use too."""
+    return hmac.new(token.encode(errors="replace"), b"samebut cookie", hashlib.sha256).hexdigest()
+
+
+def _printable(path: str) -> str:
+    return path.encode("unicode_escape").decode("ascii")

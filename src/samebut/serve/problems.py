@@ -1,0 +1,223 @@
+"""What can be wrong with a request, in the words of the one who asked.
+
+Every refusal is ``{"error": {"code", "message", "hint"}}``: a code for programs, a sentence and a
+way out for people, in English or Chinese as ``Accept-Language`` prefers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi.responses import JSONResponse
+
+from samebut.errors import (
+    FilterError,
+    ModelError,
+    PictureError,
+    QueryError,
+    SamebutError,
+    StoreError,
+)
+from samebut.serve import chinese
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A status, and a sentence and a hint in both languages. ``{...}`` is filled in."""
+
+    status: int
+    en: str
+    zh: str
+    hint_en: str = ""
+    hint_zh: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "query_malformed": Kind(
+        422,
+        "The query can't be read: {why}.",
+        "无法读取查询：{why}。",
+        "See /openapi.json for what a query may hold.",
+        "查询的格式见 /openapi.json。",
+    ),
+    "query_unclear": Kind(400, "{why}.", "{why}。"),
+    "filter_unclear": Kind(400, "The filter is not understood: {why}.", "看不懂筛选条件：{why}。"),
+    "picture_unusable": Kind(422, "The picture {why}.", "这张图片{why}。"),
+    "picture_unknown": Kind(
+        404, "There is no picture {number} in this gallery.", "图库里没有编号为 {number} 的图片。"
+    ),
+    "picture_gone": Kind(
+        404, "The file of picture {number} can't be shown.", "无法显示图片 {number} 的文件。"
+    ),
+    "upload_missing": Kind(
+        400,
+        "The query names the upload {name}, but no file of that name was sent.",
+        "查询提到了上传文件 {name}，但没有收到它。",
+    ),
+    "upload_unused": Kind(
+        400,
+        "The file {name} was sent, but no turn of the query names it.",
+        "收到了文件 {name}，但查询里没有用到它。",
+    ),
+    "body_too_large": Kind(
+        413,
+        "The request is larger than the {megabytes} MB allowed.",
+        "请求超过了允许的 {megabytes} MB。",
+        "Send a smaller picture.",
+        "请上传小一些的图片。",
+    ),
+    "body_malformed": Kind(400, "The body of the request is damaged.", "请求内容已损坏。"),
+    "content_type": Kind(
+        415,
+        "A query comes as application/json or multipart/form-data.",
+        "查询须以 application/json 或 multipart/form-data 发送。",
+    ),
+    "token_needed": Kind(
+        401,
+        "This server wants a token.",
+        "访问此服务器需要令牌。",
+        "Open the address that was printed when it was started, or send Authorization: Bearer.",
+        "请打开启动时显示的地址，或发送 Authorization: Bearer。",
+    ),
+    "host_unknown": Kind(
+        403,
+        "This server does not go by that name.",
+        "此服务器不使用该名称。",
+        "Use the address that was printed when it was started; --allow-host adds a name.",
+        "请使用启动时显示的地址；用 --allow-host 可添加名称。",
+    ),
+    "other_site": Kind(
+        403, "Another site's page may not ask this server.", "其他网站的页面不能访问此服务器。"
+    ),
+    "too_many_requests": Kind(
+        429, "That is too many searches a minute.", "搜索过于频繁。", "Wait a little.", "请稍候。"
+    ),
+    "upload_slow": Kind(408, "The upload took too long.", "上传用时过长。"),
+    "busy": Kind(
+        503, "The server is busy.", "服务器繁忙。", "Try again in a moment.", "请稍后再试。"
+    ),
+    "too_slow": Kind(
+        503, "The search took too long.", "搜索用时过长。", "Try again.", "请再试一次。"
+    ),
+    "store_unavailable": Kind(
+        503,
+        "The gallery can't be read at the moment.",
+        "暂时无法读取图库。",
+        "The server's log says why.",
+        "原因见服务器日志。",
+    ),
+    "model_unusable": Kind(
+        503,
+        "The model can't do this.",
+        "模型无法完成此操作。",
+        "The server's log says why.",
+        "原因见服务器日志。",
+    ),
+    "not_ready": Kind(503, "The server is starting.", "服务器正在启动。"),
+    "not_found": Kind(404, "There is nothing at this address.", "此地址没有内容。"),
+    "method_not_allowed": Kind(
+        405, "This address does not take that method.", "此地址不支持该请求方法。"
+    ),
+    "internal": Kind(
+        500,
+        "Something went wrong in the server.",
+        "服务器内部出错。",
+        "The server's log says what.",
+        "详情见服务器日志。",
+    ),
+}
+
+
+class Problem(Exception):
+    """A request that is refused. ``values`` fill the sentence of its kind.
+
+    Where a value or the hint differs by language, ``zh`` holds the Chinese one, by name.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        hint: str | None = None,
+        zh: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> None:
+        super().__init__(code)
+        self.code, self.kind = code, KINDS[code]
+        self.hint, self.zh, self.values = hint, dict(zh or {}), values
+        self.headers = dict(headers or {})
+
+    def said(self, language: Language) -> dict[str, str]:
+        """``code``, ``message`` and ``hint`` in ``language``."""
+        kind = self.kind
+        if language == "en":
+            message, hint = kind.en.format(**self.values), self.hint
+            return {
+                "code": self.code,
+                "message": message,
+                "hint": _sentence(kind.hint_en if hint is None else hint),
+            }
+        message = kind.zh.format(**{**self.values, **self.zh})
+        return {"code": self.code, "message": message, "hint": self.zh.get("hint", kind.hint_zh)}
+
+    def response(self, language: Language) -> JSONResponse:
+        error = self.said(language)
+        headers = {"Content-Language": language, **self.headers}
+        # Lone surrogates in what a client wrote can't be sent back as UTF-8.
+        clean = {name: text.encode(errors="replace").decode() for name, text in error.items()}
+        return JSONResponse({"error": clean}, self.kind.status, headers)
+
+
+def _sentence(hint: str) -> str:
+    """A hint of the library is a phrase, with or without capital and full stop."""
+    return hint[:1].upper() + hint[1:].rstrip(".") + "." if hint else ""
+
+
+_CODES: Mapping[type[SamebutError], str] = {
+    PictureError: "picture_unusable",
+    FilterError: "filter_unclear",
+    QueryError: "query_unclear",
+    StoreError: "store_unavailable",
+    ModelError: "model_unusable",
+}
+
+
+def problem_of(error: SamebutError) -> Problem:
+    """An error of the library, for who asked.
+
+    What is wrong on this side (`StoreError`, `ModelError`) names files of the server, which are
+    nobody's business: its words go to the log only.
+    """
+    code = next((c for kind, c in _CODES.items() if isinstance(error, kind)), "internal")
+    if KINDS[code].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Problem(code, headers={"Retry-After": "5"} if KINDS[code].status == 503 else None)
+    why = error.reason if isinstance(error, PictureError) else str(error)
+    if code == "query_unclear":
+        why = why[:1].upper() + why[1:]
+    zh = {"why": chinese.reason(why), "hint": chinese.hint(error.hint)}
+    return Problem(code, hint=error.hint, zh=zh, why=why)
+
+
+def preferred_language(accept: str) -> Language:
+    """The better liked of the languages there are, by a header ``Accept-Language``."""
+    liked: dict[Language, float] = {}
+    for part in accept.split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        for language in LANGUAGES:
+            if tag.lower().split("-")[0] == language:
+                liked.setdefault(language, _number(quality, 1.0))
+    return max(liked, key=lambda language: liked[language], default="en")
+
+
+def _number(text: str, otherwise: float) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return otherwise

@@ -1,0 +1,186 @@
+"""What goes in and out of the API, as pydantic models: they check requests and document both."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_TURNS = 10
+MAX_HITS = 200
+MAX_OFFSET = 100_000
+MAX_TEXT = 1_000
+MAX_WHERE = 2_000
+LARGEST_ID = 2**63 - 1
+START_PAGE = 24
+
+PictureId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Count = Annotated[int, Field(ge=1, le=MAX_HITS, description="How many pictures.")]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many to leave out first.")]
+Where = Annotated[
+    str, Field(max_length=MAX_WHERE, description="A filter, such as `colour = 'blue'`.")
+]
+
+
+class QueryTurn(BaseModel):
+    """One step of a conversation: a picture, uploaded or of the gallery, a text, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload: str | None = Field(
+        None, pattern="^[A-Za-z0-9_-]{1,32}$", description="Name of the form's file field."
+    )
+    picture: PictureId | None = Field(None, description="Id of a picture of the gallery.")
+    text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
+
+    @model_validator(mode="after")
+    def _one_picture(self) -> QueryTurn:
+        if self.upload is not None and self.picture is not None:
+            raise ValueError("a turn has an upload or a picture, not both")
+        return self
+
+
+class Query(BaseModel):
+    """A search: a conversation of one to ten turns, and how to answer it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    turns: list[QueryTurn] = Field(min_length=1, max_length=MAX_TURNS)
+    k: Count = START_PAGE
+    offset: Offset = 0
+    where: Where | None = None
+    text_weight: float = Field(
+        0.5, ge=0, le=1, description="0: the pictures alone; 1: the words alone; 0.5: the model's."
+    )
+    include_references: bool = Field(False, description="Whether pictures asked with may be hits.")
+
+    @property
+    def uploads(self) -> list[str]:
+        """Names of the files this query needs, each once."""
+        return list(dict.fromkeys(turn.upload for turn in self.turns if turn.upload is not None))
+
+
+class Hit(BaseModel):
+    """A picture of the gallery. ``score``: cosine to the query; null if nothing was asked."""
+
+    rank: int
+    score: float | None
+    id: int
+    path: str
+    width: int
+    height: int
+    metadata: dict[str, str]
+    picture: str
+    thumbnail: str
+
+
+class Milliseconds(BaseModel):
+    """Where the time of a request went."""
+
+    upload: float = 0
+    decode: float = 0
+    encode: float = 0
+    fuse: float = 0
+    search: float = 0
+
+
+class Hits(BaseModel):
+    """An answer, best first. ``gate``: share of the text in the last composed turn, 0 to 1.
+
+    ``total``: pictures in the gallery, or those that pass the filter.
+    """
+
+    hits: list[Hit]
+    gate: float | None
+    total: int
+    milliseconds: Milliseconds
+
+
+class Facets(BaseModel):
+    """Each metadata column's commonest values with their counts."""
+
+    columns: dict[str, list[tuple[str, int]]]
+
+
+class ModelInfo(BaseModel):
+    name: str
+    fingerprint: str
+    fusion: str
+    dim: int
+
+
+class Limits(BaseModel):
+    upload_bytes: int
+    pixels: int
+    turns: int
+    text: int
+    k: int
+
+
+class Info(BaseModel):
+    """What is served."""
+
+    pictures: int
+    model: ModelInfo
+    version: str
+    languages: list[str]
+    limits: Limits
+
+
+class Size(BaseModel):
+    width: int
+    height: int
+
+
+class WordMap(BaseModel):
+    """``map``: rows of numbers 0 to 1 over the whole picture, ``grid`` rows and columns."""
+
+    text: str
+    map: list[list[float]]
+
+
+class Explained(BaseModel):
+    """Where the words of a turn were looked for.
+
+    ``box``: left, top, right and bottom of the maps in the original picture's pixels.
+    """
+
+    words: list[WordMap]
+    grid: tuple[int, int]
+    box: tuple[int, int, int, int]
+    gate: float
+    picture: Size
+
+
+class State(BaseModel):
+    status: str
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+    hint: str
+
+
+class Refusal(BaseModel):
+    """Every 4xx and 5xx."""
+
+    error: ErrorBody
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of ``model`` without references, for places where they lead nowhere."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolve(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolve(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return resolve(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: resolve(each) for name, each in part.items()}
+
+    resolved: dict[str, Any] = resolve(schema)
+    return resolved

@@ -1,0 +1,108 @@
+"""An app on an address, until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import uvicorn
+
+from samebut.errors import QueryError
+from samebut.gallery import Gallery
+from samebut.serve.app import create_app
+from samebut.serve.settings import LOOPBACK, Settings
+
+_GRACE_SECONDS = 10
+_IDLE_SECONDS = 20
+_BACKLOG = 256
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def with_names(settings: Settings, host: str, names: Sequence[str]) -> Settings:
+    """``settings`` for a server on ``host`` that may be called by ``names`` too.
+
+    One that is on this machine alone goes by the names of this machine. Another may be called
+    anything unless ``names`` says what: its clients have to show a token.
+    """
+    own = LOOPBACK if is_loopback(host) else frozenset({host.lower()})
+    if not is_loopback(host) and not names:
+        return replace(settings, hosts=None)
+    return replace(settings, hosts=own | {name.lower() for name in names})
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; port 0: any free one.
+
+    Raises QueryError if the address can't be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise QueryError(
+            f"can't listen on {host} port {port}: {reason}",
+            hint="Another --port may be free; --port 0 takes any.",
+        ) from error
+    return bound
+
+
+def address_of(bound: socket.socket, host: str, token: str | None = None) -> str:
+    """What to type into a browser on this machine, the token in it."""
+    port = bound.getsockname()[1]
+    everywhere = host in ("0.0.0.0", "::", "")
+    name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+
+
+def run(
+    gallery: Gallery, settings: Settings, bound: socket.socket, *, behind_proxy: bool = False
+) -> None:
+    """Serve ``gallery`` on a bound socket until SIGINT or SIGTERM.
+
+    Then nothing new is taken, and what is under way has ten seconds to end. ``behind_proxy``:
+    a proxy on this machine is believed who the client is (``X-Forwarded-For``, ``-Proto``).
+    """
+    _log_to_stderr()
+    config = uvicorn.Config(
+        create_app(gallery, settings),
+        log_config=None,
+        access_log=False,  # its lines have the whole address, with token and filter
+        server_header=False,
+        proxy_headers=behind_proxy,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_IDLE_SECONDS,
+        lifespan="on",
+        ws="none",
+    )
+    with contextlib.suppress(KeyboardInterrupt), bound:
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("samebut.serve")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

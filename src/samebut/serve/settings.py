@@ -1,0 +1,39 @@
+"""What a server allows, and how much of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Limits of a server; every one of them holds before the work it limits is begun.
+
+    Attributes:
+        token: what a request must show, or None: anybody may ask.
+        hosts: names a request may call this server by, without port; None: any. It keeps a page
+            of another site from reaching a server on this machine by a name that it makes point
+            here (DNS rebinding).
+        upload_bytes: largest request body.
+        pixels: largest uploaded picture, as ``samebut.images.open_picture`` counts them.
+        workers: threads that call the model, each on one core.
+        waiting: requests that may wait for a worker; the next one is told to come back.
+        seconds: how long a request may take from its last byte to its answer.
+        upload_seconds: how long the bytes of a request may take.
+        per_minute: searches one client may make a minute; 0: no limit.
+        watch_seconds: pause between two looks at the folder; 0: the folder is not watched.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    hosts: frozenset[str] | None = LOOPBACK
+    upload_bytes: int = 20_000_000
+    pixels: int = 40_000_000
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    waiting: int = 32
+    seconds: float = 20.0
+    upload_seconds: float = 30.0
+    per_minute: int = 0
+    watch_seconds: float = 0.0
