@@ -1,0 +1,116 @@
+/** The answers, as rows of pictures in their own shapes: their sizes are known before they load. */
+
+import { byId, element, icon, iconButton } from "./dom.js";
+import { t } from "./i18n.js";
+
+const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
+const WIDEST = 2.4;
+const EAGER = 8; // tiles that are surely in sight
+const GHOSTS = [0.75, 1, 0.66, 0.75, 1.3, 0.75, 0.9, 0.75, 0.66, 1, 0.75, 0.8];
+
+/** What a hit is called: its title, else its file without folders. */
+export const titleOf = (hit) => hit.metadata.title || hit.path.split("/").at(-1);
+
+/** Wires the grid to `onPick(hit)` and `onLook(hit)`. */
+export function grid({ onPick, onLook }) {
+  const list = byId("grid");
+  list.addEventListener("keydown", (event) => moveFocus(event, list));
+  const tiles = (hits, from) => hits.map((hit, i) => tile(hit, from + i, { onPick, onLook }));
+  return {
+    show(hits) {
+      list.removeAttribute("aria-busy");
+      list.replaceChildren(...tiles(hits, 0));
+      setStop(list, list.querySelector(".pick"));
+    },
+    append: (hits) => list.append(...tiles(hits, list.children.length)),
+    focus: (place) => list.children[place]?.querySelector(".pick").focus(),
+    wait() {
+      list.setAttribute("aria-busy", "true");
+      if (list.children.length === 0) list.replaceChildren(...GHOSTS.map(ghost));
+    },
+    clear: () => list.replaceChildren(),
+  };
+}
+
+function tile(hit, place, { onPick, onLook }) {
+  const title = titleOf(hit);
+  const image = element("img", {
+    src: hit.thumbnail,
+    alt: "",
+    loading: place < EAGER ? "eager" : "lazy",
+    decoding: "async",
+    draggable: "false",
+  });
+  image.addEventListener("error", () => image.replaceWith(gone()));
+  const hint = element("span", { class: "hint" }, icon("arrow"), t("tile.use"));
+  const pick = element(
+    "button",
+    {
+      type: "button",
+      class: "pick",
+      tabindex: -1,
+      "aria-label": t("tile.pick", { title }),
+      onclick: () => onPick(hit),
+    },
+    image,
+    hint,
+  );
+  const look = iconButton("expand", t("tile.look", { title }), () => onLook(hit), {
+    class: "look",
+    tabindex: -1,
+  });
+  const made = element(
+    "li",
+    { class: "tile", "data-id": hit.id },
+    pick,
+    look,
+    element("p", { class: "caption", title }, title),
+  );
+  shape(made, hit.width / hit.height);
+  return made;
+}
+
+const shape = (made, ratio) =>
+  made.style.setProperty("--ratio", String(Math.min(WIDEST, Math.max(NARROWEST, ratio || 1))));
+
+const gone = () => element("span", { class: "gone" }, icon("missing"), t("picture.missing"));
+
+function ghost(ratio) {
+  const made = element("li", { class: "tile ghost", "aria-hidden": "true" }, element("div"));
+  shape(made, ratio);
+  return made;
+}
+
+/** One tile is a stop for the tab key, with its two buttons; arrows move between tiles. */
+function setStop(list, pick) {
+  for (const button of list.querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
+  if (!pick) return;
+  for (const button of pick.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
+}
+
+function moveFocus(event, list) {
+  const here = event.target.closest(".tile");
+  const to = here && MOVES[event.key]?.(here, list);
+  if (!to) return;
+  event.preventDefault();
+  setStop(list, to.querySelector(".pick"));
+  to.querySelector(".pick").focus();
+}
+
+const MOVES = {
+  ArrowRight: (here) => here.nextElementSibling,
+  ArrowLeft: (here) => here.previousElementSibling,
+  ArrowDown: (here, list) => vertical(here, [...list.children], 1),
+  ArrowUp: (here, list) => vertical(here, [...list.children].reverse(), -1),
+  Home: (_, list) => list.firstElementChild,
+  End: (_, list) => list.lastElementChild,
+};
+
+/** The tile of the next row, in reading direction, whose middle is nearest to this one's. */
+function vertical(here, tiles, direction) {
+  const beyond = tiles.filter((each) => (each.offsetTop - here.offsetTop) * direction > 0);
+  const row = beyond.filter((each) => each.offsetTop === beyond[0].offsetTop);
+  const middle = (each) => each.offsetLeft + each.offsetWidth / 2;
+  const away = (each) => Math.abs(middle(each) - middle(here));
+  return row.sort((one, other) => away(one) - away(other))[0];
+}

@@ -1,0 +1,130 @@
+/**
+ * What is being asked, as plain data: `{turns, weight, filters}`. Every change makes a new state, so
+ * the browser's own back button is the undo. A turn is `{picture, upload, text}`: a gallery number,
+ * or the key of the visitor's own picture, or neither; and words, or "".
+ */
+
+export const NEUTRAL = 0.5;
+const FIRST_COMMA = /^([^,]*),(.*)$/s;
+
+export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {} });
+
+const turn = (part) => ({ picture: null, upload: null, text: "", ...part });
+
+export const hasPicture = (each) => each.picture !== null || each.upload !== null;
+
+/** Adds words: to a picture that was not talked about yet, else as a step of their own. */
+export function say(state, text) {
+  const last = state.turns.at(-1);
+  const turns =
+    last && !last.text
+      ? [...state.turns.slice(0, -1), { ...last, text }]
+      : [...state.turns, turn({ text })];
+  return { ...state, turns };
+}
+
+/** Takes a picture as the next reference. One that was not talked about yet makes way for it. */
+export function pick(state, picture) {
+  const last = state.turns.at(-1);
+  const kept = last && !last.text ? state.turns.slice(0, -1) : state.turns;
+  return { ...state, turns: [...kept, turn(picture)] };
+}
+
+/** A new conversation that begins with a picture; filters stay. */
+export const startWith = (state, picture) => ({
+  ...state,
+  turns: [turn(picture)],
+  weight: NEUTRAL,
+});
+
+export const backTo = (state, step) => ({ ...state, turns: state.turns.slice(0, step + 1) });
+
+/** Other words for a step. Without words a step of words alone has nothing left, and goes. */
+export function edit(state, step, text) {
+  if (!text && !hasPicture(state.turns[step])) return remove(state, step);
+  const turns = state.turns.map((each, i) => (i === step ? { ...each, text } : each));
+  return { ...state, turns };
+}
+
+/** Removes a step. If the next one spoke about its picture, it inherits the picture. */
+export function remove(state, step) {
+  const { picture, upload } = state.turns[step];
+  const turns = state.turns.filter((_, i) => i !== step);
+  const next = turns[step];
+  if (next && !hasPicture(next)) turns[step] = { ...next, picture, upload };
+  return { ...state, turns };
+}
+
+/** The picture a step speaks about: its own or the latest before it, as a turn; or null. */
+export function referenceAt(turns, step = turns.length - 1) {
+  return turns.slice(0, step + 1).findLast(hasPicture) ?? null;
+}
+
+/** The step "why" can explain: the latest that joins words to a picture; -1 if there is none. */
+export function composedStep(turns) {
+  return turns.findLastIndex((each, step) => each.text && referenceAt(turns, step) !== null);
+}
+
+export const isEmpty = (state) => state.turns.length === 0;
+
+/** The filters in the language of `where`, or "" without any. */
+export function whereOf(filters) {
+  const tests = Object.entries(filters)
+    .filter(([, values]) => values.length > 0)
+    .map(([column, values]) => `${quoted(column, '"')} in (${values.map(literal).join(", ")})`);
+  return tests.join(" and ");
+}
+
+const literal = (value) => quoted(value, "'");
+const quoted = (text, mark) => mark + text.replaceAll(mark, mark + mark) + mark;
+
+/** The filters with one value of a column taken in or out. */
+export function toggled(filters, column, value) {
+  const values = filters[column] ?? [];
+  const now = values.includes(value) ? values.filter((v) => v !== value) : [...values, value];
+  const { [column]: _, ...others } = filters;
+  return now.length > 0 ? { ...others, [column]: now } : others;
+}
+
+/** The state as the part of an address after "#". That part is never sent to a server. */
+export function toHash(state) {
+  const said = new URLSearchParams();
+  for (const { picture, upload, text } of state.turns) {
+    said.append("t", `${upload === null ? (picture ?? "") : `my-${upload}`},${text}`);
+  }
+  if (state.weight !== NEUTRAL) said.set("w", String(state.weight));
+  for (const [column, values] of Object.entries(state.filters)) {
+    for (const value of values) said.append("f", JSON.stringify([column, value]));
+  }
+  const hash = said.toString();
+  return hash && `#${hash}`;
+}
+
+/** The state an address asks for. What can't be understood in it is left out. */
+export function fromHash(hash) {
+  const said = new URLSearchParams(hash.replace(/^#/, ""));
+  const weight = Number.parseFloat(said.get("w") ?? "");
+  const turns = said.getAll("t").map(readTurn).filter((each) => hasPicture(each) || each.text);
+  const pairs = said.getAll("f").map(readPair).filter((pair) => pair !== null);
+  return {
+    turns,
+    weight: weight >= 0 && weight <= 1 ? weight : NEUTRAL,
+    filters: pairs.reduce((filters, [column, value]) => toggled(filters, column, value), {}),
+  };
+}
+
+function readTurn(written) {
+  const [, who, text] = FIRST_COMMA.exec(written) ?? [null, "", written];
+  if (who.startsWith("my-")) return turn({ upload: who.slice(3), text });
+  return turn({ picture: /^\d{1,15}$/.test(who) ? Number(who) : null, text });
+}
+
+function readPair(written) {
+  try {
+    const pair = JSON.parse(written);
+    const right = Array.isArray(pair) && pair.length === 2;
+    return right && pair.every((part) => typeof part === "string") ? pair : null;
+  } catch {
+    return null;
+  }
+}

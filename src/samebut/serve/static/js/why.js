@@ -1,0 +1,126 @@
+/** Why: which regions of the picture each word looked at, and how much words and picture counted. */
+
+import { explain } from "./api.js";
+import { open } from "./dialogs.js";
+import { byId, element } from "./dom.js";
+import { percent, t } from "./i18n.js";
+import { composedStep, referenceAt } from "./state.js";
+import { drawn, pictureOf } from "./uploads.js";
+
+const SIDE = 900; // pixels of a drawn own picture
+const VEIL = 0.62; // how much of a region that nothing looked at is darkened
+const GLOW = 0.5; // how much of a region that was looked at most is lit
+/** Stops of the heat, dark to light; also the legend's, in the style sheet. */
+const HEAT = [
+  [0, [18, 12, 48]],
+  [0.35, [120, 28, 109]],
+  [0.65, [237, 105, 37]],
+  [1, [252, 225, 120]],
+];
+
+/** Shows the explanation of a state's latest turn that has a picture and words. */
+export async function showWhy(state, onFailure) {
+  const dialog = byId("why");
+  const step = composedStep(state.turns);
+  const { picture, upload } = referenceAt(state.turns, step);
+  const turn = { picture, upload, text: state.turns[step].text };
+  const stage = element("div", { class: "stage" }, portrait(turn));
+  const side = element("div", { class: "reasons", "aria-busy": "true" }, t("why.loading"));
+  open(dialog, t("why.title", { text: turn.text }), stage, side);
+  try {
+    const answer = await explain(turn);
+    if (!dialog.open) return;
+    side.removeAttribute("aria-busy");
+    side.replaceChildren(...reasons(answer, stage));
+  } catch (error) {
+    dialog.close();
+    onFailure(error);
+  }
+}
+
+function portrait({ picture, upload }) {
+  if (picture !== null) return element("img", { src: `/api/v1/pictures/${picture}`, alt: "" });
+  const own = pictureOf(upload);
+  return own?.bitmap ? drawn(own.bitmap, SIDE) : element("p", { class: "gone" }, t("picture.yours"));
+}
+
+function reasons({ words, gate }, stage) {
+  const canvas = element("canvas", { class: "heat", role: "img" });
+  stage.append(canvas);
+  const choices = [{ text: t("why.all"), map: strongest(words.map((word) => word.map)) }, ...words];
+  const buttons = choices.map((choice) =>
+    element("button", { type: "button", class: "chip", onclick: () => show(choice) }, choice.text),
+  );
+  const show = (choice) => {
+    paint(canvas, choice.map);
+    canvas.setAttribute("aria-label", described(choice));
+    buttons.forEach((each, i) => each.setAttribute("aria-pressed", choices[i] === choice));
+  };
+  show(choices[0]);
+  return [
+    element("h3", {}, t("why.words")),
+    element("div", { class: "words", role: "group", "aria-label": t("why.words") }, ...buttons),
+    legend(),
+    ...(typeof gate === "number" ? balance(gate) : []),
+    element("p", { class: "note" }, t("why.note")),
+  ];
+}
+
+/** For every place the most any word looked at it. */
+const strongest = (maps) =>
+  maps[0].map((row, y) => row.map((_, x) => Math.max(...maps.map((map) => map[y][x]))));
+
+/** Veils the picture where nothing was looked at and lights it where much was. */
+function paint(canvas, map) {
+  canvas.height = map.length;
+  canvas.width = map[0].length;
+  const pen = canvas.getContext("2d");
+  const heat = pen.createImageData(canvas.width, canvas.height);
+  map.flat().forEach((value, i) => {
+    const alpha = VEIL + (GLOW - VEIL) * value;
+    heat.data.set([...heatOf(value), Math.round(255 * alpha)], 4 * i);
+  });
+  pen.putImageData(heat, 0, 0);
+}
+
+function heatOf(value) {
+  const upper = Math.max(1, HEAT.findIndex(([at]) => value <= at));
+  const [[low, from], [high, to]] = [HEAT[upper - 1], HEAT[upper]];
+  const share = (value - low) / (high - low);
+  return from.map((channel, i) => Math.round(channel + share * (to[i] - channel)));
+}
+
+/** The hottest place in words, for those who do not see the picture. */
+function described({ text, map }) {
+  const peak = Math.max(...map.flat());
+  const y = map.findIndex((row) => row.includes(peak));
+  const third = (at, length, names) => names[Math.min(2, Math.floor((3 * (at + 0.5)) / length))];
+  const vertical = third(y, map.length, ["top", "middle", "bottom"]);
+  const horizontal = third(map[y].indexOf(peak), map[0].length, ["left", "centre", "right"]);
+  const place = `${t(`place.${vertical}`)}${t("place.join")}${t(`place.${horizontal}`)}`;
+  return t("why.described", { text, place });
+}
+
+const legend = () =>
+  element(
+    "div",
+    { class: "legend", "aria-hidden": "true" },
+    element("span", {}, t("why.little")),
+    element("span", { class: "ramp" }),
+    element("span", {}, t("why.much")),
+  );
+
+function balance(gate) {
+  const bar = element("div", { class: "balance", "aria-hidden": "true" }, element("span"));
+  bar.style.setProperty("--words", String(gate));
+  return [
+    element("h3", {}, t("why.balance")),
+    bar,
+    element(
+      "p",
+      { class: "shares" },
+      element("span", {}, t("why.share.words", { share: percent(gate) })),
+      element("span", {}, t("why.share.picture", { share: percent(1 - gate) })),
+    ),
+  ];
+}
