@@ -1,7 +1,11 @@
-"""learning/fusion: what every fusion promises, and each by its formula."""
+"""learning/fusion: what every fusion promises, each by its formula, and docs/fusion.md."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from samebut.learning.fusion.sum import Sum
 from samebut.learning.fusion.tirg import Tirg
 
 DIM = 16
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -386,3 +391,50 @@ def test_an_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError) as error:
         make_fusion("tirg", DIM, hidden=8)
     assert error.value.hint == "It has: none."
+
+
+# docs/fusion.md: what it shows is what there is.
+
+
+def test_a_fusion_of_ones_own_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (DOCS / "fusion.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "weighed_sum.py").write_text(code, encoding="utf-8")
+    written = runpy.run_path(str(tmp_path / "weighed_sum.py"))
+    (line,) = (line for line in page.splitlines() if line.startswith('    "weighed_sum":'))
+    row = eval(f"{{{line}}}", written)
+    for check in CONTRACT:
+        check(row["weighed_sum"], tmp_path)
+    monkeypatch.setattr("samebut.learning.fusion.FUSIONS", FUSIONS | row)
+    fusion = make_fusion("weighed_sum", DIM, start=2.0)
+    assert torch.equal(fusion(IMAGE, TEXT), IMAGE.pooled + 2 * TEXT.pooled)
+
+
+def test_pictures_are_drawn_from_the_code_and_shown() -> None:
+    drawing = runpy.run_path(str(DOCS / "draw_fusion.py"))
+    page = (DOCS / "fusion.md").read_text(encoding="utf-8")
+    assert set(drawing["PICTURES"]) == {
+        path.stem.removeprefix("fusion-") for path in (DOCS / "images").glob("fusion-*.svg")
+    }
+    for name, picture in drawing["PICTURES"].items():
+        committed = (DOCS / "images" / f"fusion-{name}.svg").read_text(encoding="utf-8")
+        assert committed == drawing["draw"](picture), "run: python docs/draw_fusion.py"
+        assert f"(images/fusion-{name}.svg)" in page
+        assert f"| `{name}` |" in page
+        assert name in FUSIONS
+
+
+def test_options_on_the_page_are_the_defaults() -> None:
+    """`name` (default) in a fusion's section is a parameter with that default."""
+    page = (DOCS / "fusion.md").read_text(encoding="utf-8")
+    said = 0
+    for name, kind in FUSIONS.items():
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        defaults = {k: p.default for k, p in inspect.signature(kind).parameters.items()}
+        for option, default in re.findall(r"`(\w+)` \(([\d.]+|false)", section):
+            if defaults[option] is not None:  # "4 D" is resolved from the width
+                assert defaults[option] == json.loads(default), (name, option)
+            said += 1
+    assert said >= 10
