@@ -181,6 +181,72 @@ def test_contract(name: str, check: Callable[..., None], tmp_path: Path) -> None
     check(FUSIONS[name], tmp_path)
 
 
+class DropsTheBatch(Sum):
+    def forward(self, image: Features, text: Features) -> Tensor:
+        return super().forward(image, text).squeeze(0)
+
+
+class ReadsNeighbours(Sum):
+    def forward(self, image: Features, text: Features) -> Tensor:
+        return super().forward(image, text) - text.pooled.mean(0)
+
+
+class ReadsPadding(Maaf):
+    def forward(self, image: Features, text: Features) -> Tensor:
+        return super().forward(image, text) + text.tokens.nan_to_num(9).mean(1)
+
+
+class CountsPadding(Maaf):
+    def forward(self, image: Features, text: Features) -> Tensor:
+        return super().forward(image, text) / text.mask.shape[1]
+
+
+class IgnoresTheText(Sum):
+    def forward(self, image: Features, text: Features) -> Tensor:
+        return image.pooled + 0 * text.pooled
+
+
+class HidesThatItReadsTokens(Maaf):
+    reads_tokens = False
+
+
+class ForgetsSomething(Sum):
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, weight=1.0 + float(torch.rand(())))
+
+
+class LooksAtPadding(Maaf):
+    def attention(self, image: Features, text: Features) -> Tensor:
+        return torch.softmax(super().attention(image, text), -1)
+
+
+class KeepsAnUnusedLayer(Sum):
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.unused = nn.Linear(dim, dim)
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (DropsTheBatch, promises_that_a_batch_of_one_is_its_row),
+        (ReadsNeighbours, promises_that_a_batch_of_one_is_its_row),
+        (ReadsPadding, promises_never_to_read_padding),
+        (CountsPadding, promises_that_longer_padding_changes_nothing),
+        (IgnoresTheText, promises_that_both_sides_matter),
+        (HidesThatItReadsTokens, promises_to_say_whether_tokens_are_read),
+        (ForgetsSomething, promises_exact_saving),
+        (LooksAtPadding, promises_attention_that_sums_to_one),
+        (KeepsAnUnusedLayer, promises_gradients_everywhere),
+    ],
+)
+def test_the_contract_catches(
+    broken: type[Fusion], check: Callable[..., None], tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError):
+        check(broken, tmp_path)
+
+
 # Each by its formula, written out once more.
 
 
