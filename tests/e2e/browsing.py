@@ -1,0 +1,166 @@
+"""A server on a drawn gallery, and a browser that notices what a page should never do."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+DESK = {"viewport": {"width": 1440, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PATIENCE = 5_000  # milliseconds a page may take for what a test waits for
+STARTING = 30  # seconds a server may take until it answers
+
+
+def missing() -> str:
+    """Why no browser can be driven here, or "" if one can."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed"
+    return "" if CHROMIUM.exists() else f"{CHROMIUM} is not installed"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serving(photos: Path, store: Path) -> Iterator[str]:
+    """The address of ``samebut serve`` on an indexed folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "samebut", "serve", str(photos)]
+    log = store.parent / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--store", str(store), "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_until_ready(server, address, log)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/api/v1/ready", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def rewrite_titles(table: Path, titles: dict[str, str]) -> None:
+    """Put other titles into a drawn gallery's catalog, by file name."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"title": titles.get(row["file"], row["title"])} for row in rows)
+
+
+@dataclass
+class Visit:
+    """A visitor with one tab open. ``complaints`` is what the browser's console said."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE)
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._note)
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _note(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(self.address).netloc:
+            self.elsewhere.append(request.url)
+
+    def go(self, hash_part: str = "") -> Visit:
+        """Open the page; ``hash_part`` is what follows the #."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}/{hash_part and '#' + hash_part}")
+        return self.settled()
+
+    def settled(self) -> Visit:
+        """Wait until the answer to what was asked is shown."""
+        self.page.wait_for_selector("#grid:not([aria-busy]) .tile:not(.ghost)")
+        self.page.wait_for_selector("#progress:not(.running)", state="attached")
+        return self
+
+    def say(self, text: str) -> Visit:
+        self.page.fill("#words", text)
+        self.page.press("#words", "Enter")
+        return self.settled()
+
+    def pick(self, place: int) -> Visit:
+        """Take the picture at a place of the grid, counted from 0, as the next reference."""
+        self.page.locator(".tile .pick").nth(place).click()
+        return self.settled()
+
+    def upload(self, *files: Path | dict[str, Any]) -> Visit:
+        self.page.set_input_files("#file", list(files))
+        self.page.wait_for_selector("#trail .step canvas, #trail .step .placeholder")
+        return self.settled()
+
+    @property
+    def shown(self) -> list[int]:
+        """The gallery numbers in the grid, best first."""
+        found: list[int] = self.page.eval_on_selector_all(
+            ".tile", "tiles => tiles.map(tile => Number(tile.dataset.id))"
+        )
+        return found
+
+    @property
+    def steps(self) -> list[str]:
+        """The words of the trail, oldest first."""
+        return self.page.locator("#trail .said").all_inner_texts()
+
+    @property
+    def fragment(self) -> str:
+        return urlsplit(self.page.url).fragment
