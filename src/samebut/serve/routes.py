@@ -185,7 +185,7 @@ async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
         (turn,) = asked.turns(serving.gallery)
         found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
         words = [
-            schemas.WordMap(text=word.text, map=word.map.round(_DIGITS).tolist())
+            schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
             for word in found.words
         ]
         rows, columns = found.words[0].map.shape if found.words else (0, 0)
@@ -322,8 +322,8 @@ def _filter(where: str | None) -> str | None:
 
 def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> schemas.Hits:
     for stage in ("decode", "encode", "fuse", "search"):
-        seconds = getattr(results.spent, stage)
-        serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
+        if seconds := getattr(results.spent, stage):
+            serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
     ids = [hit.id for hit in results.hits]
     first = results.hits[0].rank if results.hits else 1
     return schemas.Hits(

@@ -49,20 +49,21 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises QueryError if the address can't be had.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise QueryError(
-            f"can't listen on {host} port {port}: {reason}",
-            hint="Another --port may be free; --port 0 takes any.",
-        ) from error
+    with contextlib.ExitStack() as on_error:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            bound = on_error.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(_BACKLOG)
+        except OSError as error:
+            raise QueryError(
+                f"can't listen on {host} port {port}: {error.strerror or error}",
+                hint="Another --port may be free; --port 0 takes any.",
+            ) from error
+        on_error.pop_all()
     return bound
 
 
