@@ -53,7 +53,7 @@ def mine(
     known: Sequence[Sequence[int]],
     count: int,
     *,
-    chunk: int = 1024,
+    chunk: int = 128,
 ) -> Tensor:
     """``(Q, count)`` int64: each query's most similar wrong candidates, best first.
 
@@ -94,7 +94,7 @@ def _hardest(sums: Tensor, known: Sequence[Sequence[int]], count: int) -> Tensor
     above, equal = scores > last, scores == last
     # Which of several equal scores topk takes is not said; here it is the first ones.
     room = count - above.sum(1, keepdim=True)
-    chosen = above | (equal & (equal.cumsum(1) <= room))
+    chosen = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= room))
     rows = chosen.nonzero()[:, 1].reshape(len(scores), count)
     order = scores.gather(1, rows).argsort(dim=1, descending=True, stable=True)
     return rows.gather(1, order)

@@ -5,10 +5,10 @@
     i' = i + mean(R - R0)                    t' = t + mean(W - W0)
     q  = Combiner(i', t')
 
-Co-attention in both directions as in ViLBERT (Lu et al. 2019, section 3.1), in pre-norm blocks
-(Xiong et al. 2020). Everything that is added starts at zero, so an untrained one is the Combiner
-to the last bit, and training can only add to it. The mean is taken of the change, not of the
-tokens, because a pooled feature need not be the mean of its tokens (CLIP's is a class token).
+Co-attention in both directions as in ViLBERT (Lu et al., NeurIPS 2019), in pre-norm blocks
+(Xiong et al., ICML 2020). Everything that is added starts at zero, so an untrained one is the
+Combiner to the last bit, and training can only add to it. The mean is taken of the change, not of
+the tokens, because a pooled feature need not be the mean of its tokens (CLIP's is a class token).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""FiLM, feature-wise linear modulation (Perez et al., AAAI 2018, section 3), as CIR uses it.
+"""FiLM, feature-wise linear modulation (Perez et al., AAAI 2018, arXiv 1709.07871), as CIR uses it.
 
     gamma_k, beta_k = halves of the k-th part of W t
     block k:  r = relu(1x1 conv(x))      x = r + relu(gamma_k * norm(3x3 conv(r)) + beta_k)

@@ -1,4 +1,4 @@
-"""MAAF, modality-agnostic attention fusion (Dodds et al. 2020, arXiv 2007.00145, section 3).
+"""MAAF, modality-agnostic attention fusion (Dodds et al. 2020, arXiv 2007.00145).
 
     z = [regions, words]                    one sequence, told apart by nothing
     z = z + attention(norm z)               z = z + feed forward(norm z)         one block

@@ -1,4 +1,4 @@
-"""TIRG, text-image residual gating (Vo et al., CVPR 2019, section 3.2, the fc variant).
+"""TIRG, text-image residual gating (Vo et al., CVPR 2019, arXiv 1812.07119), on pooled features.
 
     x = [i, t]
     g = sigmoid(Wg relu(norm(x)))          a gate for each of the D numbers
