@@ -46,8 +46,8 @@ def info_nce(
     ``hardness`` and ``positive_weight`` are beta and alpha of HN-NCE (Radenovic et al., CVPR 2023,
     arXiv 2301.02280; the weights are those of Robinson et al., ICLR 2021): in the denominator each
     of a query's n wrong candidates with logit s weighs ``n exp(beta s) / sum exp(beta s)``, and
-    the positives weigh alpha. Gradients pass through the weights. At 0 and 1 this is the plain loss; at alpha 0 it can be negative,
-    and every query needs a wrong candidate.
+    the positives weigh alpha. Gradients pass through the weights. At 0 and 1 this is the plain
+    loss; at alpha 0 it can be negative, and every query needs a wrong candidate.
     """
     counts = torch.ones_like(positives) if allowed is None else allowed
     wanted = positives & counts
