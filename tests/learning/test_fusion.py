@@ -304,6 +304,17 @@ def test_film_by_its_formula() -> None:
     torch.testing.assert_close(fusion(whole, TEXT), expected)
 
 
+def test_film_takes_padded_regions_for_the_outside_of_the_picture() -> None:
+    """2x2 regions in a corner of a 3x3 grid of padding are as 2x2 regions alone."""
+    fusion = as_if_trained(Film(DIM, blocks=2))
+    corner = torch.tensor([0, 1, 3, 4])
+    mask = torch.zeros(4, 9, dtype=torch.bool)
+    mask[:, corner] = True
+    alone = Features(IMAGE.pooled, IMAGE.tokens[:, corner], mask[:, corner])
+    padded = Features(IMAGE.pooled, IMAGE.tokens, mask)
+    torch.testing.assert_close(fusion(padded, TEXT), fusion(alone, TEXT))
+
+
 def test_film_says_that_it_needs_a_square() -> None:
     with pytest.raises(ModelError, match="8 regions are not a square grid"):
         Film(DIM)(features(4, 8, 0), TEXT)
