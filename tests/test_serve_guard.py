@@ -169,6 +169,7 @@ def test_the_token_in_an_address_becomes_a_cookie(locked: TestClient) -> None:
     assert locked.get(f"{API}/info", params={"token": "wrong"}).status_code == 401
     answer = locked.get("http://localhost//evil.example/", params={"token": TOKEN})
     assert answer.headers["location"] == "/evil.example/"
+    locked.cookies.clear()
     error_of(locked.post(f"{API}/search", params={"token": TOKEN}, json=ASK), 401, "token_needed")
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from conftest import COLOURS, draw_picture
 from odd_pictures import BROKEN, as_bytes, draw, make_odd_pictures, png, png_chunk
 from samebut.serve import chinese
 from samebut.serve.settings import Settings
-from serving import API, RED, client_of, error_of, form, index
+from serving import API, HOST, RED, client_of, error_of, form, index
 
 QUERY = {"turns": [{"upload": "p0", "text": "in blue"}]}
 
@@ -205,6 +206,8 @@ FORMS: dict[str, tuple[str, bytes]] = {
 }
 
 
+# Of a form that ends early the parser forgets the last file, which is closed as garbage.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", FORMS)
 def test_forms(client: TestClient, name: str) -> None:
     kind, body = FORMS[name]
@@ -295,25 +298,52 @@ def test_headers(client: TestClient) -> None:
 
 
 @pytest.fixture(scope="module")
-def schema(client: TestClient) -> Any:
-    document = client.get("/openapi.json").json()
-    loaded = schemathesis.openapi.from_dict(document)
-    loaded.app = client.app
-    return loaded
+def operations(client: TestClient) -> dict[str, Any]:
+    schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+    return {each.ok().label: each.ok() for each in schema.get_all_operations()}
 
 
-fuzzed = schemathesis.pytest.from_fixture("schema")
+def sent(client: TestClient, request: dict[str, Any]) -> Any:
+    """The answer to a request as schemathesis describes it: in the words of ``requests``."""
+    parts = ("method", "url", "headers", "params", "data", "json", "files", "cookies")
+    made = requests.Request(**{name: request.get(name) for name in parts}).prepare()
+    assert made.method is not None
+    headers = {name: value for name, value in made.headers.items() if name != "Content-Length"}
+    return client.request(made.method, str(made.url), headers=headers, content=made.body)
 
 
-@fuzzed.parametrize()
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
+WITH_PARAMETERS = (
+    *(f"POST {API}/{place}" for place in ("search", "explain")),
+    *(f"GET {API}/{place}/{{id}}" for place in ("similar", "pictures", "thumbnails")),
+    f"GET {API}/browse",
 )
-def test_requests_made_from_the_document(case: Any) -> None:
+WITHOUT = tuple(f"GET {API}/{place}" for place in ("facets", "info", "health", "ready", "metrics"))
+FUZZED = [
+    *((label, mode) for label in WITH_PARAMETERS for mode in GenerationMode),
+    *((label, GenerationMode.POSITIVE) for label in WITHOUT),
+]
+
+
+def test_every_operation_is_fuzzed(operations: dict[str, Any]) -> None:
+    assert {label for label, _ in FUZZED} == set(operations)
+
+
+@pytest.mark.parametrize(("label", "mode"), FUZZED)
+def test_requests_made_from_the_document(
+    operations: dict[str, Any], client: TestClient, label: str, mode: GenerationMode
+) -> None:
     """Whatever fits the document, or just does not, is answered, and never with a 5xx."""
-    response = case.call(headers={"Host": "localhost"})
-    case.validate_response(response, checks=(not_a_server_error,))
+
+    @settings(
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operations[label].as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        answer = sent(client, case.as_transport_kwargs(base_url=HOST))
+        assert answer.status_code < 500, answer.text
+
+    ask()

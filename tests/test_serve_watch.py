@@ -1,0 +1,212 @@
+"""A gallery that changes while it is served, and the command that serves it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import COLOURS, draw_picture
+from samebut.errors import StoreError
+from samebut.gallery import Gallery
+from samebut.serve import watch as watching
+from samebut.serve.settings import Settings
+from samebut.serve.watch import Watch
+from serving import API, client_of, index
+
+
+@pytest.fixture
+def indexed(photos: Path) -> Path:
+    index(photos)
+    return photos
+
+
+@pytest.fixture
+def watch(indexed: Path) -> Iterator[Watch]:
+    with Gallery.open(indexed, threads=1) as gallery:
+        watch = Watch(gallery, 0.01)
+        yield watch
+        watch.start()
+        watch.stop()
+
+
+def paths(gallery: Path) -> set[str]:
+    with Gallery.open(gallery) as opened:
+        return set(opened.index.files())
+
+
+def test_what_changed_is_taken_up(
+    indexed: Path, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "samebut.serve")
+    assert watch.look()
+    assert not watch.look()
+    draw_picture(COLOURS["blue"], "square", 64).save(indexed / "new.png")
+    (indexed / "red-round.png").rename(indexed / "moved.png")
+    (indexed / "green-round.png").unlink()
+    (indexed / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert watch.look()
+    now = paths(indexed)
+    assert {"new.png", "moved.png"} <= now
+    assert not {"red-round.png", "green-round.png", "cut.png"} & now
+    assert "folder: 1 new or changed, 1 renamed, 1 gone, 1 unusable" in caplog.text
+    draw_picture(COLOURS["red"], "round").save(indexed / "cut.png")  # the rest has arrived
+    assert watch.look()
+    assert "cut.png" in paths(indexed)
+
+
+def test_while_another_process_indexes_it_waits(indexed: Path, watch: Watch) -> None:
+    draw_picture(COLOURS["blue"], "square", 64).save(indexed / "new.png")
+    with Gallery.open(indexed) as other, other.index.writer_lock():
+        assert watching._failure(watch.look) == ""
+        assert "new.png" not in paths(indexed)
+    assert watch.look()
+    assert "new.png" in paths(indexed)
+
+
+def test_a_folder_that_vanished_empties_nothing(
+    indexed: Path, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = indexed.with_name("away")
+    indexed.rename(away)
+    indexed.mkdir()
+    shutil.copytree(away / ".samebut", indexed / ".samebut")
+    with pytest.raises(StoreError, match="holds no pictures now"):
+        watch.look()
+    for _ in range(3):
+        watch._complain(watching._failure(watch.look))
+    assert caplog.text.count("holds no pictures now") == 1
+
+
+def test_searches_go_on_while_the_folder_changes(indexed: Path) -> None:
+    """Every answer is of one state of the gallery, and the last one of the last."""
+    with client_of(indexed, Settings(watch_seconds=0.01)) as client:
+        failed: list[str] = []
+        done = threading.Event()
+
+        def search() -> None:
+            while not done.is_set():
+                answer = client.post(f"{API}/search", json={"turns": [{"text": "x"}], "k": 200})
+                body = answer.json()
+                ids = [hit["id"] for hit in body.get("hits", [])]
+                if answer.status_code != 200 or len(set(ids)) != len(ids) or len(ids) < 10:
+                    failed.append(answer.text)
+
+        searching = threading.Thread(target=search)
+        searching.start()
+        for number in range(6):
+            picture = draw_picture((number * 40, 90, 10), "round", 40 + number)
+            picture.save(indexed / f"new-{number}.png")
+            time.sleep(0.03)
+        wait_for(lambda: client.get(f"{API}/info").json()["pictures"] == 16)
+        (indexed / "new-3.png").unlink()
+        wait_for(lambda: client.get(f"{API}/info").json()["pictures"] == 15)
+        done.set()
+        searching.join()
+        assert failed == []
+        hits = client.post(f"{API}/search", json={"turns": [{"text": "x"}], "k": 200}).json()
+        assert len(hits["hits"]) == 15
+    assert len(paths(indexed)) == 15
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Until ``true()``, failing after far longer than it can take."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+# ------------------------------------------------------------------------------- the command
+
+
+def started(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "samebut", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+    )
+
+
+@contextlib.contextmanager
+def server(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """A running ``samebut serve``: its process, the line it printed, and its port."""
+    process = started("serve", *arguments, "--port", 0)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        assert found, (line, process.stderr.read() if process.stderr else "")
+        yield process, line, int(found[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_the_command_serves_watches_and_stops(photos: Path) -> None:
+    with server(photos, "--watch") as (process, line, port):
+        assert line == f"10 pictures on http://127.0.0.1:{port}/\n"
+        wait_for(lambda: get(port, f"{API}/ready")[0] == 200)
+        assert json.loads(get(port, f"{API}/info")[1])["pictures"] == 10
+        draw_picture(COLOURS["blue"], "square", 64).save(photos / "new.png")
+        wait_for(lambda: json.loads(get(port, f"{API}/info")[1])["pictures"] == 11)
+        assert get(port, f"{API}/info", Host="evil.example")[0] == 403
+        with contextlib.suppress(ConnectionError):  # it hangs up on what is still being sent
+            assert get(port, f"{API}/info", Big="x" * 200_000)[0] == 400
+        assert get(port, f"{API}/ready")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert re.search(r"GET /api/v1/info 200 \d+ ms", log)
+    assert "Traceback" not in log
+
+
+def test_open_to_others_only_with_a_token(indexed: Path) -> None:
+    def refused(*arguments: object) -> str:
+        process = started("serve", indexed, "--port", 0, *arguments)
+        out, error = process.communicate(timeout=60)
+        assert (process.returncode, out) == (1, "")
+        return error
+
+    open_one = refused("--host", "0.0.0.0")
+    assert "0.0.0.0 can be reached by others" in open_one
+    assert "--token" in open_one
+    assert "--no-auth" in open_one
+    assert "a token of 5 characters" in refused("--token", "short")
+    with server(indexed, "--host", "0.0.0.0", "--token", "long enough it is") as (_, line, port):
+        assert line.endswith(f":{port}/?token=long%20enough%20it%20is\n")
+        assert get(port, f"{API}/info")[0] == 401
+        assert get(port, f"{API}/info", Authorization="Bearer long enough it is")[0] == 200
+        assert get(port, f"{API}/health")[0] == 200
+
+
+def test_a_folder_that_is_not_indexed(photos: Path) -> None:
+    process = started("serve", photos, "--port", 0)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "samebut index" in error
