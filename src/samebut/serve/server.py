@@ -39,10 +39,9 @@ def with_names(settings: Settings, host: str, names: Sequence[str]) -> Settings:
     One that is on this machine alone goes by the names of this machine. Another may be called
     anything unless ``names`` says what: its clients have to show a token.
     """
-    own = LOOPBACK if is_loopback(host) else frozenset({host.lower()})
     if not is_loopback(host) and not names:
         return replace(settings, hosts=None)
-    return replace(settings, hosts=own | {name.lower() for name in names})
+    return replace(settings, hosts=LOOPBACK | {name.lower() for name in (host, *names)})
 
 
 def listen(host: str, port: int) -> socket.socket:
