@@ -64,12 +64,12 @@ def main() -> None:
         f"batch {arguments.batch}, {arguments.threads} threads, {arguments.rounds} rounds,", end=" "
     )
     print(f"torch {torch.__version__}; D {DIM}, {REGIONS} regions, {WORDS} words")
-    print(f"{'fusion':<16}{'parameters':>12}{'ms':>9}{'quartiles':>17}{'MB / 10,000':>13}")
+    print(f"{'fusion':<16}{'parameters':>12}{'ms':>9}{'quartiles':>20}{'MB / 10,000':>13}")
     for row, (name, fusion) in enumerate(fusions.items()):
         parameters = sum(p.numel() for p in fusion.parameters())
         spread = f"{low[row]:.2f} - {high[row]:.2f}"
         print(
-            f"{name:<16}{parameters:>12,}{median[row]:>9.2f}{spread:>17}{megabytes(fusion):>13.1f}"
+            f"{name:<16}{parameters:>12,}{median[row]:>9.2f}{spread:>20}{megabytes(fusion):>13.1f}"
         )
 
 
