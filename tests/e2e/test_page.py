@@ -28,7 +28,6 @@ PICTURES = 90
 SEED = 11
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>{title}"
 GRAVE = {"serious", "critical"}
-FAILED = "Failed to load resource"  # what Chromium itself says of every answer that is an error
 COMPOSED = "t=4%2Cin+blue"
 
 Visiting = Callable[..., Visit]
@@ -311,18 +310,18 @@ def test_weight_is_offered_only_where_words_meet_a_picture(visit: Visit) -> None
 # --- why, full size, code -------------------------------------------------------------------
 
 
-def test_why_shows_where_each_word_looked_and_what_counted(visit: Visit) -> None:
+def test_why_shows_the_regions_of_each_word_and_the_mix(visit: Visit) -> None:
     visit.go("t=4%2Cin+blue")
     visit.page.get_by_role("button", name="Why these?").click()
     dialog = visit.page.get_by_role("dialog")
     heat = dialog.locator(".heat")
     heat.wait_for()
-    words = dialog.get_by_role("group", name="Where each word looked").get_by_role("button")
+    words = dialog.get_by_role("group", name="Regions nearest to each word").get_by_role("button")
     assert words.first.inner_text() == "all words"
     assert words.count() >= 2
     words.last.click()
     expect(words.last).to_have_attribute("aria-pressed", "true")
-    expect(heat).to_have_attribute("aria-label", re.compile("looked most at the"))
+    expect(heat).to_have_attribute("aria-label", re.compile("is nearest to the"))
     assert colours_in(heat) > 4
     shares = [int(share) for share in re.findall(r"(\d+)%", dialog.locator(".shares").inner_text())]
     assert sum(shares) in (100, 101)
@@ -395,9 +394,9 @@ def test_language_is_the_browsers_and_is_switched_in_place(visiting: Visiting) -
 
 def test_errors_are_in_the_language_of_the_page(visiting: Visiting) -> None:
     visit = visiting(locale="zh-CN")
+    visit.may_fail = True
     visit.page.goto(f"{visit.address}/#t=999999%2C%E8%93%9D%E8%89%B2")
     expect(visit.page.get_by_role("alert")).to_contain_text(re.compile("[\u4e00-\u9fff]{4}"))
-    forgive_failed_requests(visit)
 
 
 def test_dark_by_the_system_and_by_choice(visiting: Visiting) -> None:
@@ -488,12 +487,8 @@ def grave_faults(visit: Visit) -> list[str]:
 # --- when things go wrong -------------------------------------------------------------------
 
 
-def forgive_failed_requests(visit: Visit) -> None:
-    assert all(FAILED in complaint for complaint in visit.complaints), visit.complaints
-    visit.complaints.clear()
-
-
 def test_a_file_that_is_no_picture(visit: Visit) -> None:
+    visit.may_fail = True
     visit.go()
     broken = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture at all"}
     visit.page.set_input_files("#file", broken)
@@ -503,10 +498,10 @@ def test_a_file_that_is_no_picture(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Start over").click()
     visit.settled()
     expect(alert).to_be_hidden()
-    forgive_failed_requests(visit)
 
 
 def test_a_server_that_is_gone_and_comes_back(visit: Visit) -> None:
+    visit.may_fail = True
     visit.go()
     visit.page.route("**/api/v1/search", lambda route: route.abort())
     visit.page.locator(".tile .pick").first.click()
@@ -515,10 +510,10 @@ def test_a_server_that_is_gone_and_comes_back(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Try again").click()
     visit.settled()
     expect(visit.page.get_by_role("alert")).to_be_hidden()
-    forgive_failed_requests(visit)
 
 
 def test_a_busy_server_is_asked_again_by_itself(visit: Visit) -> None:
+    visit.may_fail = True
     asked: list[str] = []
 
     def busy_once(route: Route) -> None:
@@ -532,7 +527,6 @@ def test_a_busy_server_is_asked_again_by_itself(visit: Visit) -> None:
     visit.page.route("**/api/v1/search", busy_once)
     visit.pick(0)
     assert len(asked) == 2
-    forgive_failed_requests(visit)
 
 
 def test_an_answer_that_comes_too_late_is_not_shown(visit: Visit) -> None:

@@ -30,7 +30,7 @@ export function find(state, { offset = 0, signal } = {}) {
   return request(`/browse?${asked}`, { signal });
 }
 
-/** Where the model looked for each word of a turn that has a picture and words. */
+/** Which regions each word is nearest to, for a turn that has a picture and words. */
 export function explain(turn) {
   const state = { turns: [turn], weight: NEUTRAL, filters: {} };
   return request("/explain", posted(queryOf(state), state));

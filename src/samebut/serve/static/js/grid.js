@@ -1,10 +1,13 @@
 /** The answers, as rows of pictures in their own shapes: their sizes are known before they load. */
 
+import { thumbnail } from "./api.js";
 import { byId, element, icon, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
 const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
-const WIDEST = 2.4;
+const WIDEST = 1.9;
+const SIZES = [320, 640]; // pixels of the longer side
+const TALL = 280; // CSS pixels a row is high at most, about
 const EAGER = 8; // tiles that are surely in sight
 const GHOSTS = [0.75, 1, 0.66, 0.75, 1.3, 0.75, 0.9, 0.75, 0.66, 1, 0.75, 0.8];
 
@@ -35,7 +38,7 @@ export function grid({ onPick, onLook }) {
 function tile(hit, place, { onPick, onLook }) {
   const title = titleOf(hit);
   const image = element("img", {
-    src: hit.thumbnail,
+    ...thumbnailOf(hit),
     alt: "",
     loading: place < EAGER ? "eager" : "lazy",
     decoding: "async",
@@ -70,8 +73,20 @@ function tile(hit, place, { onPick, onLook }) {
   return made;
 }
 
-const shape = (made, ratio) =>
-  made.style.setProperty("--ratio", String(Math.min(WIDEST, Math.max(NARROWEST, ratio || 1))));
+/** A small and a large thumbnail: the browser takes what its screen can show. */
+function thumbnailOf(hit) {
+  const widths = SIZES.map((size) =>
+    Math.round(hit.width * Math.min(1, size / Math.max(hit.width, hit.height))),
+  );
+  return {
+    src: thumbnail(hit.id, SIZES[0]),
+    srcset: SIZES.map((size, i) => `${thumbnail(hit.id, size)} ${widths[i]}w`).join(", "),
+    sizes: `${Math.round(TALL * shown(hit.width / hit.height))}px`,
+  };
+}
+
+const shape = (made, ratio) => made.style.setProperty("--ratio", String(shown(ratio)));
+const shown = (ratio) => Math.min(WIDEST, Math.max(NARROWEST, ratio || 1));
 
 const gone = () => element("span", { class: "gone" }, icon("missing"), t("picture.missing"));
 

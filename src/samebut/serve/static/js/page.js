@@ -213,6 +213,12 @@ window.addEventListener("keydown", (event) => {
   parts.composer.focus();
 });
 
+/* The part of the address after "#" is the search: a way to skip must not go through it. */
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("results-heading").focus();
+});
+
 byId("home").addEventListener("click", (event) => {
   event.preventDefault();
   go(states.nothing());

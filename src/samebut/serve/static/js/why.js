@@ -1,4 +1,4 @@
-/** Why: which regions of the picture each word looked at, and how much words and picture counted. */
+/** Why: which regions of the picture each word is nearest to, and the share of words and picture. */
 
 import { explain } from "./api.js";
 import { open } from "./dialogs.js";
@@ -8,8 +8,8 @@ import { composedStep, referenceAt } from "./state.js";
 import { drawn, pictureOf } from "./uploads.js";
 
 const SIDE = 900; // pixels of a drawn own picture
-const VEIL = 0.62; // how much of a region that nothing looked at is darkened
-const GLOW = 0.5; // how much of a region that was looked at most is lit
+const VEIL = 0.62; // how opaque the heat is over the farthest region
+const GLOW = 0.45; // and over the nearest, which is to be seen
 /** Stops of the heat, dark to light; also the legend's, in the style sheet. */
 const HEAT = [
   [0, [18, 12, 48]],
@@ -47,7 +47,7 @@ function portrait({ picture, upload }) {
 function reasons({ words, gate }, stage) {
   const canvas = element("canvas", { class: "heat", role: "img" });
   stage.append(canvas);
-  const choices = [{ text: t("why.all"), map: strongest(words.map((word) => word.map)) }, ...words];
+  const choices = [{ text: t("why.all"), map: together(words.map((word) => word.map)) }, ...words];
   const buttons = choices.map((choice) =>
     element("button", { type: "button", class: "chip", onclick: () => show(choice) }, choice.text),
   );
@@ -66,11 +66,16 @@ function reasons({ words, gate }, stage) {
   ];
 }
 
-/** For every place the most any word looked at it. */
-const strongest = (maps) =>
-  maps[0].map((row, y) => row.map((_, x) => Math.max(...maps.map((map) => map[y][x]))));
+/** For every place how near all the words are to it, as a share of the nearest place. */
+function together(maps) {
+  const sums = maps[0].map((row, y) =>
+    row.map((_, x) => maps.reduce((sum, map) => sum + map[y][x], 0)),
+  );
+  const highest = Math.max(...sums.flat()) || 1;
+  return sums.map((row) => row.map((sum) => sum / highest));
+}
 
-/** Veils the picture where nothing was looked at and lights it where much was. */
+/** Veils the picture where it is far from the word and lights it where it is near. */
 function paint(canvas, map) {
   canvas.height = map.length;
   canvas.width = map[0].length;
@@ -90,7 +95,7 @@ function heatOf(value) {
   return from.map((channel, i) => Math.round(channel + share * (to[i] - channel)));
 }
 
-/** The hottest place in words, for those who do not see the picture. */
+/** The nearest place in words, for those who do not see the picture. */
 function described({ text, map }) {
   const peak = Math.max(...map.flat());
   const y = map.findIndex((row) => row.includes(peak));
