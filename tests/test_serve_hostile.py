@@ -196,6 +196,7 @@ FORMS: dict[str, tuple[str, bytes]] = {
         multipart((disposition("query", "q"), b" " * 1_000_000), WHOLE[1]),
     ),
     "a file for no turn": (TYPE, multipart(*WHOLE, (disposition("../../p1", "a"), RED))),
+    "two files of one name": (TYPE, multipart(*WHOLE, WHOLE[1])),
     "no file": (TYPE, multipart(WHOLE[0])),
     "a text for a file": (TYPE, multipart(WHOLE[0], (disposition("p0"), b"red.png"))),
     "no query": (TYPE, multipart(WHOLE[1])),

@@ -20,7 +20,6 @@ from starlette.staticfiles import StaticFiles
 from samebut import __version__
 from samebut.errors import SamebutError
 from samebut.gallery import Gallery
-from samebut.runtime import Model
 from samebut.serve.asking import malformed
 from samebut.serve.guard import Guard
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
@@ -79,12 +78,7 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
 def warm_up(gallery: Gallery) -> None:
     """Do once what the first search would wait for."""
     model = gallery.model
-    if len(gallery):
-        gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
-    _warm_up_model(model)
-
-
-def _warm_up_model(model: Model) -> None:
+    gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
     size = model.preprocess.size
     image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
     model.compose(image, model.encode_texts(["in blue"]))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -13,36 +16,39 @@ from starlette.exceptions import HTTPException
 
 from samebut.gallery import Gallery
 from samebut.serve.problems import Problem
-from samebut.serve.schemas import MAX_TURNS, Query
+from samebut.serve.schemas import MAX_TURNS, Query, QueryTurn
 from samebut.turns import Turn
 
-_LARGEST_FIELD = 200_000  # bytes; ten turns of a thousand characters, every one of them escaped
+_LARGEST_QUERY = 200_000  # bytes; ten turns of a thousand characters, every one of them escaped
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query, the bytes of the pictures sent with it by name, and the seconds they took."""
+    """A query, the pictures sent with it by name, and the seconds they took to come.
+
+    Large pictures lie on disk until a worker reads them: a queue of them in memory would be
+    hundreds of megabytes.
+    """
 
     query: Query
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    upload_seconds: float = 0.0
+    pictures: dict[str, UploadFile]
+    upload_seconds: float
 
     def turns(self, gallery: Gallery) -> list[Turn]:
-        """The turns, pictures of the gallery as files.
+        """The turns, pictures of the gallery as files. Reads files: for a worker thread.
 
         Raises Problem "picture_unknown" for an id that the gallery does not have.
         """
-        return [
-            Turn(
-                self.pictures[turn.upload]
-                if turn.upload is not None
-                else None
-                if turn.picture is None
-                else gallery.file_of(gallery_path(gallery, turn.picture)),
-                turn.text,
-            )
-            for turn in self.query.turns
-        ]
+        read = {name: part.file.read() for name, part in self.pictures.items()}
+
+        def source(turn: QueryTurn) -> Path | bytes | None:
+            if turn.upload is not None:
+                return read[turn.upload]
+            if turn.picture is not None:
+                return gallery.file_of(gallery_path(gallery, turn.picture))
+            return None
+
+        return [Turn(source(turn), turn.text) for turn in self.query.turns]
 
 
 def gallery_path(gallery: Gallery, number: int) -> str:
@@ -53,7 +59,8 @@ def gallery_path(gallery: Gallery, number: int) -> str:
     return entries[0].path
 
 
-async def read_query(request: Request) -> Asked:
+@asynccontextmanager
+async def query_of(request: Request) -> AsyncIterator[Asked]:
     """What is asked, from JSON or from a form with a field ``query`` and files.
 
     Raises Problem: the body is damaged, no query, or names other files than it holds.
@@ -62,38 +69,51 @@ async def read_query(request: Request) -> Asked:
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content not in _READERS:
         raise Problem("content_type")
-    text, pictures = await _READERS[content](request)
-    query = _parsed(text)
-    for name in query.uploads:
-        if name not in pictures:
-            raise Problem("upload_missing", name=name)
-    for name in pictures:
-        if name not in query.uploads:
-            raise Problem("upload_unused", name=_shown(name))
-    return Asked(query, pictures, time.perf_counter() - started)
+    async with AsyncExitStack() as stack:
+        text, pictures = await _READERS[content](request, stack)
+        query = _parsed(text)
+        for name in query.uploads:
+            if name not in pictures:
+                raise Problem("upload_missing", name=name)
+        for name in pictures:
+            if name not in query.uploads:
+                raise Problem("upload_unused", name=_shown(name))
+        yield Asked(query, pictures, time.perf_counter() - started)
 
 
-async def _from_json(request: Request) -> tuple[bytes, dict[str, bytes]]:
-    return await request.body(), {}
+async def _from_json(
+    request: Request, stack: AsyncExitStack
+) -> tuple[bytes, dict[str, UploadFile]]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_QUERY:
+            raise Problem("body_too_large", megabytes=f"{_LARGEST_QUERY / 1e6:g}")
+    return body, {}
 
 
-async def _from_form(request: Request) -> tuple[bytes, dict[str, bytes]]:
+async def _from_form(
+    request: Request, stack: AsyncExitStack
+) -> tuple[bytes, dict[str, UploadFile]]:
     try:
-        form = await request.form(max_files=MAX_TURNS, max_fields=1, max_part_size=_LARGEST_FIELD)
+        form = await stack.enter_async_context(
+            request.form(max_files=MAX_TURNS, max_fields=1, max_part_size=_LARGEST_QUERY)
+        )
     except (HTTPException, UnicodeError, ValueError, LookupError) as error:
         raise Problem("body_malformed") from error
-    async with request.form() as form:
-        text = form.get("query")
-        if isinstance(text, UploadFile):  # some clients send JSON as a file of its own type
-            text = (await text.read(_LARGEST_FIELD)).decode(errors="replace")
-        pictures = {
-            name: await part.read()
-            for name, part in form.multi_items()
-            if isinstance(part, UploadFile) and name != "query"
-        }
+    text = form.get("query")
+    if isinstance(text, UploadFile):  # some clients send JSON as a file of its own type
+        text = (await text.read(_LARGEST_QUERY)).decode(errors="replace")
     if text is None:
         raise _malformed("the form has no field 'query'", "表单缺少字段 query")
-    return text.encode(errors="replace"), pictures
+    files: dict[str, UploadFile] = {}
+    for name, part in form.multi_items():
+        if not isinstance(part, UploadFile) or name == "query":
+            continue
+        if name in files:
+            raise Problem("upload_twice", name=_shown(name))
+        files[name] = part
+    return text.encode(errors="replace"), files
 
 
 _READERS = {"application/json": _from_json, "multipart/form-data": _from_form}

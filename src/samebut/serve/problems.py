@@ -65,6 +65,9 @@ KINDS: Mapping[str, Kind] = {
         "The file {name} was sent, but no turn of the query names it.",
         "收到了文件 {name}，但查询里没有用到它。",
     ),
+    "upload_twice": Kind(
+        400, "More than one file was sent as {name}.", "收到了不止一个名为 {name} 的文件。"
+    ),
     "body_too_large": Kind(
         413,
         "The request is larger than the {megabytes} MB allowed.",

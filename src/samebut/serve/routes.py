@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
@@ -16,7 +17,7 @@ from samebut.explain import explain
 from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.serve import schemas, telemetry, thumbnails
-from samebut.serve.asking import read_query
+from samebut.serve.asking import Asked, query_of
 from samebut.serve.guard import API
 from samebut.serve.problems import LANGUAGES, Problem
 from samebut.serve.settings import Settings
@@ -117,22 +118,8 @@ router = APIRouter(prefix=API, responses=_REFUSALS)
 @router.post("/search", openapi_extra=_QUERY_BODY)
 async def search(request: Request, serving: Shared) -> schemas.Hits:
     """Search by turns. Pictures are uploaded as files of a form, named by the turns' `upload`."""
-    asked = await read_query(request)
-    query = asked.query
-
-    def job() -> schemas.Hits:
-        results = serving.gallery.search(
-            asked.turns(serving.gallery),
-            query.k,
-            offset=query.offset,
-            where=_filter(query.where),
-            text_weight=query.text_weight,
-            include_references=query.include_references,
-            max_pixels=serving.settings.pixels,
-        )
-        return _answer(serving, results, asked.upload_seconds)
-
-    return await serving.searching.run(job)
+    async with query_of(request) as asked:
+        return await serving.searching.run(lambda: _search(serving, asked))
 
 
 @router.get("/similar/{id}")
@@ -173,31 +160,14 @@ async def browse(
 @router.post("/explain", openapi_extra=_QUERY_BODY)
 async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
     """Where the words of a single turn, with a picture, were looked for."""
-    asked = await read_query(request)
-    if len(asked.query.turns) != 1:
-        raise Problem(
-            "query_unclear",
-            zh={"why": "一次只能解释一步"},
-            why="One turn at a time can be explained",
-        )
-
-    def job() -> schemas.Explained:
-        (turn,) = asked.turns(serving.gallery)
-        found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
-        words = [
-            schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
-            for word in found.words
-        ]
-        rows, columns = found.words[0].map.shape if found.words else (0, 0)
-        return schemas.Explained(
-            words=words,
-            grid=(rows, columns),
-            box=(0, 0, found.width, found.height),
-            gate=found.gate,
-            picture=schemas.Size(width=found.width, height=found.height),
-        )
-
-    return await serving.searching.run(job)
+    async with query_of(request) as asked:
+        if len(asked.query.turns) != 1:
+            raise Problem(
+                "query_unclear",
+                zh={"why": "一次只能解释一步"},
+                why="One turn at a time can be explained",
+            )
+        return await serving.searching.run(lambda: _explain(serving, asked))
 
 
 @router.get("/facets")
@@ -292,8 +262,9 @@ async def ready(serving: Shared) -> schemas.State:
     """The gallery is open and its model loaded; else 503."""
 
     def job() -> schemas.State:
+        index = serving.gallery.index
         try:
-            len(serving.gallery)
+            index.search(np.eye(1, index.dim, dtype=np.float32), 1)
         except SamebutError as error:
             raise Problem("not_ready", headers={"Retry-After": "5"}) from error
         return schemas.State(status="ready")
@@ -306,6 +277,37 @@ async def metrics(serving: Shared) -> PlainTextResponse:
     """Numbers about the server, for Prometheus."""
     text = await serving.drawing.run(serving.telemetry.text)
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
+
+
+def _search(serving: Serving, asked: Asked) -> schemas.Hits:
+    query = asked.query
+    results = serving.gallery.search(
+        asked.turns(serving.gallery),
+        query.k,
+        offset=query.offset,
+        where=_filter(query.where),
+        text_weight=query.text_weight,
+        include_references=query.include_references,
+        max_pixels=serving.settings.pixels,
+    )
+    return _answer(serving, results, asked.upload_seconds)
+
+
+def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
+    (turn,) = asked.turns(serving.gallery)
+    found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
+    words = [
+        schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
+        for word in found.words
+    ]
+    rows, columns = found.words[0].map.shape if found.words else (0, 0)
+    return schemas.Explained(
+        words=words,
+        grid=(rows, columns),
+        box=(0, 0, found.width, found.height),
+        gate=found.gate,
+        picture=schemas.Size(width=found.width, height=found.height),
+    )
 
 
 def _entry(serving: Serving, number: int) -> Entry:

@@ -21,6 +21,7 @@ from samebut.serve.settings import LOOPBACK, Settings
 _GRACE_SECONDS = 10
 _IDLE_SECONDS = 20
 _BACKLOG = 256
+_CONNECTIONS = 200  # each may hold a megabyte of an upload in memory
 
 
 def is_loopback(host: str) -> bool:
@@ -89,6 +90,7 @@ def run(
         log_config=None,
         access_log=False,  # its lines have the whole address, with token and filter
         server_header=False,
+        limit_concurrency=_CONNECTIONS,
         proxy_headers=behind_proxy,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
