@@ -2,10 +2,12 @@
 
 import { byId, element, icon } from "./dom.js";
 import { columnName, number, t, valueName } from "./i18n.js";
-import { toggled } from "./state.js";
+import { chosenOf, toggled } from "./state.js";
 
 const SHARED = 2; // pictures a value has on average, at least; titles and prices have one each
 const LONGEST = 32; // characters
+const PANEL = 260; // CSS pixels a panel is wide, as the style sheet says
+const EDGE = 12;
 const NAMED = 2; // chosen values that a pill names
 const ALWAYS_SHOWN = 8; // pills; the others wait behind a button
 /** Colours as cloth has them: those of CSS are for screens. Other names are left to CSS. */
@@ -98,12 +100,12 @@ function pill(column, values, id, onToggle) {
     { id, popover: "auto", class: "panel", role: "group", "aria-label": columnName(column) },
     ...choices,
   );
-  panel.addEventListener("toggle", () => place(panel, button));
+  panel.addEventListener("beforetoggle", () => place(panel, button));
   return {
     button,
     panel,
     render(chosen) {
-      const now = chosen[column] ?? [];
+      const now = chosenOf(chosen, column);
       button.classList.toggle("chosen", now.length > 0);
       label.textContent = labelOf(column, now);
       for (const [value, box] of boxes) box.checked = now.includes(value);
@@ -131,7 +133,7 @@ function swatch(column, value) {
 /** Under its pill and inside the window. On a phone the style sheet puts it at the bottom instead. */
 function place(panel, button) {
   const pill = button.getBoundingClientRect();
-  const left = Math.min(pill.left, document.documentElement.clientWidth - panel.offsetWidth - 12);
-  panel.style.setProperty("--left", `${Math.max(12, left)}px`);
+  const left = Math.min(pill.left, document.documentElement.clientWidth - PANEL - EDGE);
+  panel.style.setProperty("--left", `${Math.max(EDGE, left)}px`);
   panel.style.setProperty("--top", `${pill.bottom + 6}px`);
 }

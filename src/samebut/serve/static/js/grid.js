@@ -26,7 +26,11 @@ export function grid({ onPick, onLook }) {
       setStop(list, list.querySelector(".pick"));
     },
     append: (hits) => list.append(...tiles(hits, list.children.length)),
-    focus: (place) => list.children[place]?.querySelector(".pick").focus(),
+    focus(place) {
+      const pick = list.children[place]?.querySelector(".pick");
+      setStop(list, pick);
+      pick?.focus();
+    },
     wait() {
       list.setAttribute("aria-busy", "true");
       if (list.children.length === 0) list.replaceChildren(...GHOSTS.map(ghost));

@@ -23,7 +23,6 @@ export async function speak(tag, { remember = false } = {}) {
   current = tag;
   if (remember) remembering(() => localStorage.setItem(REMEMBERED, tag));
   document.documentElement.lang = tag === "zh" ? "zh-CN" : tag;
-  document.title = t("title");
   for (const marked of document.querySelectorAll("[data-i18n]")) {
     marked.textContent = t(marked.dataset.i18n);
   }

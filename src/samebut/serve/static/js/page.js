@@ -95,6 +95,7 @@ async function search() {
 
 async function more() {
   const asked = state;
+  byId("more").replaceChildren();
   try {
     const next = await find(asked, { offset: answer.hits.length });
     if (asked !== state) return;
@@ -106,6 +107,7 @@ async function more() {
     parts.grid.focus(first);
   } catch (error) {
     refuse(error, more);
+    renderMore(PAGE);
   }
 }
 
@@ -145,6 +147,7 @@ function renderParts() {
 
 function renderState() {
   document.body.classList.toggle("asked", !states.isEmpty(state));
+  document.title = state.turns.at(-1)?.text ? `${state.turns.at(-1).text} · samebut` : t("title");
   parts.trail.render(state);
   parts.composer.render(state);
   parts.filters?.render(state);

@@ -78,9 +78,13 @@ export function whereOf(filters) {
 const literal = (value) => quoted(value, "'");
 const quoted = (text, mark) => mark + text.replaceAll(mark, mark + mark) + mark;
 
+/** The values that are chosen of a column; a column may have any name, "constructor" too. */
+export const chosenOf = (filters, column) =>
+  Object.hasOwn(filters, column) ? filters[column] : [];
+
 /** The filters with one value of a column taken in or out. */
 export function toggled(filters, column, value) {
-  const values = filters[column] ?? [];
+  const values = chosenOf(filters, column);
   const now = values.includes(value) ? values.filter((v) => v !== value) : [...values, value];
   const { [column]: _, ...others } = filters;
   return now.length > 0 ? { ...others, [column]: now } : others;
