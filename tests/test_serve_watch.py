@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import logging
 import os
@@ -20,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from conftest import COLOURS, draw_picture
-from samebut.errors import StoreError
+from samebut.commands import serve
+from samebut.errors import QueryError, StoreError
 from samebut.gallery import Gallery
 from samebut.serve import watch as watching
 from samebut.serve.settings import Settings
@@ -210,3 +212,63 @@ def test_a_folder_that_is_not_indexed(photos: Path) -> None:
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "samebut index" in error
+
+
+def search(port: int) -> tuple[int, int]:
+    """Status of a search for everything, and how many hits it had."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        query = json.dumps({"turns": [{"text": "in blue"}], "k": 200})
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", f"{API}/search", query, headers)
+        answer = connection.getresponse()
+        return answer.status, len(json.loads(answer.read())["hits"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_restart_under_load_loses_nothing(indexed: Path) -> None:
+    """Every search that was taken is answered in full, and the store is as it was."""
+    answers: list[tuple[int, int]] = []
+
+    def ask_until_it_is_gone(port: int) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                answers.append(search(port))
+
+    for _ in range(2):
+        with server(indexed, "--watch") as (process, _, port):
+            wait_for(lambda at=port: get(at, f"{API}/ready")[0] == 200)  # type: ignore[misc]
+            before = len(answers)
+            clients = [threading.Thread(target=ask_until_it_is_gone, args=(port,)) for _ in "abc"]
+            for client in clients:
+                client.start()
+            wait_for(lambda so_far=before: len(answers) > so_far + 10)  # type: ignore[misc]
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=60)
+            for client in clients:
+                client.join()
+        assert "Traceback" not in log
+    assert set(answers) == {(200, 10)}
+    assert len(paths(indexed)) == 10
+
+
+def test_the_demonstration_can_be_served(photos: Path, tmp_path: Path) -> None:
+    process = started("demo", photos, "--out", tmp_path / "demo", "--serve", "--port", 0)
+    try:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        port = next(int(found[1]) for line in lines if (found := re.search(r":(\d+)/$", line)))
+        assert get(port, f"{API}/ready")[0] == 200
+        assert b"<html" in get(port, "/")[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_base_install_needs_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import sys, samebut.cli; sys.exit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(QueryError, match="the server is not installed") as error:
+        serve.check_installed()
+    assert "pip install 'samebut[serve]'" in error.value.hint
