@@ -7,6 +7,7 @@ import importlib.util
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -62,8 +63,7 @@ def serving(photos: Path, store: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "samebut", "serve", str(photos)]
-    log = store.parent / "server.log"
-    with log.open("wb") as output:
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("wb") as output:
         server = subprocess.Popen(
             [*command, "--store", str(store), "--port", str(port)],
             stdout=output,
@@ -71,7 +71,7 @@ def serving(photos: Path, store: Path) -> Iterator[str]:
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(server, address, log)
+            _wait_until_ready(server, address, Path(folder, "log"))
             yield address
         finally:
             server.terminate()
