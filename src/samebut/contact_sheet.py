@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +18,7 @@ from samebut.turns import Turn
 
 THUMBNAIL = 240  # pixels, longer side
 QUALITY = 82
+VALUES_SHOWN = 4  # of the metadata, where there is no title
 
 STYLE = """
 :root{color-scheme:light dark;--card:#fff;--ink:#1d1f23;--soft:#667085;--page:#f4f3f0;
@@ -35,7 +36,7 @@ section{margin-bottom:2.5rem}
 .turn q{font-size:1.3rem;font-weight:600;quotes:"“" "”"}
 .plus{color:var(--soft);font-size:1.5rem}
 ol{list-style:none;margin:0;padding:0;display:grid;gap:.9rem;
-grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr))}
+grid-template-columns:repeat(auto-fill,minmax(8.4rem,1fr))}
 li{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;
 display:flex;flex-direction:column}
 .frame{position:relative;aspect-ratio:1;display:grid;place-items:center;background:#fff}
@@ -54,7 +55,6 @@ class Answer:
     turns: Sequence[Turn]
     hits: Sequence[Hit]
     folder: Path
-    shown_columns: Sequence[str] = field(default=())  # of the metadata; all if empty
 
 
 def contact_sheet(answers: Sequence[Answer], *, title: str = "samebut") -> str:
@@ -84,8 +84,8 @@ def _turn(turn: Turn) -> str:
 
 
 def _hit(hit: Hit, answer: Answer) -> str:
-    columns = answer.shown_columns or list(hit.metadata)
-    known = " · ".join(hit.metadata[column] for column in columns if hit.metadata.get(column))
+    values = [value for value in hit.metadata.values() if value]
+    known = hit.metadata.get("title") or " · ".join(values[:VALUES_SHOWN])
     try:
         picture = f'<img loading="lazy" alt="" src="{_thumbnail(answer.folder / hit.path)}">'
     except PictureError as error:  # deleted or changed since it was indexed

@@ -235,9 +235,9 @@ def test_the_exported_folder_is_the_model(
             torch_model.encoder.texts(texts),
         )
         expected = torch_model.compose(images, words).numpy()
+        gate = torch_model.fusion.gate(images, words).numpy()
     ours = model.compose(model.encode_images(pixels), model.encode_texts(texts))
     assert (ours.embedding * expected).sum(1).min() > 0.9999
-    gate = torch_model.fusion.gate(images, words).numpy()
     np.testing.assert_allclose(ours.gate, gate, atol=1e-3)
 
 
@@ -263,3 +263,12 @@ def test_the_folder_says_what_int8_costs(exported: Path) -> None:
 def test_no_trained_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no trained model"):
         CIRModel.load(tmp_path)
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    stage = Stage("align", epochs=2, batch=8, lr=1.0, warmup=0.1)
+    rates = [training.learning_rate(step, 100, stage) for step in range(100)]
+    assert rates[:3] == [0.1, 0.2, pytest.approx(0.3)]
+    assert max(rates) == rates[9] == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[99] < 0.001

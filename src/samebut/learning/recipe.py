@@ -23,6 +23,7 @@ class Stage:
     lr: float
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the steps
+    decay_epochs: int = 0  # when the rate would reach nothing; 0: with the last epoch
     temperature: float = 0.07
     captions: float = 0.0  # weight of the caption loss beside a composed one
     data: tuple[str, ...] = ()  # names of the data folders it learns from; empty: all of them

@@ -112,7 +112,7 @@ def run_stage(
         total = 0.0
         learner.train()
         for step, batch in enumerate(task.batches(dice), start=epoch * steps):
-            rate = learning_rate(step, steps * stage.epochs, stage)
+            rate = learning_rate(step, steps * (stage.decay_epochs or stage.epochs), stage)
             total += take_step(learner, optimizer, rate, task.loss(learner, batch))
             average.update(learner.model, step)
         seconds = time.monotonic() - started
