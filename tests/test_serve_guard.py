@@ -296,6 +296,44 @@ def test_nothing_asked_is_logged(client: TestClient, caplog: pytest.LogCaptureFi
     assert "hidden" not in caplog.text
 
 
+def test_a_client_that_goes_away_is_no_error(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[object] = []
+    messages = iter(
+        [
+            {"type": "http.request", "body": b'{"turns"', "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> object:
+        return next(messages)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": f"{API}/search",
+        "raw_path": f"{API}/search".encode(),
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    with caplog.at_level(logging.INFO, "samebut.serve"):
+        asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent == []
+    assert "the client went away" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 # ------------------------------------------------------------------------------- words
 
 

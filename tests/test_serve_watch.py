@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -91,6 +92,18 @@ def test_a_folder_that_vanished_empties_nothing(
     for _ in range(3):
         watch._complain(watching._failure(watch.look))
     assert caplog.text.count("holds no pictures now") == 1
+
+
+def test_a_look_that_fails_is_not_the_last(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        watch, "look", Mock(side_effect=[RuntimeError("odd"), OSError("bad"), True])
+    )
+    for said in ("RuntimeError('odd')", "bad"):
+        watch._complain(watching._failure(watch.look))
+        assert f"the folder can't be taken up: {said}" in caplog.text
+    assert watching._failure(watch.look) == ""
 
 
 def test_searches_go_on_while_the_folder_changes(indexed: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,6 +69,8 @@ class Guard:
         answer = _Answer(send, scope["path"])
         try:
             await self._answer(scope, receive, answer.send)
+        except ClientDisconnect:
+            _logger.info("%s: the client went away", _printable(scope["path"]))
         except Exception:
             _logger.exception("%s failed", _printable(scope["path"]))
             if answer.status:  # it has begun: only cutting it off can say that it is not whole

@@ -92,4 +92,7 @@ def _failure(look: Callable[[], bool]) -> str:
         return ""
     except (SamebutError, OSError) as error:
         return str(error)
+    except Exception as error:  # the gallery is served on, and the next look may go well
+        _logger.debug("a look failed", exc_info=True)
+        return repr(error)
     return ""
