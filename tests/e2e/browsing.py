@@ -34,7 +34,7 @@ ARGUMENTS = (
 )
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-PATIENCE = 10_000  # milliseconds a page may take for what a test waits for
+PATIENCE = 20_000  # milliseconds a page may take for what a test waits for
 FAILED = "Failed to load resource"  # what Chromium says of every answer that is an error
 STARTING = 30  # seconds a server may take until it answers
 

@@ -244,6 +244,8 @@ def test_a_link_does_not_hold_an_own_picture_and_says_so(visiting: Visiting, dra
     expect(here.page.locator("#notice")).to_contain_text("without your picture")
     there = visiting().go(here.fragment)
     expect(there.page.locator("#notice")).to_contain_text("does not travel with a link")
+    expect(there.page.locator(".notice")).to_have_css("opacity", "1")
+    expect(there.page.locator(".notice")).to_be_in_viewport()
     assert there.steps == ["“in red”"]
 
 
@@ -368,6 +370,7 @@ def test_curl_as_shown_gives_the_answers_on_screen(visit: Visit) -> None:
     visit.go("t=4%2Cit's+%22blue%22%2C+%E8%93%9D%E8%89%B2&w=0.6")
     visit.page.get_by_role("button", name="As code").click()
     command = visit.page.locator(".code pre").inner_text()
+    assert "null" not in visit.page.get_by_role("dialog").inner_text()
     done = subprocess.run(["bash", "-c", f"{command} --silent"], capture_output=True, timeout=20)
     assert [hit["id"] for hit in json.loads(done.stdout)["hits"]] == visit.shown
     visit.page.get_by_role("button", name="Python").click()

@@ -121,17 +121,19 @@ function remember(hits) {
   for (const hit of hits) seen.set(hit.id, hit.metadata);
 }
 
+/** Whether a turn's picture is one of the gallery or of this tab, if it has any. */
+const isHere = ({ upload }) => upload === null || pictureOf(upload) !== undefined;
+
 /** A link can't hold somebody's own picture. Say so instead of quietly searching without it. */
 function sayWhatIsMissing() {
-  const isMissing = state.turns.some(({ upload }) => upload !== null && !pictureOf(upload));
-  if (isMissing) notice(t("link.missing"), t("link.missing.hint"), { kind: "hint" });
+  if (!state.turns.every(isHere)) notice(t("link.missing"), t("link.missing.hint"), { kind: "advice" });
 }
 
 async function share() {
   const hasOwn = state.turns.some(({ upload }) => upload !== null);
   const link = location.href;
   if (!(await copied(link))) return toast(t("copy.failed"));
-  return hasOwn ? notice(t("link.own"), t("link.own.hint"), { kind: "hint" }) : toast(t("link.copied"));
+  return hasOwn ? notice(t("link.own"), t("link.own.hint"), { kind: "advice" }) : toast(t("link.copied"));
 }
 
 /** The parts that are made of the gallery's facets, in the language of the moment. */
@@ -175,7 +177,8 @@ function countText() {
 function renderTools() {
   const tool = (name, key, onclick) => iconButton(name, t(key), onclick, { shown: true });
   const hasAnswer = answer !== null && !states.isEmpty(state);
-  const canExplain = hasAnswer && states.composedStep(state.turns) >= 0;
+  const step = states.composedStep(state.turns);
+  const canExplain = hasAnswer && step >= 0 && isHere(states.referenceAt(state.turns, step));
   const tools = [
     canExplain ? tool("eye", "why", () => showWhy(state, (error) => refuse(error, null))) : null,
     hasAnswer ? tool("link", "link", share) : null,
