@@ -57,9 +57,26 @@ def mean(earlier: float) -> Callable[[Model, Features, tuple[str, str]], Floats]
     return way
 
 
+def one_on_another(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+    """The query of the first turn stands for the picture of the second."""
+    first = model.compose(image, model.encode_texts([texts[0]])).embedding
+    length = np.linalg.norm(image.pooled, axis=-1, keepdims=True)
+    reference = Features(first * length, image.tokens, image.mask)
+    return model.compose(reference, model.encode_texts([texts[1]])).embedding
+
+
+def joined_and_last(last: float) -> Callable[[Model, Features, tuple[str, str]], Floats]:
+    def way(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+        return unit(joined(model, image, texts) + last * last_only(model, image, texts))
+
+    return way
+
+
 WAYS = {
     "the last turn alone": last_only,
     "texts joined into one": joined,
+    "one query on another": one_on_another,
+    **{f"joined, and last x {last}": joined_and_last(last) for last in (0.3, 0.5, 0.7, 1.0)},
     **{f"mean, earlier x {earlier}": mean(earlier) for earlier in (1.0, 0.7, 0.5, 0.35, 0.2)},
 }
 

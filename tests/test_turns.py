@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +50,32 @@ def test_a_picture_then_a_text_is_one_turn(model: Model) -> None:
     np.testing.assert_allclose(apart.embedding, together.embedding, atol=1e-6)
 
 
-def test_later_turns_weigh_more(model: Model) -> None:
+def test_a_second_text_builds_on_the_query_so_far(model: Model) -> None:
+    reference = encode_picture(model, picture("red"))
+    first = composed(model, picture("red"), "in blue")
+    length = np.linalg.norm(reference.pooled)
+    so_far = replace(reference, pooled=length * first[None])
+    expected = model.compose(so_far, model.encode_texts(["striped"])).embedding[0]
+    asked = ask(model, [Turn(picture("red"), "in blue"), Turn(text="striped")])
+    np.testing.assert_allclose(asked.embedding, expected, atol=1e-5)
+
+
+def test_texts_before_any_picture_are_joined(model: Model) -> None:
+    asked = ask(model, [Turn(text="a dress"), Turn(text=" with stripes ")])
+    joined = ask(model, [Turn(text="a dress, with stripes")])
+    np.testing.assert_allclose(asked.embedding, joined.embedding, atol=1e-6)
+
+
+def test_a_later_picture_weighs_more(model: Model) -> None:
     first, second = picture("red"), picture("green", "square")
-    asked = ask(model, [Turn(first, "in blue"), Turn(text="striped"), Turn(second, "in black")])
-    said = [
+    asked = ask(model, [Turn(text="a dress"), Turn(first, "in blue"), Turn(second, "in black")])
+    passages = [
+        model.embed(model.encode_texts(["a dress"]))[0],
         composed(model, first, "in blue"),
-        composed(model, first, "striped"),
         composed(model, second, "in black"),
     ]
     weights = np.array([EARLIER**2, EARLIER, 1.0], dtype=np.float32)
-    np.testing.assert_allclose(asked.embedding, unit(weights @ np.stack(said)), atol=1e-5)
+    np.testing.assert_allclose(asked.embedding, unit(weights @ np.stack(passages)), atol=1e-5)
 
 
 def test_two_pictures_without_words_are_both_meant(model: Model) -> None:

@@ -1,16 +1,20 @@
 """Turns to one query: a conversation about pictures becomes a single embedding.
 
-A turn is a picture, a text, or both; a text without a picture goes on about the picture named
-last. Each turn becomes one embedding:
+A turn is a picture, a text, or both. A picture begins a passage, and the texts up to the next
+picture go on about it:
 
-    picture and text    the model's fusion of both
-    text alone          the fusion with the picture of an earlier turn, or, without one, the text
-    picture alone       the picture, if no later turn says what to change about it
+    picture alone            the picture's embedding
+    then a text              the model's fusion of picture and text
+    then another text        the fusion again, with the query so far standing for the picture
+    texts before a picture   the texts, joined into one
 
-and the query is their weighted mean, normalised, in which a turn counts ``EARLIER`` times as much
-as the one that follows it. A mean, because a picture that satisfies two wishes lies near both; a
-decay, because who refines means the last wish most, and may take an earlier one back ("in red"
-after "in blue"). How it compares with other ways is measured by ``benchmarks/turns.py``.
+So a second wish builds on the first ("in blue", then "a T-shirt"), and may take it back ("in red").
+Joining all texts into one sentence does not let it: of two colours the model sees both; a mean of
+the turns' queries does not build. ``benchmarks/turns.py`` compares these and others.
+
+A conversation with several pictures is the weighted mean of its passages, normalised, in which a
+passage counts ``EARLIER`` times as much as the one that follows it: who shows another picture
+means that one most.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -102,29 +106,46 @@ def ask(
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
     spent = Spent()
-    said: list[Floats] = []
-    gate: float | None = None
-    reference: Features | None = None
-    unspoken = False  # the latest picture has not been talked about yet
+    passages: list[_Passage] = []
     for turn in turns:
         if (picture := turn.source) is not None:
-            if unspoken and reference is not None:
-                said.append(model.embed(reference)[0])
-            reference, unspoken = encode_picture(model, picture, max_pixels, spent), True
+            passages.append(_Passage(model, encode_picture(model, picture, max_pixels, spent)))
         if turn.says_something:
-            with spent.on("encode"):
-                text = model.encode_texts([turn.text])
-            unspoken = False
-            if reference is None:
-                said.append(model.embed(text)[0])
-            else:
-                with spent.on("fuse"):
-                    embedding, gate = _compose(model, reference, text, text_weight)
-                said.append(embedding)
-    if unspoken and reference is not None:
-        said.append(model.embed(reference)[0])
-    weights = EARLIER ** np.arange(len(said) - 1, -1, -1, dtype=np.float32)
-    return Asked(unit(weights @ np.stack(said)), gate, spent)
+            if not passages:
+                passages.append(_Passage(model, None))
+            passages[-1].say(turn.text.strip(), text_weight, spent)
+    weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
+    query = unit(weights @ np.concatenate([passage.query for passage in passages]))
+    gates = [passage.gate for passage in passages if passage.gate is not None]
+    return Asked(query, gates[-1] if gates else None, spent)
+
+
+class _Passage:
+    """What is said about one picture, or before any: ``query (1, D)`` follows the conversation."""
+
+    def __init__(self, model: Model, picture: Features | None) -> None:
+        self.model = model
+        self.picture = picture
+        self.words: list[str] = []
+        self.query = np.zeros((1, model.dim), np.float32)
+        if picture is not None:
+            self.query = model.embed(picture)
+            self.length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
+        self.gate: float | None = None
+
+    def say(self, text: str, text_weight: float, spent: Spent) -> None:
+        """Go on with ``text``, which is not empty."""
+        self.words.append(text)
+        with spent.on("encode"):
+            said = [", ".join(self.words)] if self.picture is None else [text]
+            words = self.model.encode_texts(said)
+        if self.picture is None:
+            self.query = self.model.embed(words)
+            return
+        # A fusion reads pooled features as long as encoders make them; a query has length one.
+        so_far = replace(self.picture, pooled=self.query * self.length)
+        with spent.on("fuse"):
+            self.query, self.gate = _compose(self.model, so_far, words, text_weight)
 
 
 def encode_picture(
@@ -156,4 +177,4 @@ def _compose(
     lean = 2 * abs(text_weight - NEUTRAL)
     side = model.embed(text if text_weight > NEUTRAL else image)
     query = unit((1 - lean) * composed.embedding + lean * side)
-    return query[0], float(composed.gate[0])
+    return query, float(composed.gate[0])
