@@ -42,6 +42,7 @@ def point_at_one(visit: Visit) -> None:
 def ask_why(visit: Visit) -> None:
     visit.page.locator("#tools button").first.click()
     visit.page.locator(".heat").wait_for()
+    visit.page.locator(".reasons .chip").last.click()
 
 
 def look_closely(visit: Visit) -> None:
@@ -72,13 +73,13 @@ SHOTS = (
     Shot("turns", "t={sweater},with stripes&t=,in green", DARK),
     Shot("chinese", "t={bag},换成红色", CHINESE),
     Shot("chinese-dark", "t={dress},换成蓝色&t=,短一点", DARK | CHINESE),
-    Shot("why", "t={dress},in blue with a belt", then=ask_why),
+    Shot("why", "t={dress},with a blue belt", then=ask_why),
     Shot("closely", "t={bag},in red", DARK, look_closely),
     Shot("filters", "t=,striped", then=open_colours),
     Shot("phone-start", "", SHARP_PHONE),
     Shot("phone-search", "t={dress},in blue", SHARP_PHONE),
     Shot("phone-chinese-dark", "t={bag},换成红色", SHARP_PHONE | DARK | CHINESE),
-    Shot("phone-why", "t={dress},in blue with a belt", SHARP_PHONE, ask_why),
+    Shot("phone-why", "t={dress},with a blue belt", SHARP_PHONE, ask_why),
 )
 
 
