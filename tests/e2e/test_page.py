@@ -24,6 +24,8 @@ if reason := browsing.missing():
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
+expect.set_options(timeout=browsing.PATIENCE)
+
 PICTURES = 90
 SEED = 11
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>{title}"
