@@ -378,5 +378,5 @@ def test_every_key_must_be_there_and_no_other() -> None:
 
 def test_what_is_wanted_of_a_file_covers_every_ratio() -> None:
     step = make(32)
-    assert step.wanted_shorter_side == 64
+    assert step.wanted_shorter_side == 48
     assert quarters_of(step.crop(draw(size=(64, 64)))) == quarters_of(draw(size=(64, 64)))

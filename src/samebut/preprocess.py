@@ -82,8 +82,20 @@ def _mean_fill(picture: Image.Image) -> _Pad:
 
 def _edge_pad(piece: Image.Image, borders: Borders) -> Image.Image:
     left, top, right, bottom = borders
-    around = (top, bottom), (left, right), (0, 0)
-    return Image.fromarray(np.pad(np.asarray(piece), around, mode="edge"))
+    width, height = piece.size
+    canvas = Image.new("RGB", (left + width + right, top + height + bottom))
+    canvas.paste(piece, (left, top))
+    # Only one direction has borders: no corner is left black.
+    for place, edge, size in (
+        ((0, top), (0, 0, 1, height), (left, height)),
+        ((left + width, top), (width - 1, 0, width, height), (right, height)),
+        ((left, 0), (0, 0, width, 1), (width, top)),
+        ((left, top + height), (0, height - 1, width, height), (width, bottom)),
+    ):
+        if size[0] and size[1]:
+            strip = piece.crop(edge).resize(size, Image.Resampling.NEAREST)
+            canvas.paste(strip, place)
+    return canvas
 
 
 FILLS: Final[Mapping[str, Callable[[Image.Image], _Pad]]] = {
@@ -218,14 +230,14 @@ class Preprocess:
 
     @property
     def wanted_shorter_side(self) -> int:
-        """What to ask of ``open_picture(shorter_side=...)``: twice ``size``.
+        """What to ask of ``open_picture(shorter_side=...)``: half as much again as ``size``.
 
         Padding only ever shrinks the picture's share of the square, so ``size`` would do for
-        every ratio. Twice as much leaves the last halving to ``resample``: what a JPEG decoder
-        scales down differs from it by 7 levels (rms, photos of clothing) if it goes down to just
-        above ``size``, by 4 if it stops at twice that.
+        every ratio. A little more leaves the last step down to ``resample``, and lets a JPEG
+        decoder halve a photo of 400 pixels for an input of 112: half the time, and embeddings
+        of the bundled model at a mean cosine of 0.9995 to those of the whole photo (clothing).
         """
-        return 2 * self.size
+        return 3 * self.size // 2
 
     def __call__(self, picture: Image.Image) -> Float32:
         """The encoder's input (3, S, S) for an RGB picture: cropped, 0 to 1, normalised."""
