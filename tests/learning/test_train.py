@@ -241,6 +241,12 @@ def test_the_exported_folder_is_the_model(
     np.testing.assert_allclose(ours.gate, gate, atol=1e-3)
 
 
+def test_the_graphs_do_not_say_where_they_were_made(exported: Path) -> None:
+    here = str(Path(training.__file__).parent).encode()
+    for graph in exported.glob("*.onnx"):
+        assert here not in graph.read_bytes(), graph.name
+
+
 def in_fp32(exported: Path, tmp_path: Path) -> Path:
     """The same folder, its image graph in fp32."""
     folder = Path(shutil.copytree(exported, tmp_path / "fp32"))

@@ -203,6 +203,7 @@ def _write(
             verbose=False,
         )
         program.save(str(path), external_data=False)
+    forget_origins(path)
 
 
 @contextlib.contextmanager
@@ -239,6 +240,22 @@ def quantize(source: Path, target: Path, pixels: npt.NDArray[np.float32]) -> Non
             weight_type=QuantType.QInt8,
             extra_options={"ActivationSymmetric": False},
         )
+
+
+def forget_origins(path: Path) -> None:
+    """Drop what the exporter notes of where each node came from: stack traces, file names.
+
+    With them a folder's fingerprint would depend on the machine that it was exported on.
+    """
+    model = onnx.load(str(path))
+    graph = model.graph
+    for each in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del each.metadata_props[:]
+        each.doc_string = ""
+    for tensor in graph.initializer:
+        del tensor.metadata_props[:]
+        tensor.doc_string = ""
+    onnx.save(model, str(path))
 
 
 def store_as_half(path: Path) -> None:
