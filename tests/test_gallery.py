@@ -242,6 +242,12 @@ def test_another_model_is_refused_with_the_command_that_mends_it(
     assert f"samebut index {photos} --replace-model --model {other}" in error.value.hint
     with pytest.raises(FingerprintMismatch):
         Gallery.open(photos, model=other)
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    build(photos, model=other, store=elsewhere)
+    with pytest.raises(FingerprintMismatch) as error:
+        build(photos, model="bundled", store=elsewhere)
+    hint = f"To embed the pictures anew: samebut index {photos} --replace-model --store {elsewhere}"
+    assert error.value.hint == hint
     assert build(photos, model=other, replace_model=True).encoded == 10
     assert build(photos).unchanged == 10  # the store remembers its model
     with pytest.raises(FingerprintMismatch):

@@ -25,7 +25,7 @@ from samebut.errors import FingerprintMismatch, QueryError, StoreError
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
 from samebut.index import FileState, Found, Picture, Skipped
 from samebut.index.local import LocalIndex
-from samebut.runtime import Model
+from samebut.runtime import BUNDLED, Model
 from samebut.turns import NEUTRAL, Turn, ask
 from samebut.turns import Spent as SearchSpent
 
@@ -271,11 +271,15 @@ class Gallery:
         return [number for content in contents for number in self.index.copies(digest_of(content))]
 
     def _mismatch(self) -> FingerprintMismatch:
+        command = ["samebut index", str(self.folder), "--replace-model"]
+        if self.model.folder != BUNDLED:
+            command += ["--model", str(self.model.folder)]
+        if self.index.path != store_path(self.folder, None):
+            command += ["--store", str(self.index.path)]
         return FingerprintMismatch(
             f"{self.index.path} was embedded by model {self.index.fingerprint}, "
             f"{self.model.name} is {self.model.fingerprint}",
-            hint=f"To embed the pictures anew: samebut index {self.folder} --replace-model"
-            + ("" if self.model.description.get("bundled") else f" --model {self.model.folder}"),
+            hint=f"To embed the pictures anew: {' '.join(command)}",
         )
 
 

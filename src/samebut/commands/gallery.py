@@ -170,7 +170,12 @@ def demo(
     table = None if photos else folder / "catalog.csv"
     with progress_shown() as progress:
         gallery, report = Gallery.build(
-            folder, store=out / "store", metadata=table, progress=progress
+            folder,
+            store=out / "store",
+            model="bundled",
+            metadata=table,
+            replace_model=True,  # the store is the demonstration's own, perhaps of an older samebut
+            progress=progress,
         )
     with gallery:
         print_report(gallery, report)
