@@ -71,6 +71,16 @@ def test_several_turns(indexed: Path) -> None:
     assert len({done.stdout for done in (one, two, three)}) == 3
 
 
+def test_another_fusion(indexed: Path) -> None:
+    ask = ("search", indexed, "-i", indexed / "red-round.png", "-t", "in blue", "--json")
+    own, plain = samebut(*ask), samebut(*ask, "--fusion", "sum")
+    assert json.loads(plain.stdout)["gate"] == 0.5
+    assert plain.stdout != own.stdout
+    unknown = samebut(*ask, "--fusion", "film")
+    assert unknown.returncode == 1
+    assert "It has: combiner, sum." in unknown.stderr
+
+
 def test_a_filter(indexed: Path) -> None:
     ask = ("search", indexed, "-t", "x", "--paths", "--where")
     done = samebut(*ask, "colour in ('red', 'green')")

@@ -17,7 +17,7 @@ SOURCES = "\n".join(
     path.read_text("utf-8") for path in [STATIC / "index.html", *sorted(STATIC.glob("js/*.js"))]
 )
 # Keys that are put together from what a gallery holds, or from a word of the page's own.
-FAMILIES = ("column.", "value.", "ask.", "place.")
+FAMILIES = ("column.", "value.", "ask.", "place.", "fusion.")
 EXAMPLE = re.compile(r"words\.(alone|change|refine)\.eg")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 CHINESE = re.compile("[\u4e00-\u9fff]")

@@ -71,6 +71,19 @@ def test_both_sides_matter(model: Model) -> None:
     assert np.abs(same_text[0] - same_text[1]).max() > 1e-3
 
 
+def test_the_sum_is_always_there(model: Model) -> None:
+    assert model.fusions == ("combiner", "sum")
+    images, texts = model.encode_images(pixels(2, model)), model.encode_texts(["in blue", "红色"])
+    plain = model.compose(images, texts, "sum")
+    np.testing.assert_allclose(plain.embedding, unit(images.pooled + texts.pooled), atol=1e-6)
+    np.testing.assert_array_equal(plain.gate, [0.5, 0.5])
+    own = model.compose(images, texts, "combiner").embedding
+    np.testing.assert_array_equal(own, model.compose(images, texts).embedding)
+    with pytest.raises(QueryError, match="no fusion called 'tirg'") as error:
+        model.compose(images, texts, "tirg")
+    assert error.value.hint == "It has: combiner, sum."
+
+
 def test_a_very_long_text_is_cut(model: Model) -> None:
     tokens = model.encode_texts(["blue " * 1000]).tokens
     assert tokens.shape[1] == model.description["text"]["max_tokens"]
@@ -124,7 +137,7 @@ def test_another_format(folder: Path) -> None:
 
 def test_a_description_without_graphs(folder: Path) -> None:
     (folder / "model.json").write_text('{"format": 1, "name": "x", "dim": 2}')
-    with pytest.raises(ModelError, match="lacks graphs, preprocess, text, tokenizer"):
+    with pytest.raises(ModelError, match="lacks fusion, graphs, preprocess, text, tokenizer"):
         Model.load(folder)
 
 

@@ -90,6 +90,17 @@ def test_a_conversation_of_uploads_gallery_pictures_and_words(client: TestClient
     assert len(with_it.json()["hits"]) == 10
 
 
+def test_another_fusion(client: TestClient, folder: Path) -> None:
+    query = {"turns": [{"upload": "p0", "text": "in blue"}], "k": 10}
+    plain = client.post(f"{API}/search", **form(query | {"fusion": "sum"}, p0=RED)).json()
+    with Gallery.open(folder) as gallery:
+        expected = gallery.search(Turn(RED, "in blue"), 10, fusion="sum")
+    assert [hit["path"] for hit in plain["hits"]] == [hit.path for hit in expected.hits]
+    assert plain["gate"] == 0.5
+    unknown = client.post(f"{API}/search", **form(query | {"fusion": "film"}, p0=RED))
+    error_of(unknown, 400, "query_unclear")
+
+
 def test_pages_filters_and_total(client: TestClient) -> None:
     def paths(**more: object) -> list[str]:
         query = {"turns": [{"text": "in blue"}], **more}
@@ -132,6 +143,7 @@ def test_facets_and_info(client: TestClient) -> None:
     info = client.get(f"{API}/info").json()
     assert info["pictures"] == 10
     assert info["model"]["fusion"] == "combiner"
+    assert info["model"]["fusions"] == ["combiner", "sum"]
     assert info["languages"] == ["en", "zh"]
     assert info["limits"]["turns"] == 10
 

@@ -34,6 +34,13 @@ def test_one_turn_is_the_models_fusion(model: Model) -> None:
     assert 0 <= asked.gate <= 1
 
 
+def test_another_fusion(model: Model) -> None:
+    asked = ask(model, [Turn(picture("red"), "in blue")], fusion="sum")
+    image, text = encode_picture(model, picture("red")), model.encode_texts(["in blue"])
+    expected = model.compose(image, text, "sum").embedding[0]
+    np.testing.assert_allclose(asked.embedding, expected, atol=1e-5)
+
+
 def test_a_picture_alone_and_a_text_alone(model: Model) -> None:
     image = ask(model, [Turn(picture("red"))])
     expected = model.embed(encode_picture(model, picture("red")))[0]

@@ -202,12 +202,14 @@ class Gallery:
         offset: int = 0,
         where: str | None = None,
         text_weight: float = NEUTRAL,
+        fusion: str | None = None,
         include_references: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Results:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
 
-        How turns become one query, and what ``text_weight`` does, is said in ``samebut.turns``.
+        How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
+        ``samebut.turns``.
         ``where`` filters by metadata (``samebut.index.where``). Pictures of the turns are left
         out, recognised by their content, unless ``include_references``. Pictures of more than
         ``max_pixels`` are refused before they are decoded.
@@ -216,7 +218,9 @@ class Gallery:
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
         _check_page(k, offset)
-        asked = ask(self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
+        asked = ask(
+            self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
+        )
         with asked.spent.on("search"):
             references = [] if include_references else self._references(turns)
             nearest = self.index.search(

@@ -26,6 +26,7 @@ from samebut.preprocess import Preprocess
 
 Floats = npt.NDArray[np.float32]
 Room = Literal["image", "text", "compose"]
+PLAIN = "sum"  # the fusion that needs no graph
 
 FORMAT = 1
 BUNDLED = Path(__file__).parent / "bundled"
@@ -140,13 +141,28 @@ class Model:
         """Embeddings of pictures or texts on their own: unit-length pooled features, ``(B, D)``."""
         return unit(features.pooled)
 
-    def compose(self, image: Features, text: Features) -> Composed:
-        """One query for each row of both: the model's fusion, as embeddings.
+    @property
+    def fusions(self) -> tuple[str, ...]:
+        """Names of the fusions it can compose with: its own first, and the plain sum."""
+        own = str(self.description["fusion"]["name"])
+        return (own,) if own == PLAIN else (own, PLAIN)
 
-        QueryError if one side has other than as many rows as the other.
+    def compose(self, image: Features, text: Features, fusion: str | None = None) -> Composed:
+        """One query for each row of both: a fusion of the model (its own if None), as embeddings.
+
+        QueryError if one side has other than as many rows as the other, or it has no such fusion.
         """
+        fusion = fusion or self.fusions[0]
+        if fusion not in self.fusions:
+            raise QueryError(
+                f"{self.name} has no fusion called '{fusion}'",
+                hint=f"It has: {', '.join(self.fusions)}.",
+            )
         if len(image) != len(text):
             raise QueryError(f"{len(image)} pictures can't be composed with {len(text)} texts")
+        if fusion != self.fusions[0]:
+            half = np.full(len(image), 0.5, np.float32)
+            return Composed(unit(image.pooled + text.pooled), half)
         query, gate = self._run(
             "compose",
             {
@@ -232,7 +248,15 @@ def _read_description(folder: Path) -> dict[str, Any]:
             f"{path} has format {written}, this samebut reads {FORMAT}",
             hint="Export the model again, or use the samebut that wrote it.",
         )
-    missing = {"name", "dim", "preprocess", "text", "graphs", "tokenizer"} - description.keys()
+    missing = {
+        "name",
+        "dim",
+        "fusion",
+        "preprocess",
+        "text",
+        "graphs",
+        "tokenizer",
+    } - description.keys()
     if missing:
         raise ModelError(f"{path} lacks {', '.join(sorted(missing))}", hint=REINSTALL)
     return description

@@ -91,12 +91,14 @@ def ask(
     turns: Sequence[Turn],
     *,
     text_weight: float = NEUTRAL,
+    fusion: str | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Asked:
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
-    its words (1: the words alone); at 0.5 the model's fusion decides. A picture of more than
+    its words (1: the words alone); at 0.5 the fusion decides. ``fusion`` is one of
+    ``model.fusions``, its own if None. A picture of more than
     ``max_pixels`` is refused before it is decoded.
 
     Raises QueryError if no turn has a picture or a text, PictureError if a picture can't be used.
@@ -113,7 +115,7 @@ def ask(
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
-            passages[-1].say(turn.text.strip(), text_weight, spent)
+            passages[-1].say(turn.text.strip(), text_weight, fusion, spent)
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
@@ -133,7 +135,7 @@ class _Passage:
             self.length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
         self.gate: float | None = None
 
-    def say(self, text: str, text_weight: float, spent: Spent) -> None:
+    def say(self, text: str, text_weight: float, fusion: str | None, spent: Spent) -> None:
         """Go on with ``text``, which is not empty."""
         self.words.append(text)
         with spent.on("encode"):
@@ -145,7 +147,7 @@ class _Passage:
         # A fusion reads pooled features as long as encoders make them; a query has length one.
         so_far = replace(self.picture, pooled=self.query * self.length)
         with spent.on("fuse"):
-            self.query, self.gate = _compose(self.model, so_far, words, text_weight)
+            self.query, self.gate = _compose(self.model, so_far, words, text_weight, fusion)
 
 
 def encode_picture(
@@ -171,9 +173,9 @@ def encode_picture(
 
 
 def _compose(
-    model: Model, image: Features, text: Features, text_weight: float
+    model: Model, image: Features, text: Features, text_weight: float, fusion: str | None
 ) -> tuple[Floats, float]:
-    composed = model.compose(image, text)
+    composed = model.compose(image, text, fusion)
     lean = 2 * abs(text_weight - NEUTRAL)
     side = model.embed(text if text_weight > NEUTRAL else image)
     query = unit((1 - lean) * composed.embedding + lean * side)

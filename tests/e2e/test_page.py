@@ -354,6 +354,30 @@ def test_why_of_an_own_picture(visit: Visit, drawn: Path) -> None:
     expect(visit.page.locator(".why .heat")).to_be_visible()
 
 
+def test_two_fusions_side_by_side(visit: Visit) -> None:
+    visit.go("t=4%2Cin+blue")
+    visit.page.get_by_role("button", name="Compare").click()
+    dialog = visit.page.get_by_role("dialog")
+    columns = dialog.get_by_role("region")
+    expect(columns).to_have_count(2)
+    headings = dialog.get_by_role("heading", level=3).all_inner_texts()
+    assert [heading.split(":")[0] for heading in headings] == ["Combiner", "Sum"]
+    marks = [column.locator(".shared").count() for column in columns.all()]
+    assert marks[0] == marks[1]  # what one shares the other does too
+    assert columns.first.get_by_role("button").count() == 8
+    assert grave_faults(visit) == []
+    columns.last.get_by_role("button").first.click()
+    expect(dialog).to_be_hidden()
+    visit.settled()
+    assert len(visit.steps) == 2
+
+
+def test_comparison_is_offered_only_where_there_is_something_to_fuse(visit: Visit) -> None:
+    visit.go("t=%2Cin+blue")
+    expect(visit.page.get_by_role("button", name="Copy link")).to_be_visible()
+    expect(visit.page.get_by_role("button", name="Compare")).to_be_hidden()
+
+
 def test_full_size_with_all_that_is_known(visit: Visit) -> None:
     visit.go()
     visit.page.locator(".tile").nth(2).hover()

@@ -90,6 +90,10 @@ def search(
             min=0, max=1, help="0: as the picture; 1: as the words; 0.5: the model decides."
         ),
     ] = 0.5,
+    fusion: Annotated[
+        str | None,
+        typer.Option(help="How picture and words become one query.", show_default="the model's"),
+    ] = None,
     include_reference: Annotated[
         bool, typer.Option("--include-reference", help="Let the picture itself be a hit.")
     ] = False,
@@ -113,6 +117,7 @@ def search(
             count,
             where=where,
             text_weight=text_weight,
+            fusion=fusion,
             include_references=include_reference,
         )
         if as_json:

@@ -187,7 +187,8 @@ async def info(serving: Shared) -> schemas.Info:
         model=schemas.ModelInfo(
             name=model.name,
             fingerprint=model.fingerprint,
-            fusion=str(model.description.get("fusion", {}).get("name", "")),
+            fusion=model.fusions[0],
+            fusions=list(model.fusions),
             dim=model.dim,
         ),
         version=__version__,
@@ -287,6 +288,7 @@ def _search(serving: Serving, asked: Asked) -> schemas.Hits:
         offset=query.offset,
         where=_filter(query.where),
         text_weight=query.text_weight,
+        fusion=query.fusion,
         include_references=query.include_references,
         max_pixels=serving.settings.pixels,
     )

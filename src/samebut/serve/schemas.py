@@ -52,6 +52,9 @@ class Query(BaseModel):
     text_weight: float = Field(
         0.5, ge=0, le=1, description="0: the pictures alone; 1: the words alone; 0.5: the model's."
     )
+    fusion: str | None = Field(
+        None, max_length=60, description="One of the model's fusions; null: its own."
+    )
     include_references: bool = Field(False, description="Whether pictures asked with may be hits.")
 
     @property
@@ -106,6 +109,7 @@ class ModelInfo(BaseModel):
     name: str
     fingerprint: str
     fusion: str
+    fusions: list[str]
     dim: int
 
 

@@ -30,6 +30,14 @@ export function find(state, { offset = 0, signal } = {}) {
   return request(`/browse?${asked}`, { signal });
 }
 
+/** What is served, by which model. */
+export const info = () => request("/info");
+
+/** The first answers of one fusion of the model to a state that asks something. */
+export function findWith(state, fusion, count) {
+  return request("/search", posted({ ...queryOf(state), fusion, k: count }, state));
+}
+
 /** Which regions each word is nearest to, for a turn that has a picture and words. */
 export function explain(turn) {
   const state = { turns: [turn], weight: NEUTRAL, filters: {} };

@@ -13,6 +13,7 @@ const PATHS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6L6 18",
   code: "M8 7l-5 5 5 5M16 7l5 5-5 5",
+  columns: "M4 5h7v14H4zM13 5h7v14h-7z",
   down: "M6 9l6 6 6-6",
   edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   expand: "M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5",

@@ -2,6 +2,7 @@
 
 import { PAGE, Refused, facets, find } from "./api.js";
 import { copied, showCode } from "./code.js";
+import { showComparison } from "./compare.js";
 import { composer } from "./composer.js";
 import { byId, element, iconButton, isTouch, scrolling } from "./dom.js";
 import { filters } from "./filters.js";
@@ -117,6 +118,8 @@ function refuse(error, onRetry) {
   notice(error.message, error.hint, { onRetry });
 }
 
+const refuseOnce = (error) => refuse(error, null);
+
 function remember(hits) {
   for (const hit of hits) seen.set(hit.id, hit.metadata);
 }
@@ -180,7 +183,8 @@ function renderTools() {
   const step = states.composedStep(state.turns);
   const canExplain = hasAnswer && step >= 0 && isHere(states.referenceAt(state.turns, step));
   const tools = [
-    canExplain ? tool("eye", "why", () => showWhy(state, (error) => refuse(error, null))) : null,
+    canExplain ? tool("eye", "why", () => showWhy(state, refuseOnce)) : null,
+    canExplain ? tool("columns", "compare", () => showComparison(state, pickHit, refuseOnce)) : null,
     hasAnswer ? tool("link", "link", share) : null,
     hasAnswer ? tool("code", "code", () => showCode(state, toastCopied)) : null,
   ];
