@@ -45,6 +45,11 @@ def ask_why(visit: Visit) -> None:
     visit.page.locator(".reasons .chip").last.click()
 
 
+def compare(visit: Visit) -> None:
+    visit.page.locator("#tools button").nth(1).click()
+    visit.page.locator(".compare li img").first.wait_for()
+
+
 def look_closely(visit: Visit) -> None:
     visit.page.locator(".tile .look").first.click(force=True)
     visit.page.locator(".viewer img").wait_for()
@@ -74,6 +79,7 @@ SHOTS = (
     Shot("chinese", "t={bag},换成红色", CHINESE),
     Shot("chinese-dark", "t={dress},换成蓝色&t=,短一点", DARK | CHINESE),
     Shot("why", "t={dress},with a blue belt", then=ask_why),
+    Shot("compare", "t={dress},in blue", then=compare),
     Shot("closely", "t={bag},in red", DARK, look_closely),
     Shot("filters", "t=,striped", then=open_colours),
     Shot("phone-start", "", SHARP_PHONE),
