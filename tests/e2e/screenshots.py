@@ -76,7 +76,7 @@ SHOTS = (
     Shot("start"),
     Shot("search", "t={dress},in blue", then=point_at_one),
     Shot("turns", "t={sweater},with stripes&t=,in green", DARK),
-    Shot("chinese", "t={bag},换成红色", CHINESE),
+    Shot("chinese", "t={dress},换成蓝色", CHINESE),
     Shot("chinese-dark", "t={dress},换成蓝色&t=,短一点", DARK | CHINESE),
     Shot("why", "t={dress},with a blue belt", then=ask_why),
     Shot("compare", "t={dress},in blue", then=compare),
