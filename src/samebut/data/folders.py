@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from samebut.errors import DataError
+from samebut.images import PICTURE_SUFFIXES
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".part", ".crdownload"})
 
 
