@@ -32,7 +32,7 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --verbose | tail -n 20
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, whole commands
 	$(BIN)/python benchmarks/index_local.py

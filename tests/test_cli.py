@@ -120,6 +120,7 @@ def test_skipped_pictures_are_named_and_told_by_the_status(photos: Path) -> None
         (["index", "PHOTOS", "--model", "PHOTOS"], "has no model.json"),
         (["index", "PHOTOS", "--metadata", "PHOTOS/none.csv"], "none.csv can't be read"),
         (["info", "PHOTOS"], "samebut index"),
+        (["demo", "--out", "PHOTOS/red-round.png/demo"], "can't be made"),
     ],
 )
 def test_errors_are_sentences(photos: Path, arguments: list[str], said: str) -> None:

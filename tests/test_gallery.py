@@ -250,6 +250,11 @@ def test_another_model_is_refused_with_the_command_that_mends_it(
     assert error.value.hint == hint
     assert build(photos, model=other, replace_model=True).encoded == 10
     assert build(photos).unchanged == 10  # the store remembers its model
+    description["preprocess"]["fill"] = "mean"
+    (other / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    assert build(photos, replace_model=True).encoded == 10  # the same folder, changed since
+    with LocalIndex.open(store_path(photos, None)) as index:
+        assert index.model == str(other)
     with pytest.raises(FingerprintMismatch):
         build(photos, model="bundled")
 
@@ -261,6 +266,12 @@ def test_a_store_elsewhere(photos: Path, tmp_path: Path) -> None:
         Gallery.open(photos)
     with Gallery.open(photos, store=tmp_path / "elsewhere") as gallery:
         assert len(gallery) == 10
+
+
+def test_a_store_that_can_not_be_made(photos: Path) -> None:
+    with pytest.raises(StoreError, match="can't be made") as error:
+        build(photos, store=photos / "red-round.png" / "store")
+    assert "--store" in error.value.hint
 
 
 def test_bad_questions(photos: Path, tmp_path: Path) -> None:

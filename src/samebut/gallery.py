@@ -110,8 +110,9 @@ class Gallery:
         """
         folder = _existing(Path(folder))
         path = store_path(folder, store)
-        chosen = Model.load(model or _remembered(path) or "bundled")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        model = model or _remembered(path) or "bundled"
+        chosen = Model.load(model)
+        _make_room(path)
         index = LocalIndex.create(
             path, dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
         )
@@ -462,9 +463,19 @@ def _remembered(path: Path) -> str | None:
         return index.model
 
 
-def _reference(model: str | Path | None) -> str:
+def _make_room(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent} can't be made: {error.strerror}",
+            hint="Keep the store elsewhere: --store FOLDER.",
+        ) from error
+
+
+def _reference(model: str | Path) -> str:
     """How a store remembers a model: by name if it ships, else by its absolute path."""
-    return "bundled" if model in (None, "bundled") else str(Path(str(model)).resolve())
+    return "bundled" if str(model) == "bundled" else str(Path(model).resolve())
 
 
 def _raise(error: OSError) -> None:

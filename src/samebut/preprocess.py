@@ -234,8 +234,7 @@ class Preprocess:
 
         Padding only ever shrinks the picture's share of the square, so ``size`` would do for
         every ratio. A little more leaves the last step down to ``resample``, and lets a JPEG
-        decoder halve a photo of 400 pixels for an input of 112: half the time, and embeddings
-        of the bundled model at a mean cosine of 0.9995 to those of the whole photo (clothing).
+        decoder halve a photo of 400 pixels for an input of 112, which is most of its work.
         """
         return 3 * self.size // 2
 

@@ -170,7 +170,12 @@ def demo(
     from samebut import demo as demonstration
     from samebut.gallery import Gallery
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QueryError(
+            f"{out} can't be made: {error.strerror}", hint="Give another folder: --out FOLDER."
+        ) from error
     folder = photos or demonstration.drawn_gallery(out / "gallery")
     table = None if photos else folder / "catalog.csv"
     with progress_shown() as progress:
