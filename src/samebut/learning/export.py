@@ -154,7 +154,7 @@ def fold_batch_norms(model: CIRModel) -> None:
 def write_graphs(model: CIRModel, folder: Path, pixels: npt.NDArray[np.float32]) -> None:
     """``image``, ``text`` and ``compose`` in fp32, and ``image`` in int8."""
     dim, batch = model.encoder.dim, torch.export.Dim("batch", min=1, max=4096)
-    words = torch.export.Dim("words", min=2, max=model.encoder.config.max_tokens)
+    words = torch.export.Dim("words", min=2, max=model.encoder.max_tokens)
     ids, mask = torch.ones(2, 5, dtype=torch.int64), torch.ones(2, 5, dtype=torch.bool)
     regions = (model.preprocess.size // 16) ** 2
     features = (
@@ -370,7 +370,6 @@ def _pixels(model: CIRModel | Model, benchmark: Benchmark, most: int) -> npt.NDA
 
 def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
     trained = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    config = model.encoder.config
     return {
         "format": FORMAT,
         "name": trained["name"],
@@ -378,7 +377,7 @@ def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
         "encoder": trained["encoder"],
         "fusion": trained["fusion"],
         "preprocess": trained["preprocess"],
-        "text": {"max_tokens": config.max_tokens, "pad_id": 0},
+        "text": {"max_tokens": model.encoder.max_tokens, "pad_id": 0},
     }
 
 

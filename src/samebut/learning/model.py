@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning.encoders import Features
+from samebut.learning.encoders import Encoder, Features
 from samebut.learning.encoders.small import SmallEncoder
 from samebut.learning.fusion import make_fusion
 from samebut.preprocess import Preprocess
 
-ENCODERS: dict[str, Callable[[dict[str, Any], Path], Any]] = {"small": SmallEncoder.load}
+ENCODERS: dict[str, type[Encoder]] = {SmallEncoder.kind: SmallEncoder}
 
 
 class CIRModel(nn.Module):
@@ -28,7 +27,7 @@ class CIRModel(nn.Module):
 
     def __init__(
         self,
-        encoder: SmallEncoder,
+        encoder: Encoder,
         preprocess: Preprocess,
         *,
         fusion: str = "combiner",
@@ -49,10 +48,10 @@ class CIRModel(nn.Module):
         """Write ``weights.safetensors``, ``tokenizer.json`` and, last, ``training.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.state_dict(), folder / "weights.safetensors")
-        self.encoder.tokenizer.save(str(folder / "tokenizer.json"))
+        self.encoder.save_tokenizer(folder)
         description = {
             "name": name,
-            "encoder": {"kind": "small", **self.encoder.config.as_dict()},
+            "encoder": {"kind": self.encoder.kind, **self.encoder.settings},
             "fusion": {"name": self.fusion_name, **self.fusion_options},
             "preprocess": self.preprocess.as_dict(),
         }
@@ -73,7 +72,7 @@ class CIRModel(nn.Module):
         encoder = dict(description["encoder"])
         fusion = dict(description["fusion"])
         model = cls(
-            ENCODERS[encoder.pop("kind")](encoder, folder),
+            ENCODERS[encoder.pop("kind")].load(encoder, folder),
             Preprocess.from_dict(description["preprocess"]),
             fusion=fusion.pop("name"),
             options=fusion,

@@ -29,16 +29,12 @@ from samebut.evaluate import score_embeddings
 from samebut.learning import captions
 from samebut.learning.corpus import Corpus, read_corpus
 from samebut.learning.encoders import Features
-from samebut.learning.encoders.small import SmallConfig, SmallEncoder
-from samebut.learning.model import CIRModel, unit
+from samebut.learning.model import ENCODERS, CIRModel, unit
 from samebut.learning.pictures import decode_all, to_pixels
 from samebut.learning.recipe import Recipe, Stage, read_recipe
 from samebut.learning.runs import Average, Checkpoint, say
 from samebut.learning.tasks import TASKS, Learner
-from samebut.learning.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
-
-MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 def train(recipe: Recipe, data: Mapping[str, Path], out: Path) -> Path:
@@ -76,11 +72,14 @@ def _named(data: Mapping[str, Path], names: Sequence[str]) -> list[Path]:
 
 
 def new_model(recipe: Recipe, corpus: Corpus) -> CIRModel:
-    """A model with random weights and a tokenizer trained on the corpus's own words."""
+    """The recipe's encoder, its tokenizer trained on the corpus's own words, and its fusion."""
     torch.manual_seed(recipe.seed)
-    config = SmallConfig.from_dict(recipe.encoder)
+    settings = dict(recipe.encoder)
+    kind = settings.pop("kind", "small")
+    if kind not in ENCODERS:
+        raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
     texts = [*captions.words(corpus.rows), *(query.text for query in corpus.queries)]
-    encoder = SmallEncoder(config, train_tokenizer(texts, config.vocabulary))
+    encoder = ENCODERS[kind].create(settings, texts)
     options = dict(recipe.fusion)
     name = options.pop("name")
     return CIRModel(encoder, _preprocess(recipe, recipe.size), fusion=name, options=options)
@@ -178,7 +177,14 @@ def validate(model: CIRModel, benchmark: Benchmark, cache: Path) -> dict[str, fl
 
 
 def _preprocess(recipe: Recipe, size: int) -> Preprocess:
-    return Preprocess(size=size, padding=recipe.padding, fill=recipe.fill, mean=MEAN, std=STD)
+    encoder = ENCODERS[recipe.encoder.get("kind", "small")]
+    return Preprocess(
+        size=size,
+        padding=recipe.padding,
+        fill=recipe.fill,
+        mean=encoder.mean,
+        std=encoder.std,
+    )
 
 
 def _keep_recipe(recipe: Recipe, data: Mapping[str, Path], out: Path) -> None:

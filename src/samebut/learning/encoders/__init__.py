@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -27,6 +30,47 @@ class Features:
 
     def __len__(self) -> int:
         return int(self.pooled.shape[0])
+
+
+class Encoder(Protocol):
+    """What every family of encoders offers; a family is a class and a row in ``model.ENCODERS``.
+
+    ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
+    those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included.
+    """
+
+    kind: ClassVar[str]
+    mean: ClassVar[tuple[float, float, float]]
+    std: ClassVar[tuple[float, float, float]]
+    dim: int
+    max_tokens: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``load`` needs to build it again, as JSON has it."""
+
+    def images(self, pixels: Tensor) -> Features:
+        """``pixels (B, 3, S, S)`` float32, normalised, to regions of the shared space."""
+
+    def texts(self, texts: list[str]) -> Features:
+        """One row a text; an empty text is a text."""
+
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """``ids (B, T)`` int64 and ``mask (B, T)`` bool, padded as the family wants it."""
+
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        """Features of tokenized texts: what ``texts`` does after ``tokenize``."""
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write what ``load`` reads beside the weights."""
+
+    @classmethod
+    def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
+        """An encoder to be trained; ``texts`` are there for a tokenizer of its own."""
+
+    @classmethod
+    def load(cls, settings: dict[str, Any], folder: Path) -> Self:
+        """An encoder of these settings with the tokenizer of ``folder``, weights still random."""
 
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ and pool by the mean, so a pooled feature is the mean of region or word features
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from tokenizers import Tokenizer
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.learning.encoders import Features, every_token, masked_mean
+from samebut.learning.tokenizer import train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,15 @@ class TextTower(nn.Module):
 class SmallEncoder(nn.Module):
     """Both towers and the tokenizer. ``dim`` is the width D of the shared space."""
 
+    kind: ClassVar[str] = "small"
+    mean: ClassVar[tuple[float, float, float]] = (0.5, 0.5, 0.5)
+    std: ClassVar[tuple[float, float, float]] = (0.25, 0.25, 0.25)
+
     def __init__(self, config: SmallConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.config = config
         self.dim = config.dim
+        self.max_tokens = config.max_tokens
         self.image_tower = ImageTower(config)
         self.text_tower = TextTower(config)
         self.tokenizer = tokenizer
@@ -174,9 +181,22 @@ class SmallEncoder(nn.Module):
         tokens = self.text_tower(ids, mask)
         return Features(masked_mean(tokens, mask), tokens, mask)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.config.as_dict()
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write ``tokenizer.json``."""
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
     @classmethod
-    def load(cls, config: dict[str, Any], folder: Path) -> SmallEncoder:
+    def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
+        """Random weights, and a tokenizer trained on ``texts``."""
+        config = SmallConfig.from_dict(options)
+        return cls(config, train_tokenizer(texts, config.vocabulary))
+
+    @classmethod
+    def load(cls, settings: dict[str, Any], folder: Path) -> Self:
         """An encoder of these sizes with the tokenizer of ``folder``, weights still random."""
-        return cls(
-            SmallConfig.from_dict(config), Tokenizer.from_file(str(folder / "tokenizer.json"))
-        )
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return cls(SmallConfig.from_dict(settings), tokenizer)
