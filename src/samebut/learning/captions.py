@@ -9,37 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 
+from samebut.data.lexicon import ARTICLES_ZH, COLOURS_ZH, GENDERS_ZH, PATTERNS_ZH
+
 Row = Mapping[str, str]
-
-COLOURS_ZH = {
-    "black": "黑色", "blue": "蓝色", "white": "白色", "grey": "灰色", "brown": "棕色",
-    "red": "红色", "green": "绿色", "navy blue": "藏青色", "purple": "紫色", "pink": "粉色",
-    "beige": "米色", "maroon": "褐红色", "yellow": "黄色", "silver": "银色", "olive": "橄榄绿",
-    "orange": "橙色", "gold": "金色", "steel": "钢色", "cream": "奶油色", "tan": "棕褐色",
-    "charcoal": "炭灰色", "khaki": "卡其色", "off white": "米白色", "lavender": "淡紫色",
-    "peach": "桃色", "copper": "铜色", "magenta": "洋红色", "teal": "蓝绿色", "mustard": "芥末黄",
-    "turquoise blue": "绿松石色", "coffee brown": "咖啡色", "bronze": "古铜色", "rust": "铁锈色",
-    "sea green": "海绿色", "burgundy": "酒红色", "lime green": "青柠色",
-}  # fmt: skip
-
-ARTICLES_ZH = {
-    "t-shirt": "T恤", "shoes": "鞋子", "shirt": "衬衫", "watch": "手表", "kurta": "库尔塔长衫",
-    "top": "上衣", "handbag": "手提包", "sunglasses": "太阳镜", "sandals": "凉鞋", "wallet": "钱包",
-    "flip flops": "人字拖", "belt": "皮带", "sweater": "毛衣", "polo shirt": "polo衫",
-    "trousers": "长裤", "sweatshirt": "卫衣", "socks": "袜子", "jeans": "牛仔裤", "flats": "平底鞋",
-    "briefs": "内裤", "backpack": "双肩包", "jacket": "夹克", "heels": "高跟鞋", "shorts": "短裤",
-    "cap": "帽子", "track pants": "运动裤", "tie": "领带", "vest": "背心", "perfume": "香水",
-    "dress": "连衣裙", "clutch": "手拿包", "jersey": "球衣", "bra": "文胸", "trunks": "平角裤",
-    "earrings": "耳环", "skirt": "裙子", "tunic": "束腰上衣", "leggings": "打底裤",
-    "capris": "七分裤",
-    "scarf": "围巾", "necklace": "项链", "dupatta": "披巾", "nail polish": "指甲油",
-    "tracksuit": "运动套装", "ring": "戒指", "nightdress": "睡裙", "bracelet": "手链",
-    "lipstick": "口红", "boxers": "四角裤", "stole": "披肩", "saree": "纱丽", "waistcoat": "马甲",
-    "lounge pants": "家居裤",
-}  # fmt: skip
-
-PATTERNS_ZH = {"solid": "纯色", "printed": "印花", "striped": "条纹", "checked": "格子"}
-GENDERS_ZH = {"men": "男款", "women": "女款", "unisex": "中性", "boys": "男童", "girls": "女童"}
 
 SAID = 0.8  # how often an attribute that is known is said
 CHINESE = 0.3  # how often a caption is Chinese; queries are Chinese a sixth of the time

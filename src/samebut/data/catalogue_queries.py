@@ -1,0 +1,284 @@
+"""Composed queries from a table of attributes, so that a shop needs no annotators.
+
+A query shows a picture and asks for one or two of its attributes to change. Its targets are all
+pictures that have the new values, and have what the reference has in every attribute that the
+change keeps: the group (for example the gender) and the attributes that identify a thing (what it
+is, its colour). Details, which a table knows of some pictures alone, are asked for and not kept:
+"in blue" of a striped shirt is answered by every blue shirt.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, combinations
+
+from samebut.data.relative_captions import RelativeCaptions
+from samebut.errors import DataError
+
+Row = Mapping[str, str]
+Values = tuple[str, ...]
+Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that have them
+
+DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
+WHEN_EMPTY = ("skip", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which queries are asked of a table, and what answers them.
+
+    ``attributes`` and ``groups`` are its columns. ``details`` are the attributes that no change
+    keeps; None: those that fewer than half of the rows know. ``changes`` maps what is asked for,
+    "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
+    alone, every two attributes. ``keep`` overrides what one change keeps. ``when_empty`` says what
+    becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
+    since its right answers can't be known; "open" lets the answers differ there.
+    ``min_support`` is how many pictures a value must be on to be asked for, ``max_targets`` how
+    many right answers a query may have (0: any number), ``chinese`` the share of Chinese captions.
+    """
+
+    attributes: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    details: tuple[str, ...] | None = None
+    changes: Mapping[str, float] = field(default_factory=dict)
+    keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    when_empty: str = "skip"
+    min_support: int = 1
+    max_targets: int = 60
+    chinese: float = 0.2
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.groups, *self.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One kind of change: the columns that change, those that are kept, and how often."""
+
+    name: str
+    columns: tuple[str, ...]
+    kept: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A composed query over rows of the table: pictures are row numbers."""
+
+    reference: int
+    text: str
+    targets: tuple[int, ...]
+    change: str
+    language: str
+
+
+def changes_of(rules: Rules, rows: Sequence[Row]) -> tuple[Change, ...]:
+    """The kinds of change that ``rules`` ask for of ``rows``, with what each keeps.
+
+    Raises DataError naming a change or a column that makes no sense.
+    """
+    details = rules.details
+    if details is None:
+        details = tuple(
+            name
+            for name in rules.attributes
+            if sum(bool(row.get(name)) for row in rows) < DETAIL * len(rows)
+        )
+    identifying = tuple(name for name in rules.columns if name not in details)
+    wanted = rules.changes or {
+        "+".join(columns): 1.0
+        for columns in (
+            *((name,) for name in (*rules.attributes, *rules.groups)),
+            *combinations(rules.attributes, 2),
+        )
+    }
+    _require_columns(rules, details)
+    found = []
+    for name, weight in wanted.items():
+        columns = tuple(name.split("+"))
+        kept = rules.keep.get(name, identifying)
+        found.append(Change(name, columns, tuple(k for k in kept if k not in columns), weight))
+    return tuple(found)
+
+
+def _require_columns(rules: Rules, details: Sequence[str]) -> None:
+    known = f"Columns: {', '.join(rules.columns)}."
+    if not rules.attributes:
+        raise DataError("no attribute is named that could change", hint="Name one or more.")
+    if len(set(rules.columns)) < len(rules.columns):
+        raise DataError(f"a column is named twice: {', '.join(rules.columns)}")
+    for name, weight in rules.changes.items():
+        columns = name.split("+")
+        if len(columns) > 2 or len(set(columns)) < len(columns) or weight <= 0:
+            raise DataError(
+                f"{name!r} ({weight:g}) is no change of one or two attributes", hint=known
+            )
+        _require(columns, rules.columns, f"the change {name!r}", known)
+    for name, kept in rules.keep.items():
+        if rules.changes and name not in rules.changes:
+            raise DataError(f"keep: {name!r} is not among the changes asked for")
+        _require((*name.split("+"), *kept), rules.columns, f"keep {name!r}", known)
+    _require(details, rules.attributes, "the details", known)
+    if rules.when_empty not in WHEN_EMPTY:
+        raise DataError(f"when_empty is {' or '.join(WHEN_EMPTY)}, not {rules.when_empty!r}")
+
+
+def _require(names: Iterable[str], known: Sequence[str], where: str, hint: str) -> None:
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where} names {name!r}, which is no column in use", hint=hint)
+
+
+class CatalogueQueries:
+    """Every query that can be asked of ``rows`` by ``rules``, ready to be drawn from.
+
+    ``rows`` are one split: targets are looked for among them alone. Values that differ in capitals
+    or spaces are one. Drawing is a matter of microseconds and depends on the dice alone.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], rules: Rules, captions: RelativeCaptions | None = None
+    ) -> None:
+        self.rules = rules
+        self.rows = _tidy(rows, rules.columns)
+        self.captions = captions or RelativeCaptions.read()
+        self.changes = changes_of(rules, self.rows)
+        self._support = {
+            name: Counter(row[name] for row in self.rows if row[name]) for name in rules.columns
+        }
+        self._indices: dict[tuple[tuple[str, ...], tuple[str, ...]], _Index] = {}
+        self._answers: dict[tuple[str, Values, Values], tuple[Answer, ...]] = {}
+        self._possible = [
+            tuple(change for change in self.changes if self.answers(number, change))
+            for number in range(len(self.rows))
+        ]
+        self._weights = {
+            changes: tuple(accumulate(change.weight for change in changes))
+            for changes in set(self._possible)
+        }
+        self.references = [number for number, changes in enumerate(self._possible) if changes]
+
+    def answers(self, reference: int, change: Change) -> tuple[Answer, ...]:
+        """What ``change`` may ask of ``reference``: new values, and all pictures that answer."""
+        row = self.rows[reference]
+        kept = tuple(name for name in change.kept if row[name])
+        if len(kept) < len(change.kept) and self.rules.when_empty == "skip":
+            return ()
+        old = tuple(row[name] for name in change.columns)
+        if not all(old):
+            return ()
+        same = tuple(row[name] for name in kept)
+        key = ("+".join((change.name, *kept)), same, old)
+        if key not in self._answers:
+            self._answers[key] = self._find(change, kept, same, old)
+        return self._answers[key]
+
+    def _find(
+        self, change: Change, kept: tuple[str, ...], same: Values, old: Values
+    ) -> tuple[Answer, ...]:
+        index = self._index(change.columns, kept).get(same, {})
+        most = self.rules.max_targets or len(self.rows)
+        supports = [self._support[name] for name in change.columns]
+        return tuple(
+            (new, tuple(pictures))
+            for new, pictures in index.items()
+            if len(pictures) <= most
+            and all(a != b for a, b in zip(new, old, strict=True))
+            and all(s[v] >= self.rules.min_support for s, v in zip(supports, new, strict=True))
+        )
+
+    def _index(self, columns: tuple[str, ...], kept: tuple[str, ...]) -> _Index:
+        """Rows by their values of ``kept``, then of ``columns``; what lacks one is left out."""
+        if (columns, kept) not in self._indices:
+            index: _Index = {}
+            for number, row in enumerate(self.rows):
+                same = tuple(row[name] for name in kept)
+                new = tuple(row[name] for name in columns)
+                if all(same) and all(new):
+                    index.setdefault(same, {}).setdefault(new, []).append(number)
+            self._indices[columns, kept] = index
+        return self._indices[columns, kept]
+
+    def draw(self, dice: random.Random, count: int) -> list[Asked]:
+        """``count`` random queries; each reference is shown as often as another, give or take one.
+
+        A reference is not asked the same thing twice unless it has nothing else to be asked. Empty
+        if the table has no query at all.
+        """
+        drawn: list[Asked] = []
+        share, left = divmod(count, len(self.references) or 1)
+        order = dice.sample(self.references, len(self.references))
+        for place, reference in enumerate(order):
+            wanted = share + (place < left)
+            asked = list(self.ask(dice, reference, wanted))
+            while asked and len(asked) < wanted:
+                asked += self.ask(dice, reference, wanted - len(asked))
+            drawn += asked
+        dice.shuffle(drawn)
+        return drawn
+
+    def ask(self, dice: random.Random, reference: int, count: int) -> Iterator[Asked]:
+        """Up to ``count`` queries of one reference, no two for the same values.
+
+        The kind of change is drawn by its weight, what it asks for evenly among what there is.
+        """
+        changes = self._possible[reference]
+        weights = self._weights[changes]
+        asked: set[tuple[str, Values]] = set()
+        for _ in range(4 * count if changes else 0):
+            if len(asked) == count:
+                return
+            change = changes[bisect(weights, dice.random() * weights[-1], hi=len(changes) - 1)]
+            new, targets = dice.choice(self.answers(reference, change))
+            if (change.name, new) not in asked:
+                asked.add((change.name, new))
+                yield self._say(dice, reference, change, new, targets)
+
+    def _say(
+        self,
+        dice: random.Random,
+        reference: int,
+        change: Change,
+        new: Values,
+        targets: tuple[int, ...],
+    ) -> Asked:
+        row = self.rows[reference]
+        before = {name: row[name] for name in (*change.columns, *change.kept)}
+        asked = dict(zip(change.columns, new, strict=True))
+        language = "zh" if dice.random() < self.rules.chinese else "en"
+        text = self.captions.say(dice, before, asked, language)
+        if text is None:
+            language, text = "en", self.captions.say(dice, before, asked, "en")
+        if text is None:
+            raise DataError(
+                f"no template can ask for a change of {change.name}",
+                hint="Templates of your own that replace ours must leave one that always fits.",
+            )
+        return Asked(reference, text, targets, change.name, language)
+
+
+_Index = dict[Values, dict[Values, list[int]]]
+
+
+def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
+    """The columns alone; spellings that differ in capitals and spaces become the commonest one."""
+    spelt: dict[str, dict[str, str]] = {}
+    for name in columns:
+        seen = Counter(" ".join(row.get(name, "").split()) for row in rows)
+        best: dict[str, str] = {"": ""}
+        for spelling, _ in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
+            best.setdefault(spelling.casefold(), _lower(spelling))
+        spelt[name] = {raw: best[raw.casefold()] for raw in seen}
+    return [
+        {name: spelt[name][" ".join(row.get(name, "").split())] for name in columns} for row in rows
+    ]
+
+
+def _lower(spelling: str) -> str:
+    """As it stands within a sentence: "Navy Blue" is navy blue, "V-neck" and "XL" stay."""
+    return " ".join(w.lower() if w[1:].isalpha() and w.istitle() else w for w in spelling.split())
