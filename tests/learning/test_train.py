@@ -210,7 +210,7 @@ def test_views_keep_their_colours() -> None:
 
 def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     """Batches hold whole groups of a reference, each query once an epoch."""
-    corpus = read_corpus([root], training._preprocess(recipe, 32), tmp_path)
+    corpus = read_corpus({"shapes": root}, training._preprocess(recipe, 32), tmp_path)
     task = Compose(corpus, recipe.stages[1], recipe)
     seen = [query for batch in task.batches(random.Random(0)) for query, _ in batch]
     assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)

@@ -44,18 +44,28 @@ def chinese(row: Row, dice: random.Random) -> str:
 
 
 def caption(row: Row, dice: random.Random) -> str:
-    """A caption of the row, drawn from its title and both languages; never empty."""
+    """A caption of the row, drawn from its title and both languages."""
     if dice.random() < CHINESE:
-        return row.get("title_zh") or chinese(row, dice) or row["title"]
+        return row.get("title_zh") or chinese(row, dice) or title(row)
     if dice.random() < TITLE:
-        return row["title"]
-    return english(row, dice) or row["title"]
+        return title(row)
+    return english(row, dice) or title(row)
+
+
+def title(row: Row) -> str:
+    """The row's title, or what is on the picture where a catalogue has no titles."""
+    return row.get("title") or article(row)
+
+
+def article(row: Row) -> str:
+    """What is on the picture, however the catalogue calls the column."""
+    return row.get("article") or row.get("kind") or row.get("label", "").lower()
 
 
 def words(rows: Iterable[Row]) -> Iterator[str]:
     """Every title and every word of both languages, to train a tokenizer on."""
     for row in rows:
-        yield row["title"]
+        yield title(row)
         yield row.get("title_zh", "")
     for lexicon in (COLOURS_ZH, ARTICLES_ZH, PATTERNS_ZH, GENDERS_ZH):
         for source, translation in lexicon.items():
@@ -68,7 +78,7 @@ def _said(row: Row, dice: random.Random) -> dict[str, str]:
     known = {
         "pattern": row.get("pattern", "").replace("plain", ""),
         "colour": row.get("colour", ""),
-        "article": row.get("article") or row.get("kind", ""),
+        "article": article(row),
         "gender": row.get("gender", ""),
     }
     chances = {"pattern": SAID, "colour": SAID, "article": 0.95, "gender": SAID / 2}

@@ -87,4 +87,18 @@ def vary(pixels: Tensor, size: int, augment: Augment) -> Tensor:
     grid = functional.affine_grid(theta, [count, 3, size, size], align_corners=False)
     view = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     light = torch.empty(count, 1, 1, 1).uniform_(1 - augment.light, 1 + augment.light)
-    return view * light
+    return _erase(view * light, augment.erase) if augment.erase else view * light
+
+
+def _erase(views: Tensor, chance: float) -> Tensor:
+    """Hide a rectangle, up to half of each side, of this share of the views (Zhong et al. 2020).
+
+    What is hidden becomes mid grey, which is zero; so no single part is all that tells a thing.
+    """
+    count, _, height, width = views.shape
+    hidden = torch.rand(count) < chance
+    middle, half = torch.rand(2, count, 1), torch.empty(2, count, 1).uniform_(0.05, 0.25)
+    down = ((torch.arange(height) + 0.5) / height - middle[0]).abs() < half[0]
+    across = ((torch.arange(width) + 0.5) / width - middle[1]).abs() < half[1]
+    hole = down[:, :, None] & across[:, None, :] & hidden[:, None, None]
+    return views.masked_fill(hole[:, None], 0.0)

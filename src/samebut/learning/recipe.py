@@ -25,17 +25,21 @@ class Stage:
     warmup: float = 0.05  # share of the steps
     decay_epochs: int = 0  # when the rate would reach nothing; 0: with the last epoch
     temperature: float = 0.07
-    captions: float = 0.0  # weight of the caption loss beside a composed one
+    captions: float = 1.0  # weight of the caption loss, the only one where nothing is composed
+    attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
+    size: int = 0  # the input's side in this stage; 0: the recipe's
+    fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     data: tuple[str, ...] = ()  # names of the data folders it learns from; empty: all of them
 
 
 @dataclass(frozen=True)
 class Augment:
-    """How much a training picture may vary: the least share of it seen, tilt, light."""
+    """How much a training picture may vary: the least share of it seen, tilt, light, holes."""
 
     crop: float = 0.7
     tilt: float = 8.0  # degrees
     light: float = 0.15
+    erase: float = 0.0  # how often a rectangle of a picture is hidden
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Recipe:
     precision: str = "bf16"  # of the encoders; fp32 where a processor has no bf16
     tokenizer_data: tuple[str, ...] = ()  # whose words the tokenizer is trained on; empty: all
     augment: Augment = field(default_factory=Augment)
+    fresh: dict[str, dict[str, Any]] = field(default_factory=dict)  # rules for queries, by folder
     encoder: dict[str, Any] = field(default_factory=dict)
     fusion: dict[str, Any] = field(default_factory=lambda: {"name": "combiner"})
 

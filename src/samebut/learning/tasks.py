@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from samebut.learning import captions
 from samebut.learning.corpus import Composed, Corpus
@@ -23,15 +24,17 @@ MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about
 NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
 )
+SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
 
 
 class Learner(nn.Module):
-    """The model and what is learned beside it and thrown away: the temperature."""
+    """The model and what is learned beside it and thrown away: the temperature, and ``heads``."""
 
-    def __init__(self, model: CIRModel, temperature: float) -> None:
+    def __init__(self, model: CIRModel, temperature: float, heads: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
+        self.heads = heads or nn.Module()
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
     @property
@@ -42,13 +45,20 @@ class Learner(nn.Module):
 class Task(Protocol):
     """What a stage does with a corpus."""
 
+    def heads(self, dim: int) -> nn.Module:
+        """What is learned in this stage beside a model whose features are ``dim`` wide."""
+
     def batches(self, dice: random.Random) -> Iterator[Any]: ...
 
     def loss(self, learner: Learner, batch: Any) -> Tensor: ...
 
 
 class Align:
-    """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives."""
+    """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives.
+
+    With ``stage.attributes`` a linear head for each column of the catalogue names its value from
+    the pooled picture: on few pictures that teaches more in the same time (docs/log.md).
+    """
 
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
         self.corpus, self.stage, self.recipe = corpus, stage, recipe
@@ -58,17 +68,55 @@ class Align:
         ]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.kinds = torch.tensor([numbers[name] for name in names])
+        self.labels = attribute_labels(corpus.rows) if stage.attributes else {}
+
+    def heads(self, dim: int) -> nn.ModuleDict:
+        """A linear classifier of features of width ``dim`` for each attribute."""
+        return nn.ModuleDict(
+            {name: nn.Linear(dim, 1 + int(labels.max())) for name, labels in self.labels.items()}
+        )
 
     def batches(self, dice: random.Random) -> Iterator[tuple[list[int], list[str]]]:
         order = dice.sample(range(len(self.corpus.rows)), len(self.corpus.rows))
         for start in range(0, len(order) - self.stage.batch + 1, self.stage.batch):
             rows = order[start : start + self.stage.batch]
-            yield rows, [captions.caption(self.corpus.rows[row], dice) for row in rows]
+            yield rows, self.captions_of(rows, dice)
+
+    def captions_of(self, rows: Sequence[int], dice: random.Random) -> list[str]:
+        """A caption of each picture; none at all if the stage does not learn from them."""
+        if not self.stage.captions:
+            return []
+        return [captions.caption(self.corpus.rows[row], dice) for row in rows]
 
     def loss(self, learner: Learner, batch: tuple[list[int], list[str]]) -> Tensor:
         rows, texts = batch
-        images = encode_views(learner.model, self.corpus, rows, self.recipe)
-        return self.caption_loss(learner, images, rows, texts)
+        images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
+        return self.picture_loss(learner, images, rows, texts)
+
+    def picture_loss(
+        self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
+    ) -> Tensor:
+        """Captions and attributes of pictures, as the stage weighs them."""
+        loss = images.pooled.new_zeros((), dtype=torch.float32)
+        if self.stage.captions:
+            loss = loss + self.stage.captions * self.caption_loss(learner, images, rows, texts)
+        if self.stage.attributes:
+            loss = loss + self.stage.attributes * self.attribute_loss(learner, images, rows)
+        return loss
+
+    def attribute_loss(self, learner: Learner, images: Features, rows: Sequence[int]) -> Tensor:
+        """Cross-entropy of every head, summed; what a catalogue does not say is not asked."""
+        pooled, places = images.pooled.float(), torch.tensor(rows)
+        total = pooled.new_zeros(())
+        for name, labels in self.labels.items():
+            wanted = labels[places]
+            known = wanted >= 0
+            if known.any():
+                logits = learner.heads[name](pooled[known])
+                total = total + known.float().mean() * functional.cross_entropy(
+                    logits, wanted[known], label_smoothing=SMOOTHING
+                )
+        return total
 
     def caption_loss(
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
@@ -84,6 +132,20 @@ class Align:
         return (there + back) / 2
 
 
+def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
+    """For each column of the catalogue that describes pictures, ``(N,)``: the number of each row's
+    value, -1 where it has none. What is worn is one attribute, however a catalogue calls it."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
+    found = {}
+    for name in names:
+        if name == "kind":  # read as "article"
+            continue
+        said = [row.get(name) or (row.get("kind") if name == "article" else "") for row in rows]
+        values = {value: number for number, value in enumerate(sorted({s for s in said if s}))}
+        found[name] = torch.tensor([values.get(value or "", -1) for value in said])
+    return {name: labels for name, labels in found.items() if labels.max() > 0}
+
+
 class Compose:
     """Queries to their targets, encoders and fusion together.
 
@@ -95,13 +157,17 @@ class Compose:
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
         self.corpus, self.stage, self.recipe = corpus, stage, recipe
         self.align = Align(corpus, stage, recipe)
-        self.by_reference: dict[int, list[Composed]] = {}
-        for query in corpus.queries:
-            self.by_reference.setdefault(query.reference, []).append(query)
+
+    def heads(self, dim: int) -> nn.ModuleDict:
+        return self.align.heads(dim)
 
     def batches(self, dice: random.Random) -> Iterator[list[tuple[Composed, int]]]:
+        by_reference: dict[int, list[Composed]] = {}
+        for part in self.corpus.parts:
+            for query in part.draw(dice, self.stage.fresh):
+                by_reference.setdefault(query.reference, []).append(query)
         groups = []
-        for queries in self.by_reference.values():
+        for queries in by_reference.values():
             order = dice.sample(queries, len(queries))
             step = MOST_QUERIES_OF_A_REFERENCE
             groups += [order[start : start + step] for start in range(0, len(order), step)]
@@ -113,7 +179,7 @@ class Compose:
     def loss(self, learner: Learner, batch: list[tuple[Composed, int]]) -> Tensor:
         rows = sorted({row for query, target in batch for row in (query.reference, target)})
         place = {row: number for number, row in enumerate(rows)}
-        images = encode_views(learner.model, self.corpus, rows, self.recipe)
+        images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
         texts = encode_texts(learner.model, [query.text for query, _ in batch], self.recipe)
         references = torch.tensor([place[query.reference] for query, _ in batch])
         queries = learner.model.compose(_float(images[references]), _float(texts))
@@ -125,20 +191,21 @@ class Compose:
         loss = info_nce(
             queries, unit(images.pooled), positives, scale=learner.scale, allowed=allowed
         )
-        if not self.stage.captions:
-            return loss
-        dice = random.Random(rows[0])
-        said = [captions.caption(self.corpus.rows[row], dice) for row in rows]
-        return loss + self.stage.captions * self.align.caption_loss(learner, images, rows, said)
+        said = self.align.captions_of(rows, random.Random(rows[0]))
+        return loss + self.align.picture_loss(learner, images, rows, said)
 
 
 TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {"align": Align, "compose": Compose}
 
 
-def encode_views(model: CIRModel, corpus: Corpus, rows: Sequence[int], recipe: Recipe) -> Features:
-    """Features of a random view of each picture, in the recipe's precision."""
+def encode_views(
+    model: CIRModel, corpus: Corpus, rows: Sequence[int], stage: Stage, recipe: Recipe
+) -> Features:
+    """Features of a random view of each picture, in the stage's size and the recipe's precision."""
     pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
-    views = vary(pixels, recipe.size, recipe.augment).to(memory_format=torch.channels_last)
+    views = vary(pixels, stage.size or recipe.size, recipe.augment).to(
+        memory_format=torch.channels_last
+    )
     with precision(recipe):
         return model.encoder.images(views)
 

@@ -47,20 +47,20 @@ def train(recipe: Recipe, data: Mapping[str, Path], out: Path) -> Path:
     validation = triplets.read(next(iter(data.values())), "val")
     validation.require_images()
 
-    def corpus_of(names: Sequence[str]) -> Corpus:
-        large = _preprocess(recipe, round(recipe.size * recipe.margin))
-        return read_corpus(_named(data, names), large, out / "cache")
+    def corpus_of(names: Sequence[str], size: int) -> Corpus:
+        large = _preprocess(recipe, round((size or recipe.size) * recipe.margin))
+        return read_corpus(_named(data, names), large, out / "cache", recipe.fresh)
 
-    model = new_model(recipe, corpus_of(recipe.tokenizer_data))
+    model = new_model(recipe, corpus_of(recipe.tokenizer_data, recipe.stages[0].size))
     for number, stage in enumerate(recipe.stages, start=1):
-        corpus = corpus_of(stage.data)
+        corpus = corpus_of(stage.data, stage.size)
         say(f"stage {number}: {len(corpus.rows):,} pictures, {len(corpus.queries):,} queries")
         model = run_stage(model, stage, recipe, corpus, validation, out / f"stage{number}")
     model.save(out / "model", name=recipe.name)
     return out / "model"
 
 
-def _named(data: Mapping[str, Path], names: Sequence[str]) -> list[Path]:
+def _named(data: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
     """The folders a recipe names, all of them if it names none."""
     missing = [name for name in names if name not in data]
     if missing:
@@ -68,7 +68,7 @@ def _named(data: Mapping[str, Path], names: Sequence[str]) -> list[Path]:
             f"the recipe learns from '{missing[0]}', given are {', '.join(data)}",
             hint=f"Add {missing[0]}=FOLDER to --data.",
         )
-    return [data[name] for name in names or data]
+    return {name: data[name] for name in names or data}
 
 
 def new_model(recipe: Recipe, corpus: Corpus) -> CIRModel:
@@ -100,7 +100,8 @@ def run_stage(
     steps = sum(1 for _ in task.batches(random.Random(0)))
     if not steps:
         raise RecipeError(f"{stage.task}: there is less than one batch of {stage.batch}")
-    learner = Learner(model, stage.temperature)
+    torch.manual_seed(random.Random(f"{recipe.seed} {folder.name}").getrandbits(48))
+    learner = Learner(model, stage.temperature, task.heads(model.encoder.dim))
     average = Average(model, recipe.ema)
     optimizer = make_optimizer(learner, stage)
     checkpoint = Checkpoint(folder, learner, average, optimizer)
@@ -115,7 +116,8 @@ def run_stage(
             total += take_step(learner, optimizer, rate, task.loss(learner, batch))
             average.update(learner.model, step)
         seconds = time.monotonic() - started
-        scores = validate(average.model, validation, folder.parent / "cache")
+        preprocess = _preprocess(recipe, stage.size or recipe.size)
+        scores = validate(average.model, preprocess, validation, folder.parent / "cache")
         checkpoint.save(epoch + 1, {"loss": total / steps, "seconds": seconds, **scores})
     return average.model
 
@@ -153,14 +155,16 @@ def take_step(learner: Learner, optimizer: torch.optim.AdamW, rate: float, loss:
 
 
 @torch.inference_mode()
-def validate(model: CIRModel, benchmark: Benchmark, cache: Path) -> dict[str, float]:
+def validate(
+    model: CIRModel, preprocess: Preprocess, benchmark: Benchmark, cache: Path
+) -> dict[str, float]:
     """Scores of composed queries on a benchmark, in percent."""
     model.eval()
     names = list(benchmark.images)
     place = {name: row for row, name in enumerate(names)}
-    pictures = decode_all([benchmark.images[n] for n in names], model.preprocess, cache)
+    pictures = decode_all([benchmark.images[n] for n in names], preprocess, cache)
     chunks = [
-        model.encoder.images(to_pixels(pictures[start : start + 256], model.preprocess))
+        model.encoder.images(to_pixels(pictures[start : start + 256], preprocess))
         for start in range(0, len(pictures), 256)
     ]
     images = Features(

@@ -1,0 +1,34 @@
+"""learning/pictures.py: holes in views. How views keep their colours: test_train.py."""
+
+from __future__ import annotations
+
+import torch
+
+from samebut.learning.pictures import vary
+from samebut.learning.recipe import Augment
+
+STILL = Augment(crop=1.0, tilt=0.0, light=0.0, erase=1.0)
+
+
+def test_a_rectangle_is_hidden_and_the_rest_is_as_it_was() -> None:
+    torch.manual_seed(1)
+    pixels = torch.full((64, 3, 24, 24), 1.5)
+    views = vary(pixels, 24, STILL)
+    hidden = views[:, 0] == 0
+    assert torch.equal(hidden, views[:, 2] == 0)
+    torch.testing.assert_close(
+        views[~hidden.unsqueeze(1).expand_as(views)].unique().mean(), torch.tensor(1.5)
+    )
+    share = hidden.float().mean((1, 2))
+    assert 0 < share.max() <= 0.25 + 2 / 24
+    for view in hidden:
+        down, across = view.any(1), view.any(0)
+        assert torch.equal(view, down[:, None] & across[None, :])
+
+
+def test_as_many_as_asked_for() -> None:
+    torch.manual_seed(0)
+    pixels = torch.ones(400, 3, 16, 16)
+    some = Augment(crop=1.0, tilt=0.0, light=0.0, erase=0.25)
+    holed = (vary(pixels, 16, some) == 0).flatten(1).any(1).float().mean()
+    assert 0.15 < holed < 0.35

@@ -1,0 +1,80 @@
+"""learning/tasks.py: what is learned of pictures beside queries."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from samebut.learning.corpus import Corpus, Part
+from samebut.learning.encoders import Features, every_token
+from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.tasks import Align, attribute_labels
+
+
+def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> None:
+    rows = [
+        {"file": "a", "title": "x", "colour": "red", "article": "shirt"},
+        {"file": "b", "title": "y", "colour": "", "article": "dress"},
+        {"file": "c", "title": "z", "colour": "blue", "article": "shirt"},
+    ]
+    labels = attribute_labels(rows)
+    assert labels["colour"].tolist() == [1, -1, 0]
+    assert labels["article"].tolist() == [1, 0, 1]
+    assert labels.keys() == {"colour", "article"}  # nothing that names the file or says it twice
+
+
+def test_what_is_worn_is_one_attribute_in_every_catalogue() -> None:
+    rows = [{"article": "shirt", "gender": "men"}, {"kind": "shirt"}, {"kind": "dress"}]
+    labels = attribute_labels(rows)
+    assert labels["article"].tolist() == [1, 1, 0]
+    assert "kind" not in labels
+
+
+def test_a_column_of_one_value_teaches_nothing() -> None:
+    assert attribute_labels([{"colour": "red"}, {"colour": "red"}, {"colour": ""}]) == {}
+
+
+class TestAttributeLoss:
+    rows: ClassVar = ({"colour": "red"}, {"colour": "blue"}, {"colour": ""}, {"colour": "red"})
+
+    @pytest.fixture
+    def task(self) -> Align:
+        nothing = np.zeros((4, 8, 8, 3), np.uint8)
+        stage = Stage("align", epochs=1, batch=4, lr=1e-3, captions=0.0, attributes=2.0)
+        corpus = Corpus(nothing, self.rows, (Part(0, 4, ()),))
+        return Align(corpus, stage, Recipe("r", (stage,)))
+
+    def loss(self, task: Align, pooled: torch.Tensor, rows: list[int]) -> float:
+        class Heads(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.heads = task.heads(2)
+                nn.init.eye_(self.heads["colour"].weight)
+                nn.init.zeros_(self.heads["colour"].bias)
+
+        images = Features(pooled, pooled[:, None], every_token(pooled[:, None]))
+        return float(task.picture_loss(Heads(), images, rows, []).detach())  # type: ignore[arg-type]
+
+    def test_it_is_smoothed_cross_entropy_times_the_weight(self, task: Align) -> None:
+        pooled = torch.tensor([[1.0, 2.0], [3.0, 0.5]])  # blue is 0, red is 1
+        log_p = pooled.log_softmax(1)
+        aims = torch.tensor([[0.05, 0.95], [0.95, 0.05]])
+        expected = 2.0 * float(-(aims * log_p).sum(1).mean())
+        assert self.loss(task, pooled, [0, 1]) == pytest.approx(expected, rel=1e-5)
+
+    def test_what_a_catalogue_does_not_say_is_not_asked(self, task: Align) -> None:
+        known, unknown = [1.0, 2.0], [5.0, -5.0]
+        alone = self.loss(task, torch.tensor([known]), [0])
+        both = self.loss(task, torch.tensor([known, unknown]), [0, 2])
+        assert both == pytest.approx(alone / 2, rel=1e-5)  # half of the pictures know theirs
+        assert self.loss(task, torch.tensor([unknown]), [2]) == 0.0
+
+    def test_no_caption_is_drawn_where_none_is_learned(self, task: Align) -> None:
+        (batch,) = task.batches(random.Random(0))
+        assert sorted(batch[0]) == [0, 1, 2, 3]
+        assert batch[1] == []
