@@ -7,7 +7,7 @@ said is drawn anew each time, so the text tower learns each of them alone and to
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from samebut.data.lexicon import ARTICLES_ZH, COLOURS_ZH, GENDERS_ZH, PATTERNS_ZH
 
@@ -60,6 +60,33 @@ def title(row: Row) -> str:
 def article(row: Row) -> str:
     """What is on the picture, however the catalogue calls the column."""
     return row.get("article") or row.get("kind") or row.get("label", "").lower()
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MISTAKES: tuple[Callable[[str, int, random.Random], str], ...] = (
+    lambda word, at, _: word[:at] + word[at + 1 :],  # a letter is left out
+    lambda word, at, _: word[:at] + word[at] + word[at:],  # or struck twice
+    lambda word, at, _: word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :],  # two swapped
+    lambda word, at, dice: word[:at] + dice.choice(LETTERS) + word[at + 1 :],  # another key
+)
+
+
+def mistyped(text: str, dice: random.Random) -> str:
+    """``text`` with a slip of the fingers in one of its words, or a space left out.
+
+    Only words of Latin letters, three at least: one sign less, and a Chinese phrase says another
+    thing. A text without such a word stays as it is.
+    """
+    parts = text.split(" ")
+    places = [n for n, word in enumerate(parts) if len(word) > 2 and word.isascii()]
+    if not places:
+        return text
+    place = dice.choice(places)
+    if place and dice.random() < 0.1:
+        return " ".join([*parts[: place - 1], parts[place - 1] + parts[place], *parts[place + 1 :]])
+    mistake = dice.choice(MISTAKES)
+    parts[place] = mistake(parts[place], dice.randrange(1, len(parts[place])), dice)
+    return " ".join(parts)
 
 
 def words(rows: Iterable[Row]) -> Iterator[str]:

@@ -34,12 +34,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Augment:
-    """How much a training picture may vary: the least share of it seen, tilt, light, holes."""
+    """How much pictures and texts vary in training: the least share seen, tilt, light, and so on."""
 
     crop: float = 0.7
     tilt: float = 8.0  # degrees
     light: float = 0.15
     erase: float = 0.0  # how often a rectangle of a picture is hidden
+    typos: float = 0.0  # how often a text is mistyped
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,13 @@ def encode_views(
 
 
 def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
-    """Features of texts, in the recipe's precision."""
+    """Features of texts, some of them mistyped, in the recipe's precision."""
+    if recipe.augment.typos:
+        dice = random.Random(int(torch.randint(2**31, ())))  # follows torch's seed, as views do
+        texts = [
+            captions.mistyped(text, dice) if dice.random() < recipe.augment.typos else text
+            for text in texts
+        ]
     with precision(recipe):
         return model.encoder.texts(texts)
 
