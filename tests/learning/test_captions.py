@@ -67,9 +67,9 @@ def test_a_mistyped_text_is_one_slip_away() -> None:
     assert any(len(slip.split()) < len(text.split()) for slip in slips)
     for slip in slips:
         assert abs(len(slip) - len(text)) <= 1
-        assert sorted(set(slip) - set(text)) <= sorted(captions.LETTERS)
+        assert set(slip) <= set(text) | set(captions.LETTERS)
 
 
 def test_what_can_not_be_mistyped_stays() -> None:
-    for text in ("", "换成蓝色", "蓝色 条纹", "to XL"[:2], "a b"):
+    for text in ("", "换成蓝色", "蓝色 条纹", "to L", "a b"):
         assert captions.mistyped(text, random.Random(0)) == text

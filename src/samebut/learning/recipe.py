@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Augment:
-    """How much pictures and texts vary in training: the least share seen, tilt, light, and so on."""
+    """How much pictures and texts vary in training: least share seen, tilt, and so on."""
 
     crop: float = 0.7
     tilt: float = 8.0  # degrees
