@@ -40,11 +40,11 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 	$(BIN)/python benchmarks/indexing.py $(DEMO)/gallery
 	$(BIN)/python benchmarks/commands.py $(DEMO)/gallery "$$(ls $(DEMO)/gallery/*.jpg | head -n 1)" --store $(DEMO)/store
 
-# DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl).
-train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ in it
-	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark --families 160 40 60
+# DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
+train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
+	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark
 	$(BIN)/python -m samebut.learning.train recipes/bundled.toml --out runs/bundled \
-	  --data products=$(DATA)/products wardrobe=runs/wardrobe
+	  --data products=$(DATA)/products wardrobe=runs/wardrobe clothing=$(DATA)/clothing
 	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style

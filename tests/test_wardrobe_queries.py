@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from samebut.data import triplets
+from samebut.data import readers, triplets
 from samebut.data.wardrobe import write_benchmark
 from samebut.data.wardrobe.__main__ import main
 from samebut.data.wardrobe.attributes import (
@@ -272,3 +272,19 @@ def test_the_module_writes_the_benchmark(tmp_path: Path, monkeypatch: pytest.Mon
     main()
     assert len((tmp_path / "test.jsonl").read_text(encoding="utf-8").splitlines()) > 20
     assert (tmp_path / "train.jsonl").read_text(encoding="utf-8") == ""
+
+
+def test_as_a_benchmark_it_is_drawn_when_it_is_asked_for(tmp_path: Path) -> None:
+    drawn = readers.read("wardrobe", tmp_path / "w", "val", {"size": "small", "seed": "5"})
+    drawn.require_images()
+    assert drawn.name == "wardrobe"
+    assert "seed 5, size small" in drawn.protocol
+    assert drawn.queries
+    pictures = {path.name for path in (tmp_path / "w" / "images").iterdir()}
+    assert pictures == set(drawn.images)  # the other splits are left for later
+    again = readers.read("wardrobe", tmp_path / "w", "val", {"size": "small", "seed": "5"})
+    assert again.queries == drawn.queries
+    with pytest.raises(DataError, match="made otherwise"):
+        readers.read("wardrobe", tmp_path / "w", "val", {"size": "small"})
+    with pytest.raises(DataError, match="no split 'nosuch'"):
+        readers.read("wardrobe", tmp_path / "w", "nosuch")

@@ -37,7 +37,10 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(
     benchmark: Annotated[
-        str, typer.Argument(help="fashioniq, cirr, circo, fashion200k, css, or triplets (yours).")
+        str,
+        typer.Argument(
+            help="fashioniq, cirr, circo, fashion200k, css, wardrobe, or triplets (yours)."
+        ),
     ],
     root: Root,
     split: Split = None,

@@ -15,12 +15,17 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+from samebut.data import triplets
+from samebut.data.benchmark import Benchmark
+from samebut.data.folders import writing
 from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
 from samebut.data.wardrobe.catalog import write_table
 from samebut.data.wardrobe.draw import draw
@@ -30,7 +35,8 @@ from samebut.data.wardrobe.words import LANGUAGES
 from samebut.errors import DataError
 
 VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
-FAMILIES = {"train": 400, "val": 40, "test": 60}
+FAMILIES = {"train": 160, "val": 40, "test": 60}
+SIZES = {"standard": FAMILIES, "small": {"train": 8, "val": 2, "test": 4}}
 _RECIPE = "recipe.json"
 _STEPS = ((1, 0.5), (2, 0.33), (3, 0.17))  # how many aspects a query changes, and how often
 _TWICE = 0.2  # share of items with a second picture, so that queries have several targets
@@ -65,12 +71,14 @@ def write_benchmark(
     queries: int = 32,
     size: int = 256,
     workers: int = 1,
+    only: str = "",
 ) -> Path:
     """Write ``images/``, ``catalog.csv`` and one JSONL a split into ``folder``; return it.
 
     ``families`` is how many families each split has (a family is 18 to 32 pictures, two in five
     bring another), ``queries`` how many queries are asked of each, ``size`` squared the area of a
-    picture in pixels, ``workers`` how many processes draw. The same arguments give the same files.
+    picture in pixels, ``workers`` how many processes draw. ``only`` draws the pictures of one split
+    and leaves the others for later. The same arguments give the same files.
     A folder that was begun is finished; pictures that are there are not drawn again.
 
     Raises DataError if the folder holds a benchmark made with other arguments.
@@ -84,12 +92,44 @@ def write_benchmark(
     }
     _claim(folder, recipe)
     splits = plan(seed=seed, families=families, queries=queries)
-    _draw_all(folder / "images", splits, size, workers)
+    wanted = [split for split in splits if only in ("", split.name)]
+    _draw_all(folder / "images", wanted, size, workers)
     write_table(folder / "catalog.csv", _COLUMNS, _rows(splits))
     for split in splits:
         lines = "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in split.queries)
         (folder / f"{split.name}.jsonl").write_text(lines, encoding="utf-8", newline="\n")
     return folder
+
+
+def read(
+    root: Path,
+    split: str = "test",
+    *,
+    size: Literal["standard", "small"] = "standard",
+    seed: int = 0,
+) -> Benchmark:
+    """The wardrobe in the folder ``root``; a split that is not there yet is drawn, on all cores.
+
+    Raises DataError for an unknown split or size, or if ``root`` holds another wardrobe.
+    """
+    if size not in SIZES:
+        raise DataError(f"the wardrobe has no size {size!r}", hint=f"Known: {', '.join(SIZES)}.")
+    families = SIZES[size]
+    if split not in families:
+        raise DataError(
+            f"the wardrobe has no split {split!r}", hint=f"Known: {', '.join(families)}."
+        )
+    root = Path(root)
+    with writing(root):
+        workers = (os.cpu_count() or 1) if size == "standard" else 1
+        write_benchmark(root, seed=seed, families=families, workers=workers, only=split)
+    drawn = triplets.read(root, split)
+    return replace(
+        drawn,
+        name="wardrobe",
+        choices=(f"{size}, seed {seed}",),
+        protocol=f"drawn from seed {seed}, size {size}; {drawn.protocol}",
+    )
 
 
 def plan(*, seed: int, families: Mapping[str, int] = FAMILIES, queries: int = 32) -> list[Split]:
