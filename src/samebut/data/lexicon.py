@@ -77,6 +77,7 @@ COLUMNS = {
     "pattern": ("pattern", "print", "图案", "花纹"),
     "gender": ("gender", "sex", "性别"),
     "material": ("material", "fabric", "材质", "面料"),
+    "title": ("title", "name", "productname", "producttitle", "productdisplayname", "标题"),
 }  # fmt: skip
 
 TRANSLATIONS = {

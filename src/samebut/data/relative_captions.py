@@ -39,6 +39,7 @@ LANGUAGES = ("en", "zh")
 BUILT_IN = Path(__file__).with_suffix(".toml")
 FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
 YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
+YES_NO = YES | NO
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _OF_ARTICLE = {"it": ("it", "them"), "this": ("this", "these"), "is": ("is", "are")}
