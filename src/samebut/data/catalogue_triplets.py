@@ -141,9 +141,9 @@ def _with_suffix(names: Mapping[str, object], pictures: Sequence[str]) -> dict[s
 def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Every column that holds anything: what it is, and what the file calls it."""
     theirs = list(dict.fromkeys(column for row in rows for column in row))
-    columns = {name: name for name in theirs if lexicon.column(name) == name}
-    for name in theirs:
-        what = SPLIT if name.lower() == SPLIT else lexicon.column(name)
+    kinds = {n: SPLIT if n.lower() == SPLIT else lexicon.column(n) for n in theirs}
+    columns = {name: name for name, what in kinds.items() if what == name}
+    for name, what in kinds.items():
         if name not in columns:
             columns[what if what not in columns else name] = name
     return columns
@@ -306,6 +306,7 @@ def _catalogue(
     """
     titles = [name for name in TITLES if name in table.columns and name not in rules.columns]
     titles = titles or ["title"]
+    told = sorted(rules.columns[::-1], key="article".__eq__)  # "striped blue shirt"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", SPLIT, *titles, *rules.columns])
@@ -313,6 +314,6 @@ def _catalogue(
         for name in names:
             values = tidy[name]
             said = [table.rows[name].get(title, "") for title in titles]
-            said[0] = said[0] or " ".join(values[c] for c in reversed(rules.columns) if values[c])
+            said[0] = said[0] or " ".join(values[c] for c in told if values[c])
             writer.writerow([name, split, *said, *(values[c] for c in rules.columns)])
     return text.getvalue()
