@@ -67,6 +67,18 @@ def test_or_its_answers_may_differ_there() -> None:
     assert every_answer(queries, 6) == {"article": {"jeans": {4}}, "gender": {"women": {3}}}
 
 
+def test_what_an_article_never_has_is_not_kept() -> None:
+    def queries(shoes: int) -> CatalogueQueries:
+        rows = [{"article": "shirt", "colour": c, "sleeve": "long"} for c in ("red", "blue") * 5]
+        rows += [{"article": "shoes", "colour": c} for c in ("red", "blue", "red", "red", "red")]
+        return CatalogueQueries(
+            rows[: 10 + shoes], Rules(("article", "colour", "sleeve"), details=(), chinese=0)
+        )
+
+    assert every_answer(queries(5), 10)["colour"] == {"blue": {11}}
+    assert every_answer(queries(4), 10) == {}
+
+
 def test_what_a_change_keeps_can_be_said() -> None:
     rules = Rules(
         ("colour", "article", "pattern"),
@@ -181,7 +193,7 @@ def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed
             number
             for number, row in enumerate(rows)
             if [row[name] for name in change.columns] == new
-            and all(row[name] == reference[name] for name in change.kept)
+            and all(row[name] == reference[name] for name in change.kept if reference[name])
         }
         assert set(asked.targets) == right
         assert all(

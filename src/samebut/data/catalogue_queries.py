@@ -25,6 +25,8 @@ Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that hav
 
 DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
 OTHERS = 4  # of a hard subset, beside the reference and the target
+ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
+UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
 WHEN_EMPTY = ("skip", "open")
 
 
@@ -37,7 +39,8 @@ class Rules:
     "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
     alone, every two attributes. ``keep`` overrides what one change keeps. ``when_empty`` says what
     becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
-    since its right answers can't be known; "open" lets the answers differ there.
+    since its right answers can't be known; "open" lets the answers differ there. They may differ
+    in any case where the reference can't have the attribute: no shoe in the table has a neckline.
     ``min_support`` is how many pictures a value must be on to be asked for, ``max_targets`` how
     many right answers a query may have (0: any number), ``chinese`` the share of Chinese captions.
     """
@@ -160,6 +163,7 @@ class CatalogueQueries:
         }
         self._indices: dict[tuple[tuple[str, ...], tuple[str, ...]], _Index] = {}
         self._answers: dict[tuple[str, Values, Values], tuple[Answer, ...]] = {}
+        self._never = _never(self.rows, rules.columns)
         self.too_vague: set[tuple[str, Values, Values]] = set()  # change, what is kept, new values
         self.too_rare: set[tuple[str, Values, Values]] = set()
         self._nearby: dict[tuple[int, Values], tuple[Sequence[int], ...]] = {}
@@ -176,17 +180,28 @@ class CatalogueQueries:
     def answers(self, reference: int, change: Change) -> tuple[Answer, ...]:
         """What ``change`` may ask of ``reference``: new values, and all pictures that answer."""
         row = self.rows[reference]
+        if self.lacking(reference, change):
+            return ()
         kept = tuple(name for name in change.kept if row[name])
-        if len(kept) < len(change.kept) and self.rules.when_empty == "skip":
-            return ()
         old = tuple(row[name] for name in change.columns)
-        if not all(old):
-            return ()
         same = tuple(row[name] for name in kept)
         key = ("+".join((change.name, *kept)), same, old)
         if key not in self._answers:
             self._answers[key] = self._find(change, kept, same, old)
         return self._answers[key]
+
+    def lacking(self, reference: int, change: Change) -> str | None:
+        """The first attribute whose lack keeps ``change`` from being asked of ``reference``."""
+        row = self.rows[reference]
+        for name in change.columns:
+            if not row[name]:
+                return name
+        if self.rules.when_empty == "open":
+            return None
+        for name in change.kept:
+            if not row[name] and (row.get(ARTICLE, ""), name) not in self._never:
+                return name
+        return None
 
     def _find(
         self, change: Change, kept: tuple[str, ...], same: Values, old: Values
@@ -317,6 +332,20 @@ class CatalogueQueries:
 
 
 _Index = dict[Values, dict[Values, list[int]]]
+
+
+def _never(rows: Sequence[Row], columns: Sequence[str]) -> set[tuple[str, str]]:
+    """Articles and what none of them has, where there are enough of them to say so."""
+    if ARTICLE not in columns:
+        return set()
+    counts = Counter(row[ARTICLE] for row in rows if row[ARTICLE])
+    told = {(row[ARTICLE], name) for row in rows for name in columns if row[name]}
+    return {
+        (article, name)
+        for article, count in counts.items()
+        for name in columns
+        if count >= UNHEARD_OF and (article, name) not in told
+    }
 
 
 def _pick(

@@ -235,9 +235,8 @@ def _values(name: str, rows: Sequence[Mapping[str, str]], captions: RelativeCapt
 
 
 def _count_unasked(queries: CatalogueQueries, change: Change, count: ChangeCount) -> None:
-    needed = change.columns + (change.kept if queries.rules.when_empty == "skip" else ())
-    for number, row in enumerate(queries.rows):
-        lacks = next((name for name in needed if not row[name]), None)
+    for number in range(len(queries.rows)):
+        lacks = queries.lacking(number, change)
         if lacks:
             count.lacking[lacks] = count.lacking.get(lacks, 0) + 1
         elif not queries.answers(number, change):

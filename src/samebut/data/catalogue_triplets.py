@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from samebut.data import catalog, lexicon, triplets
-from samebut.data.catalogue_queries import CatalogueQueries, Rules
+from samebut.data.catalogue_queries import ARTICLE, CatalogueQueries, Rules
 from samebut.data.catalogue_report import Report
 from samebut.data.folders import write_whole, writing
 from samebut.data.relative_captions import RelativeCaptions
@@ -306,7 +306,8 @@ def _catalogue(
     """
     titles = [name for name in TITLES if name in table.columns and name not in rules.columns]
     titles = titles or ["title"]
-    told = sorted(rules.columns[::-1], key="article".__eq__)  # "striped blue shirt"
+    looks = [name for name in reversed(rules.columns) if name != ARTICLE]
+    told = [*looks, *(name for name in rules.columns if name == ARTICLE)]  # striped blue shirt
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", SPLIT, *titles, *rules.columns])
