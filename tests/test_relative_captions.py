@@ -159,3 +159,19 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str, hint: st
     with pytest.raises(DataError, match=message) as caught:
         own(tmp_path, text)
     assert re.search(hint, caught.value.hint)
+
+
+def test_the_file_in_the_guide_works(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[1] / "docs" / "train-on-your-catalogue.md"
+    text = guide.read_text(encoding="utf-8").partition("```toml")[2].partition("```")[0]
+    path = tmp_path / "shop.toml"
+    path.write_text(text, encoding="utf-8")
+    mine = RelativeCaptions.read(path, ("colour", "article", "heel"))
+    before = {"article": "shoes", "colour": "red", "heel": "flat"}
+    assert "with a stiletto heel" in captions({"heel": "stiletto"}, of=mine, before=before)
+    assert "细高跟的" in captions({"heel": "stiletto"}, "zh", of=mine, before=before)
+    assert captions({"colour": "blue"}, of=mine, before=before) == {
+        "in blue",
+        "the same shoes in blue",
+        "do you have them in blue?",
+    }
