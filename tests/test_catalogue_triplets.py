@@ -136,6 +136,26 @@ def test_a_name_without_a_suffix_is_found(shop: Path) -> None:
     assert len(table(shop).rows) == 40
 
 
+def test_two_rows_of_one_picture_are_refused(shop: Path) -> None:
+    rewrite(shop, "red-cap-1.png;", "red-cap-0;")
+    with pytest.raises(DataError, match="1 rows name a picture that another row names"):
+        table(shop)
+
+
+def test_details_are_those_of_the_whole_table(shop: Path) -> None:
+    """Most rows have a fit, but few of val: it is kept there all the same."""
+    lines = ["Image;Name;Base Color;Type;Price;fit;split"]
+    for line in (shop / "export.csv").read_text().splitlines()[1:]:
+        val = "-shirt-" in line or "-jeans-" in line
+        known = not val or ("-0.png" in line and "red" not in line)
+        lines.append(f"{line};{'slim' if known else ''};{'val' if val else 'train'}")
+    (shop / "export.csv").write_text("\n".join(lines))
+    write(table(shop), Rules(("colour", "article", "fit"), changes={"colour": 1}), shop / "out")
+    queries = triplets.read(shop / "out", "val").queries
+    assert queries
+    assert all("-0.png" in name for q in queries for name in (q.reference, *q.targets))
+
+
 def test_splits_keep_what_belongs_together(shop: Path) -> None:
     splits, said = split_rows(table(shop), split_by="Type", val_share=0.5)
     assert said == "column Type, 50% to val"
@@ -173,6 +193,20 @@ def test_one_file_without_splits(shop: Path) -> None:
     benchmark = triplets.read(shop, "mine")
     benchmark.require_images()
     assert (shop / "mine.report.json").is_file() and not (shop / "catalog.csv").exists()
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(shop: Path) -> None:
+    (shop / "mine.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"mine\.jsonl is there"):
+        write(table(shop), RULES, shop / "mine.jsonl")
+    assert (shop / "mine.jsonl").read_text() == "{}\n"
+
+
+def test_splits_of_an_earlier_call_are_gone(shop: Path) -> None:
+    write(table(shop), RULES, shop / "out")
+    (shop / "out" / "test.jsonl").write_text("{}\n")
+    write(table(shop), RULES, shop / "out")
+    assert triplets.splits(shop / "out") == ["train", "val"]
 
 
 def test_what_others_wrote_is_not_overwritten(shop: Path) -> None:

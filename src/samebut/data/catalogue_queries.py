@@ -41,8 +41,9 @@ class Rules:
     becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
     since its right answers can't be known; "open" lets the answers differ there. They may differ
     in any case where the reference can't have the attribute: no shoe in the table has a neckline.
-    ``min_support`` is how many pictures a value must be on to be asked for, ``max_targets`` how
-    many right answers a query may have (0: any number), ``chinese`` the share of Chinese captions.
+    ``min_support`` is how many pictures of the split a value must be on to be asked for,
+    ``max_targets`` how many right answers a query may have (0: any number), ``chinese`` the share
+    of Chinese captions.
     """
 
     attributes: tuple[str, ...]
@@ -354,8 +355,10 @@ def _pick(
     """Up to ``count`` pictures, each kind of neighbour as likely as another; ``taken`` grows."""
     chosen: list[int] = []
     for _ in range(8 * count if near else 0):
+        if len(chosen) == count:
+            break
         picture = dice.choice(dice.choice(near))
-        if picture not in taken and len(chosen) < count:
+        if picture not in taken:
             taken.add(picture)
             chosen.append(picture)
     if len(chosen) < count:

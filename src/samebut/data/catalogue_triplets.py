@@ -16,12 +16,12 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from samebut.data import catalog, lexicon, triplets
-from samebut.data.catalogue_queries import ARTICLE, CatalogueQueries, Rules
+from samebut.data.catalogue_queries import ARTICLE, CatalogueQueries, Rules, details_of
 from samebut.data.catalogue_report import Report
 from samebut.data.folders import write_whole, writing
 from samebut.data.relative_captions import RelativeCaptions
@@ -79,19 +79,8 @@ def read_table(
         raise DataError(f"{images}: no such folder", hint="Give the folder of the pictures.")
     pictures = sorted(_pictures(images))
     table = catalog.read(Path(path), file_column)
-    names = _with_suffix(table.rows, pictures)
-    matched = catalog.match(
-        catalog.Catalog(Path(path), {names[name]: row for name, row in table.rows.items()}),
-        pictures,
-    )
-    unreadable: dict[str, str] = {}
-    for number, name in enumerate(matched.rows):
-        if progress:
-            progress(number, len(matched.rows))
-        try:
-            picture_size(images / name, name=name)
-        except PictureError as error:
-            unreadable[name] = error.reason
+    matched = _matched(table, pictures)
+    unreadable = _unreadable(images, list(matched.rows), progress)
     columns = _columns(table.rows.values())
     own = {theirs: ours for ours, theirs in columns.items()}
     rows = {
@@ -113,6 +102,33 @@ def read_table(
         unreadable=unreadable,
         without_row=sorted(set(pictures) - set(matched.rows)),
     )
+
+
+def _matched(table: catalog.Catalog, pictures: Sequence[str]) -> catalog.Matched:
+    """The table laid over the pictures. DataError if two of its rows name one picture."""
+    names = _with_suffix(table.rows, pictures)
+    rows = {names[name]: row for name, row in table.rows.items()}
+    matched = catalog.match(catalog.Catalog(table.path, rows), pictures)
+    again = len(table.rows) - len(matched.rows) - len(matched.without_picture)
+    if again:
+        raise DataError(
+            f"{table.path}: {again:,} rows name a picture that another row names as well",
+            hint="Name pictures by their path below --images, suffix and all, one row each.",
+        )
+    return matched
+
+
+def _unreadable(images: Path, names: Sequence[str], progress: Progress | None) -> dict[str, str]:
+    """Pictures whose header can't be read, with the reason."""
+    reasons = {}
+    for number, name in enumerate(names):
+        if progress:
+            progress(number, len(names))
+        try:
+            picture_size(images / name, name=name)
+        except PictureError as error:
+            reasons[name] = error.reason
+    return reasons
 
 
 def _pictures(images: Path) -> Iterator[str]:
@@ -207,14 +223,15 @@ def write(
     """
     out = Path(out)
     single = out.suffix == ".jsonl"
-    folder = out.parent if single else out
-    splits, split_said = (
-        ({out.stem: list(table.rows)}, "no split: one file")
+    splits, split_by_said = (
+        ({out.stem: list(table.rows)}, "nothing: one file")
         if single
         else split_rows(table, val_share=val_share, split_by=split_by)
     )
+    # Once for the whole table: a split that happens to know less must not keep less.
+    rules = replace(rules, details=details_of(rules, list(table.rows.values())))
     captions = captions or RelativeCaptions.read()
-    report = Report.of(table, rules, captions, splits, split_said)
+    report = Report.of(table, rules, captions, splits, split_by_said)
     lines: dict[str, list[dict[str, Any]]] = {}
     tidy: dict[str, Mapping[str, str]] = {}
     for split, names in splits.items():
@@ -224,20 +241,44 @@ def write(
         lines[split] = list(_lines(queries, names, split, max_per_reference, dice))
         report.add(split, queries, lines[split])
     report.require_queries()
-    if not single:
-        _claim(folder, table)
+    files = {f"{split}.jsonl": _jsonl(rows) for split, rows in lines.items()}
+    said = json.dumps(report.as_dict(), ensure_ascii=False, indent=1)
+    if single:
+        _save_file(out, table, files, said)
+    else:
+        files["catalog.csv"] = _catalogue(table, rules, splits, tidy)
+        _save_folder(out, table, files | {"report.json": said})
+    return report
+
+
+def _jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _save_file(out: Path, table: Table, files: Mapping[str, str], report: str) -> None:
+    """One split beside whatever lies there, which is left as it is."""
+    beside = out.with_suffix(".report.json")
+    if out.exists() and not beside.exists():
+        raise DataError(f"{out} is there, and this command did not write it", hint="Name another.")
+    with writing(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(beside, report)
+        if not (out.parent / triplets.DATASET).exists():
+            write_whole(out.parent / triplets.DATASET, _dataset(table, out.parent))
+        write_whole(out, files[out.name])
+
+
+def _save_folder(folder: Path, table: Table, files: Mapping[str, str]) -> None:
+    """The folder anew; ``dataset.json`` first, since it says that the rest may be written over."""
+    _claim(folder, table)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if not single:
-            write_whole(folder / "catalog.csv", _catalogue(table, rules, splits, tidy))
-        if not single or not (folder / triplets.DATASET).exists():
-            write_whole(folder / triplets.DATASET, _dataset(table, folder))
-        for split, rows in lines.items():
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            write_whole(folder / f"{split}.jsonl", text)
-        name = f"{out.stem}.report.json" if single else "report.json"
-        write_whole(folder / name, json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
-    return report
+        write_whole(folder / triplets.DATASET, _dataset(table, folder))
+        for path in folder.glob("*.jsonl"):
+            if path.name not in files:  # of a split that there was an earlier time
+                path.unlink()
+        for name, text in files.items():
+            write_whole(folder / name, text)
 
 
 def _lines(
@@ -280,8 +321,6 @@ def _claim(folder: Path, table: Table) -> None:
             f"{folder} holds {others[0].name}, which this command did not write",
             hint="Give another folder as --out.",
         )
-    for path in folder.glob("*.jsonl"):  # of splits that this time there may not be
-        path.unlink()
 
 
 def _dataset(table: Table, folder: Path) -> str:
