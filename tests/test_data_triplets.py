@@ -71,6 +71,7 @@ def test_the_gallery(tmp_path: Path, catalog: str | None, gallery: list[str]) ->
         (LINE | {"id": "2", "targets": ["b.jpg", "b.jpg"]}, "line 2: targets names a picture tw"),
         (LINE | {"id": "2", "targets": "b.jpg"}, "line 2: targets is not a list"),
         (LINE | {"id": "2", "subset": ["a.jpg"]}, "line 2: target b.jpg is not in its subset"),
+        (LINE | {"id": "2", "reference": "b.jpg"}, "line 2: reference b.jpg is among its targets"),
         (LINE, "1 query ids are used twice, first: 1"),
     ],
 )
@@ -104,12 +105,98 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
         ("name\na.jpg\n", "no column named file"),
         ("file,split\na.jpg,x\nb.jpg,y\n", "lists no picture of split any"),
         ("file\na.jpg\nb.jpg\na.jpg\n", "lists 1 pictures twice"),
-        ("file\na.jpg\n", "1 pictures named by queries are not in the gallery, first: 1 → b.jpg"),
+        (
+            "file\na.jpg\n",
+            r"1 pictures named by queries are not in .*first: any\.jsonl line 1: b\.jpg",
+        ),
     ],
 )
 def test_a_bad_catalogue_is_refused(tmp_path: Path, catalog: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         triplets.read(folder(tmp_path, [LINE], catalog), "any")
+
+
+HEADER = "reference,text,target\n"
+
+
+def table(root: Path, text: str, split: str = "any") -> Path:
+    (root / f"{split}.csv").write_text(text, encoding="utf-8")
+    return root
+
+
+def test_a_table_written_by_people(tmp_path: Path) -> None:
+    text = (
+        "\ufeffReference,Text,target,lang,subset\n"
+        'a.jpg,"in blue, please",b.jpg; c.jpg,,\n'
+        "a.jpg,换成红色,d.jpg,zh,a.jpg;b.jpg;d.jpg\n"
+    )
+    first, second = triplets.read(table(tmp_path, text), "any").queries
+    assert first.texts == ("in blue, please",)
+    assert first.targets == ("b.jpg", "c.jpg")
+    assert (first.language, first.subset, first.id) == ("en", None, "any 2")
+    assert (second.language, second.targets) == ("zh", ("d.jpg",))
+    assert second.subset == ("a.jpg", "b.jpg", "d.jpg")
+
+
+def test_targets_alone_will_do_and_tabs_too(tmp_path: Path) -> None:
+    text = "reference\ttext\ttargets\na.jpg\tin blue\tb.jpg;c.jpg\n"
+    (query,) = triplets.read(table(tmp_path, text), "any").queries
+    assert query.targets == ("b.jpg", "c.jpg")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reference,words,target\n", "its columns are reference, words, target"),
+        ("reference,text\n", "its columns are reference, text"),
+        (HEADER + "a.jpg,,b.jpg\n", "line 2: text is missing, empty"),
+        (HEADER + "a.jpg,in blue,\n", "line 2: target is missing, empty"),
+        (HEADER + "a.jpg,in blue,a.jpg;b.jpg\n", "line 2: reference a.jpg is among its targets"),
+        (HEADER + "a.jpg,in blue,b.jpg;b.jpg\n", "line 2: targets names a picture twice"),
+        (HEADER + "a.jpg,in blue,b.jpg\n" * 2, "line 3: is the same query as any.csv line 2"),
+        (HEADER + "a.jpg,in blue, please,b.jpg\n", "line 2: has more or fewer cells"),
+        (HEADER + "a.jpg\n", "line 2: has more or fewer cells"),
+        (HEADER + 'a.jpg,"in "blue",b.jpg\n', "line 2: '"),
+        (HEADER + 'a.jpg,"two\nlines",b.jpg\na.jpg,,b.jpg\n', "line 4: text is missing"),
+        (HEADER, "holds no query"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        triplets.read(table(tmp_path, text), "any")
+
+
+def test_a_picture_the_catalogue_lacks_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "catalog.csv").write_text("file\na.jpg\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"first: any\.csv line 2: b\.jpg"):
+        triplets.read(table(tmp_path, HEADER + "a.jpg,in blue,b.jpg\n"), "any")
+
+
+def test_a_split_is_one_file(tmp_path: Path) -> None:
+    table(folder(tmp_path, [LINE]), HEADER)
+    with pytest.raises(DataError, match=r"any\.jsonl: lies beside any\.csv"):
+        triplets.read(tmp_path, "any")
+
+
+def test_only_tables_of_queries_are_splits(tmp_path: Path) -> None:
+    table(folder(tmp_path, [LINE], "file\na.jpg\n"), HEADER, split="more")
+    (tmp_path / "prices.csv").write_text("sku,price\n", encoding="utf-8")
+    assert triplets.splits(tmp_path) == ["any", "more"]
+
+
+def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
+    folder(tmp_path, [LINE])
+    (tmp_path / "dataset.json").write_text('{"format": 1, "images": "../photos"}')
+    images = triplets.read(tmp_path, "any").images
+    assert images["a.jpg"] == tmp_path / ".." / "photos" / "a.jpg"
+
+
+@pytest.mark.parametrize("text", ['{"images": "x"}', '{"format": 1}', '{"format": 2, "images": 3}'])
+def test_a_pointer_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    folder(tmp_path, [LINE])
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=r"dataset\.json: is of format"):
+        triplets.read(tmp_path, "any")
 
 
 def test_an_unknown_split_names_those_that_are_there(tmp_path: Path) -> None:

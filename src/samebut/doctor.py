@@ -168,7 +168,7 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Report:
 
 def _examine_triplets(root: Path, progress: Progress) -> Report:
     title = f"triplets in {root}"
-    splits = sorted(path.stem for path in root.glob("*.jsonl")) if root.is_dir() else []
+    splits = triplets.splits(root) if root.is_dir() else []
     if not splits:
         return Report(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
     findings = [_annotations_of(triplets.read, root, split) for split in splits]

@@ -30,8 +30,10 @@ class Matched:
     without_row: int
 
 
-def read(path: Path) -> Catalog:
+def read(path: Path, file_column: str | None = None) -> Catalog:
     """Read a CSV (UTF-8, comma, semicolon or tab) whose first fitting column names the file.
+
+    ``file_column`` names that column where it is called otherwise.
 
     Raises MetadataError: it can't be read, has no such column, or a row names a file again.
     """
@@ -49,20 +51,23 @@ def read(path: Path) -> Catalog:
     table = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         columns = [name.strip() for name in next(table, [])]
-        return Catalog(path, _rows(path, columns, table))
+        return Catalog(path, _rows(path, columns, table, file_column))
     except csv.Error as error:
         raise MetadataError(f"{path} line {table.line_num}: {error}") from error
 
 
 def _rows(
-    path: Path, columns: Sequence[str], table: Iterable[list[str]]
+    path: Path, columns: Sequence[str], table: Iterable[list[str]], named: str | None
 ) -> dict[str, Mapping[str, str]]:
     lower = [name.lower() for name in columns]
-    file_column = next((lower.index(name) for name in FILE_COLUMNS if name in lower), None)
+    names = FILE_COLUMNS if named is None else (named.lower(),)
+    file_column = next((lower.index(name) for name in names if name in lower), None)
     if file_column is None:
         raise MetadataError(
-            f"{path} has no column that names the picture",
-            hint=f"Call it one of: {', '.join(FILE_COLUMNS)}.",
+            f"{path} has no column {named or 'that names the picture'}",
+            hint=f"It has: {', '.join(columns)}."
+            if named
+            else f"Call it one of: {', '.join(FILE_COLUMNS)}.",
         )
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
@@ -78,10 +83,10 @@ def _rows(
         name = str(PurePosixPath(cells[file_column].strip().replace("\\", "/")))
         if name in rows:
             raise MetadataError(f"{path} row {number} names {name} a second time")
-        named = zip(columns, cells, strict=True)
+        pairs = zip(columns, cells, strict=True)
         rows[name] = {
             column: cell.strip()
-            for place, (column, cell) in enumerate(named)
+            for place, (column, cell) in enumerate(pairs)
             if place != file_column and column and cell.strip()
         }
     return rows

@@ -24,6 +24,9 @@ Values = tuple[str, ...]
 Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that have them
 
 DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
+OTHERS = 4  # of a hard subset, beside the reference and the target
+ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
+UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
 WHEN_EMPTY = ("skip", "open")
 
 
@@ -36,9 +39,11 @@ class Rules:
     "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
     alone, every two attributes. ``keep`` overrides what one change keeps. ``when_empty`` says what
     becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
-    since its right answers can't be known; "open" lets the answers differ there.
-    ``min_support`` is how many pictures a value must be on to be asked for, ``max_targets`` how
-    many right answers a query may have (0: any number), ``chinese`` the share of Chinese captions.
+    since its right answers can't be known; "open" lets the answers differ there. They may differ
+    in any case where the reference can't have the attribute: no shoe in the table has a neckline.
+    ``min_support`` is how many pictures of the split a value must be on to be asked for,
+    ``max_targets`` how many right answers a query may have (0: any number), ``chinese`` the share
+    of Chinese captions.
     """
 
     attributes: tuple[str, ...]
@@ -77,18 +82,23 @@ class Asked:
     language: str
 
 
+def details_of(rules: Rules, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The attributes that no change keeps: those named, else those most rows don't know."""
+    if rules.details is not None:
+        return rules.details
+    return tuple(
+        name
+        for name in rules.attributes
+        if sum(bool(row.get(name)) for row in rows) < DETAIL * len(rows)
+    )
+
+
 def changes_of(rules: Rules, rows: Sequence[Row]) -> tuple[Change, ...]:
     """The kinds of change that ``rules`` ask for of ``rows``, with what each keeps.
 
     Raises DataError naming a change or a column that makes no sense.
     """
-    details = rules.details
-    if details is None:
-        details = tuple(
-            name
-            for name in rules.attributes
-            if sum(bool(row.get(name)) for row in rows) < DETAIL * len(rows)
-        )
+    details = details_of(rules, rows)
     identifying = tuple(name for name in rules.columns if name not in details)
     wanted = rules.changes or {
         "+".join(columns): 1.0
@@ -147,12 +157,17 @@ class CatalogueQueries:
         self.rules = rules
         self.rows = _tidy(rows, rules.columns)
         self.captions = captions or RelativeCaptions.read()
+        self.details = details_of(rules, self.rows)
         self.changes = changes_of(rules, self.rows)
         self._support = {
             name: Counter(row[name] for row in self.rows if row[name]) for name in rules.columns
         }
         self._indices: dict[tuple[tuple[str, ...], tuple[str, ...]], _Index] = {}
         self._answers: dict[tuple[str, Values, Values], tuple[Answer, ...]] = {}
+        self._never = _never(self.rows, rules.columns)
+        self.too_vague: set[tuple[str, Values, Values]] = set()  # change, what is kept, new values
+        self.too_rare: set[tuple[str, Values, Values]] = set()
+        self._nearby: dict[tuple[int, Values], tuple[Sequence[int], ...]] = {}
         self._possible = [
             tuple(change for change in self.changes if self.answers(number, change))
             for number in range(len(self.rows))
@@ -166,17 +181,28 @@ class CatalogueQueries:
     def answers(self, reference: int, change: Change) -> tuple[Answer, ...]:
         """What ``change`` may ask of ``reference``: new values, and all pictures that answer."""
         row = self.rows[reference]
+        if self.lacking(reference, change):
+            return ()
         kept = tuple(name for name in change.kept if row[name])
-        if len(kept) < len(change.kept) and self.rules.when_empty == "skip":
-            return ()
         old = tuple(row[name] for name in change.columns)
-        if not all(old):
-            return ()
         same = tuple(row[name] for name in kept)
         key = ("+".join((change.name, *kept)), same, old)
         if key not in self._answers:
             self._answers[key] = self._find(change, kept, same, old)
         return self._answers[key]
+
+    def lacking(self, reference: int, change: Change) -> str | None:
+        """The first attribute whose lack keeps ``change`` from being asked of ``reference``."""
+        row = self.rows[reference]
+        for name in change.columns:
+            if not row[name]:
+                return name
+        if self.rules.when_empty == "open":
+            return None
+        for name in change.kept:
+            if not row[name] and (row.get(ARTICLE, ""), name) not in self._never:
+                return name
+        return None
 
     def _find(
         self, change: Change, kept: tuple[str, ...], same: Values, old: Values
@@ -184,13 +210,17 @@ class CatalogueQueries:
         index = self._index(change.columns, kept).get(same, {})
         most = self.rules.max_targets or len(self.rows)
         supports = [self._support[name] for name in change.columns]
-        return tuple(
-            (new, tuple(pictures))
-            for new, pictures in index.items()
-            if len(pictures) <= most
-            and all(a != b for a, b in zip(new, old, strict=True))
-            and all(s[v] >= self.rules.min_support for s, v in zip(supports, new, strict=True))
-        )
+        found = []
+        for new, pictures in index.items():
+            if any(a == b for a, b in zip(new, old, strict=True)):
+                continue
+            if any(s[v] < self.rules.min_support for s, v in zip(supports, new, strict=True)):
+                self.too_rare.add((change.name, same, new))
+            elif len(pictures) > most:
+                self.too_vague.add((change.name, same, new))
+            else:
+                found.append((new, tuple(pictures)))
+        return tuple(found)
 
     def _index(self, columns: tuple[str, ...], kept: tuple[str, ...]) -> _Index:
         """Rows by their values of ``kept``, then of ``columns``; what lacks one is left out."""
@@ -239,6 +269,46 @@ class CatalogueQueries:
                 asked.add((change.name, new))
                 yield self._say(dice, reference, change, new, targets)
 
+    def subset(self, dice: random.Random, asked: Asked, target: int) -> tuple[int, ...] | None:
+        """A hard subset: the reference, ``target``, and four that are wrong but much like them.
+
+        The four differ from the reference or the target in one attribute where there are such
+        pictures; then come those that equal the reference, then those that differ from it in two.
+        None if there are not four.
+        """
+        taken = {asked.reference, *asked.targets}
+        chosen: list[int] = []
+        for near in (
+            (*self._near(asked.reference, 1), *self._near(target, 1)),
+            self._near(asked.reference, 0),
+            self._near(asked.reference, 2),
+        ):
+            chosen += _pick(dice, near, OTHERS - len(chosen), taken)
+        if len(chosen) < OTHERS:
+            return None
+        members = [asked.reference, target, *chosen]
+        dice.shuffle(members)
+        return tuple(members)
+
+    def _near(self, picture: int, distance: int) -> tuple[Sequence[int], ...]:
+        """Pictures that differ from this one in ``distance`` known attributes, by what they have
+        there; attributes that this one lacks, and details of the others, don't count."""
+        row = self.rows[picture]
+        known = tuple(name for name in self.rules.columns if row[name])
+        key = (distance, tuple(row[name] for name in self.rules.columns))
+        if key not in self._nearby:
+            found: list[Sequence[int]] = []
+            for columns in combinations(known, distance):
+                kept = tuple(n for n in known if n not in columns and n not in self.details)
+                index = self._index(columns, kept).get(tuple(row[name] for name in kept), {})
+                found += [
+                    pictures
+                    for new, pictures in index.items()
+                    if all(row[name] != value for name, value in zip(columns, new, strict=True))
+                ]
+            self._nearby[key] = tuple(found)
+        return self._nearby[key]
+
     def _say(
         self,
         dice: random.Random,
@@ -263,6 +333,40 @@ class CatalogueQueries:
 
 
 _Index = dict[Values, dict[Values, list[int]]]
+
+
+def _never(rows: Sequence[Row], columns: Sequence[str]) -> set[tuple[str, str]]:
+    """Articles and what none of them has, where there are enough of them to say so."""
+    if ARTICLE not in columns:
+        return set()
+    counts = Counter(row[ARTICLE] for row in rows if row[ARTICLE])
+    told = {(row[ARTICLE], name) for row in rows for name in columns if row[name]}
+    return {
+        (article, name)
+        for article, count in counts.items()
+        for name in columns
+        if count >= UNHEARD_OF and (article, name) not in told
+    }
+
+
+def _pick(
+    dice: random.Random, near: Sequence[Sequence[int]], count: int, taken: set[int]
+) -> list[int]:
+    """Up to ``count`` pictures, each kind of neighbour as likely as another; ``taken`` grows."""
+    chosen: list[int] = []
+    for _ in range(8 * count if near else 0):
+        if len(chosen) == count:
+            break
+        picture = dice.choice(dice.choice(near))
+        if picture not in taken:
+            taken.add(picture)
+            chosen.append(picture)
+    if len(chosen) < count:
+        left = sorted({picture for pictures in near for picture in pictures} - taken)
+        more = dice.sample(left, min(count - len(chosen), len(left)))
+        taken.update(more)
+        chosen += more
+    return chosen
 
 
 def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:

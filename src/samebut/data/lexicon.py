@@ -61,7 +61,10 @@ MORE_PATTERNS_ZH = {
     "leopard": "豹纹", "animal print": "动物纹", "paisley": "佩斯利花纹", "geometric": "几何图案",
     "embroidered": "刺绣", "striped across": "横条纹", "striped down": "竖条纹", "print": "印花",
 }  # fmt: skip
-MORE_GENDERS_ZH = {"kids": "童款", "male": "男款", "female": "女款", "baby": "婴儿款"}
+MORE_GENDERS_ZH = {
+    "unisex": "中性款", "boys": "男童款", "girls": "女童款", "kids": "童款", "male": "男款",
+    "female": "女款", "baby": "婴儿款",
+}  # fmt: skip
 MATERIALS_ZH = {
     "cotton": "棉", "leather": "皮革", "wool": "羊毛", "silk": "真丝", "linen": "亚麻",
     "denim": "牛仔布", "polyester": "涤纶", "suede": "麂皮", "velvet": "丝绒", "satin": "缎面",
@@ -77,6 +80,7 @@ COLUMNS = {
     "pattern": ("pattern", "print", "图案", "花纹"),
     "gender": ("gender", "sex", "性别"),
     "material": ("material", "fabric", "材质", "面料"),
+    "title": ("title", "name", "productname", "producttitle", "productdisplayname", "标题"),
 }  # fmt: skip
 
 TRANSLATIONS = {
@@ -100,7 +104,7 @@ PEOPLE = {
     "women": ("women", "women's"), "female": ("women", "women's"), "woman": ("women", "women's"),
     "boys": ("boys", "boys'"), "boy": ("boys", "boys'"), "girls": ("girls", "girls'"),
     "girl": ("girls", "girls'"), "kids": ("kids", "kids'"), "children": ("children", "children's"),
-    "baby": ("babies", "baby"), "unisex": ("men and women", "unisex"),
+    "baby": ("babies", "baby"), "unisex": ("everyone", "unisex"),
 }  # fmt: skip
 
 # Worn or sold as two, or made of two halves: "a pair of jeans".
@@ -121,8 +125,21 @@ AN = ("hour", "heirloom", "honest")  # an "h" that is not spoken
 A = ("uni", "use", "eu", "one ", "util")  # a vowel that begins with a consonant's sound
 
 MEASURE_WORDS = {
-    "双": ("鞋", "凉鞋", "拖", "袜", "靴", "手套"),
-    "条": ("裤", "裙", "皮带", "领带", "围巾", "项链", "手链", "披巾", "披肩", "纱丽"),
+    "双": ("鞋", "鞋子", "拖", "袜", "袜子", "靴", "靴子", "手套"),
+    "条": (
+        "裤",
+        "裤子",
+        "裙",
+        "裙子",
+        "皮带",
+        "领带",
+        "围巾",
+        "项链",
+        "手链",
+        "披巾",
+        "披肩",
+        "纱丽",
+    ),
     "块": ("手表",),
     "副": ("太阳镜", "耳环", "眼镜"),
     "个": ("包", "戒指"),
@@ -152,11 +169,14 @@ def is_plural(noun: str) -> bool:
     return last.endswith("s") and not last.endswith(("ss", "us", "is")) and last not in SINGULAR_S
 
 
-def indefinite(phrase: str) -> str:
-    """``phrase`` as one thing: "a shirt", "an olive shirt", "a pair of blue jeans", "blue tops"."""
+def indefinite(phrase: str, *, pairs: bool = True) -> str:
+    """``phrase`` as one thing: "a shirt", "an olive shirt", "a pair of blue jeans", "blue tops".
+
+    ``pairs`` False leaves "a pair of" out.
+    """
     last = phrase.lower().rpartition(" ")[2]
     if last in PAIRS:
-        return f"a pair of {phrase}"
+        return f"a pair of {phrase}" if pairs else phrase
     if last in UNCOUNTABLE or is_plural(phrase):
         return phrase
     start = phrase.lower()

@@ -39,10 +39,11 @@ LANGUAGES = ("en", "zh")
 BUILT_IN = Path(__file__).with_suffix(".toml")
 FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
 YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
+YES_NO = YES | NO
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _OF_ARTICLE = {"it": ("it", "them"), "this": ("this", "these"), "is": ("is", "are")}
-_FORMS = ("a", "for", "whose", "一")
+_FORMS = ("a", "some", "for", "whose", "一")
 _TABLES = ("fragments", "parts", "values", "names")
 _LISTS = ("frames", "joins")
 
@@ -96,7 +97,7 @@ class RelativeCaptions:
 
     def __init__(self, books: Mapping[str, Book]) -> None:
         self.books = books
-        self._fitting: dict[tuple[str, int, str, frozenset[str]], tuple[Template, ...]] = {}
+        self._fitting: dict[tuple[str, str, str, frozenset[str]], tuple[Template, ...]] = {}
 
     @classmethod
     def read(cls, path: Path | None = None, columns: Iterable[str] = ()) -> RelativeCaptions:
@@ -233,6 +234,8 @@ def _said(slot: Slot, values: Mapping[str, str]) -> str:
         return " ".join([first, *words[1:]])
     if slot.form == "a":
         return lexicon.indefinite(" ".join(words))
+    if slot.form == "some":
+        return lexicon.indefinite(" ".join(words), pairs=False)
     if slot.form == "一":
         return f"一{lexicon.measure_word(words[-1])}{''.join(words)}"
     return " ".join(words)
@@ -362,7 +365,7 @@ def _book(
             table = book.get(of, {}) if of else book
             for kind, texts in table.items():
                 if isinstance(texts, list) and kind not in _LISTS:
-                    place = f"{where} [{language}] {kind}"
+                    place = f"{where} [{'.'.join(filter(None, (language, of)))}] {kind}"
                     found[kind] = found.get(kind, ()) + tuple(
                         _template(text, allowed, place) for text in texts
                     )

@@ -1,4 +1,4 @@
-"""Your own triplets: a folder with ``images/``, ``catalog.csv`` and ``SPLIT.jsonl``.
+"""Your own triplets: a folder with ``images/``, ``catalog.csv`` and ``SPLIT.jsonl`` or ``.csv``.
 
 ``catalog.csv`` lists the pictures, one a row, in the column ``file``; with a column ``split`` the
 gallery is the pictures of that split, without it all of them, without the file every picture that
@@ -8,7 +8,12 @@ a query names. ``SPLIT.jsonl`` holds one query a line::
      "targets": ["b.jpg", "c.jpg"], "subset": ["a.jpg", "b.jpg", ...], "change": "colour",
      "lang": "en"}
 
-``reference``, ``text`` and ``target`` are needed; the rest may be left out.
+``reference``, ``text`` and ``target`` are needed; the rest may be left out. People who write
+triplets in a spreadsheet save ``SPLIT.csv``: the same fields as columns, several ``targets`` or
+members of a ``subset`` separated by semicolons; ``target`` may be left out where ``targets`` is
+there, and is then the first. Where the pictures lie elsewhere, ``dataset.json`` says so::
+
+    {"format": 1, "images": "../pictures"}
 """
 
 from __future__ import annotations
@@ -16,46 +21,52 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import read_lines, read_text
+from samebut.data.folders import read_json, read_lines, read_text
 from samebut.errors import DataError
 
 RULES = Rules(
     recall=(1, 5, 10, 50), subset_recall=(1, 2, 3), average_precision=(10,), drop_reference=True
 )
 
-LAYOUT = "The folder holds images/, SPLIT.jsonl and, if wanted, catalog.csv with a column file."
+DATASET = "dataset.json"
+FORMAT = 1  # of dataset.json
+NEEDED = ("reference", "text", "target")
+OPTIONAL = ("id", "targets", "subset", "change", "lang")
+NAMED = 3  # of many faults of one kind
+LAYOUT = (
+    "The folder holds images/, SPLIT.jsonl or SPLIT.csv and, if wanted, catalog.csv with a column "
+    "file."
+)
 
 
 def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
-    """Read ``root/SPLIT.jsonl`` and the pictures it is ranked against.
+    """Read ``root/SPLIT.jsonl`` (or ``.csv``) and the pictures it is ranked against.
 
     A query's targets keep the file's order behind ``target``, which stands first. Its group is
     its ``change``. The pictures themselves are not looked at: see ``Benchmark.require_images``.
 
     Raises DataError with the file and the line: no such split, broken JSON, a field missing or of
-    another type, an empty text, an id used twice, a picture outside the gallery.
+    another type, an empty text, a reference among its targets, an id used twice, a picture outside
+    the gallery; in a CSV also a query that stands there twice.
     """
     root = Path(root)
-    path = root / f"{split}.jsonl"
-    if not path.is_file():
-        splits = sorted(file.stem for file in root.glob("*.jsonl"))
-        raise DataError(
-            f"{path}: no such file",
-            hint=f"Splits of this folder: {', '.join(splits)}." if splits else LAYOUT,
-        )
-    queries = tuple(_query(line, where, split) for where, line in _json_lines(path))
+    path = _split_file(root, split)
+    lines = {where: _query(line, where, split) for where, line in FORMATS[path.suffix](path)}
+    queries = tuple(lines.values())
     if not queries:
         raise DataError(f"{path}: holds no query", hint=LAYOUT)
     names, source = _gallery(root, split, queries)
+    _require_in_gallery(lines, names, source)
+    images = images_folder(root)
     benchmark = Benchmark(
         name="triplets",
         split=split,
-        images={name: root / "images" / name for name in names},
+        images={name: images / name for name in names},
         queries=queries,
         rules=rules,
         choices=(root.resolve().name,),
@@ -65,6 +76,25 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     )
     benchmark.require_consistent()
     return benchmark
+
+
+def dataset(root: Path) -> dict[str, Any]:
+    """What ``root/dataset.json`` says; empty if there is none. DataError if it can't be read."""
+    path = Path(root) / DATASET
+    if not path.is_file():
+        return {}
+    said: dict[str, Any] = read_json(path, dict)
+    if said.get("format") != FORMAT or not isinstance(said.get("images"), str):
+        raise DataError(
+            f"{path}: is of format {said.get('format')!r}, or names no folder of images",
+            hint=f'It holds {{"format": {FORMAT}, "images": "FOLDER"}}.',
+        )
+    return said
+
+
+def images_folder(root: Path) -> Path:
+    """Where the pictures of ``root`` lie: as ``dataset.json`` says, else in ``root/images``."""
+    return Path(root) / str(dataset(root).get("images", "images"))
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -81,6 +111,102 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, line
 
 
+def _csv_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = read_text(path)
+    header = text.partition("\n")[0]
+    delimiter = max(",\t", key=header.count)  # a semicolon stands between targets
+    table = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+    columns = [name.strip().lower() for name in table.fieldnames or ()]
+    unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
+    if (
+        unknown
+        or not {"reference", "text"} <= set(columns)
+        or not {"target", "targets"} & {*columns}
+    ):
+        raise DataError(
+            f"{path}: its columns are {', '.join(columns) or 'none'}",
+            hint=f"Needed: {', '.join(NEEDED)}; known: {', '.join(OPTIONAL)}.",
+        )
+    table.fieldnames = columns
+    seen: dict[tuple[Any, ...], str] = {}
+    try:
+        for row in table:
+            where = f"{path.name} line {table.line_num}"
+            line = _from_cells(row, where)
+            same = (line["reference"], line["text"], tuple(line["targets"]))
+            if seen.setdefault(same, where) != where:
+                raise DataError(f"{where}: is the same query as {seen[same]}")
+            yield where, line
+    except csv.Error as error:
+        raise DataError(f"{path.name} line {table.reader.line_num}: {error}") from error
+
+
+def _from_cells(row: dict[Any, Any], where: str) -> dict[str, Any]:
+    if None in row or None in row.values():
+        raise DataError(
+            f"{where}: has more or fewer cells than the header",
+            hint="A text that holds a comma stands in double quotes.",
+        )
+    line: dict[str, Any] = {name: cell.strip() for name, cell in row.items() if cell.strip()}
+    for name in ("target", "targets", "subset"):
+        if name in line:
+            line[name] = [part.strip() for part in line[name].split(";") if part.strip()]
+    named = line.pop("target", [])
+    line["targets"] = line.get("targets") or named
+    line["target"] = (named or line["targets"] or [""])[0]
+    line.setdefault("reference", "")
+    line.setdefault("text", "")
+    return line
+
+
+FORMATS = {".jsonl": _json_lines, ".csv": _csv_lines}
+
+
+def splits(root: Path) -> list[str]:
+    """The splits that ``root`` has a file of queries for."""
+    return sorted(
+        {
+            path.stem
+            for suffix in FORMATS
+            for path in Path(root).glob(f"*{suffix}")
+            if suffix != ".csv" or "reference" in read_text(path).partition("\n")[0].lower()
+        }
+    )
+
+
+def _split_file(root: Path, split: str) -> Path:
+    there = [path for suffix in FORMATS if (path := root / f"{split}{suffix}").is_file()]
+    if len(there) > 1:
+        raise DataError(
+            f"{there[0]}: lies beside {there[1].name}",
+            hint="A split is one file: remove the other.",
+        )
+    if there:
+        return there[0]
+    known = splits(root)
+    raise DataError(
+        f"{root / split}.jsonl: no such file",
+        hint=f"Splits of this folder: {', '.join(known)}." if known else LAYOUT,
+    )
+
+
+def _require_in_gallery(lines: Mapping[str, Query], names: Sequence[str], source: str) -> None:
+    known = set(names)
+    unknown = [
+        f"{where}: {name}"
+        for where, query in lines.items()
+        for name in (query.reference, *query.targets, *(query.subset or ()))
+        if name not in known
+    ]
+    if unknown:
+        more = ", …" if len(unknown) > NAMED else ""
+        raise DataError(
+            f"{len(unknown):,} pictures named by queries are not in the gallery, "
+            f"first: {', '.join(unknown[:NAMED])}{more}",
+            hint=f"The gallery is {source}; is a name spelt otherwise there?",
+        )
+
+
 def _query(line: dict[str, Any], where: str, split: str) -> Query:
     target = _name(line, "target", where)
     targets = _names(line, "targets", where) or (target,)
@@ -88,6 +214,8 @@ def _query(line: dict[str, Any], where: str, split: str) -> Query:
     reference = _name(line, "reference", where)
     if target not in targets:
         raise DataError(f"{where}: target {target} is not among its targets")
+    if reference in targets:
+        raise DataError(f"{where}: reference {reference} is among its targets")
     if subset is not None and target not in subset:
         raise DataError(f"{where}: target {target} is not in its subset")
     return Query(

@@ -1,0 +1,162 @@
+"""Making queries of one's own: ``triplets``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samebut.errors import QueryError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+    app.command()(triplets)
+
+
+def triplets(
+    catalogue: Annotated[Path, typer.Argument(help="A CSV with a row for each picture.")],
+    images: Annotated[Path, typer.Option(help="The folder of the pictures.")],
+    attributes: Annotated[
+        str, typer.Option(metavar="A,B,...", help="The columns that may change.")
+    ],
+    out: Annotated[Path, typer.Option(help="A folder to write, or one file that ends in .jsonl.")],
+    group: Annotated[
+        str, typer.Option(metavar="A,...", help="Columns that stay, unless they are asked for.")
+    ] = "",
+    details: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,...",
+            help="Attributes that no change keeps; 'none' for none.",
+            show_default="those that fewer than half of the rows know",
+        ),
+    ] = None,
+    changes: Annotated[
+        str,
+        typer.Option(
+            metavar="A,A+B=2,...",
+            help="What is asked for, and how often.",
+            show_default="each column, and every two attributes",
+        ),
+    ] = "",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANGE=A,B", help="What one change keeps; may be repeated."),
+    ] = None,
+    when_empty: Annotated[
+        str,
+        typer.Option(
+            metavar="skip|open",
+            help="A picture that lacks what a change keeps: ask nothing, or let it differ there.",
+        ),
+    ] = "skip",
+    max_per_reference: Annotated[int, typer.Option(min=1, help="Queries of one picture.")] = 3,
+    max_targets: Annotated[
+        int, typer.Option(min=0, help="Right answers a query may have; 0 for any number.")
+    ] = 60,
+    min_support: Annotated[
+        int, typer.Option(min=1, help="Pictures that a value must be on to be asked for.")
+    ] = 1,
+    chinese: Annotated[float, typer.Option(min=0, max=1, help="Share of Chinese.")] = 0.2,
+    templates: Annotated[
+        Path | None, typer.Option(help="Your own templates and translations, TOML.")
+    ] = None,
+    val_share: Annotated[float, typer.Option(help="Share that is kept for val.")] = 0.2,
+    split_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Rows that are equal here stay in one split.",
+            show_default="the column split if there is one, else the title",
+        ),
+    ] = None,
+    file_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Names the picture.", show_default="file, path, image"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
+) -> None:
+    """Make composed queries from a table of attributes, for training and measuring.
+
+    Writes train.jsonl, val.jsonl and what the reader needs into a folder, and says what of the
+    table could not be used.
+    """
+    from samebut.data import catalogue_triplets
+    from samebut.data.catalogue_queries import Rules
+    from samebut.data.relative_captions import RelativeCaptions
+
+    with _progress() as progress:
+        table = catalogue_triplets.read_table(
+            catalogue, images, file_column=file_column, progress=progress
+        )
+    column = table.column
+    rules = Rules(
+        attributes=tuple(map(column, _names(attributes))),
+        groups=tuple(map(column, _names(group))),
+        details=None if details is None else tuple(map(column, _names(details, none=True))),
+        changes=_weights(changes, column),
+        keep=_kept(keep or [], column),
+        when_empty=when_empty,
+        min_support=min_support,
+        max_targets=max_targets,
+        chinese=chinese,
+    )
+    report = catalogue_triplets.write(
+        table,
+        rules,
+        out,
+        captions=RelativeCaptions.read(templates, rules.columns),
+        max_per_reference=max_per_reference,
+        seed=seed,
+        val_share=val_share,
+        split_by=split_by,
+    )
+    typer.echo("\n".join(report.lines()))
+    typer.echo(f"\nWritten: {out}")
+
+
+def _names(text: str, *, none: bool = False) -> list[str]:
+    if none and text.strip().lower() == "none":
+        return []
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _change(name: str, column: Callable[[str], str]) -> str:
+    return "+".join(column(part.strip()) for part in name.split("+"))
+
+
+def _weights(text: str, column: Callable[[str], str]) -> dict[str, float]:
+    weights = {}
+    for entry in _names(text):
+        name, _, weight = entry.partition("=")
+        try:
+            weights[_change(name, column)] = float(weight or 1)
+        except ValueError as error:
+            raise QueryError(
+                f"--changes: {weight!r} is no number", hint="Write it as colour=2,article."
+            ) from error
+    return weights
+
+
+def _kept(entries: Sequence[str], column: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+    kept = {}
+    for entry in entries:
+        name, equals, columns = entry.partition("=")
+        if not equals:
+            raise QueryError(f"--keep {entry} keeps nothing", hint="Write it as CHANGE=A,B.")
+        kept[_change(name, column)] = tuple(map(column, _names(columns)))
+    return kept
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("pictures", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
