@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
 from samebut.learning import train as training
-from samebut.learning.corpus import read_corpus
+from samebut.learning.corpus import Source, read_corpus
 from samebut.learning.export import export
 from samebut.learning.model import CIRModel
 from samebut.learning.pictures import vary
+from samebut.learning.plan import preprocess_of
 from samebut.learning.recipe import Augment, Recipe, Stage, read_recipe
 from samebut.learning.tasks import Compose
 from samebut.learning.train import train
@@ -129,12 +131,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     epochs = 0
     validate = training.validate
 
-    def killed(*arguments: object) -> dict[str, float]:
+    def killed(*arguments: Any, **options: Any) -> dict[str, float]:
         nonlocal epochs
         epochs += 1
         if epochs == 3:
             raise KeyboardInterrupt
-        return validate(*arguments)  # type: ignore[arg-type]
+        return validate(*arguments, **options)
 
     monkeypatch.setattr(training, "validate", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -210,7 +212,7 @@ def test_views_keep_their_colours() -> None:
 
 def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     """Batches hold whole groups of a reference, each query once an epoch."""
-    corpus = read_corpus([root], training._preprocess(recipe, 32), tmp_path)
+    corpus = read_corpus([Source(root)], preprocess_of(recipe), tmp_path)
     task = Compose(corpus, recipe.stages[1], recipe)
     seen = [query for batch in task.batches(random.Random(0)) for query, _ in batch]
     assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)

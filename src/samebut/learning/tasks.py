@@ -1,16 +1,19 @@
-"""Tasks: what a stage of training does with a corpus. A new one is a class and a row in TASKS."""
+"""Tasks: what a stage of training does with a corpus. A new one is a class and a row of TASKS in
+``plan.py``."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from samebut.learning import captions
+from samebut.learning import captions, processes
 from samebut.learning.corpus import Composed, Corpus
 from samebut.learning.encoders import Features
 from samebut.learning.losses import info_nce
@@ -39,15 +42,39 @@ class Learner(nn.Module):
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
 
-class Task(Protocol):
-    """What a stage does with a corpus."""
+class Task(ABC):
+    """What a stage does with a corpus. Only ``batches`` and ``loss`` have to be said."""
 
-    def batches(self, dice: random.Random) -> Iterator[Any]: ...
+    trains: str = ""
+    """What the names of the weights that it changes begin with: ``fusion.``, say; empty: all."""
 
-    def loss(self, learner: Learner, batch: Any) -> Tensor: ...
+    @abstractmethod
+    def batches(self, dice: random.Random) -> Iterator[Any]:
+        """An epoch's batches, whole ones; all chance is taken from ``dice``."""
+
+    @abstractmethod
+    def loss(self, learner: Learner, batch: Any) -> Tensor:
+        """The loss of this process's part of a batch."""
+
+    def part(self, batch: Any) -> Any:
+        """What ``loss`` is given of a batch, where several processes share the work."""
+        return processes.own_part(batch)
+
+    def check(self, model: CIRModel) -> None:
+        """Raise RecipeError if the stage can't train this model; asked before the first stage."""
+
+    def prepare(self, learner: Learner, folder: Path, cache: Path) -> None:
+        """Once, before the first step; ``folder`` is the stage's, ``cache`` the run's."""
+
+    def begin(self, learner: Learner, epoch: int) -> None:
+        """Before the first step of an epoch, also of one that a killed run had begun."""
+
+    def compose(self, model: CIRModel, image: Features, text: Features) -> Tensor:
+        """The queries that the stage is scored by, unit length: ``(B, D)``."""
+        return model.compose(image, text)
 
 
-class Align:
+class Align(Task):
     """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives."""
 
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
@@ -74,7 +101,7 @@ class Align:
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
-        same = kinds[:, None] == kinds[None, :]
+        same = (kinds[:, None] == kinds[None, :]).to(images.pooled.device)
         pictures, words = (
             unit(images.pooled),
             unit(encode_texts(learner.model, texts, self.recipe).pooled),
@@ -84,7 +111,7 @@ class Align:
         return (there + back) / 2
 
 
-class Compose:
+class Compose(Task):
     """Queries to their targets, encoders and fusion together.
 
     Candidates are all pictures of the batch, references too; a query's own reference does not
@@ -123,7 +150,11 @@ class Compose:
         allowed = torch.ones_like(positives)
         allowed[torch.arange(len(batch)), references] = False
         loss = info_nce(
-            queries, unit(images.pooled), positives, scale=learner.scale, allowed=allowed
+            queries,
+            unit(images.pooled),
+            positives.to(queries.device),
+            scale=learner.scale,
+            allowed=allowed.to(queries.device),
         )
         if not self.stage.captions:
             return loss
@@ -132,26 +163,24 @@ class Compose:
         return loss + self.stage.captions * self.align.caption_loss(learner, images, rows, said)
 
 
-TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {"align": Align, "compose": Compose}
-
-
 def encode_views(model: CIRModel, corpus: Corpus, rows: Sequence[int], recipe: Recipe) -> Features:
     """Features of a random view of each picture, in the recipe's precision."""
     pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
+    pixels = pixels.to(processes.device_of(model))
     views = vary(pixels, recipe.size, recipe.augment).to(memory_format=torch.channels_last)
-    with precision(recipe):
+    with precision(recipe, views.device):
         return model.encoder.images(views)
 
 
 def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
     """Features of texts, in the recipe's precision."""
-    with precision(recipe):
+    with precision(recipe, processes.device_of(model)):
         return model.encoder.texts(texts)
 
 
-def precision(recipe: Recipe) -> torch.autocast:
+def precision(recipe: Recipe, device: torch.device) -> torch.autocast:
     """bf16 arithmetic for the encoders if the recipe says so; losses stay in fp32."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
 def _float(features: Features) -> Features:
