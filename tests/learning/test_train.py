@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import COLOURS, draw_picture
+from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
@@ -29,39 +29,6 @@ from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
 
-TINY = """
-name = "tiny"
-seed = 3
-size = 32
-precision = "fp32"
-[encoder]
-dim = 16
-widths = [16, 16, 32, 32]
-blocks = [1, 1, 1, 1]
-vocabulary = 300
-max_tokens = 12
-text_width = 16
-text_layers = 1
-text_heads = 2
-[fusion]
-name = "combiner"
-projection = 8
-hidden = 8
-dropout = 0.1
-[[stages]]
-task = "align"
-epochs = 2
-batch = 8
-lr = 1e-2
-[[stages]]
-task = "compose"
-epochs = 2
-batch = 8
-lr = 1e-2
-captions = 0.3
-"""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def plain_convolutions() -> Iterator[None]:
     """oneDNN's 1x1 backward pass crashes now and then on layers as small as these."""
@@ -72,39 +39,13 @@ def plain_convolutions() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two shapes in five colours, each three times: queries change the colour."""
-    folder = tmp_path_factory.mktemp("shapes")
-    (folder / "images").mkdir()
-    rows = ["file,split,title,article,colour"]
-    for split in ("train", "val"):
-        names = {}
-        for shape in ("round", "square"):
-            for colour, value in COLOURS.items():
-                for copy in range(3):
-                    name = f"{split}-{colour}-{shape}-{copy}.png"
-                    draw_picture(value, shape, 60 + 8 * copy).save(folder / "images" / name)
-                    rows.append(f"{name},{split},{colour} {shape},{shape},{colour}")
-                    names[shape, colour, copy] = name
-        (folder / f"{split}.jsonl").write_text("\n".join(queries(split, names)))
-    (folder / "catalog.csv").write_text("\n".join(rows))
-    return folder
-
-
-def queries(split: str, names: dict[tuple[str, str, int], str]) -> list[str]:
-    lines = []
-    for number, ((shape, colour, copy), name) in enumerate(names.items()):
-        wanted = [*COLOURS][(number + 1 + copy) % len(COLOURS)]
-        if wanted != colour:
-            targets = [names[shape, wanted, c] for c in range(3)]
-            line = {"id": f"{split}-{number}", "reference": name, "text": f"in {wanted}"}
-            lines.append(json.dumps(line | {"target": targets[0], "targets": targets}))
-    return lines
+    return draw(tmp_path_factory.mktemp("data") / "shapes")
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(TINY)
+    path.write_text(HEAD + COMBINER + ALIGN_AND_COMPOSE)
     return read_recipe(path)
 
 

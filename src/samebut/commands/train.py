@@ -44,14 +44,11 @@ def train(
     """
     if find_spec("torch") is None:
         raise RecipeError("training needs torch", hint="pip install 'samebut[train]'")
-    import torch
-
     from samebut.learning import processes
     from samebut.learning import train as training
     from samebut.learning.recipe import read_recipe
 
-    if threads:
-        torch.set_num_threads(threads)
+    processes.use_threads(threads)
     folders = _folders(data)
     wanted = read_recipe(recipe)
     if dry_run:

@@ -12,7 +12,7 @@ positives, and its own reference does not count.
 from __future__ import annotations
 
 import random
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory tog
 MINED_PER_QUERY_AT_ONCE = 512
 
 
-class Contrast(Task):
+class Contrast(Task, ABC):
     """What ``tune`` and ``fuse`` share: batches, candidates, mined negatives and the loss."""
 
     views = 1

@@ -116,10 +116,9 @@ def picture_features(
     """
     views = views or Views()
     kept = sorted(set(tokens_of))
-    stats = [file.stat() for file in files]
     about = {
         "preprocess": preprocess.as_dict(),
-        "files": _digest([(str(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, stats)]),
+        "files": _digest([_identity(file) for file in files]),
         "tokens_of": _digest(kept),
         "views": _views_as_dict(views),
     }
@@ -200,7 +199,7 @@ def _open(
 ) -> Store:
     # The weights are no part of the name: features of an encoder that has changed since are
     # replaced rather than kept beside the new ones for ever.
-    name = f"{made.what}-{_digest([about, encoder.kind, encoder.settings])}"
+    name = f"features-{made.what}-{_digest([about, encoder.kind, encoder.settings])}"
     said = about | {"encoder": encoder_fingerprint(encoder)}
     with processes.first_alone():
         if processes.rank() == 0:
@@ -382,6 +381,12 @@ def _views_as_dict(views: Views) -> dict[str, Any]:
         return {"count": 1}
     large = views.preprocess.as_dict() if views.preprocess else None
     return {"count": views.count, "seed": views.seed, "preprocess": large} | asdict(views.augment)
+
+
+def _identity(file: Path) -> tuple[str, int, int]:
+    """A file, and what changes with its content."""
+    status = file.stat()
+    return str(file), status.st_size, status.st_mtime_ns
 
 
 def _digest(value: Any) -> str:

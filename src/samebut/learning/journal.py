@@ -60,9 +60,8 @@ class Journal:
         elif time.monotonic() - self.said >= EVERY:
             self.said = time.monotonic()
             left = seconds / (self.done - self.begun_at) * (self.steps - self.done)
-            say(
-                f"{self.folder.name}  step {self.done:,} of {self.steps:,}  {said}  {left:,.0f} s left"
-            )
+            where = f"step {self.done:,} of {self.steps:,}"
+            say(f"{self.folder.name}  {where}  {said}  {left:,.0f} s left")
 
     def scores(self, scores: dict[str, float], metric: str) -> None:
         """An epoch is over and scored; ``metric`` is the score to show from now on."""

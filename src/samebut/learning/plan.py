@@ -14,6 +14,7 @@ from samebut.errors import RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.contrast import Fuse, Tune
 from samebut.learning.corpus import Corpus, Source, read_corpus, source_of
+from samebut.learning.encoders import Encoder
 from samebut.learning.features import megabytes, require_room
 from samebut.learning.model import ENCODERS, CIRModel
 from samebut.learning.recipe import Recipe, Stage
@@ -230,7 +231,7 @@ def _stage_plan(number: int, stage: Stage, corpus: Corpus, recipe: Recipe) -> St
     return StagePlan(stage, corpus, task, steps)
 
 
-def _encoder_family(recipe: Recipe) -> type:
+def _encoder_family(recipe: Recipe) -> type[Encoder]:
     kind = recipe.encoder.get("kind", "small")
     if kind not in ENCODERS:
         raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")

@@ -32,6 +32,12 @@ def start() -> torch.device:
     return torch.device("cuda", place) if gpu else torch.device("cpu")
 
 
+def use_threads(number: int | None) -> None:
+    """How many threads of the processor to use; None: as many as torch takes by itself."""
+    if number:
+        torch.set_num_threads(number)
+
+
 def stop() -> None:
     """Leave the other processes, if there are any."""
     if several():

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,19 +41,19 @@ class Learner(nn.Module):
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
 
-class Task(ABC):
+class Task:
     """What a stage does with a corpus. Only ``batches`` and ``loss`` have to be said."""
 
     trains: str = ""
     """What the names of the weights that it changes begin with: ``fusion.``, say; empty: all."""
 
-    @abstractmethod
     def batches(self, dice: random.Random) -> Iterator[Any]:
         """An epoch's batches, whole ones; all chance is taken from ``dice``."""
+        raise NotImplementedError
 
-    @abstractmethod
     def loss(self, learner: Learner, batch: Any) -> Tensor:
         """The loss of this process's part of a batch."""
+        raise NotImplementedError
 
     def part(self, batch: Any) -> Any:
         """What ``loss`` is given of a batch, where several processes share the work."""
