@@ -149,9 +149,7 @@ def test_texts_and_their_padding(encoder: Counting, tmp_path: Path) -> None:
         length = alone.tokens.shape[1]
         assert found.mask[0].tolist() == [place < length for place in range(found.mask.shape[1])]
         torch.testing.assert_close(found.pooled, alone.pooled, rtol=2e-3, atol=2e-3)
-        torch.testing.assert_close(
-            found.tokens[:, :length], alone.tokens, rtol=2e-3, atol=2e-3
-        )
+        torch.testing.assert_close(found.tokens[:, :length], alone.tokens, rtol=2e-3, atol=2e-3)
     assert text_features(encoder, TEXTS, tmp_path).tokens is None
 
 

@@ -29,6 +29,7 @@ from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
 
+
 @pytest.fixture(scope="module", autouse=True)
 def plain_convolutions() -> Iterator[None]:
     """oneDNN's 1x1 backward pass crashes now and then on layers as small as these."""
