@@ -240,7 +240,7 @@ def test_its_size_is_said_and_a_disk_too_small_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 900_000))
     store = picture_features(encoder, files, preprocess(), tmp_path, tokens_of=range(10))
     size = 10 * 16 * 2 + 10 * 4 * 16 * 2 + 10 * 4
