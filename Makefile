@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
 train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
 	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark
-	$(BIN)/python -m samebut.learning.train recipes/bundled.toml --out runs/bundled \
+	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products wardrobe=runs/wardrobe clothing=$(DATA)/clothing
 	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import COLOURS, draw_picture
 from samebut.errors import DataError, RecipeError
-from samebut.learning.corpus import Corpus, read_corpus
+from samebut.learning.corpus import Corpus, Source, read_corpus
 from samebut.preprocess import Preprocess
 
 RULES = {"attributes": ["article", "colour"], "chinese": 0.0}
@@ -42,7 +42,8 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 def read(folders: dict[str, Path], tmp_path: Path, **fresh: dict[str, object]) -> Corpus:
-    return read_corpus(folders, SMALL, tmp_path / "cache", fresh)
+    sources = {name: Source(root) for name, root in folders.items()}
+    return read_corpus(sources, SMALL, tmp_path / "cache", fresh)
 
 
 def test_a_folder_without_queries_brings_its_train_pictures(
@@ -54,6 +55,14 @@ def test_a_folder_without_queries_brings_its_train_pictures(
     assert [(part.first, part.last) for part in corpus.parts] == [(0, count), (count, 2 * count)]
     assert len(corpus.queries) == 4
     assert all(query.reference >= count for query in corpus.queries)
+
+
+def test_a_folder_that_lacks_its_train_split_is_refused(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    (folders["asked"] / "train.jsonl").rename(folders["asked"] / "val.jsonl")
+    with pytest.raises(DataError, match=r"train.jsonl: no such file"):
+        read(folders, tmp_path)
 
 
 def test_a_missing_picture_is_named(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from samebut.errors import RecipeError
-from samebut.learning.recipe import read_recipe
+from samebut.learning.recipe import CHOICES, LIMITS, Augment, Recipe, Stage, read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 STAGE = '[[stages]]\ntask = "align"\nepochs = 1\nbatch = 2\nlr = 0.1\n'
@@ -43,6 +44,28 @@ def test_lists_become_tuples(tmp_path: Path) -> None:
         (f'name = "x"\n{STAGE}[augment]\ntwist = 1\n', "unknown key 'twist'", "tilt"),
         ("name", "is not TOML", ""),
         (f'name = "x"\nprecision = "fp8"\n{STAGE}', "the precision 'fp8'", "bf16, fp32"),
+        ("stages = 3\n", "stages that are no tables", "[[stages]]"),
+        (f'name = "x"\naugment = 3\n{STAGE}', "augment is no table", "[augment]"),
+        (f"name = 3\n{STAGE}", "name is 3", "a text"),
+        (f'name = "x"\n{STAGE}symmetric = 1\n', "symmetric is 1", "true or false"),
+        (f'name = "x"\n{STAGE}patience = "long"\n', "patience is 'long'", "a whole number"),
+        (f'name = "x"\n{STAGE}patience = 1.5\n', "patience is 1.5", "a whole number"),
+        (f'name = "x"\n{STAGE}patience = true\n', "patience is True", "a whole number"),
+        (f'name = "x"\n{STAGE}smoothing = "a bit"\n', "smoothing is 'a bit'", "a number"),
+        (f'name = "x"\n{STAGE}data = "products"\n', "data is 'products'", "a list of texts"),
+        (f'name = "x"\n{STAGE}data = [1]\n', "data is", "a list of texts"),
+        (f'name = "x"\nfusion = "sum"\n{STAGE}', "fusion is 'sum'", "a table"),
+        (f'name = "x"\nencoder = [1]\n{STAGE}', "encoder is", "a table"),
+        (f'name = "x"\n{STAGE}smoothing = 1.0\n', "smoothing is 1.0", "0 or more, below 1"),
+        (f'name = "x"\n{STAGE}mine_every = 0\n', "mine_every is 0", "1 or more"),
+        (f'name = "x"\n{STAGE}scale = nan\n', "scale is nan", "0 or more"),
+        (f'name = "x"\n{STAGE}weight_decay = -0.1\n', "weight_decay is -0.1", "0 or more"),
+        (f'name = "x"\n{STAGE}encoder = "words"\n', "encoder 'words'", "both, text, image"),
+        (f'name = "x"\n{STAGE}keep = "all"\n', "the keep 'all'", "last, best"),
+        (f'name = "x"\n{STAGE.replace("0.1", "0")}', "lr is 0", "more than 0"),
+        (f'name = "x"\n{STAGE.replace("batch = 2", "batch = 1")}', "batch is 1", "2 or more"),
+        (f'name = "x"\n{STAGE}[augment]\ncrop = 0\n', "crop is 0", "more than 0"),
+        (f'name = "x"\nema = 1\n{STAGE}', "ema is 1", "below 1"),
     ],
 )
 def test_bad_recipes(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -56,3 +79,22 @@ def test_bad_recipes(tmp_path: Path, text: str, message: str, hint: str) -> None
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="can't be read"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(f'name = "x"\n{STAGE}scale = 100\n[fusion]\nname = "sum"\nweight = 2\n')
+    assert read_recipe(path).stages[0].scale == 100
+
+
+def test_every_limit_and_choice_is_of_a_key() -> None:
+    for table in (LIMITS, CHOICES):
+        for kind, rows in table.items():
+            assert rows.keys() <= {field.name for field in fields(kind)}
+
+
+def test_every_default_is_within_its_limits() -> None:
+    stage = Stage(task="align", epochs=1, batch=2, lr=0.1)
+    for made in (stage, Augment(), Recipe(name="x", stages=(stage,))):
+        for key, (said, within) in LIMITS[type(made)].items():
+            assert within(getattr(made, key)), f"{key}: {said}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +14,9 @@ from samebut.learning.corpus import Corpus, Part
 from samebut.learning.encoders import Features, every_token
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align, attribute_labels
+from samebut.preprocess import Preprocess
+
+SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> None:
@@ -44,9 +47,8 @@ class TestAttributeLoss:
 
     @pytest.fixture
     def task(self) -> Align:
-        nothing = np.zeros((4, 8, 8, 3), np.uint8)
         stage = Stage("align", epochs=1, batch=4, lr=1e-3, captions=0.0, attributes=2.0)
-        corpus = Corpus(nothing, self.rows, (Part(0, 4, ()),))
+        corpus = Corpus((), self.rows, (Part(0, 4, ()),), SMALL, Path())
         return Align(corpus, stage, Recipe("r", (stage,)))
 
     def loss(self, task: Align, pooled: torch.Tensor, rows: list[int]) -> float:
@@ -73,6 +75,13 @@ class TestAttributeLoss:
         both = self.loss(task, torch.tensor([known, unknown]), [0, 2])
         assert both == pytest.approx(alone / 2, rel=1e-5)  # half of the pictures know theirs
         assert self.loss(task, torch.tensor([unknown]), [2]) == 0.0
+
+    def test_captions_count_where_nothing_else_is_learned(self, task: Align) -> None:
+        corpus, recipe = task.corpus, task.recipe
+        plain = Stage("align", epochs=1, batch=4, lr=1e-3)
+        assert Align(corpus, plain, recipe).captions == 1.0
+        assert Align(corpus, plain, recipe, beside=True).captions == 0.0
+        assert task.captions == 0.0
 
     def test_no_caption_is_drawn_where_none_is_learned(self, task: Align) -> None:
         (batch,) = task.batches(random.Random(0))

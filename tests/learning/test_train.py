@@ -5,59 +5,33 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from kills_training import compare
+from safetensors.torch import load_file, save_file
 
-from conftest import COLOURS, draw_picture
+from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
+from samebut.learning import runs
 from samebut.learning import train as training
-from samebut.learning.corpus import read_corpus
+from samebut.learning.corpus import Source, read_corpus
 from samebut.learning.export import export
 from samebut.learning.model import CIRModel
 from samebut.learning.pictures import vary
+from samebut.learning.plan import preprocess_of
 from samebut.learning.recipe import Augment, Recipe, Stage, read_recipe
-from samebut.learning.tasks import Compose
+from samebut.learning.tasks import Align, Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
-
-TINY = """
-name = "tiny"
-seed = 3
-size = 32
-precision = "fp32"
-[encoder]
-dim = 16
-widths = [16, 16, 32, 32]
-blocks = [1, 1, 1, 1]
-vocabulary = 300
-max_tokens = 12
-text_width = 16
-text_layers = 1
-text_heads = 2
-[fusion]
-name = "combiner"
-projection = 8
-hidden = 8
-dropout = 0.1
-[[stages]]
-task = "align"
-epochs = 2
-batch = 8
-lr = 1e-2
-[[stages]]
-task = "compose"
-epochs = 2
-batch = 8
-lr = 1e-2
-captions = 0.3
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,39 +44,13 @@ def plain_convolutions() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two shapes in five colours, each three times: queries change the colour."""
-    folder = tmp_path_factory.mktemp("shapes")
-    (folder / "images").mkdir()
-    rows = ["file,split,title,article,colour"]
-    for split in ("train", "val"):
-        names = {}
-        for shape in ("round", "square"):
-            for colour, value in COLOURS.items():
-                for copy in range(3):
-                    name = f"{split}-{colour}-{shape}-{copy}.png"
-                    draw_picture(value, shape, 60 + 8 * copy).save(folder / "images" / name)
-                    rows.append(f"{name},{split},{colour} {shape},{shape},{colour}")
-                    names[shape, colour, copy] = name
-        (folder / f"{split}.jsonl").write_text("\n".join(queries(split, names)))
-    (folder / "catalog.csv").write_text("\n".join(rows))
-    return folder
-
-
-def queries(split: str, names: dict[tuple[str, str, int], str]) -> list[str]:
-    lines = []
-    for number, ((shape, colour, copy), name) in enumerate(names.items()):
-        wanted = [*COLOURS][(number + 1 + copy) % len(COLOURS)]
-        if wanted != colour:
-            targets = [names[shape, wanted, c] for c in range(3)]
-            line = {"id": f"{split}-{number}", "reference": name, "text": f"in {wanted}"}
-            lines.append(json.dumps(line | {"target": targets[0], "targets": targets}))
-    return lines
+    return draw(tmp_path_factory.mktemp("data") / "shapes")
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(TINY)
+    path.write_text(HEAD + COMBINER + ALIGN_AND_COMPOSE)
     return read_recipe(path)
 
 
@@ -129,12 +77,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     epochs = 0
     validate = training.validate
 
-    def killed(*arguments: object) -> dict[str, float]:
+    def killed(*arguments: Any, **options: Any) -> dict[str, float]:
         nonlocal epochs
         epochs += 1
         if epochs == 3:
             raise KeyboardInterrupt
-        return validate(*arguments)  # type: ignore[arg-type]
+        return validate(*arguments, **options)
 
     monkeypatch.setattr(training, "validate", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -147,6 +95,62 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
         assert torch.equal(value, theirs[name]), name
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_kills_at_any_step_change_nothing(root: Path, tmp_path: Path) -> None:
+    """Encoders tuned, then the fusion on cached tokens with mined negatives; killed four times."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(HEAD + ATTENTION.replace("= 0.0", "= 0.2") + TUNE_AND_FUSE)
+    killed_at, steps = compare(path, {"shapes": root}, kills=4, seed=2)
+    assert steps == 15
+    assert len(killed_at) == 4
+
+
+def test_the_run_folder_says_how_it_came_about(trained: Path) -> None:
+    run = trained.parent
+    (start,) = json.loads((run / "starts.json").read_text())
+    assert start["versions"].keys() == {"samebut", "python", "torch", "numpy"}
+    assert (start["seed"], start["processes"]) == (3, 1)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["metric"] == "R@1"
+    assert [epoch["step"] for epoch in metrics["stage2"]["epochs"]] == [3, 6]
+    assert (run / "plot.png").read_bytes().startswith(b"\x89PNG")
+    kept = {path.name for path in (run / "stage1").iterdir()}
+    assert {"log.csv", "progress.json", "last.safetensors"} < kept
+    assert not any(name.startswith("state-") for name in kept)
+
+
+def test_it_stops_when_it_gets_no_better_and_keeps_the_best(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores rise until epoch 3: two more are waited for, and the weights of epoch 3 go on."""
+    weights = []
+
+    def scored(model: CIRModel, *arguments: Any, **options: Any) -> dict[str, float]:
+        weights.append({name: value.clone() for name, value in model.state_dict().items()})
+        return {"R@1": [1.0, 2.0, 9.0, 3.0, 9.0, 50.0][len(weights) - 1]}
+
+    monkeypatch.setattr(training, "validate", scored)
+    stage = Stage("align", epochs=20, batch=8, lr=1e-2, patience=2, keep="best")
+    folder = train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
+    assert len(weights) == 5
+    kept = load_file(folder / "weights.safetensors")
+    assert all(torch.equal(kept[name], value) for name, value in weights[2].items())
+    assert not all(torch.equal(kept[name], value) for name, value in weights[4].items())
+    best = json.loads((tmp_path / "run" / "metrics.json").read_text())["stage1"]["best"]
+    assert best == [3, 9.0]
+
+
+def test_accumulated_batches_are_one_step(root: Path, recipe: Recipe, tmp_path: Path) -> None:
+    stage = Stage("align", epochs=2, batch=8, lr=1e-2, accumulate=3)
+    train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
+    rows = (tmp_path / "run" / "stage1" / "log.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2
+
+
+def with_stages(recipe: Recipe, *stages: Stage) -> Recipe:
+    return Recipe(**{**vars(recipe), "stages": stages})
+
+
 def test_a_finished_run_is_not_run_again(
     trained: Path, root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,8 +160,79 @@ def test_a_finished_run_is_not_run_again(
 
 def test_two_recipes_do_not_mix(trained: Path, root: Path, recipe: Recipe) -> None:
     other = Recipe(name="other", stages=recipe.stages)
+    before = (trained.parent / "recipe.json").read_text()
     with pytest.raises(RecipeError, match="another recipe"):
         train(other, {"shapes": root}, trained.parent)
+    assert (trained.parent / "recipe.json").read_text() == before
+
+
+def test_a_recipe_that_could_not_start_leaves_the_folder_free(
+    root: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="less than one batch"):
+        train(with_stages(recipe, Stage("align", 1, 800, 1e-3)), {"shapes": root}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fifth step's loss is NaN: step and epoch are said, and the state after four is kept."""
+    steps = 0
+
+    def broken(self: Align, *arguments: Any) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        loss = whole(self, *arguments)
+        return loss * float("nan") if steps == 5 else loss
+
+    whole = Align.loss
+    monkeypatch.setattr(Align, "loss", broken)
+    with pytest.raises(RecipeError, match=r"stage1: the loss became nan at step 5 \(epoch 2\)"):
+        train(recipe, {"shapes": root}, tmp_path / "run")
+    said = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())
+    assert (said["epoch"], said["step"]) == (1, 1)
+    state = load_file(tmp_path / "run" / "stage1" / said["state"])
+    assert all(torch.isfinite(value).all() for value in state.values())
+    monkeypatch.undo()
+    assert train(recipe, {"shapes": root}, tmp_path / "run").is_dir()
+
+
+def test_a_full_disk_loses_nothing(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills up at the fourth checkpoint; when there is room the run ends as if not."""
+    saved = 0
+
+    def save(state: dict[str, torch.Tensor], path: Path) -> None:
+        nonlocal saved
+        saved += 1
+        if saved == 4:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save_file(state, path)
+
+    monkeypatch.setattr(runs, "save_file", save)
+    with pytest.raises(RecipeError, match="No space left") as error:
+        train(recipe, {"shapes": root}, tmp_path / "run")
+    assert "run the same command again" in error.value.hint
+    assert not list(tmp_path.rglob("*.part"))
+    again = train(recipe, {"shapes": root}, tmp_path / "run")
+    ours, theirs = (load_file(f / "weights.safetensors") for f in (again, trained))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_too_small_a_disk_is_said_before_anything_is_done(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 1000))
+    with pytest.raises(RecipeError, match=r"decoded pictures need 0\.2 MB"):
+        train(recipe, {"shapes": root}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 300_000))
+    with pytest.raises(RecipeError, match="checkpoints of stage1 need"):
+        train(recipe, {"shapes": root}, tmp_path / "run")
 
 
 def test_the_loss_goes_down(root: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -174,7 +249,10 @@ def test_the_loss_goes_down(root: Path, recipe: Recipe, tmp_path: Path) -> None:
         (Stage("sing", 1, 8, 1e-3), "no task is called 'sing'"),
         (Stage("align", 1, 800, 1e-3), "less than one batch of 800"),
         (Stage("align", 1, 8, 1e-3, data=("nowhere",)), "learns from 'nowhere'"),
-        (Stage("align", 1, 8, 1e9, warmup=0.0), "the loss became"),
+        (Stage("align", 1, 8, 1e9, warmup=0.0), "the (loss|gradient) became"),
+        (Stage("fuse", 1, 8, 1e-3, captions=0.5), "'captions' says nothing to it"),
+        (Stage("compose", 1, 8, 1e-3, negatives=3), "'negatives' says nothing to it"),
+        (Stage("align", 1, 8, 1e-3, accumulate=9), "less than 9 batches of 8"),
     ],
 )
 def test_what_can_not_start(
@@ -191,8 +269,19 @@ def test_missing_and_broken_pictures_stop_a_run(root: Path, recipe: Recipe, tmp_
     broken.write_bytes(b"no picture")
     with pytest.raises(PictureError, match=r"train-red-round-0\.png"):
         train(recipe, {"copy": copy}, tmp_path / "run")
+    lines = (copy / "train.jsonl").read_text()
+    (copy / "train.jsonl").write_text(lines.replace("train-red-round-0.png", "none.png"))
+    with pytest.raises(DataError, match="pictures named by queries are not in the gallery"):
+        train(recipe, {"copy": copy}, tmp_path / "run")
+    (copy / "train.jsonl").write_text("")
+    with pytest.raises(DataError, match="holds no query"):
+        train(recipe, {"copy": copy}, tmp_path / "run")
+    (copy / "train.jsonl").write_text(lines)
     broken.unlink()
     with pytest.raises(DataError, match="1 of 30 pictures are missing"):
+        train(recipe, {"copy": copy}, tmp_path / "run")
+    (copy / "val.jsonl").unlink()
+    with pytest.raises(DataError, match="no such file"):
         train(recipe, {"copy": copy}, tmp_path / "run")
 
 
@@ -210,7 +299,7 @@ def test_views_keep_their_colours() -> None:
 
 def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     """Batches hold whole groups of a reference, each query once an epoch."""
-    corpus = read_corpus({"shapes": root}, training._preprocess(recipe, 32), tmp_path)
+    corpus = read_corpus({"shapes": Source(root)}, preprocess_of(recipe), tmp_path)
     task = Compose(corpus, recipe.stages[1], recipe)
     seen = [query for batch in task.batches(random.Random(0)) for query, _ in batch]
     assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)

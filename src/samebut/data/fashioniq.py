@@ -2,7 +2,7 @@
 
 Two galleries, the reference kept or removed, and nine ways to make one query of two captions are
 in use. Together they move the published numbers by more than ten points, so each is named here
-and in the protocol line of a result.
+and in the protocol line of a result. A tenth way is how CLIP4Cir says the captions in training.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ def _clip4cir(first: str, second: str, category: str) -> tuple[Texts, ...]:
     return ((f"{_stripped(first).capitalize()} and {_stripped(second)}",),)
 
 
+def _clip4cir_training(first: str, second: str, category: str) -> tuple[Texts, ...]:
+    """Either caption may come first or be left out; training draws one of the four each time."""
+    one, two = _stripped(first), _stripped(second)
+    if not (one and two):
+        return (((one or two).capitalize(),),)
+    joined = (f"{one.capitalize()} and {two}", f"{two.capitalize()} and {one}")
+    return ((*joined, one.capitalize(), two.capitalize()),)
+
+
 def _searle(first: str, second: str, category: str) -> tuple[Texts, ...]:
     one, two = _stripped(first), _stripped(second)
     return ((f"{one} and {two}", f"{two} and {one}"),)
@@ -76,6 +85,9 @@ def _plain_words(caption: str) -> str:
 # Named after the repository each was read in.
 JOINS: dict[str, Join] = {
     "clip4cir": Join("“Cap1 and cap2”, stripped", _clip4cir),
+    "clip4cir-train": Join(
+        "mean of “Cap1 and cap2”, “Cap2 and cap1”, “Cap1”, “Cap2”", _clip4cir_training
+    ),
     "searle": Join("mean of “cap1 and cap2” and “cap2 and cap1”", _searle),
     "covr": Join("“cap1 and cap2”, lower case, 30 words", _covr),
     "start-kit": Join("“cap1 <and> cap2”, lower case", _start_kit),

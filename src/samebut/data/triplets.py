@@ -62,11 +62,10 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
         raise DataError(f"{path}: holds no query", hint=LAYOUT)
     names, source = _gallery(root, split, queries)
     _require_in_gallery(lines, names, source)
-    images = images_folder(root)
     benchmark = Benchmark(
         name="triplets",
         split=split,
-        images={name: images / name for name in names},
+        images=_found(root, names),
         queries=queries,
         rules=rules,
         choices=(root.resolve().name,),
@@ -76,6 +75,19 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     )
     benchmark.require_consistent()
     return benchmark
+
+
+def pictures(root: Path, split: str) -> dict[str, Path]:
+    """The pictures of a split as ``root/catalog.csv`` lists them, all of it if it has no splits.
+
+    DataError: the catalogue names no file, the same twice, or no picture of the split.
+    """
+    return _found(Path(root), _gallery(Path(root), split, ())[0])
+
+
+def _found(root: Path, names: Sequence[str]) -> dict[str, Path]:
+    images = images_folder(root)
+    return {name: images / name for name in names}
 
 
 def dataset(root: Path) -> dict[str, Any]:

@@ -1,33 +1,78 @@
-"""What is learned from: the train split of triplet folders as one corpus."""
+"""What is learned from: the train splits of data folders as one corpus."""
 
 from __future__ import annotations
 
 import csv
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from samebut.data import triplets
-from samebut.data.benchmark import Query
+from samebut.data import readers, triplets
+from samebut.data.benchmark import Benchmark, Query
 from samebut.data.catalogue_queries import CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
 from samebut.learning.pictures import decode_all
 from samebut.preprocess import Preprocess
 
+# What a reader is asked for when its queries are to be learned from.
+TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder to learn from or to be scored on; ``reader`` is a row of ``data.READERS``."""
+
+    root: Path
+    reader: str = "triplets"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def pictures_alone(self) -> bool:
+        """Whether the folder has a catalogue of pictures and no query of any split."""
+        catalogue = self.root / "catalog.csv"
+        return self.reader == "triplets" and catalogue.is_file() and not triplets.splits(self.root)
+
+    def training(self) -> Benchmark:
+        """The train split. DataError: it is not there, or has no query with a target."""
+        options = TRAINING_OPTIONS.get(self.reader, {}) | dict(self.options)
+        return _with_targets(readers.read(self.reader, self.root, "train", options), self.root)
+
+    def validation(self) -> Benchmark:
+        """The split that a reader scores unless told otherwise. Raises as ``training`` does."""
+        return _with_targets(readers.read(self.reader, self.root, None, self.options), self.root)
+
+
+def source_of(name: str, root: Path, said: Mapping[str, Any]) -> Source:
+    """What ``--data NAME=FOLDER`` means: a recipe says the reader and options under
+    ``[sources.NAME]``; unsaid, a name that a reader has is read by it, any other as triplets."""
+    options = {key: str(value) for key, value in said.items()}
+    reader = options.pop("reader", name if name in readers.READERS else "triplets")
+    if reader not in readers.READERS:
+        raise RecipeError(
+            f"[sources.{name}] has the reader '{reader}'",
+            hint=f"Known: {', '.join(readers.READERS)}.",
+        )
+    return Source(root, reader, options)
+
 
 @dataclass(frozen=True)
 class Composed:
-    """A training query; pictures are rows of the corpus."""
+    """A training query; pictures are rows of the corpus. ``texts`` are ways to say it, of which
+    one is drawn each time."""
 
     reference: int
-    text: str
+    texts: tuple[str, ...]
     targets: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        return self.texts[0]
 
 
 @dataclass(frozen=True)
@@ -49,74 +94,84 @@ class Part:
         kept = dice.sample(self.queries, len(self.queries) - count)
         drawn = self.catalogue.draw(dice, count) if self.catalogue and count else []
         return kept + [
-            Composed(q.reference + self.first, q.text, tuple(t + self.first for t in q.targets))
+            Composed(q.reference + self.first, (q.text,), tuple(t + self.first for t in q.targets))
             for q in drawn
         ]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is learned from: pictures (N, M, M, 3), a catalogue row for each, and queries."""
+    """What is learned from: files, a catalogue row for each (empty if there is none), queries.
 
-    pictures: npt.NDArray[np.uint8]
+    ``preprocess`` is that of the decoded ``pictures``, larger than an encoder's input so that
+    there is room to crop. They are decoded into ``cache`` when first asked for.
+    """
+
+    files: tuple[Path, ...]
     rows: tuple[captions.Row, ...]
     parts: tuple[Part, ...]
+    preprocess: Preprocess
+    cache: Path
 
-    @property
+    @cached_property
     def queries(self) -> tuple[Composed, ...]:
         """Those of all parts, as their files have them."""
         return tuple(query for part in self.parts for query in part.queries)
 
+    @cached_property
+    def pictures(self) -> npt.NDArray[np.uint8]:
+        """``(N, M, M, 3)`` uint8, memory-mapped. PictureError names one that can't be opened."""
+        return decode_all(self.files, self.preprocess, self.cache)
+
+    @property
+    def described(self) -> bool:
+        """Whether every picture has a title or a name of what it shows, which captions need."""
+        return all(captions.title(row) for row in self.rows)
+
 
 def read_corpus(
-    roots: Mapping[str, Path],
+    sources: Mapping[str, Source],
     preprocess: Preprocess,
     cache: Path,
     fresh: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Corpus:
-    """The train split of every root as one corpus; DataError if a query's picture is missing.
+    """The train split of every source as one corpus; DataError if a picture is missing.
 
-    A folder without ``train.jsonl`` brings pictures and its catalogue alone. ``fresh`` has, for
-    the roots named, the rules by which further queries can be drawn (``catalogue_queries.Rules``).
+    A folder with a catalogue and no queries brings its pictures alone. ``fresh`` has, for sources
+    by name, the rules by which further queries can be drawn (``catalogue_queries.Rules``).
     """
     files: list[Path] = []
     rows: list[captions.Row] = []
     parts: list[Part] = []
-    for name, root in roots.items():
-        images, asked = _read(root)
-        described = _catalogue(root)
-        own = [described[image] for image in images]
+    for name, source in sources.items():
+        images, asked = _read(source)
+        described = _catalogue(source.root)
+        own = [described.get(image, {}) for image in images]
         first = len(files)
         place = {image: first + number for number, image in enumerate(images)}
         queries = tuple(
-            Composed(place[q.reference], " ".join(q.texts), tuple(place[t] for t in q.targets))
-            for q in asked
+            Composed(place[q.reference], q.texts, tuple(place[t] for t in q.targets)) for q in asked
         )
         rules = (fresh or {}).get(name)
         catalogue = CatalogueQueries(own, _rules(name, rules)) if rules else None
         files += images.values()
         rows += own
         parts.append(Part(first, len(files), queries, catalogue))
-    return Corpus(decode_all(files, preprocess, cache), tuple(rows), tuple(parts))
+    return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
 
 
-def _read(root: Path) -> tuple[Mapping[str, Path], Sequence[Query]]:
-    """Pictures and queries of a folder's train split; no queries if it has no file of them."""
-    if (root / "train.jsonl").exists():
-        benchmark = triplets.read(root, "train")
+def _read(source: Source) -> tuple[Mapping[str, Path], Sequence[Query]]:
+    """Pictures and queries of a folder's train split."""
+    if not source.pictures_alone():
+        benchmark = source.training()
         benchmark.require_images()
         return benchmark.images, benchmark.queries
-    rows = _catalogue(root)
-    images = {
-        name: root / "images" / name
-        for name, row in rows.items()
-        if row.get("split", "train") == "train"
-    }
+    images = triplets.pictures(source.root, "train")
     missing = [path.name for path in images.values() if not path.is_file()]
     if missing:
         raise DataError(
-            f"{root}: {len(missing):,} of {len(images):,} pictures of its catalogue are missing,"
-            f" {', '.join(missing[:3])} among them"
+            f"{source.root}: {len(missing):,} of {len(images):,} pictures of its catalogue are "
+            f"missing, {', '.join(missing[:3])} among them"
         )
     return images, ()
 
@@ -132,10 +187,24 @@ def _rules(name: str, table: Mapping[str, Any]) -> Rules:
     return Rules(**values)
 
 
+def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
+    without = sum(not query.targets for query in benchmark.queries)
+    if without or not benchmark.queries:
+        what = f"{without:,} of its queries have no target" if without else "it holds no query"
+        raise DataError(
+            f"{root}: {benchmark.name} {benchmark.split} can't be used, {what}",
+            hint="Training and validation need queries whose answers are known.",
+        )
+    return benchmark
+
+
 def _catalogue(root: Path) -> dict[str, captions.Row]:
+    """The rows of ``catalog.csv`` by file; nothing if the folder has none."""
     path = root / "catalog.csv"
+    if not path.is_file():
+        return {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as table:
             return {row["file"]: row for row in csv.DictReader(table)}
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, UnicodeDecodeError) as error:
         raise DataError(f"{path} can't be read as a catalogue with a column 'file'") from error

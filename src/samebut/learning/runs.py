@@ -4,86 +4,207 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from samebut.errors import RecipeError
 from samebut.learning.tasks import Learner
 
 
 class Average:
-    """An exponential moving average of a model's weights and running statistics."""
+    """An exponential moving average of a model's weights and running statistics.
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval()
+    Only weights whose names begin with ``trains`` move. An encoder of which none do is the
+    model's own, not a copy of it.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, trains: str = "") -> None:
+        still = [part for name, part in model.named_children() if not _meets(f"{name}.", trains)]
+        self.model = copy.deepcopy(model, {id(part): part for part in still}).eval()
         self.decay = decay
+        self.names = [name for name in model.state_dict() if name.startswith(trains)]
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         # A young average would be mostly the random start.
         decay = min(self.decay, (1 + step) / (10 + step))
         ours, theirs = self.model.state_dict(), model.state_dict()
-        for name, value in ours.items():
+        for name in self.names:
+            value = ours[name]
             if value.dtype.is_floating_point:
                 value.lerp_(theirs[name], 1 - decay)
             else:
                 value.copy_(theirs[name])
 
 
+def _meets(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) or prefix.startswith(name)
+
+
+@dataclass
+class Best:
+    """The epoch with the best score so far, counted from 1; 0: none yet."""
+
+    epoch: int = 0
+    score: float = float("-inf")
+
+
 class Checkpoint:
-    """The state after the last finished epoch: one safetensors file, named by ``progress.json``."""
+    """Where a stage is: ``progress.json``, and the safetensors that it names.
+
+    ``epoch`` and ``step`` are the next to be done, ``total`` the sum of the losses of the epoch's
+    steps that are done. A state is written whole, then named, then the one before it is removed:
+    a kill at any moment leaves a state that is whole. Weights that don't train are not written.
+    """
 
     def __init__(
-        self, folder: Path, learner: Learner, average: Average, optimizer: torch.optim.AdamW
+        self,
+        folder: Path,
+        learner: Learner,
+        average: Average,
+        optimizer: torch.optim.AdamW,
+        trains: str = "",
     ) -> None:
-        self.folder, self.learner, self.average, self.optimizer = (
-            folder,
-            learner,
-            average,
-            optimizer,
-        )
+        self.folder, self.learner, self.average = folder, learner, average
+        self.optimizer, self.trains = optimizer, trains
         self.history: list[dict[str, float]] = []
+        self.epoch, self.step, self.total = 0, 0, 0.0
+        self.best = Best()
+        self.finished = False
 
-    def load(self) -> int:
-        """Restore the last finished epoch, if any; returns how many are finished."""
+    def load(self) -> None:
+        """Restore the last state that was written, if any."""
         progress = self.folder / "progress.json"
         if not progress.exists():
-            return 0
-        self.history = json.loads(progress.read_text())["history"]
-        state = load_file(self.folder / f"epoch{len(self.history)}.safetensors")
-        self.learner.load_state_dict(_part(state, "learner."))
-        self.average.model.load_state_dict(_part(state, "average."))
+            return
+        said = json.loads(progress.read_text())
+        self.history, self.finished = said["history"], said["finished"]
+        self.epoch, self.step, self.total = said["epoch"], said["step"], said["total"]
+        self.best = Best(*said["best"]) if said["best"] else Best()
+        state = load_file(self.folder / said["state"])
+        _put(self.average.model, _part(state, "average."))
+        if self.finished:
+            return
+        _put(self.learner, _part(state, "learner."))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(state, "optimizer.").items():
             number, key = name.split(".")
             moments.setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        say(f"{self.folder.name}: carrying on after epoch {len(self.history)}")
-        return len(self.history)
+        say(f"{self.folder.name}: carrying on at epoch {self.epoch + 1}, step {self.step + 1}")
 
-    def save(self, finished: int, scores: dict[str, float]) -> None:
-        """Write the state, then the progress that names it, then remove the one before."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        state = {f"learner.{k}": v for k, v in self.learner.state_dict().items()}
-        state |= {f"average.{k}": v for k, v in self.average.model.state_dict().items()}
+    def save(self) -> None:
+        """Write the state. RecipeError if the disk won't have it; the last one stays."""
+        state = {f"learner.{k}": v for k, v in self._learned().items()}
+        state |= {f"average.{k}": v for k, v in self._averaged().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{number}.{k}": v for k, v in moments.items()}
-        state = {name: value.clone().contiguous() for name, value in state.items()}
-        save_file(state, self.folder / f"epoch{finished}.safetensors")
-        self.history.append({"epoch": finished, **{k: round(v, 4) for k, v in scores.items()}})
-        part = self.folder / "progress.part"
-        part.write_text(json.dumps({"history": self.history}, indent=1))
-        part.replace(self.folder / "progress.json")
-        (self.folder / f"epoch{finished - 1}.safetensors").unlink(missing_ok=True)
-        line = "  ".join(f"{k} {v:.4g}" for k, v in self.history[-1].items())
-        say(f"{self.folder.name}  {line}")
+        self._write(state, f"state-{self.epoch}-{self.step}")
+
+    def keep_best(self, score: float) -> None:
+        """Keep the averaged weights of the epoch that has just ended, if they are the best."""
+        if score > self.best.score:
+            self.best = Best(self.epoch, score)
+            self._save_file(self._averaged(), f"best-{self.epoch}.safetensors")
+
+    def end(self, keep: str) -> None:
+        """The stage is over: what is kept are the averaged weights, the last and the best."""
+        self.finished = True
+        self._write({f"average.{k}": v for k, v in self._averaged().items()}, "last")
+        self.take(keep)
+
+    def take(self, keep: str) -> None:
+        """Make the averaged model what the stage hands on: ``last`` or ``best``."""
+        if keep == "best" and self.best.epoch:
+            _put(self.average.model, load_file(self.folder / f"best-{self.best.epoch}.safetensors"))
+
+    def size(self) -> int:
+        """About how many bytes a state has: weights, their average, two moments of each."""
+        return sum(4 * v.numel() * v.element_size() for v in self._averaged().values())
+
+    def _learned(self) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.learner.state_dict()
+        beside = [name for name in state if not name.startswith("model.")]
+        moving = [name for name in state if name.startswith(f"model.{self.trains}")]
+        return {name: state[name] for name in (*beside, *moving)}
+
+    def _averaged(self) -> dict[str, Tensor]:
+        state = self.average.model.state_dict()
+        return {name: state[name] for name in self.average.names}
+
+    def _write(self, state: dict[str, Tensor], name: str) -> None:
+        file = f"{name}.safetensors"
+        self._save_file(state, file)
+        best = [self.best.epoch, self.best.score] if self.best.epoch else None
+        said: dict[str, Any] = {"state": file, "finished": self.finished, "best": best}
+        said |= {"epoch": self.epoch, "step": self.step, "total": self.total}
+        write_whole(
+            self.folder / "progress.json", json.dumps(said | {"history": self.history}, indent=1)
+        )
+        needed = {file, f"best-{self.best.epoch}.safetensors"}
+        for other in self.folder.glob("*.safetensors*"):
+            if other.name not in needed:
+                other.unlink()
+
+    def _save_file(self, state: dict[str, Tensor], name: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f"{name}.part"
+        with _written(self.folder / name, part):
+            save_file({k: v.clone().contiguous() for k, v in state.items()}, part)
+            _to_disk(part)
+            part.replace(self.folder / name)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all, and to the disk before anything that follows.
+
+    RecipeError if it can't be written.
+    """
+    part = path.with_name(path.name + ".part")
+    with _written(path, part):
+        part.write_text(text, encoding="utf-8")
+        _to_disk(part)
+        part.replace(path)
+
+
+@contextmanager
+def _written(path: Path, part: Path) -> Iterator[None]:
+    """Turn what the system says against writing into words; no half file stays."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise RecipeError(
+            f"{path} can't be written: {error}",
+            hint="What was written before is whole: make room and run the same command again.",
+        ) from error
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+@torch.no_grad()
+def _put(module: nn.Module, values: dict[str, Tensor]) -> None:
+    """Copy ``values`` into the module; what they don't name stays. KeyError: a stranger."""
+    state = module.state_dict()
+    for name, value in values.items():
+        state[name].copy_(value)
 
 
 def say(line: str) -> None:

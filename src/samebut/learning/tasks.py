@@ -1,17 +1,19 @@
-"""Tasks: what a stage of training does with a corpus. A new one is a class and a row in TASKS."""
+"""Tasks: what a stage of training does with a corpus. A new one is a class and a row of TASKS in
+``plan.py``."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.learning import captions
+from samebut.learning import captions, processes
 from samebut.learning.corpus import Composed, Corpus
 from samebut.learning.encoders import Features
 from samebut.learning.losses import info_nce
@@ -24,6 +26,7 @@ MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about
 NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
 )
+UNSAID = -1
 SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
 
@@ -42,26 +45,55 @@ class Learner(nn.Module):
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
 
-class Task(Protocol):
-    """What a stage does with a corpus."""
+class Task:
+    """What a stage does with a corpus. Only ``batches`` and ``loss`` have to be said."""
+
+    trains: str = ""
+    """What the names of the weights that it changes begin with: ``fusion.``, say; empty: all."""
 
     def heads(self, dim: int) -> nn.Module:
         """What is learned in this stage beside a model whose features are ``dim`` wide."""
+        return nn.Module()
 
-    def batches(self, dice: random.Random) -> Iterator[Any]: ...
+    def batches(self, dice: random.Random) -> Iterator[Any]:
+        """An epoch's batches, whole ones; all chance is taken from ``dice``."""
+        raise NotImplementedError
 
-    def loss(self, learner: Learner, batch: Any) -> Tensor: ...
+    def loss(self, learner: Learner, batch: Any) -> Tensor:
+        """The loss of this process's part of a batch."""
+        raise NotImplementedError
+
+    def part(self, batch: Any) -> Any:
+        """What ``loss`` is given of a batch, where several processes share the work."""
+        return processes.own_part(batch)
+
+    def check(self, model: CIRModel) -> None:
+        """Raise RecipeError if the stage can't train this model; asked before the first stage."""
+
+    def prepare(self, learner: Learner, folder: Path, cache: Path) -> None:
+        """Once, before the first step; ``folder`` is the stage's, ``cache`` the run's."""
+
+    def begin(self, learner: Learner, epoch: int) -> None:
+        """Before the first step of an epoch, also of one that a killed run had begun."""
+
+    def compose(self, model: CIRModel, image: Features, text: Features) -> Tensor:
+        """The queries that the stage is scored by, unit length: ``(B, D)``."""
+        return model.compose(image, text)
 
 
-class Align:
+class Align(Task):
     """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives.
 
     With ``stage.attributes`` a linear head for each column of the catalogue names its value from
     the pooled picture: on few pictures that teaches more in the same time (docs/log.md).
     """
 
-    def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
+    def __init__(
+        self, corpus: Corpus, stage: Stage, recipe: Recipe, *, beside: bool = False
+    ) -> None:
+        """``beside``: another loss leads; captions count only if the stage says so."""
         self.corpus, self.stage, self.recipe = corpus, stage, recipe
+        self.captions = stage.captions or float(not (beside or stage.attributes))
         names = [
             tuple(value for column, value in row.items() if column not in NOT_ATTRIBUTES)
             for row in corpus.rows
@@ -84,7 +116,7 @@ class Align:
 
     def captions_of(self, rows: Sequence[int], dice: random.Random) -> list[str]:
         """A caption of each picture; none at all if the stage does not learn from them."""
-        if not self.stage.captions:
+        if not self.captions:
             return []
         return [captions.caption(self.corpus.rows[row], dice) for row in rows]
 
@@ -98,31 +130,35 @@ class Align:
     ) -> Tensor:
         """Captions and attributes of pictures, as the stage weighs them."""
         loss = images.pooled.new_zeros((), dtype=torch.float32)
-        if self.stage.captions:
-            loss = loss + self.stage.captions * self.caption_loss(learner, images, rows, texts)
+        if self.captions:
+            loss = loss + self.captions * self.caption_loss(learner, images, rows, texts)
         if self.stage.attributes:
             loss = loss + self.stage.attributes * self.attribute_loss(learner, images, rows)
         return loss
 
     def attribute_loss(self, learner: Learner, images: Features, rows: Sequence[int]) -> Tensor:
-        """Cross-entropy of every head, summed; what a catalogue does not say is not asked."""
+        """Cross-entropy of every head, summed over heads, mean over pictures.
+
+        What a catalogue does not say is not asked, and costs nothing.
+        """
         pooled, places = images.pooled.float(), torch.tensor(rows)
-        total = pooled.new_zeros(())
-        for name, labels in self.labels.items():
-            wanted = labels[places]
-            known = wanted >= 0
-            if known.any():
-                logits = learner.heads[name](pooled[known])
-                total = total + known.float().mean() * functional.cross_entropy(
-                    logits, wanted[known], label_smoothing=SMOOTHING
-                )
-        return total
+        losses = [
+            functional.cross_entropy(
+                learner.heads[name](pooled),
+                labels[places].to(pooled.device),
+                ignore_index=UNSAID,
+                label_smoothing=SMOOTHING,
+                reduction="sum",
+            )
+            for name, labels in self.labels.items()
+        ]
+        return torch.stack(losses).sum() / len(rows)
 
     def caption_loss(
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
-        same = kinds[:, None] == kinds[None, :]
+        same = (kinds[:, None] == kinds[None, :]).to(images.pooled.device)
         pictures, words = (
             unit(images.pooled),
             unit(encode_texts(learner.model, texts, self.recipe).pooled),
@@ -133,8 +169,10 @@ class Align:
 
 
 def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
-    """For each column of the catalogue that describes pictures, ``(N,)``: the number of each row's
-    value, -1 where it has none. What is worn is one attribute, however a catalogue calls it."""
+    """By the columns of a catalogue that describe pictures, ``(N,)``: the number of each value.
+
+    ``UNSAID`` where a row has none. What is worn is one attribute, however a catalogue calls it.
+    """
     names = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
     found = {}
     for name in names:
@@ -142,11 +180,11 @@ def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
             continue
         said = [row.get(name) or (row.get("kind") if name == "article" else "") for row in rows]
         values = {value: number for number, value in enumerate(sorted({s for s in said if s}))}
-        found[name] = torch.tensor([values.get(value or "", -1) for value in said])
+        found[name] = torch.tensor([values.get(value or "", UNSAID) for value in said])
     return {name: labels for name, labels in found.items() if labels.max() > 0}
 
 
-class Compose:
+class Compose(Task):
     """Queries to their targets, encoders and fusion together.
 
     Candidates are all pictures of the batch, references too; a query's own reference does not
@@ -156,7 +194,7 @@ class Compose:
 
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
         self.corpus, self.stage, self.recipe = corpus, stage, recipe
-        self.align = Align(corpus, stage, recipe)
+        self.align = Align(corpus, stage, recipe, beside=True)
 
     def heads(self, dim: int) -> nn.ModuleDict:
         return self.align.heads(dim)
@@ -189,13 +227,14 @@ class Compose:
         allowed = torch.ones_like(positives)
         allowed[torch.arange(len(batch)), references] = False
         loss = info_nce(
-            queries, unit(images.pooled), positives, scale=learner.scale, allowed=allowed
+            queries,
+            unit(images.pooled),
+            positives.to(queries.device),
+            scale=learner.scale,
+            allowed=allowed.to(queries.device),
         )
         said = self.align.captions_of(rows, random.Random(rows[0]))
         return loss + self.align.picture_loss(learner, images, rows, said)
-
-
-TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {"align": Align, "compose": Compose}
 
 
 def encode_views(
@@ -203,10 +242,10 @@ def encode_views(
 ) -> Features:
     """Features of a random view of each picture, in the stage's size and the recipe's precision."""
     pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
-    views = vary(pixels, stage.size or recipe.size, recipe.augment).to(
-        memory_format=torch.channels_last
-    )
-    with precision(recipe):
+    pixels = pixels.to(processes.device_of(model))
+    views = vary(pixels, stage.size or recipe.size, recipe.augment)
+    views = views.to(memory_format=torch.channels_last)
+    with precision(recipe, views.device):
         return model.encoder.images(views)
 
 
@@ -218,13 +257,13 @@ def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
             captions.mistyped(text, dice) if dice.random() < recipe.augment.typos else text
             for text in texts
         ]
-    with precision(recipe):
+    with precision(recipe, processes.device_of(model)):
         return model.encoder.texts(texts)
 
 
-def precision(recipe: Recipe) -> torch.autocast:
+def precision(recipe: Recipe, device: torch.device) -> torch.autocast:
     """bf16 arithmetic for the encoders if the recipe says so; losses stay in fp32."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
 def _float(features: Features) -> Features:

@@ -1,130 +1,256 @@
-"""Training: one loop, whose stages differ in their task alone.
+"""Training: one loop, whose stages differ in their task alone (``plan.TASKS``).
 
-    python -m samebut.learning.train recipes/bundled.toml --data [NAME=]FOLDER ... --out RUN
+    samebut train recipes/bundled.toml --data [NAME=]FOLDER ... --out RUN
 
-A data folder has ``images/``, ``catalog.csv`` and ``train.jsonl`` (``samebut.data.triplets``); the
-first also has ``val.jsonl``, on which every epoch is scored. Recipes call it by NAME, or by the
-folder's own. The same command resumes: an epoch that was finished is never run again, and all
-chance is drawn from (seed, stage, epoch), so a killed run ends as an undisturbed one.
+The first data folder is also what every epoch is scored on. The same command resumes: a
+checkpoint is written every few minutes and after each epoch, and all chance is drawn from (seed,
+stage, epoch) or (seed, stage, step), so a killed run ends as an undisturbed one. A run folder::
+
+    recipe.json      the recipe with every default, and the names of the data
+    starts.json      of each start: versions, commit, processes, device
+    stage1/          progress.json, log.csv, weights; then stage2/ ...
+    metrics.json     scores of every epoch
+    plot.png         loss and scores over steps
+    model/           the trained model
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import math
+import platform
 import random
-import sys
+import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from samebut.data import triplets
-from samebut.data.benchmark import Benchmark
-from samebut.errors import RecipeError, SamebutError
-from samebut.evaluate import score_embeddings
-from samebut.learning import captions
-from samebut.learning.corpus import Corpus, read_corpus
-from samebut.learning.encoders import Features
-from samebut.learning.model import ENCODERS, CIRModel, unit
-from samebut.learning.pictures import decode_all, to_pixels
-from samebut.learning.recipe import Recipe, Stage, read_recipe
-from samebut.learning.runs import Average, Checkpoint, say
-from samebut.learning.tasks import TASKS, Learner
-from samebut.preprocess import Preprocess
+import samebut
+from samebut.errors import RecipeError
+from samebut.learning import processes
+from samebut.learning.features import require_room
+from samebut.learning.journal import Journal, plot
+from samebut.learning.model import CIRModel
+from samebut.learning.plan import (
+    Plan,
+    StagePlan,
+    described,
+    make_plan,
+    new_model,
+    preprocess_of,
+)
+from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.runs import Average, Checkpoint, say, write_whole
+from samebut.learning.tasks import Learner
+from samebut.learning.validation import Sides, cached_sides, validate
+
+LONGEST_GRADIENT = 1.0
+STATES_AT_ONCE = 3  # the new one, the one before it, and the best
 
 
-def train(recipe: Recipe, data: Mapping[str, Path], out: Path) -> Path:
-    """Run every stage of ``recipe`` on folders ``data``; the trained model is ``out/model``."""
-    out.mkdir(parents=True, exist_ok=True)
-    _keep_recipe(recipe, data, out)
+def train(
+    recipe: Recipe, data: Mapping[str, Path], out: Path, *, cache: Path | None = None
+) -> Path:
+    """Run every stage of ``recipe`` on folders ``data``; the trained model is ``out/model``.
+
+    ``cache`` keeps decoded pictures and features, ``out/cache`` if None. Raises DataError and
+    RecipeError for what can't be trained, before anything is written.
+    """
+    device = processes.start()
+    said = json.dumps({"recipe": recipe.as_dict(), "data": list(data)}, indent=2)
+    _check_folder(out, said)
     if (out / "model" / "training.json").exists():
         say(f"{out} is trained already")
         return out / "model"
-    validation = triplets.read(next(iter(data.values())), "val")
-    validation.require_images()
-
-    def corpus_of(names: Sequence[str], size: int) -> Corpus:
-        large = _preprocess(recipe, round((size or recipe.size) * recipe.margin))
-        return read_corpus(_named(data, names), large, out / "cache", recipe.fresh)
-
-    model = new_model(recipe, corpus_of(recipe.tokenizer_data, recipe.stages[0].size))
-    for number, stage in enumerate(recipe.stages, start=1):
-        corpus = corpus_of(stage.data, stage.size)
-        say(f"stage {number}: {len(corpus.rows):,} pictures, {len(corpus.queries):,} queries")
-        model = run_stage(model, stage, recipe, corpus, validation, out / f"stage{number}")
-    model.save(out / "model", name=recipe.name)
+    plan = make_plan(recipe, data, cache or out / "cache")
+    model = new_model(recipe, plan.vocabulary)
+    for each in plan.stages:
+        each.task.check(model)
+    with processes.first_alone():
+        if processes.rank() == 0:
+            _begin(out, said, recipe, device)
+    for number, each in enumerate(plan.stages, start=1):
+        model = StageRun(model, each, plan, out / f"stage{number}", device).run()
+    with processes.first_alone():
+        if processes.rank() == 0:
+            _end(model, plan, out)
     return out / "model"
 
 
-def _named(data: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
-    """The folders a recipe names, all of them if it names none."""
-    missing = [name for name in names if name not in data]
-    if missing:
-        raise RecipeError(
-            f"the recipe learns from '{missing[0]}', given are {', '.join(data)}",
-            hint=f"Add {missing[0]}=FOLDER to --data.",
+def dry_run(
+    recipe: Recipe, data: Mapping[str, Path], out: Path, *, cache: Path | None = None
+) -> list[str]:
+    """Everything that ``train`` checks, and the plan in lines; nothing is written."""
+    _check_folder(out, json.dumps({"recipe": recipe.as_dict(), "data": list(data)}, indent=2))
+    plan = make_plan(recipe, data, cache or out / "cache")
+    model = new_model(recipe, plan.vocabulary)
+    for each in plan.stages:
+        each.task.check(model)
+    return described(plan, model)
+
+
+class StageRun:
+    """One stage from wherever its folder says it is."""
+
+    def __init__(
+        self, model: CIRModel, planned: StagePlan, plan: Plan, folder: Path, device: torch.device
+    ) -> None:
+        self.planned, self.plan, self.folder = planned, plan, folder
+        self.stage, self.task, self.recipe = planned.stage, planned.task, plan.recipe
+        self.device = device
+        torch.manual_seed(random.Random(f"{plan.recipe.seed} {folder.name}").getrandbits(48))
+        heads = self.task.heads(model.encoder.dim)
+        self.learner = Learner(model, self.stage.temperature, heads).to(device)
+        for name, parameter in self.learner.model.named_parameters():
+            parameter.requires_grad_(name.startswith(self.task.trains))
+        self.average = Average(self.learner.model, self.recipe.ema, self.task.trains)
+        self.optimizer = make_optimizer(self.learner, self.stage)
+        self.checkpoint = Checkpoint(
+            folder, self.learner, self.average, self.optimizer, self.task.trains
         )
-    return {name: data[name] for name in names or data}
+        self.first = processes.rank() == 0
+        self.sides: Sides | None = None
+        self.saved = time.monotonic()
 
+    def run(self) -> CIRModel:
+        """Train from the last checkpoint on; returns the averaged model that the stage keeps."""
+        at = self.checkpoint
+        at.load()
+        if at.finished:
+            at.take(self.stage.keep)
+            return self.average.model
+        self._prepare()
+        steps = self.planned.steps
+        done = at.epoch * steps + at.step
+        self.journal = Journal(self.folder, steps * self.stage.epochs, done, quiet=not self.first)
+        try:
+            while at.epoch < self.stage.epochs and not self._is_over():
+                self._epoch()
+        finally:
+            self.journal.close()
+        with processes.first_alone():
+            if self.first:
+                at.end(self.stage.keep)
+            else:
+                at.load()
+                at.take(self.stage.keep)
+        return self.average.model
 
-def new_model(recipe: Recipe, corpus: Corpus) -> CIRModel:
-    """The recipe's encoder, its tokenizer trained on the corpus's own words, and its fusion."""
-    torch.manual_seed(recipe.seed)
-    settings = dict(recipe.encoder)
-    kind = settings.pop("kind", "small")
-    if kind not in ENCODERS:
-        raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
-    texts = [*captions.words(corpus.rows), *(query.text for query in corpus.queries)]
-    encoder = ENCODERS[kind].create(settings, texts)
-    options = dict(recipe.fusion)
-    name = options.pop("name")
-    return CIRModel(encoder, _preprocess(recipe, recipe.size), fusion=name, options=options)
+    def _prepare(self) -> None:
+        corpus = self.planned.corpus
+        size = STATES_AT_ONCE * self.checkpoint.size()
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        require_room(self.folder.parent, size, f"checkpoints of {self.folder.name}")
+        frozen = not "encoder.".startswith(self.task.trains)
+        if not frozen:
+            with processes.first_alone():
+                _ = corpus.pictures  # decoded by one process, read by all
+        if self.first:
+            say(
+                f"{self.folder.name}: {self.stage.task}, {len(corpus.files):,} pictures, "
+                f"{len(corpus.queries):,} queries, {self.planned.steps:,} steps an epoch"
+            )
+        self.task.prepare(self.learner, self.folder, self.plan.cache)
+        if frozen:
+            self.sides = cached_sides(self.learner.model, self.plan.validation, self.plan.cache)
 
+    def _is_over(self) -> bool:
+        """Whether too many epochs have passed without a better score."""
+        waited = self.checkpoint.epoch - self.checkpoint.best.epoch
+        over = bool(self.stage.patience) and waited >= self.stage.patience
+        return bool(processes.of_the_first(float(over), self.device))
 
-def run_stage(
-    model: CIRModel,
-    stage: Stage,
-    recipe: Recipe,
-    corpus: Corpus,
-    validation: Benchmark,
-    folder: Path,
-) -> CIRModel:
-    """Train ``model`` as ``stage`` says, from its last finished epoch on; returns the average."""
-    if stage.task not in TASKS:
-        raise RecipeError(f"no task is called '{stage.task}'", hint=f"Known: {', '.join(TASKS)}.")
-    task = TASKS[stage.task](corpus, stage, recipe)
-    steps = sum(1 for _ in task.batches(random.Random(0)))
-    if not steps:
-        raise RecipeError(f"{stage.task}: there is less than one batch of {stage.batch}")
-    torch.manual_seed(random.Random(f"{recipe.seed} {folder.name}").getrandbits(48))
-    learner = Learner(model, stage.temperature, task.heads(model.encoder.dim))
-    average = Average(model, recipe.ema)
-    optimizer = make_optimizer(learner, stage)
-    checkpoint = Checkpoint(folder, learner, average, optimizer)
-    for epoch in range(checkpoint.load(), stage.epochs):
-        started = time.monotonic()
-        dice = random.Random(f"{recipe.seed} {folder.name} {epoch}")
-        torch.manual_seed(dice.getrandbits(48))
+    def _epoch(self) -> None:
+        """The steps of an epoch that are still to be done, then its score."""
+        at, planned = self.checkpoint, self.planned
+        processes.same_everywhere(self.learner)
+        self.task.begin(self.learner, at.epoch)
+        dice = random.Random(f"{self.recipe.seed} {self.folder.name} {at.epoch}")
+        batches = self.task.batches(dice)
+        groups = iter(lambda: list(itertools.islice(batches, self.stage.accumulate)), [])
+        self.learner.train()
+        for group in itertools.islice(groups, at.step, planned.steps):
+            step = at.epoch * planned.steps + at.step
+            at.total += self._step(group, step)
+            at.step += 1
+            self._save_now_and_then()
+        loss = at.total / planned.steps
+        at.epoch, at.step, at.total = at.epoch + 1, 0, 0.0
+        if self.first:
+            self._score(loss)
+
+    def _step(self, group: list[Any], step: int) -> float:
+        """One update by a few batches; returns the mean of their losses."""
+        chance = random.Random(
+            f"{self.recipe.seed} {self.folder.name} step {step} {processes.rank()}"
+        )
+        torch.manual_seed(chance.getrandbits(48))
+        rate = learning_rate(
+            step, self.planned.steps * (self.stage.decay_epochs or self.stage.epochs), self.stage
+        )
+        self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
-        learner.train()
-        for step, batch in enumerate(task.batches(dice), start=epoch * steps):
-            rate = learning_rate(step, steps * (stage.decay_epochs or stage.epochs), stage)
-            total += take_step(learner, optimizer, rate, task.loss(learner, batch))
-            average.update(learner.model, step)
-        seconds = time.monotonic() - started
-        preprocess = _preprocess(recipe, stage.size or recipe.size)
-        scores = validate(average.model, preprocess, validation, folder.parent / "cache")
-        checkpoint.save(epoch + 1, {"loss": total / steps, "seconds": seconds, **scores})
-    return average.model
+        for batch in group:
+            loss = self.task.loss(self.learner, self.task.part(batch)) / len(group)
+            total += self._finite(float(loss.detach()), "loss", step)
+            loss.backward()
+        processes.average_gradients(self.learner.parameters())
+        length = nn.utils.clip_grad_norm_(self.learner.parameters(), LONGEST_GRADIENT)
+        self._finite(float(length), "gradient", step)
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
+        self.optimizer.step()
+        self.average.update(self.learner.model, step)
+        epoch = self.checkpoint.epoch
+        self.journal.step(epoch, total, rate, self.stage.batch * len(group))
+        return total
+
+    def _finite(self, value: float, what: str, step: int) -> float:
+        """``value`` itself. RecipeError at one that is no number; nothing of it was kept."""
+        if math.isfinite(value):
+            return value
+        raise RecipeError(
+            f"{self.folder.name}: the {what} became {value} at step {step + 1:,} "
+            f"(epoch {self.checkpoint.epoch + 1})",
+            hint=f"Lower the stage's lr and give another --out; {self.folder} keeps its last "
+            "good checkpoint.",
+        )
+
+    def _save_now_and_then(self) -> None:
+        if not self.first or self.checkpoint.step == self.planned.steps:
+            return
+        if time.monotonic() - self.saved >= self.recipe.checkpoint_seconds:
+            self.checkpoint.save()
+            self.saved = time.monotonic()
+
+    def _score(self, loss: float) -> None:
+        """Score the averaged model, keep it if it is the best, and write a checkpoint."""
+        at, metric = self.checkpoint, self.plan.metric
+        scores = validate(
+            self.average.model,
+            self.plan.validation,
+            self.plan.cache,
+            preprocess=preprocess_of(self.recipe, self.stage.size),
+            compose=self.task.compose,
+            sides=self.sides,
+        )
+        row = {"epoch": at.epoch, "step": at.epoch * self.planned.steps, "loss": loss, **scores}
+        at.history.append({name: round(value, 4) for name, value in row.items()})
+        at.keep_best(scores[metric])
+        at.save()
+        self.saved = time.monotonic()
+        self.journal.scores(at.history[-1], metric)
 
 
 def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.AdamW:
-    """AdamW; vectors (biases, norms, the temperature) do not decay."""
-    parameters = list(learner.parameters())
+    """AdamW of what trains; vectors (biases, norms, the temperature) do not decay."""
+    parameters = [p for p in learner.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": stage.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -140,92 +266,71 @@ def learning_rate(step: int, steps: int, stage: Stage) -> float:
     return stage.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def take_step(learner: Learner, optimizer: torch.optim.AdamW, rate: float, loss: Tensor) -> float:
-    """One update; returns the loss. RecipeError at a loss that is not a number."""
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise RecipeError(f"the loss became {value}", hint="Lower the stage's lr and run it again.")
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-    optimizer.step()
-    return value
-
-
-@torch.inference_mode()
-def validate(
-    model: CIRModel, preprocess: Preprocess, benchmark: Benchmark, cache: Path
-) -> dict[str, float]:
-    """Scores of composed queries on a benchmark, in percent."""
-    model.eval()
-    names = list(benchmark.images)
-    place = {name: row for row, name in enumerate(names)}
-    pictures = decode_all([benchmark.images[n] for n in names], preprocess, cache)
-    chunks = [
-        model.encoder.images(to_pixels(pictures[start : start + 256], preprocess))
-        for start in range(0, len(pictures), 256)
-    ]
-    images = Features(
-        *(torch.cat([getattr(c, f) for c in chunks]) for f in ("pooled", "tokens", "mask"))
-    )
-    composed = []
-    for start in range(0, len(benchmark.queries), 512):
-        queries = benchmark.queries[start : start + 512]
-        references = torch.tensor([place[q.reference] for q in queries])
-        texts = model.encoder.texts([" ".join(q.texts) for q in queries])
-        composed.append(model.compose(images[references], texts))
-    gallery = unit(images.pooled).numpy()
-    return score_embeddings(benchmark, torch.cat(composed).numpy(), gallery)
-
-
-def _preprocess(recipe: Recipe, size: int) -> Preprocess:
-    encoder = ENCODERS[recipe.encoder.get("kind", "small")]
-    return Preprocess(
-        size=size,
-        padding=recipe.padding,
-        fill=recipe.fill,
-        mean=encoder.mean,
-        std=encoder.std,
-    )
-
-
-def _keep_recipe(recipe: Recipe, data: Mapping[str, Path], out: Path) -> None:
-    """Write the resolved recipe, or refuse to mix two in one run folder."""
-    said = json.dumps({"recipe": recipe.as_dict(), "data": list(data)}, indent=2)
+def _check_folder(out: Path, said: str) -> None:
+    """Refuse to mix two recipes in one run folder; one in which nothing was trained is free."""
     path = out / "recipe.json"
-    if path.exists() and path.read_text() != said:
+    if path.exists() and path.read_text(encoding="utf-8") != said and _is_begun(out):
         raise RecipeError(
             f"{out} holds a run of another recipe or other data",
             hint="Give another --out, or remove that folder.",
         )
-    path.write_text(said)
 
 
-def _named_folder(argument: str) -> tuple[str, Path]:
-    name, equals, folder = argument.partition("=")
-    return (name, Path(folder)) if equals else (Path(argument).resolve().name, Path(argument))
+def _is_begun(out: Path) -> bool:
+    return any(out.glob("stage*/progress.json")) or (out / "model" / "training.json").exists()
 
 
-def main() -> int:
-    """The command line of this module; see its docstring."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=_named_folder, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+def _begin(out: Path, said: str, recipe: Recipe, device: torch.device) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "recipe.json", said)
+    path = out / "starts.json"
+    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    versions = {
+        "samebut": samebut.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    starts.append(
+        {
+            "versions": versions,
+            "commit": _commit(),
+            "seed": recipe.seed,
+            "processes": processes.count(),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+        }
+    )
+    write_whole(path, json.dumps(starts, indent=1))
+
+
+def _end(model: CIRModel, plan: Plan, out: Path) -> None:
+    metrics = {
+        folder.name: json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        for folder in (out / f"stage{n}" for n in range(1, len(plan.stages) + 1))
+    }
+    told = {
+        name: {"best": progress["best"], "epochs": progress["history"]}
+        for name, progress in metrics.items()
+    }
+    write_whole(out / "metrics.json", json.dumps({"metric": plan.metric} | told, indent=1))
+    plot(out)
+    model.save(out / "model", name=plan.recipe.name)
+
+
+def _commit() -> str:
+    """The commit that this package lies in; empty if it is in none."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+    ]
     try:
-        folder = train(read_recipe(arguments.recipe), dict(arguments.data), arguments.out)
-    except SamebutError as error:
-        say(f"error: {error} {error.hint}")
-        return 1
-    print(folder)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

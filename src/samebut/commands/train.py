@@ -1,0 +1,73 @@
+"""Training: ``train``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samebut.errors import QueryError, RecipeError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+    app.command()(train)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file; see recipes/.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="A folder to learn from; may be repeated. The first one's val is what every "
+            "epoch is scored on. fashioniq=FOLDER and cirr=FOLDER are read as those.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The run: checkpoints, logs and, at last, model/.")],
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Keep decoded pictures and features here.", show_default="OUT/cache"),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the processor.", show_default="as torch takes")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print the plan.")
+    ] = False,
+) -> None:
+    """Train a model by a recipe.
+
+    The same command carries on after a kill. Several processes: torchrun -m samebut train ...
+    """
+    if find_spec("torch") is None:
+        raise RecipeError("training needs torch", hint="pip install 'samebut[train]'")
+    from samebut.learning import processes
+    from samebut.learning import train as training
+    from samebut.learning.recipe import read_recipe
+
+    processes.use_threads(threads)
+    folders = _folders(data)
+    wanted = read_recipe(recipe)
+    if dry_run:
+        typer.echo("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
+        return
+    model = training.train(wanted, folders, out, cache=cache)
+    if processes.rank() == 0:
+        typer.echo(str(model))
+    processes.stop()
+
+
+def _folders(given: list[str]) -> dict[str, Path]:
+    """Folders by name: the one that was said, or the folder's own."""
+    folders: dict[str, Path] = {}
+    for argument in given:
+        name, equals, folder = argument.partition("=")
+        path = Path(folder if equals else argument)
+        name = name if equals else path.resolve().name
+        if name in folders:
+            raise QueryError(f"--data names '{name}' twice", hint="Write it as NAME=FOLDER.")
+        folders[name] = path
+    return folders

@@ -1,0 +1,251 @@
+"""What a run is going to do, read and checked whole before anything is trained."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+
+from samebut.data.benchmark import Benchmark
+from samebut.errors import RecipeError
+from samebut.learning import captions, processes
+from samebut.learning.contrast import Fuse, Tune
+from samebut.learning.corpus import Corpus, read_corpus, source_of
+from samebut.learning.encoders import Encoder
+from samebut.learning.features import megabytes, require_room
+from samebut.learning.model import ENCODERS, CIRModel
+from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.tasks import Align, Compose, Task
+from samebut.learning.validation import metric_of
+from samebut.preprocess import Preprocess
+
+TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {
+    "align": Align,
+    "tune": Tune,
+    "fuse": Fuse,
+    "compose": Compose,
+}
+
+# Keys of a stage that some tasks don't read; said to those, a key is refused, not ignored.
+READ_BY: dict[str, tuple[str, ...]] = {
+    "captions": ("align", "compose"),
+    "attributes": ("align", "compose"),
+    "size": ("align", "compose"),
+    "fresh": ("compose",),
+    "scale": ("tune", "fuse"),
+    "symmetric": ("tune", "fuse"),
+    "smoothing": ("tune", "fuse"),
+    "hardness": ("tune", "fuse"),
+    "positive_weight": ("tune", "fuse"),
+    "references": ("tune", "fuse"),
+    "negatives": ("tune", "fuse"),
+    "mine_every": ("tune", "fuse"),
+    "mine_from": ("tune", "fuse"),
+    "encoder": ("tune",),
+    "fusion": ("tune",),
+    "frozen_norms": ("tune",),
+    "checkpointing": ("tune",),
+    "views": ("fuse",),
+}
+BYTES_A_PIXEL = 3
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage: what it learns from, its task, and how many steps an epoch has."""
+
+    stage: Stage
+    corpus: Corpus
+    task: Task
+    steps: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: ``vocabulary`` is the corpus whose words a tokenizer is trained on, ``metric`` the
+    score that epochs are compared by."""
+
+    recipe: Recipe
+    stages: tuple[StagePlan, ...]
+    vocabulary: Corpus
+    validation: Benchmark
+    metric: str
+    cache: Path
+
+
+def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
+    """Read all data and check every stage. Raises before anything is written.
+
+    DataError: a split or picture is missing, or a query names an unknown one. RecipeError: a stage
+    can't run as written, has less than a batch, or the disk is too small.
+    """
+    sources = {name: source_of(name, root, _said(recipe, name)) for name, root in data.items()}
+    _check_names(recipe, data)
+    validation = next(iter(sources.values())).validation()
+    validation.require_images()
+    metric = metric_of(validation, recipe.metric)
+    read: dict[tuple[int, tuple[str, ...]], Corpus] = {}
+
+    def corpus_of(names: Sequence[str], size: int) -> Corpus:
+        wanted = (size or recipe.size, tuple(names or sources))
+        if wanted not in read:
+            large = preprocess_of(recipe, size, recipe.margin)
+            chosen = {name: sources[name] for name in wanted[1]}
+            read[wanted] = read_corpus(chosen, large, cache, recipe.fresh)
+        return read[wanted]
+
+    stages = tuple(
+        _stage_plan(number, stage, corpus_of(stage.data, stage.size), recipe)
+        for number, stage in enumerate(recipe.stages, start=1)
+    )
+    vocabulary = corpus_of(recipe.tokenizer_data, recipe.stages[0].size)
+    plan = Plan(recipe, stages, vocabulary, validation, metric, cache)
+    needed = decoded_size(plan)
+    require_room(_existing(cache), needed, "decoded pictures")
+    return plan
+
+
+def new_model(recipe: Recipe, corpus: Corpus) -> CIRModel:
+    """The recipe's encoder, a tokenizer trained on the corpus's own words if it needs one, and its
+    fusion. RecipeError: something in [encoder] or [fusion] is not as it should be."""
+    torch.manual_seed(recipe.seed)
+    settings = dict(recipe.encoder)
+    family = _encoder_family(recipe)
+    settings.pop("kind", None)
+    described = [row for row in corpus.rows if captions.title(row)]
+    texts = [*captions.words(described), *(text for q in corpus.queries for text in q.texts)]
+    options = dict(recipe.fusion)
+    name = options.pop("name", "")
+    try:
+        encoder = family.create(settings, texts)
+        return CIRModel(encoder, preprocess_of(recipe), fusion=name, options=options)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"the model can't be built from [encoder] and [fusion]: {error}",
+            hint="See docs/training.md and docs/fusion.md for what they may hold.",
+        ) from error
+
+
+def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:
+    """The recipe's preprocessing, for an input of ``size`` (0: the recipe's) and a margin beyond:
+    pictures ``margin`` times as large."""
+    family = _encoder_family(recipe)
+    return Preprocess(
+        size=round((size or recipe.size) * margin),
+        padding=recipe.padding,
+        fill=recipe.fill,
+        mean=family.mean,
+        std=family.std,
+    )
+
+
+def decoded_size(plan: Plan) -> int:
+    """How many bytes of decoded pictures are still to be written, about."""
+    decoded, scored = {}, {}
+    for each in plan.stages:
+        if not isinstance(each.task, Fuse):
+            files, side = each.corpus.files, each.corpus.preprocess.size
+            decoded[files, side] = len(files) * side * side
+            size = each.stage.size or plan.recipe.size
+            scored[size] = len(plan.validation.images) * size * size
+    wanted = BYTES_A_PIXEL * (sum(decoded.values()) + sum(scored.values()))
+    there = sum(file.stat().st_size for file in plan.cache.glob("pictures-*.npy"))
+    return max(0, wanted - there)
+
+
+def described(plan: Plan, model: CIRModel) -> list[str]:
+    """The plan in lines for people."""
+    recipe, validation = plan.recipe, plan.validation
+    lines = [
+        f"recipe     {recipe.name}, seed {recipe.seed}, pictures of {recipe.size} pixels",
+        f"encoder    {model.encoder.kind}, D = {model.encoder.dim}, "
+        f"{_parameters(model.encoder):,} parameters",
+        f"fusion     {model.fusion_name}, {_parameters(model.fusion):,} parameters",
+        f"validation {validation.label}: {len(validation.images):,} pictures, "
+        f"{len(validation.queries):,} queries; epochs are compared by {plan.metric}",
+    ]
+    for number, each in enumerate(plan.stages, start=1):
+        stage, files = each.stage, len(each.corpus.files)
+        lines.append(
+            f"stage {number}    {stage.task}: {files:,} pictures, {len(each.corpus.queries):,} "
+            f"queries; {stage.epochs:,} epochs of {each.steps:,} steps of {stage.batch:,}"
+            + (f" x {stage.accumulate}" if stage.accumulate > 1 else "")
+        )
+        if isinstance(each.task, Fuse):
+            pooled = files * stage.views * model.encoder.dim * 2
+            tokens = ", and tokens of the references" if model.fusion.reads_tokens else ""
+            lines.append(f"           features cached: {megabytes(pooled)}{tokens}")
+    lines.append(f"decoded    {megabytes(decoded_size(plan))} to write in {plan.cache}")
+    return lines
+
+
+def _said(recipe: Recipe, name: str) -> dict[str, str]:
+    said = recipe.sources.get(name, {})
+    if not isinstance(said, dict):
+        raise RecipeError(f"sources.{name} is no table", hint=f"Write it as [sources.{name}].")
+    return said
+
+
+def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
+    if not data:
+        raise RecipeError("there is nothing to learn from", hint="Give --data FOLDER.")
+    asked = [*recipe.tokenizer_data, *(name for stage in recipe.stages for name in stage.data)]
+    missing = [name for name in asked if name not in data]
+    if missing:
+        raise RecipeError(
+            f"the recipe learns from '{missing[0]}', given are {', '.join(data)}",
+            hint=f"Add --data {missing[0]}=FOLDER.",
+        )
+
+
+def _stage_plan(number: int, stage: Stage, corpus: Corpus, recipe: Recipe) -> StagePlan:
+    where = f"stage {number}, {stage.task}"
+    if stage.task not in TASKS:
+        raise RecipeError(f"no task is called '{stage.task}'", hint=f"Known: {', '.join(TASKS)}.")
+    defaults = {field.name: field.default for field in fields(Stage)}
+    for key, tasks in READ_BY.items():
+        if stage.task not in tasks and getattr(stage, key) != defaults[key]:
+            raise RecipeError(
+                f"{where}: '{key}' says nothing to it", hint=f"It is read by: {', '.join(tasks)}."
+            )
+    captioned = stage.captions or (stage.task == "align" and not stage.attributes)
+    if captioned and not corpus.described:
+        raise RecipeError(
+            f"{where}: captions need a catalog.csv with a title for every picture",
+            hint="Add one to the data folder, or leave captions out.",
+        )
+    if stage.batch % processes.count():
+        raise RecipeError(
+            f"{where}: a batch of {stage.batch} can't be shared by {processes.count()} processes",
+            hint=f"Make batch a multiple of {processes.count()}.",
+        )
+    task = TASKS[stage.task](corpus, stage, recipe)
+    batches = sum(1 for _ in task.batches(random.Random(0)))
+    steps = batches // stage.accumulate
+    if not steps:
+        one = "one batch" if stage.accumulate == 1 else f"{stage.accumulate} batches"
+        raise RecipeError(
+            f"{where}: {len(corpus.queries):,} queries and {len(corpus.files):,} pictures are "
+            f"less than {one} of {stage.batch:,}",
+            hint="Make batch smaller.",
+        )
+    return StagePlan(stage, corpus, task, steps)
+
+
+def _encoder_family(recipe: Recipe) -> type[Encoder]:
+    kind = recipe.encoder.get("kind", "small")
+    if kind not in ENCODERS:
+        raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
+    return ENCODERS[kind]
+
+
+def _parameters(module: object) -> int:
+    return sum(p.numel() for p in module.parameters())  # type: ignore[attr-defined]
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
