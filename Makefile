@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
 	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
-	  --data products=$(DATA)/products wardrobe=runs/wardrobe clothing=$(DATA)/clothing
+	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data clothing=$(DATA)/clothing
 	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
