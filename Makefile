@@ -45,7 +45,7 @@ train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with pr
 	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark --families 160 40 60
 	$(BIN)/python -m samebut.learning.train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products wardrobe=runs/wardrobe
-	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
+	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

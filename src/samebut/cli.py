@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from samebut import __version__
-from samebut.commands import benchmarks, gallery, serve
+from samebut.commands import benchmarks, export, gallery, serve
 from samebut.errors import SamebutError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def root(
 gallery.add_to(app)
 benchmarks.add_to(app)
 serve.add_to(app)
+export.add_to(app)
 
 
 def main() -> None:

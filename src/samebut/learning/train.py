@@ -27,6 +27,7 @@ from samebut.data.benchmark import Benchmark
 from samebut.errors import RecipeError, SamebutError
 from samebut.evaluate import score_embeddings
 from samebut.learning import captions
+from samebut.learning.card import Card
 from samebut.learning.corpus import Corpus, read_corpus
 from samebut.learning.encoders import Features
 from samebut.learning.model import ENCODERS, CIRModel, unit
@@ -56,8 +57,22 @@ def train(recipe: Recipe, data: Mapping[str, Path], out: Path) -> Path:
         corpus = corpus_of(stage.data)
         say(f"stage {number}: {len(corpus.rows):,} pictures, {len(corpus.queries):,} queries")
         model = run_stage(model, stage, recipe, corpus, validation, out / f"stage{number}")
-    model.save(out / "model", name=recipe.name)
+    model.save(out / "model", name=recipe.name, card=_card(recipe, data, out))
     return out / "model"
+
+
+def _card(recipe: Recipe, data: Mapping[str, Path], out: Path) -> Card:
+    """What the run knows for the model card; its licence is for whoever publishes it to say."""
+    learned = [name for name in data if any(name in (s.data or data) for s in recipe.stages)]
+    progress = out / f"stage{len(recipe.stages)}" / "progress.json"
+    last = json.loads(progress.read_text())["history"][-1]
+    scores = {key: value for key, value in last.items() if "@" in key}
+    said = json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False)
+    return Card(
+        training_data=f"Train splits of {', '.join(learned)}; scored on val of {next(iter(data))}.",
+        recipe=f"```json\n{said}\n```",
+        metrics=scores,
+    )
 
 
 def _named(data: Mapping[str, Path], names: Sequence[str]) -> list[Path]:
