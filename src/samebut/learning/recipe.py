@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -165,14 +165,20 @@ TYPES: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read and check a TOML recipe. RecipeError names the key that is wrong."""
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read and check a TOML recipe. RecipeError names the key that is wrong.
+
+    ``changes`` are made first, each ``KEY=VALUE`` as TOML writes values: ``seed=2``,
+    ``stages.3.lr=1e-4`` (stages are counted from 1); without a value the key is taken out.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _change(table, change)
     stages = table.pop("stages", [])
     if not stages:
         raise RecipeError(f"{path} has no [[stages]]", hint="A recipe trains at least one stage.")
@@ -185,6 +191,28 @@ def read_recipe(path: Path) -> Recipe:
         table["augment"] = _fill(Augment, table["augment"], f"{path} [augment]")
     recipe: Recipe = _fill(Recipe, table, str(path))
     return recipe
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Set what ``KEY=VALUE`` says in ``table``."""
+    name, equals, value = change.partition("=")
+    *path, key = name.strip().split(".")
+    place: Any = table
+    try:
+        for part in path:
+            place = place[int(part) - 1 if isinstance(place, list) else part]
+        if value.strip():
+            place[key] = tomllib.loads(f"value = {value}")["value"]
+        else:
+            place.pop(key, None)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise RecipeError(
+            f"the change {change} can't be made",
+            hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
+            "'fusion.name=\"sum\"'.",
+        ) from error
+    if not equals:
+        raise RecipeError(f"the change {change} has no '='", hint="Write it as KEY=VALUE.")
 
 
 def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
