@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Views:
 
     count: int = 1
     preprocess: Preprocess | None = None
-    augment: Augment = Augment()
+    augment: Augment = field(default_factory=Augment)
     seed: int = 0
 
 
