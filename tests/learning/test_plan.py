@@ -12,7 +12,7 @@ import torch
 
 from conftest import COLOURS, draw_picture
 from drawn_shapes import COMBINER, HEAD, TUNE_AND_FUSE, draw
-from samebut.errors import DataError, RecipeError
+from samebut.errors import DataError, ModelError, RecipeError
 from samebut.learning.corpus import Source, source_of
 from samebut.learning.plan import READ_BY, TASKS, make_plan, new_model
 from samebut.learning.recipe import Recipe, read_recipe
@@ -203,3 +203,51 @@ def test_queries_without_targets_can_not_be_used(tmp_path: Path) -> None:
     write(tmp_path / "cap.dress.train.json", [entry])
     (query,) = Source(tmp_path, "fashioniq").training().queries
     assert query.texts == ("Is red and is blue", "Is blue and is red", "Is red", "Is blue")
+
+
+def saved(root: Path, recipe: Recipe, folder: Path) -> Path:
+    plan = make_plan(recipe, {"shapes": root}, folder / "cache")
+    new_model(recipe, plan.vocabulary).save(folder / "model", name="begun")
+    return folder / "model"
+
+
+def test_init_brings_the_same_fusion_and_no_other(root: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    corpus = make_plan(recipe, {"shapes": root}, tmp_path / "cache").vocabulary
+    init = saved(root, recipe, tmp_path)
+    first = new_model(recipe, corpus).state_dict()
+    other = {**vars(recipe), "seed": 9, "init": str(init)}
+    same = new_model(Recipe(**other), corpus)
+    assert same.training
+    assert all(torch.equal(value, first[name]) for name, value in same.state_dict().items())
+    options = {**recipe.fusion, "dropout": 0.2}
+    new = new_model(Recipe(**{**other, "fusion": options}), corpus).state_dict()
+    moved = {
+        name.split(".")[0] for name, value in new.items() if not torch.equal(value, first[name])
+    }
+    assert moved == {"fusion"}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ({"dim": 32}, r"encoder has dim = 32, that of .* 16"),
+        ({"kind": "clip"}, r"encoder has kind = clip, that of .* small"),
+        ({"depth": 3}, r"encoder has depth = 3"),
+    ],
+)
+def test_init_is_what_the_recipe_says(
+    root: Path, tmp_path: Path, encoder: dict[str, Any], message: str
+) -> None:
+    recipe = recipe_of(tmp_path)
+    corpus = make_plan(recipe, {"shapes": root}, tmp_path / "cache").vocabulary
+    init = saved(root, recipe, tmp_path)
+    bad = Recipe(**{**vars(recipe), "init": str(init), "encoder": encoder})
+    with pytest.raises(RecipeError, match=message):
+        new_model(bad, corpus)
+
+
+def test_init_has_to_be_there(root: Path, tmp_path: Path) -> None:
+    recipe = Recipe(**{**vars(recipe_of(tmp_path)), "init": str(tmp_path / "none")})
+    with pytest.raises(ModelError, match=r"init = .* holds no trained model"):
+        dry_run(recipe, {"shapes": root}, tmp_path / "run")
