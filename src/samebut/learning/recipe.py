@@ -66,6 +66,7 @@ class Augment:
     crop: float = 0.7
     tilt: float = 8.0  # degrees
     light: float = 0.15
+    mirror: float = 0.5  # how often left and right change places; 0 where texts name them
     erase: float = 0.0  # how often a rectangle of a picture is hidden
     typos: float = 0.0  # how often a text is mistyped
 
@@ -133,6 +134,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "crop": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
         "tilt": ("from 0 to 180", lambda value: 0 <= value <= 180),
         "light": BELOW_ONE,
+        "mirror": SHARE,
         "erase": SHARE,
         "typos": SHARE,
     },
