@@ -43,8 +43,8 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl).
 train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ in it
 	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark --families 160 40 60
-	$(BIN)/python -m samebut.learning.train recipes/bundled.toml --out runs/bundled \
-	  --data products=$(DATA)/products wardrobe=runs/wardrobe
+	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
+	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe
 	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style

@@ -91,7 +91,7 @@ def our_epoch(task: Fuse, learner: Learner, optimizer: torch.optim.Optimizer, tr
     for batch in task.batches(random.Random(steps)):
         steps += 1
         if not train:
-            _, _, targets, *_ = task.encode(learner, batch)
+            task.encode(learner, batch)
             task.triplets.marks(batch.queries, batch.targets)
             continue
         optimizer.zero_grad(set_to_none=True)
