@@ -17,7 +17,7 @@ from samebut.learning import captions, processes
 from samebut.learning.contrast import Fuse, Tune
 from samebut.learning.corpus import Corpus, read_corpus, source_of
 from samebut.learning.encoders import Encoder
-from samebut.learning.features import megabytes, require_room
+from samebut.learning.features import megabytes, regions_of, require_room
 from samebut.learning.model import ENCODERS, CIRModel
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align, Compose, Task
@@ -53,6 +53,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "views": ("fuse",),
 }
 BYTES_A_PIXEL = 3
+BYTES_A_FEATURE = 2
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,15 @@ def decoded_size(plan: Plan) -> int:
     return max(0, wanted - there)
 
 
+def features_size(planned: StagePlan, model: CIRModel) -> int:
+    """How many bytes the cached features of a stage's pictures have."""
+    corpus, rows = planned.corpus, len(planned.corpus.files)
+    if model.fusion.reads_tokens:
+        references = {query.reference for query in corpus.queries}
+        rows += len(references) * regions_of(model.encoder, model.preprocess.size)
+    return rows * planned.stage.views * model.encoder.dim * BYTES_A_FEATURE
+
+
 def described(plan: Plan, model: CIRModel) -> list[str]:
     """The plan in lines for people."""
     recipe, validation = plan.recipe, plan.validation
@@ -222,9 +232,7 @@ def described(plan: Plan, model: CIRModel) -> list[str]:
             + (f" x {stage.accumulate}" if stage.accumulate > 1 else "")
         )
         if isinstance(each.task, Fuse):
-            pooled = files * stage.views * model.encoder.dim * 2
-            tokens = ", and tokens of the references" if model.fusion.reads_tokens else ""
-            lines.append(f"           features cached: {megabytes(pooled)}{tokens}")
+            lines.append(f"           features cached: {megabytes(features_size(each, model))}")
     lines.append(f"decoded    {megabytes(decoded_size(plan))} to write in {plan.cache}")
     return lines
 
