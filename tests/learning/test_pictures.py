@@ -1,4 +1,4 @@
-"""learning/pictures.py: holes in views, and mirrors. How views keep their colours: test_train.py."""
+"""learning/pictures.py: holes in views, mirrors. How views keep their colours: test_train.py."""
 
 from __future__ import annotations
 
