@@ -45,7 +45,7 @@ train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with pr
 	$(BIN)/python -m samebut.data.wardrobe runs/wardrobe --benchmark
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data clothing=$(DATA)/clothing
-	$(BIN)/python -m samebut.learning.export runs/bundled/model src/samebut/bundled --data $(DATA)/products
+	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

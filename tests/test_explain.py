@@ -14,7 +14,7 @@ from conftest import COLOURS, draw_picture
 from samebut.errors import ModelError, PictureError, QueryError
 from samebut.explain import LONGER_SIDE, as_square, explain, over_picture, words_of
 from samebut.preprocess import Preprocess
-from samebut.runtime import Model
+from samebut.runtime import Composed, Features, Model
 from samebut.turns import Turn
 
 
@@ -61,10 +61,31 @@ def test_a_turn_is_explained_word_by_word(model: Model) -> None:
     assert "".join(word.text for word in found.words[2:]) == "红色"
     assert (found.width, found.height) == (120, 150)
     assert 0 <= found.gate <= 1
+    assert found.kind == "nearness"  # the Combiner has no attention
     for word in found.words:
         assert word.map.shape == (LONGER_SIDE, 32)
         assert word.map.min() >= 0
         assert 0.8 < word.map.max() <= 1
+
+
+def test_a_fusion_with_attention_says_where_it_looks(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word in two pieces gets the mean of theirs; marks and padding are no words."""
+    composed = model.compose
+
+    def attending(image: Features, text: Features) -> Composed:
+        said = composed(image, text)
+        attention = np.zeros((1, text.tokens.shape[1], image.tokens.shape[1]), np.float32)
+        attention[0, :, 0] = 1  # all look at the top left
+        return Composed(said.embedding, said.gate, attention)
+
+    monkeypatch.setattr(Model, "compose", lambda self, image, text: attending(image, text))
+    found = explain(model, Turn(PICTURE, "in blue"))
+    assert found.kind == "attention"
+    for word in found.words:
+        assert word.map[:12, :8].max() > 0.9
+        assert word.map[20:].max() == word.map[:, 16:].max() == 0
 
 
 def test_a_map_lies_where_its_regions_were() -> None:

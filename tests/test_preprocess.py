@@ -62,6 +62,8 @@ def as_published(picture: Image.Image, step: Preprocess) -> Pixels:
         if width <= height
         else (int(size * width / height), size)
     )
+    if step.padding == "stretch":
+        resized = size, size
     # Rows, then columns, as one call of Pillow does up to version 12.
     rows = Image.fromarray(padded).resize((resized[0], height), RESAMPLES[step.resample])
     large = np.asarray(rows.resize(resized, RESAMPLES[step.resample]))

@@ -1,9 +1,10 @@
-"""Why: which regions of a picture the words of a turn are nearest to.
+"""Why: where in a picture the words of a turn are looked for.
 
-Words and regions live in one space (`samebut.runtime.Features`: ``tokens`` of both sides). The map
-of a word is the cosine of its token with every region token, placed back over the original picture
-and stretched to 0 to 1 there. It says what the encoders take the word and the region for, not how
-much a region counted in the fusion: the graphs of a model folder put out no attention weights.
+Two things can be shown, and an explanation says which. A fusion with attention says where each
+word looks, which counts in the query. Any other model has the nearness of words and regions, which
+live in one space (`samebut.runtime.Features`: ``tokens`` of both sides): the cosine of a word's
+token with every region's. That says what the encoders take them for, not how much a region counted.
+Either is placed back over the original picture and stretched to 0 to 1 there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +21,10 @@ import numpy.typing as npt
 from samebut.errors import ModelError, QueryError
 from samebut.images import MAX_PIXELS, picture_size
 from samebut.preprocess import Preprocess
-from samebut.runtime import Floats, Model, unit
+from samebut.runtime import Features, Floats, Model, unit
 from samebut.turns import Turn, encode_picture
+
+Kind = Literal["attention", "nearness"]
 
 LONGER_SIDE = 40
 _FINER = 4  # Padding is placed in whole pixels: on a coarse grid that would shift the map.
@@ -39,10 +43,12 @@ class Word:
 class Explanation:
     """Maps of a turn's words, all over the whole of the upright picture of ``width`` x ``height``.
 
+    ``kind`` says of what: the fusion's "attention", or the "nearness" of words and regions.
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1.
     """
 
     words: list[Word]
+    kind: Kind
     gate: float
     width: int
     height: int
@@ -66,16 +72,23 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
         )
     image = encode_picture(model, picture, max_pixels)
     text = model.encode_texts([turn.text])
-    gate = float(model.compose(image, text).gate[0])
+    composed = model.compose(image, text)
     size = picture_size(picture)
     words = words_of(turn.text.strip(), model.text_spans(turn.text))
-    nearness = unit(text.tokens[0]) @ unit(image.tokens[0]).T
+    kind: Kind = "nearness" if composed.attention is None else "attention"
+    looks = _nearness(image, text) if composed.attention is None else composed.attention[0]
     maps = [
-        over_picture(model.preprocess, as_square(nearness[pieces].mean(axis=0)), size)
+        over_picture(model.preprocess, as_square(looks[pieces].mean(axis=0)), size)
         for _, pieces in words
     ]
     said = [Word(word, map_) for (word, _), map_ in zip(words, maps, strict=True)]
-    return Explanation(said, gate, *size)
+    return Explanation(said, kind, float(composed.gate[0]), *size)
+
+
+def _nearness(image: Features, text: Features) -> Floats:
+    """Cosines of the words and regions of one picture and text: ``(T, P)``."""
+    nearness: Floats = unit(text.tokens[0]) @ unit(image.tokens[0]).T
+    return nearness
 
 
 def words_of(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, list[int]]]:

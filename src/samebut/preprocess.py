@@ -56,8 +56,12 @@ PADDINGS: Final[Mapping[str, Callable[[int, int, float], Borders]]] = {
     "none": _no_pad,
     "square": _square_pad,
     "target": _target_pad,
+    "stretch": _no_pad,
 }
 """name -> (width, height, target ratio) -> borders. None of them pads both directions."""
+
+STRETCH: Final = "stretch"
+"""Both sides to ``size``, whatever the picture's proportions: how SigLIP was trained."""
 
 
 # ------------------------------------------------------------------------------- filling
@@ -271,6 +275,8 @@ class Preprocess:
             width, height, self.target_ratio
         )
         resized = _resized(left + width + right, top + height + bottom, self.size)
+        if self.padding == STRETCH:
+            resized = self.size, self.size
         # Python's round, half to even, as torchvision's CenterCrop.
         corner = round((resized[0] - self.size) / 2), round((resized[1] - self.size) / 2)
         return _Plan(borders, resized, corner)

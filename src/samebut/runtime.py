@@ -55,10 +55,15 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """Queries ``embedding (B, D)``, unit-length; ``gate (B,)``: the share of the text, 0 to 1."""
+    """Queries ``embedding (B, D)``, unit-length; ``gate (B,)``: the share of the text, 0 to 1.
+
+    ``attention (B, T, P)``: where each word piece looks in the picture, rows of real pieces sum to
+    one; None if the fusion has no such map.
+    """
 
     embedding: Floats
     gate: Floats
+    attention: Floats | None = None
 
 
 def unit(vectors: npt.ArrayLike) -> Floats:
@@ -163,7 +168,7 @@ class Model:
         if fusion != self.fusions[0]:
             half = np.full(len(image), 0.5, np.float32)
             return Composed(unit(image.pooled + text.pooled), half)
-        query, gate = self._run(
+        query, gate, *attention = self._run(
             "compose",
             {
                 "image_pooled": image.pooled,
@@ -173,7 +178,12 @@ class Model:
                 "text_mask": text.mask,
             },
         )
-        return Composed(unit(query), gate)
+        return Composed(unit(query), gate, attention[0] if attention else None)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether its fusion reads regions: without, ``pooled`` is all of a picture it needs."""
+        return any(each.name == "image_tokens" for each in self._session("compose").get_inputs())
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -237,7 +247,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelError(
             f"{folder} is not a model folder: it has no model.json",
-            hint="Give a folder written by `samebut.learning.export`, or 'bundled'.",
+            hint="Give a folder written by `samebut export`, or 'bundled'.",
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import numpy as np
 import pytest
 import torch
@@ -68,6 +69,10 @@ def test_a_run_ends_in_a_model(trained: Path, recipe: Recipe) -> None:
     assert {"loss", "R@1", "R@10"} <= history[0].keys()
     said = json.loads((trained.parent / "recipe.json").read_text())
     assert said["recipe"]["name"] == recipe.name
+    card = (trained / "README.md").read_text(encoding="utf-8")
+    assert "Train splits of shapes" in card
+    assert f"| R@10 | {history[-1]['R@10']:.2f} |" in card
+    assert '"vocabulary": 300' in card
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(
@@ -353,6 +358,24 @@ def test_the_folder_says_what_int8_costs(exported: Path) -> None:
     assert 0 < agreement["top10_overlap"] <= 1
     loss = agreement["R@10_fp32"] - agreement["R@10_int8"]
     assert description["graphs"]["image"]["default"] == ("int8" if loss <= 1 else "fp32")
+
+
+def test_a_published_encoder_is_trained_further(root: Path, recipe: Recipe, tmp_path: Path) -> None:
+    """The recipe names the checkpoint; what the run saves needs it no more."""
+    source = checkpoints.clip(tmp_path / "clip")
+    stage = Stage("compose", epochs=1, batch=8, lr=1e-3)
+    encoder = {"kind": "clip", "source": str(source)}
+    changed = {"encoder": encoder, "stages": (stage,), "tokenizer_data": ()}
+    out = train(Recipe(**{**vars(recipe), **changed}), {"shapes": root}, tmp_path / "run")
+    shutil.rmtree(source)
+    model = CIRModel.load(out)
+    assert (model.encoder.kind, model.fusion_name) == ("clip", "combiner")
+    assert model.preprocess.mean == model.encoder.mean
+    before = CIRModel.from_checkpoint(str(checkpoints.clip(tmp_path / "again"))).encoder
+    changed_by = (
+        model.encoder.network.text_projection.weight - before.network.text_projection.weight
+    )
+    assert changed_by.abs().max() > 1e-5
 
 
 def test_no_trained_model(tmp_path: Path) -> None:

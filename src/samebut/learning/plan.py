@@ -69,7 +69,7 @@ class StagePlan:
 @dataclass(frozen=True)
 class Plan:
     """A run: ``vocabulary`` is the corpus whose words a tokenizer is trained on, ``metric`` the
-    score that epochs are compared by."""
+    score that epochs are compared by, ``data`` the names of the folders."""
 
     recipe: Recipe
     stages: tuple[StagePlan, ...]
@@ -77,6 +77,7 @@ class Plan:
     validation: Benchmark
     metric: str
     cache: Path
+    data: tuple[str, ...]
 
 
 def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
@@ -105,7 +106,7 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
         for number, stage in enumerate(recipe.stages, start=1)
     )
     vocabulary = corpus_of(recipe.tokenizer_data, recipe.stages[0].size)
-    plan = Plan(recipe, stages, vocabulary, validation, metric, cache)
+    plan = Plan(recipe, stages, vocabulary, validation, metric, cache, tuple(data))
     needed = decoded_size(plan)
     require_room(_existing(cache), needed, "decoded pictures")
     return plan

@@ -34,6 +34,7 @@ from torch import nn
 import samebut
 from samebut.errors import RecipeError
 from samebut.learning import processes
+from samebut.learning.card import Card
 from samebut.learning.features import require_room
 from samebut.learning.journal import Journal, plot
 from samebut.learning.model import CIRModel
@@ -324,7 +325,21 @@ def _end(model: CIRModel, plan: Plan, out: Path) -> None:
     }
     write_whole(out / "metrics.json", json.dumps({"metric": plan.metric} | told, indent=1))
     plot(out)
-    model.save(out / "model", name=plan.recipe.name)
+    model.save(out / "model", name=plan.recipe.name, card=_card(plan, metrics))
+
+
+def _card(plan: Plan, metrics: Mapping[str, Any]) -> Card:
+    """What the run knows for the model card; its licence is for whoever publishes it to say."""
+    recipe, kept = plan.recipe, list(metrics.values())[-1]
+    learned = dict.fromkeys(name for stage in recipe.stages for name in stage.data or plan.data)
+    epoch = kept["best"][0] if recipe.stages[-1].keep == "best" else len(kept["history"])
+    scores = {key: value for key, value in kept["history"][epoch - 1].items() if "@" in key}
+    said = json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False)
+    return Card(
+        training_data=f"Train splits of {', '.join(learned)}; scored on {plan.validation.label}.",
+        recipe=f"```json\n{said}\n```",
+        metrics=scores,
+    )
 
 
 def _commit() -> str:

@@ -305,6 +305,7 @@ def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
     rows, columns = found.words[0].map.shape if found.words else (0, 0)
     return schemas.Explained(
         words=words,
+        kind=found.kind,
         grid=(rows, columns),
         box=(0, 0, found.width, found.height),
         gate=found.gate,

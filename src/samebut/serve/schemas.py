@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -146,10 +146,12 @@ class WordMap(BaseModel):
 class Explained(BaseModel):
     """Where the words of a turn were looked for.
 
-    ``box``: left, top, right and bottom of the maps in the original picture's pixels.
+    ``kind``: the maps are the fusion's "attention", or, where it has none, the "nearness" of words
+    and regions. ``box``: left, top, right and bottom of the maps in the original picture's pixels.
     """
 
     words: list[WordMap]
+    kind: Literal["attention", "nearness"]
     grid: tuple[int, int]
     box: tuple[int, int, int, int]
     gate: float

@@ -36,14 +36,18 @@ class Encoder(Protocol):
     """What every family of encoders offers; a family is a class and a row in ``model.ENCODERS``.
 
     ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
-    those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included.
+    those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included;
+    ``text_rules`` says that and how they are padded, as a model folder has it. ``int8_operators``
+    are those of the image graph that export may quantise.
     """
 
     kind: ClassVar[str]
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
+    int8_operators: ClassVar[tuple[str, ...]]
     dim: int
     max_tokens: int
+    text_rules: dict[str, Any]
 
     @property
     def settings(self) -> dict[str, Any]:

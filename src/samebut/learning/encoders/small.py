@@ -147,12 +147,14 @@ class SmallEncoder(nn.Module):
     kind: ClassVar[str] = "small"
     mean: ClassVar[tuple[float, float, float]] = (0.5, 0.5, 0.5)
     std: ClassVar[tuple[float, float, float]] = (0.25, 0.25, 0.25)
+    int8_operators: ClassVar[tuple[str, ...]] = ("Conv",)
 
     def __init__(self, config: SmallConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.config = config
         self.dim = config.dim
         self.max_tokens = config.max_tokens
+        self.text_rules: dict[str, Any] = {"max_tokens": config.max_tokens, "pad_id": 0}
         self.image_tower = ImageTower(config)
         self.text_tower = TextTower(config)
         self.tokenizer = tokenizer

@@ -1,4 +1,4 @@
-/** Why: which regions of the picture each word is nearest to, and the share of words and picture. */
+/** Why: which regions each word looks at or is nearest to, and the share of words and picture. */
 
 import { explain } from "./api.js";
 import { open } from "./dialogs.js";
@@ -44,7 +44,26 @@ function portrait({ picture, upload }) {
   return own?.bitmap ? drawn(own.bitmap, SIDE) : element("p", { class: "gone" }, t("picture.yours"));
 }
 
-function reasons({ words, gate }, stage) {
+/** What the maps are called: the fusion's attention, or how near words and regions are. */
+const NAMES = {
+  attention: {
+    words: "why.attention.words",
+    note: "why.attention.note",
+    described: "why.attention.described",
+    little: "why.attention.little",
+    much: "why.attention.much",
+  },
+  nearness: {
+    words: "why.words",
+    note: "why.note",
+    described: "why.described",
+    little: "why.little",
+    much: "why.much",
+  },
+};
+
+function reasons({ words, kind, gate }, stage) {
+  const names = NAMES[kind] ?? NAMES.nearness;
   const canvas = element("canvas", { class: "heat", role: "img" });
   stage.append(canvas);
   const choices = [{ text: t("why.all"), map: together(words.map((word) => word.map)) }, ...words];
@@ -53,16 +72,16 @@ function reasons({ words, gate }, stage) {
   );
   const show = (choice) => {
     paint(canvas, choice.map);
-    canvas.setAttribute("aria-label", described(choice));
+    canvas.setAttribute("aria-label", described(choice, names));
     buttons.forEach((each, i) => each.setAttribute("aria-pressed", choices[i] === choice));
   };
   show(choices[0]);
   return [
-    element("h3", {}, t("why.words")),
-    element("div", { class: "words", role: "group", "aria-label": t("why.words") }, ...buttons),
-    legend(),
+    element("h3", {}, t(names.words)),
+    element("div", { class: "words", role: "group", "aria-label": t(names.words) }, ...buttons),
+    legend(names),
     ...(typeof gate === "number" ? balance(gate) : []),
-    element("p", { class: "note" }, t("why.note")),
+    element("p", { class: "note" }, t(names.note)),
   ];
 }
 
@@ -96,23 +115,23 @@ function heatOf(value) {
 }
 
 /** The nearest place in words, for those who do not see the picture. */
-function described({ text, map }) {
+function described({ text, map }, names) {
   const peak = Math.max(...map.flat());
   const y = map.findIndex((row) => row.includes(peak));
   const third = (at, length, names) => names[Math.min(2, Math.floor((3 * (at + 0.5)) / length))];
   const vertical = third(y, map.length, ["top", "middle", "bottom"]);
   const horizontal = third(map[y].indexOf(peak), map[0].length, ["left", "centre", "right"]);
   const place = `${t(`place.${vertical}`)}${t("place.join")}${t(`place.${horizontal}`)}`;
-  return t("why.described", { text, place });
+  return t(names.described, { text, place });
 }
 
-const legend = () =>
+const legend = (names) =>
   element(
     "div",
     { class: "legend", "aria-hidden": "true" },
-    element("span", {}, t("why.little")),
+    element("span", {}, t(names.little)),
     element("span", { class: "ramp" }),
-    element("span", {}, t("why.much")),
+    element("span", {}, t(names.much)),
   );
 
 function balance(gate) {

@@ -1,0 +1,274 @@
+"""Encoders of the Hugging Face hub: CLIP, SigLIP and SigLIP 2, Chinese-CLIP.
+
+A family is a class and a row in ``model.ENCODERS``: what it pools, how patches and word pieces
+reach the shared space, how texts are padded. The class is chosen by ``model_type`` and built by
+transformers from its own code, so ``auto_map`` of a checkpoint is never followed.
+
+BAAI/BGE-VL-base and -large (MegaPairs, Zhou et al., arXiv 2412.14475, MIT) are CLIP, ViT-B/16 and
+ViT-L/14, whose config names code of their own for ``encode``. What that does is known: pooled
+features of both sides are added as they come and the sum is normalised (``encode_mm_it`` in
+FlagOpen/FlagEmbedding, research/BGE_VL/eval/flag_mmret.py, which loads them as plain CLIP itself;
+bge-model.com/bge/bge_vl.html calls it score fusion): the fusion ``sum`` with its defaults.
+
+transformers is imported when a model is made: the small encoder does without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from samebut.errors import ModelError
+from samebut.learning.encoders import Features, every_token
+from samebut.learning.encoders.checkpoint import Checkpoint
+from samebut.learning.encoders.wording import pad_id, read_tokenizer
+from samebut.preprocess import STRETCH, Preprocess
+
+Channels = tuple[float, float, float]
+_OPENAI_MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
+_OPENAI_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
+_NOT_SAVED = ("transformers_version", "auto_map", "architectures", "_name_or_path", "dtype")
+
+
+class HubEncoder(nn.Module):
+    """What the families share. Subclasses say what differs; they are rows of ``ENCODERS``.
+
+    ``network`` is transformers' model of the family, ``source`` the name of the checkpoint.
+    """
+
+    kind: ClassVar[str]
+    model_type: ClassVar[str]  # what config.json calls the family
+    architecture: ClassVar[str]  # its classes in transformers: ...Model and ...Config
+    mean: ClassVar[Channels] = _OPENAI_MEAN
+    std: ClassVar[Channels] = _OPENAI_STD
+    padding: ClassVar[str] = "none"  # of pictures, where a checkpoint does not say
+    fixed_length: ClassVar[bool] = False  # of texts: all are as long as the longest can be
+    pad_piece: ClassVar[str | None] = None  # where a checkpoint names none
+    longest: ClassVar[int | None] = None  # of texts; None: as many positions as there are
+    int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)
+
+    def __init__(self, network: Any, tokenizer: Tokenizer, *, source: str, pad_id: int) -> None:
+        super().__init__()
+        self.network = network
+        self.dim = self.width(network.config)
+        self.source = source
+        self.tokenizer = tokenizer
+        self.max_tokens = self.longest or network.config.text_config.max_position_embeddings
+        self.text_rules: dict[str, Any] = {"max_tokens": self.max_tokens, "pad_id": pad_id}
+        if self.fixed_length:
+            self.text_rules["fixed_length"] = self.max_tokens
+        tokenizer.enable_truncation(self.max_tokens)
+        tokenizer.enable_padding(length=self.text_rules.get("fixed_length"), pad_id=pad_id)
+
+    @staticmethod
+    def width(config: Any) -> int:
+        """The width D of the shared space."""
+        return int(config.projection_dim)
+
+    @abstractmethod
+    def images(self, pixels: Tensor) -> Features:
+        """``pixels (B, 3, S, S)`` of any size: positions are interpolated (bicubic) to it."""
+
+    @abstractmethod
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
+
+    def texts(self, texts: list[str]) -> Features:
+        """One row a text; an empty text is a text (its tokens are the end marks)."""
+        return self.pieces(*self.tokenize(texts))
+
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """``ids (B, T)`` int64 and ``mask (B, T)`` bool."""
+        encodings = self.tokenizer.encode_batch(texts)
+        device = self.network.logit_scale.device
+        ids = torch.tensor([e.ids for e in encodings], device=device)
+        return ids, torch.tensor([e.attention_mask for e in encodings], device=device).bool()
+
+    def default_preprocess(self, size: int | None = None) -> Preprocess:
+        """As the family was trained, at ``size`` or the checkpoint's own.
+
+        ModelError: ``size`` is not a whole number of patches.
+        """
+        vision = self.network.config.vision_config
+        if size and size != vision.image_size and size % vision.patch_size:
+            raise ModelError(
+                f"{self.source} sees patches of {vision.patch_size} pixels, {size} is not made of",
+                hint=f"Give a multiple of {vision.patch_size}.",
+            )
+        return Preprocess(
+            size=size or vision.image_size, mean=self.mean, std=self.std, padding=self.padding
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        config = _without(self.network.config.to_diff_dict(), _NOT_SAVED)
+        return {"source": self.source, "pad_id": self.text_rules["pad_id"], "config": config}
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write ``tokenizer.json``."""
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
+    @classmethod
+    def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
+        """The published weights of ``source``, to be trained further; it has its own tokenizer.
+
+        ModelError: another option, no source, or one whose pixels are not normalised as the row's.
+        """
+        if set(options) != {"source"}:
+            raise ModelError(
+                f"the encoder '{cls.kind}' takes one option, source; given: {', '.join(options)}",
+                hint='Write source = "a name on the hub, or a folder" under [encoder].',
+            )
+        checkpoint = Checkpoint.open(options["source"])
+        encoder = cls.from_checkpoint(checkpoint)
+        default = encoder.default_preprocess()
+        said = checkpoint.preprocess(default, None)
+        if (said.mean, said.std) != (default.mean, default.std):
+            raise ModelError(f"{checkpoint.name} normalises pixels as no other {cls.kind} does")
+        return encoder
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
+        """The encoder of a checkpoint, in fp32. ModelError: weights are missing or damaged."""
+        checkpoint.require_weights()
+        kind = cls._transformers("Model")
+        try:
+            network, report = kind.from_pretrained(
+                checkpoint.folder,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except Exception as error:  # a damaged file fails in any way, a pickle with code too
+            raise ModelError(
+                f"the weights of {checkpoint.name} can't be read: {error}",
+                hint=checkpoint.again,
+            ) from error
+        if missing := sorted(report["missing_keys"]):
+            raise ModelError(
+                f"{checkpoint.name} lacks {len(missing)} weights of a {kind.__name__}: "
+                f"{', '.join(missing[:3])}",
+                hint="It is cut short, or it is not the whole model.",
+            )
+        tokenizer = read_tokenizer(checkpoint)
+        padding = pad_id(checkpoint, tokenizer, cls.pad_piece)
+        return cls(network, tokenizer, source=checkpoint.name, pad_id=padding)
+
+    @classmethod
+    def load(cls, settings: dict[str, Any], folder: Path) -> Self:
+        """An encoder of these settings with the tokenizer of ``folder``, weights still random."""
+        config = cls._transformers("Config").from_dict(settings["config"])
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        network = cls._transformers("Model")(config)
+        return cls(network, tokenizer, source=settings["source"], pad_id=settings["pad_id"])
+
+    @classmethod
+    def _transformers(cls, what: str) -> Any:
+        try:
+            transformers = importlib.import_module("transformers")
+        except ImportError as error:
+            raise ModelError(
+                f"the encoder '{cls.kind}' needs transformers",
+                hint="Install it: pip install 'samebut[hub]'",
+            ) from error
+        return getattr(transformers, cls.architecture + what)
+
+    def _see(self, pixels: Tensor) -> Any:
+        own = self.network.config.vision_config.image_size
+        return self.network.vision_model(pixels, interpolate_pos_encoding=pixels.shape[-1] != own)
+
+
+def _without(values: Any, keys: tuple[str, ...]) -> Any:
+    """A dict of dicts without these keys, at any depth."""
+    if not isinstance(values, dict):
+        return values
+    return {key: _without(value, keys) for key, value in values.items() if key not in keys}
+
+
+class ClipEncoder(HubEncoder):
+    """CLIP (Radford et al. 2021). Pooled: class token and end mark, projected.
+
+    Patches and word pieces go through the same norm and projection as what is pooled. The text
+    tower is causal and pools the end mark, so padding behind it is never seen: texts are padded
+    to the longest of the batch, which costs 16 positions where 77 would be.
+    """
+
+    kind = model_type = "clip"
+    architecture = "CLIP"
+    pad_piece = "<|endoftext|>"
+
+    def images(self, pixels: Tensor) -> Features:
+        seen = self._see(pixels)
+        norm, project = self.network.vision_model.post_layernorm, self.network.visual_projection
+        tokens = project(norm(seen.last_hidden_state[:, 1:]))
+        return Features(project(seen.pooler_output), tokens, every_token(tokens))
+
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        read = self.network.text_model(ids)
+        project = self.network.text_projection
+        return Features(project(read.pooler_output), project(read.last_hidden_state), mask)
+
+
+class ChineseClipEncoder(ClipEncoder):
+    """Chinese-CLIP (Yang et al., arXiv 2211.01335): CLIP's image tower, BERT for texts.
+
+    Pooled: the first piece. BERT is told which pieces are real. 52 pieces is the length that the
+    authors train and publish with (``context_length`` in OFA-Sys/Chinese-CLIP).
+    """
+
+    kind = model_type = "chinese_clip"
+    architecture = "ChineseCLIP"
+    pad_piece = "[PAD]"
+    longest = 52
+
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        read = self.network.text_model(ids, attention_mask=mask)
+        tokens = self.network.text_projection(read.last_hidden_state)
+        return Features(tokens[:, 0], tokens, mask)
+
+
+class SiglipEncoder(HubEncoder):
+    """SigLIP (Zhai et al. 2023) and SigLIP 2 at a fixed resolution (Tschannen et al. 2025).
+
+    A text is pooled at its *last position*, padding or not, and padding is attended to: every text
+    is padded to all 64 positions, as in training, or an embedding would depend on its neighbours.
+    Pictures are pooled by attention of a learned probe over patches; a region is what that head
+    makes of a picture which is this one patch.
+    """
+
+    kind = model_type = "siglip"
+    architecture = "Siglip"
+    mean = std = (0.5, 0.5, 0.5)
+    padding = STRETCH
+    fixed_length = True
+
+    @staticmethod
+    def width(config: Any) -> int:
+        """Of the head of the text tower."""
+        return int(config.text_config.projection_size)
+
+    def images(self, pixels: Tensor) -> Features:
+        seen = self._see(pixels)
+        tokens = self._alone(seen.last_hidden_state)
+        return Features(seen.pooler_output, tokens, every_token(tokens))
+
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        read = self.network.text_model(ids)
+        tokens = self.network.text_model.head(read.last_hidden_state)
+        return Features(read.pooler_output, tokens, mask)
+
+    def _alone(self, patches: Tensor) -> Tensor:
+        """The pooling head over one patch at a time: it gets all of the attention."""
+        head = self.network.vision_model.head
+        weight = head.attention.in_proj_weight.chunk(3)[2]
+        bias = head.attention.in_proj_bias.chunk(3)[2]
+        attended = head.attention.out_proj(functional.linear(patches, weight, bias))
+        return attended + head.mlp(head.layernorm(attended))
