@@ -1,4 +1,4 @@
-"""learning/pictures.py: holes in views. How views keep their colours: test_train.py."""
+"""learning/pictures.py: holes in views, mirrors. How views keep their colours: test_train.py."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ def test_as_many_as_asked_for() -> None:
     some = Augment(crop=1.0, tilt=0.0, light=0.0, erase=0.25)
     holed = (vary(pixels, 16, some) == 0).flatten(1).any(1).float().mean()
     assert 0.15 < holed < 0.35
+
+
+def test_left_stays_left_where_texts_name_it() -> None:
+    torch.manual_seed(0)
+    pixels = torch.zeros(200, 3, 16, 16)
+    pixels[..., :8] = 1.0
+    for share in (0.0, 0.5, 1.0):
+        plain = Augment(crop=1.0, tilt=0.0, light=0.0, mirror=share)
+        mirrored = (vary(pixels, 16, plain)[:, 0, 0, 0] < 0.5).float().mean()
+        assert abs(mirrored - share) < 0.1 * (0 < share < 1) + 1e-6

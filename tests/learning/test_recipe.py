@@ -98,3 +98,42 @@ def test_every_default_is_within_its_limits() -> None:
     for made in (stage, Augment(), Recipe(name="x", stages=(stage,))):
         for key, (said, within) in LIMITS[type(made)].items():
             assert within(getattr(made, key)), f"{key}: {said}"
+
+
+def test_changes_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(f'name = "x"\nseed = 3\n{STAGE}[fusion]\nname = "maaf"\nblocks = 2\n')
+    changes = ["seed=4", "stages.1.lr=2e-4", 'fusion.name="sum"', "fusion.blocks="]
+    recipe = read_recipe(path, changes)
+    assert (recipe.seed, recipe.stages[0].lr) == (4, 2e-4)
+    assert recipe.fusion == {"name": "sum"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stages.2.lr=1", "can't be made"),
+        ("stages.one.lr=1", "can't be made"),
+        ("no.such=1", "can't be made"),
+        ("seed=three", "can't be made"),
+        ("seed", "has no '='"),
+        ("sead=3", "unknown key 'sead'"),
+        ("stages.1.lr=0", "lr is 0"),
+    ],
+)
+def test_bad_changes(tmp_path: Path, change: str, message: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(f'name = "x"\n{STAGE}')
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(path, [change])
+
+
+def test_the_changes_that_recipes_name_can_be_made() -> None:
+    made = 0
+    for path in RECIPES.glob("*.toml"):
+        for line in path.read_text().splitlines():
+            for given in line.split("--set ")[1:] if line.startswith("#") else ():
+                change = given.split("'")[1] if given.startswith("'") else given.split()[0]
+                assert read_recipe(path, [change]) != read_recipe(path), change
+                made += 1
+    assert made >= 6

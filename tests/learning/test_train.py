@@ -390,3 +390,29 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert max(rates) == rates[9] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[99] < 0.001
+
+
+def test_a_run_starts_from_an_encoder_that_is_trained(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Another fusion on the encoder of a finished run: its weights and tokenizer, to the bit."""
+    fuse = Stage("fuse", epochs=1, batch=8, lr=1e-2)
+    begun = Recipe(
+        **{**vars(recipe), "init": str(trained), "stages": (fuse,), "fusion": {"name": "tirg"}}
+    )
+    folder = train(begun, {"shapes": root}, tmp_path / "run")
+    ours, theirs = (load_file(f / "weights.safetensors") for f in (folder, trained))
+    encoder = [name for name in theirs if name.startswith("encoder.")]
+    assert encoder
+    assert all(torch.equal(ours[name], theirs[name]) for name in encoder)
+    assert (folder / "tokenizer.json").read_text() == (trained / "tokenizer.json").read_text()
+    assert CIRModel.load(folder).fusion_name == "tirg"
+    changed = Path(shutil.copytree(trained, tmp_path / "changed"))
+    weights = load_file(changed / "weights.safetensors")
+    moved = {**weights, "encoder.text_tower.norm.bias": weights["encoder.text_tower.norm.bias"] + 1}
+    save_file(moved, changed / "weights.safetensors")
+    begun = Recipe(**{**vars(begun), "init": str(changed)})
+    train(begun, {"shapes": root}, tmp_path / "other")
+    save_file(weights, changed / "weights.safetensors")
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(begun, {"shapes": root}, tmp_path / "other")

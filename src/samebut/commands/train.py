@@ -34,6 +34,14 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the processor.", show_default="as torch takes")
     ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the recipe, for example stages.2.lr=1e-4 or seed=3; may be repeated.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and print the plan.")
     ] = False,
@@ -50,7 +58,7 @@ def train(
 
     processes.use_threads(threads)
     folders = _folders(data)
-    wanted = read_recipe(recipe)
+    wanted = read_recipe(recipe, change or [])
     if dry_run:
         typer.echo("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
         return

@@ -129,7 +129,7 @@ def picture_features(
     def probe() -> int:
         for file in files:
             picture_size(file)
-        return _regions(encoder, preprocess.size) if kept else 0
+        return regions_of(encoder, preprocess.size) if kept else 0
 
     made = _Made("pictures", len(files), kept, views.count, PICTURES_AT_ONCE)
     return _open(encoder, made, about, folder, encode, probe)
@@ -246,7 +246,8 @@ def _module(encoder: Encoder) -> Any:
 
 
 @torch.inference_mode()
-def _regions(encoder: Encoder, size: int) -> int:
+def regions_of(encoder: Encoder, size: int) -> int:
+    """How many tokens a picture of this size has."""
     blank = torch.zeros(1, 3, size, size, device=processes.device_of(_module(encoder)))
     return int(encoder.images(blank).tokens.shape[1])
 

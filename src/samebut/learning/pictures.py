@@ -67,7 +67,7 @@ def to_pixels(pictures: npt.NDArray[np.uint8], preprocess: Preprocess) -> Tensor
 
 
 def vary(pixels: Tensor, size: int, augment: Augment) -> Tensor:
-    """A random view of each picture: part of it, mirrored, tilted, lit differently.
+    """A random view of each picture: part of it, tilted, lit differently, perhaps mirrored.
 
     ``(B, 3, M, M) -> (B, 3, size, size)``. Colours keep their hue: they are what queries ask for.
     """
@@ -75,7 +75,7 @@ def vary(pixels: Tensor, size: int, augment: Augment) -> Tensor:
     scale = torch.empty(count, 2).uniform_(math.sqrt(augment.crop), 1.0)
     centre = (torch.rand(count, 2) * 2 - 1) * (1 - scale)
     angle = torch.empty(count).uniform_(-1, 1) * math.radians(augment.tilt)
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    mirror = torch.where(torch.rand(count) < augment.mirror, -1.0, 1.0)
     cos, sin = angle.cos(), angle.sin()
     theta = torch.stack(
         (

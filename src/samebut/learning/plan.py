@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,12 +12,12 @@ from pathlib import Path
 import torch
 
 from samebut.data.benchmark import Benchmark
-from samebut.errors import RecipeError
+from samebut.errors import ModelError, RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.contrast import Fuse, Tune
 from samebut.learning.corpus import Corpus, read_corpus, source_of
 from samebut.learning.encoders import Encoder
-from samebut.learning.features import megabytes, require_room
+from samebut.learning.features import megabytes, regions_of, require_room
 from samebut.learning.model import ENCODERS, CIRModel
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align, Compose, Task
@@ -51,6 +53,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "views": ("fuse",),
 }
 BYTES_A_PIXEL = 3
+BYTES_A_FEATURE = 2
 
 
 @dataclass(frozen=True)
@@ -111,23 +114,68 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
 
 def new_model(recipe: Recipe, corpus: Corpus) -> CIRModel:
     """The recipe's encoder, a tokenizer trained on the corpus's own words if it needs one, and its
-    fusion. RecipeError: something in [encoder] or [fusion] is not as it should be."""
+    fusion; with ``init``, the encoder of that model. RecipeError: something in [encoder] or
+    [fusion] is not as it should be, or not as in ``init``. ModelError: ``init`` can't be read."""
     torch.manual_seed(recipe.seed)
+    if recipe.init:
+        return _continued(recipe)
     settings = dict(recipe.encoder)
     family = _encoder_family(recipe)
     settings.pop("kind", None)
     described = [row for row in corpus.rows if captions.title(row)]
     texts = [*captions.words(described), *(text for q in corpus.queries for text in q.texts)]
-    options = dict(recipe.fusion)
-    name = options.pop("name", "")
     try:
-        encoder = family.create(settings, texts)
-        return CIRModel(encoder, preprocess_of(recipe), fusion=name, options=options)
+        return _composing(family.create(settings, texts), recipe)
     except (TypeError, ValueError) as error:
         raise RecipeError(
             f"the model can't be built from [encoder] and [fusion]: {error}",
             hint="See docs/training.md and docs/fusion.md for what they may hold.",
         ) from error
+
+
+def _composing(encoder: Encoder, recipe: Recipe) -> CIRModel:
+    options = dict(recipe.fusion)
+    name = options.pop("name", "")
+    return CIRModel(encoder, preprocess_of(recipe), fusion=name, options=options)
+
+
+def _continued(recipe: Recipe) -> CIRModel:
+    """A model with the encoder that ``init`` has, and its fusion if the recipe has the same."""
+    trained = CIRModel.load(Path(recipe.init))
+    has = {"kind": trained.encoder.kind, **trained.encoder.settings}
+    for key, wanted in {"kind": "small", **recipe.encoder}.items():
+        if _as_json(has.get(key)) != _as_json(wanted):
+            raise RecipeError(
+                f"the recipe's encoder has {key} = {wanted}, that of {recipe.init} {has.get(key)}",
+                hint="Leave out of [encoder] what is not to be checked, but its kind.",
+            )
+    torch.manual_seed(recipe.seed)  # loading drew numbers
+    try:
+        model = _composing(trained.encoder, recipe)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"the fusion can't be built from [fusion]: {error}", hint="See docs/fusion.md."
+        ) from error
+    if _as_json(trained.fusion_options | {"name": trained.fusion_name}) == _as_json(recipe.fusion):
+        model.fusion.load_state_dict(trained.fusion.state_dict(), strict=True)
+    return model.train()
+
+
+def weights_digest(folder: Path) -> str:
+    """A digest of the weights that a run starts from. ModelError: there are none."""
+    try:
+        with (folder / "weights.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(
+            f"init = {folder} holds no trained model: {error.strerror} ({error.filename})",
+            hint="Give a folder written by training, for example runs/mine/model.",
+        ) from error
+
+
+def _as_json(value: object) -> object:
+    """The same where a tuple has become a list."""
+    return json.loads(json.dumps(value))
 
 
 def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:
@@ -157,6 +205,15 @@ def decoded_size(plan: Plan) -> int:
     return max(0, wanted - there)
 
 
+def features_size(planned: StagePlan, model: CIRModel) -> int:
+    """How many bytes the cached features of a stage's pictures have."""
+    corpus, rows = planned.corpus, len(planned.corpus.files)
+    if model.fusion.reads_tokens:
+        references = {query.reference for query in corpus.queries}
+        rows += len(references) * regions_of(model.encoder, model.preprocess.size)
+    return rows * planned.stage.views * model.encoder.dim * BYTES_A_FEATURE
+
+
 def described(plan: Plan, model: CIRModel) -> list[str]:
     """The plan in lines for people."""
     recipe, validation = plan.recipe, plan.validation
@@ -176,9 +233,7 @@ def described(plan: Plan, model: CIRModel) -> list[str]:
             + (f" x {stage.accumulate}" if stage.accumulate > 1 else "")
         )
         if isinstance(each.task, Fuse):
-            pooled = files * stage.views * model.encoder.dim * 2
-            tokens = ", and tokens of the references" if model.fusion.reads_tokens else ""
-            lines.append(f"           features cached: {megabytes(pooled)}{tokens}")
+            lines.append(f"           features cached: {megabytes(features_size(each, model))}")
     lines.append(f"decoded    {megabytes(decoded_size(plan))} to write in {plan.cache}")
     return lines
 

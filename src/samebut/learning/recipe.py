@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -66,6 +66,7 @@ class Augment:
     crop: float = 0.7
     tilt: float = 8.0  # degrees
     light: float = 0.15
+    mirror: float = 0.5  # how often left and right change places; 0 where texts name them
     erase: float = 0.0  # how often a rectangle of a picture is hidden
     typos: float = 0.0  # how often a text is mistyped
 
@@ -83,6 +84,7 @@ class Recipe:
     fill: str = "edge"
     ema: float = 0.998
     precision: str = "bf16"  # of the encoders; fp32 where a processor has no bf16
+    init: str = ""  # a trained model's folder: its encoder, and its fusion if it is the same one
     tokenizer_data: tuple[str, ...] = ()  # whose words the tokenizer is trained on; empty: all
     metric: str = ""  # that epochs are compared by; empty: the validation set's headline
     checkpoint_seconds: float = 600.0  # between two checkpoints within an epoch
@@ -132,6 +134,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "crop": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
         "tilt": ("from 0 to 180", lambda value: 0 <= value <= 180),
         "light": BELOW_ONE,
+        "mirror": SHARE,
         "erase": SHARE,
         "typos": SHARE,
     },
@@ -165,14 +168,20 @@ TYPES: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read and check a TOML recipe. RecipeError names the key that is wrong."""
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read and check a TOML recipe. RecipeError names the key that is wrong.
+
+    ``changes`` are made first, each ``KEY=VALUE`` as TOML writes values: ``seed=2``,
+    ``stages.3.lr=1e-4`` (stages are counted from 1); without a value the key is taken out.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _change(table, change)
     stages = table.pop("stages", [])
     if not stages:
         raise RecipeError(f"{path} has no [[stages]]", hint="A recipe trains at least one stage.")
@@ -185,6 +194,28 @@ def read_recipe(path: Path) -> Recipe:
         table["augment"] = _fill(Augment, table["augment"], f"{path} [augment]")
     recipe: Recipe = _fill(Recipe, table, str(path))
     return recipe
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Set what ``KEY=VALUE`` says in ``table``."""
+    name, equals, value = change.partition("=")
+    *path, key = name.strip().split(".")
+    place: Any = table
+    try:
+        for part in path:
+            place = place[int(part) - 1 if isinstance(place, list) else part]
+        if value.strip():
+            place[key] = tomllib.loads(f"value = {value}")["value"]
+        else:
+            place.pop(key, None)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise RecipeError(
+            f"the change {change} can't be made",
+            hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
+            "'fusion.name=\"sum\"'.",
+        ) from error
+    if not equals:
+        raise RecipeError(f"the change {change} has no '='", hint="Write it as KEY=VALUE.")
 
 
 def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:

@@ -45,6 +45,7 @@ from samebut.learning.plan import (
     make_plan,
     new_model,
     preprocess_of,
+    weights_digest,
 )
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.runs import Average, Checkpoint, say, write_whole
@@ -64,7 +65,7 @@ def train(
     RecipeError for what can't be trained, before anything is written.
     """
     device = processes.start()
-    said = json.dumps({"recipe": recipe.as_dict(), "data": list(data)}, indent=2)
+    said = _said(recipe, data)
     _check_folder(out, said)
     if (out / "model" / "training.json").exists():
         say(f"{out} is trained already")
@@ -88,7 +89,7 @@ def dry_run(
     recipe: Recipe, data: Mapping[str, Path], out: Path, *, cache: Path | None = None
 ) -> list[str]:
     """Everything that ``train`` checks, and the plan in lines; nothing is written."""
-    _check_folder(out, json.dumps({"recipe": recipe.as_dict(), "data": list(data)}, indent=2))
+    _check_folder(out, _said(recipe, data))
     plan = make_plan(recipe, data, cache or out / "cache")
     model = new_model(recipe, plan.vocabulary)
     for each in plan.stages:
@@ -265,6 +266,14 @@ def learning_rate(step: int, steps: int, stage: Stage) -> float:
     if step < warm:
         return stage.lr * (step + 1) / warm
     return stage.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
+    """What a run is of, as ``recipe.json`` has it: the weights it starts from, too."""
+    said: dict[str, Any] = {"recipe": recipe.as_dict(), "data": list(data)}
+    if recipe.init:
+        said["init"] = weights_digest(Path(recipe.init))
+    return json.dumps(said, indent=2)
 
 
 def _check_folder(out: Path, said: str) -> None:

@@ -18,6 +18,7 @@ from samebut.learning.encoders import Features
 from samebut.learning.features import Store, picture_features, place_of, text_features
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.pictures import decode_all, to_pixels
+from samebut.metrics import Floats
 from samebut.preprocess import Preprocess
 
 PICTURES_AT_ONCE = 256
@@ -36,7 +37,6 @@ class Sides:
     texts: Store | None = None
 
 
-@torch.inference_mode()
 def validate(
     model: CIRModel,
     benchmark: Benchmark,
@@ -46,7 +46,24 @@ def validate(
     compose: ComposeWith = CIRModel.compose,
     sides: Sides | None = None,
 ) -> dict[str, float]:
-    """Scores of composed queries on a benchmark, in percent.
+    """Scores of composed queries on a benchmark, in percent; options as those of ``embed``."""
+    queries, gallery = embed(
+        model, benchmark, cache, preprocess=preprocess, compose=compose, sides=sides
+    )
+    return score_embeddings(benchmark, queries, gallery)
+
+
+@torch.inference_mode()
+def embed(
+    model: CIRModel,
+    benchmark: Benchmark,
+    cache: Path,
+    *,
+    preprocess: Preprocess | None = None,
+    compose: ComposeWith = CIRModel.compose,
+    sides: Sides | None = None,
+) -> tuple[Floats, Floats]:
+    """Composed queries ``(Q, D)`` and pictures ``(N, D)`` of a benchmark, unit length.
 
     ``preprocess`` is the model's own, unless pictures are to be of another size. ``compose`` makes
     the queries. ``sides`` are features that a frozen encoder gave before;
@@ -64,7 +81,7 @@ def validate(
         references = sides.pictures.features(sides.references[rows])
         composed.append(compose(model, references, texts).cpu())
     gallery = unit(sides.pictures.pooled[:, 0]).cpu().numpy()
-    return score_embeddings(benchmark, torch.cat(composed).numpy(), gallery)
+    return torch.cat(composed).numpy(), gallery
 
 
 def said(benchmark: Benchmark, row: int) -> str:

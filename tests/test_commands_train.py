@@ -1,0 +1,78 @@
+"""commands/train.py: samebut train."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, HEAD, draw
+from samebut.cli import app
+from samebut.commands import train as command
+from samebut.errors import QueryError, RecipeError
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(HEAD + COMBINER + ALIGN_AND_COMPOSE)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return draw(tmp_path / "shapes")
+
+
+def test_a_dry_run_prints_the_plan(recipe: Path, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", str(recipe), "--data", str(root), "--out", str(out), "--dry-run"]
+    done = CliRunner().invoke(app, [*arguments, "--set", "stages.1.epochs=7"])
+    assert done.exit_code == 0, done.output
+    assert "stage 1    align" in done.stdout
+    assert "7 epochs" in done.stdout
+    assert not out.exists()
+
+
+def test_training_prints_the_model(
+    recipe: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samebut.learning import train as training
+
+    asked = []
+
+    def train(*arguments: object, **options: object) -> Path:
+        asked.append((arguments, options))
+        return tmp_path / "model"
+
+    monkeypatch.setattr(training, "train", train)
+    arguments = ["--data", f"a={root}", "--data", str(root), "--out", "x", "--cache", "y"]
+    done = CliRunner().invoke(app, ["train", str(recipe), *arguments])
+    assert done.stdout == f"{tmp_path / 'model'}\n"
+    ((_, data, out), options) = asked[0]
+    assert data == {"a": root, "shapes": root}
+    assert (out, options) == (Path("x"), {"cache": Path("y")})
+
+
+def test_a_name_can_not_be_given_twice(recipe: Path, root: Path) -> None:
+    arguments = ["train", str(recipe), "--data", str(root), "--data", f"shapes={root}"]
+    with pytest.raises(QueryError, match="names 'shapes' twice"):
+        CliRunner().invoke(app, [*arguments, "--out", "x"], catch_exceptions=False)
+
+
+def test_without_torch_it_says_what_to_install(
+    recipe: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    arguments = ["train", str(recipe), "--data", str(root), "--out", "x"]
+    with pytest.raises(RecipeError, match="needs torch") as error:
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "samebut[train]" in error.value.hint
+
+
+def test_the_help_names_every_option() -> None:
+    done = CliRunner().invoke(app, ["train", "--help"])
+    for option in ("--data", "--out", "--cache", "--threads", "--set", "--dry-run"):
+        assert re.search(rf"{option}\b", done.stdout)
