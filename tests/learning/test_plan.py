@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ ANNOTATIONS = Path(__file__).parents[3] / "shared" / "data" / "annotations"
 needs_annotations = pytest.mark.skipif(
     not ANNOTATIONS.is_dir(), reason="the annotations are not beside the repository"
 )
+RECIPES = Path(__file__).parents[2] / "recipes"
 QUERIES = 5  # of each category: batches of eight
 
 
@@ -251,3 +253,46 @@ def test_init_has_to_be_there(root: Path, tmp_path: Path) -> None:
     recipe = Recipe(**{**vars(recipe_of(tmp_path)), "init": str(tmp_path / "none")})
     with pytest.raises(ModelError, match=r"init = .* holds no trained model"):
         dry_run(recipe, {"shapes": root}, tmp_path / "run")
+
+
+def cut_down(name: str, folder: Path) -> Recipe:
+    """A recipe of the repository with its stages, tasks and fusion, for tiny pictures."""
+    recipe, tiny = read_recipe(RECIPES / name), recipe_of(folder)
+    stages = tuple(
+        replace(
+            stage,
+            epochs=1,
+            batch=8,
+            size=32 * bool(stage.size),
+            data=(),
+            negatives=min(stage.negatives, 2),
+            mine_from=0,
+        )
+        for stage in recipe.stages
+    )
+    return replace(
+        recipe,
+        stages=stages,
+        size=tiny.size,
+        encoder=tiny.encoder,
+        precision="fp32",
+        tokenizer_data=(),
+        sources={},
+        metric="",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
+def test_every_recipe_of_the_repository_can_start(name: str, root: Path, tmp_path: Path) -> None:
+    recipe = cut_down(name, tmp_path)
+    lines = dry_run(recipe, {"shapes": root}, tmp_path / "run")
+    assert sum(line.startswith("stage ") for line in lines) == len(recipe.stages)
+
+
+def test_the_recipe_of_products_runs_to_its_end(root: Path, tmp_path: Path) -> None:
+    """Aligned, tuned, fused on cached features with mined negatives, and tuned together."""
+    recipe = cut_down("products.toml", tmp_path)
+    assert [stage.task for stage in recipe.stages] == ["align", "tune", "fuse", "compose"]
+    folder = train(recipe, {"shapes": root}, tmp_path / "run")
+    assert (folder / "training.json").is_file()
+    assert (tmp_path / "run" / "stage3" / "negatives-0.npy").is_file()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samebut.errors import RecipeError
+from samebut.learning.plan import READ_BY
 from samebut.learning.recipe import CHOICES, LIMITS, Augment, Recipe, Stage, read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -137,3 +139,43 @@ def test_the_changes_that_recipes_name_can_be_made() -> None:
                 assert read_recipe(path, [change]) != read_recipe(path), change
                 made += 1
     assert made >= 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [(Stage, "Of a `[[s"), (Recipe, "Of the recipe"), (Augment, "Of `[augment]`")],
+)
+def test_the_page_of_training_names_every_key(kind: type[Any], start: str) -> None:
+    """docs/training.md has a row for each key, in its order, with its default."""
+    page = (RECIPES.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page[page.index(start) :].partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
+    said = {name.strip("`"): default.strip("`") for name, default, *_ in cells}
+    assert said.keys() == {field.name for field in fields(kind)}
+    for field in fields(kind):
+        if isinstance(field.default, bool | int | float) or field.default in CHOSEN:
+            assert said[field.name] == toml(field.default), field.name
+
+
+CHOSEN = ("target", "edge", "bf16", "last", "both", "sum")
+
+
+def toml(value: Any) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+        if not isinstance(value, str)
+        else f'"{value}"'
+    )
+
+
+def test_the_page_of_training_names_the_tasks_that_read_a_key() -> None:
+    page = (RECIPES.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    for key, tasks in READ_BY.items():
+        (row,) = [
+            line
+            for line in page.splitlines()
+            if line.startswith(f"| `{key}` |") and line.count(" | ") == 3
+        ]
+        assert row.split(" | ")[3].strip(" |") == ", ".join(f"`{task}`" for task in tasks), key
