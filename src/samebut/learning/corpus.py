@@ -183,7 +183,7 @@ def _rules(name: str, table: Mapping[str, Any]) -> Rules:
             raise RecipeError(
                 f"[fresh.{name}] has an unknown key '{key}'", hint=f"Known: {', '.join(known)}."
             )
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
     return Rules(**values)
 
 
