@@ -52,6 +52,7 @@ def kill_often(
     recipe: Path, data: Mapping[str, Path], out: Path, steps: int, kills: int, seed: int
 ) -> list[int]:
     """Start and kill at ``kills`` steps spread over ``steps``; returns those it was killed at."""
+    assert kills < steps, f"{kills} kills don't fit into {steps} steps: give a longer recipe"
     dice = random.Random(seed)
     killed_at = []
     for wanted in sorted(dice.sample(range(1, steps), kills)):
