@@ -1,6 +1,7 @@
 """An epoch of stage 2 over data of FashionIQ's size: our loop beside the published way.
 
     python benchmarks/training.py [--rounds 3] [--threads 2] [--queries 18000] [--batch 4096]
+    python benchmarks/training.py --quick        # does it run? its numbers mean nothing
 
 18,000 queries over 46,000 pictures, four ways to say each, features of width 512 (CLIP ViT-B/32),
 the Combiner as published (p 2048, h 4096), batch 4096. Both loops start from cached features and
@@ -171,7 +172,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--queries", type=int, default=18_000)
     parser.add_argument("--batch", type=int, default=4096)
+    parser.add_argument("--quick", action="store_true", help="two small steps, once")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.queries, arguments.batch = 1, 128, 64
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
     both = dict(loops(drawn_queries(arguments.queries), arguments.batch))
