@@ -53,7 +53,7 @@ TEXTS: dict[str, Callable[[str, random.Random], str]] = {
     "full-width letters": lambda text, _: "".join(
         chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text
     ),
-    "polite words around": lambda text, _: f"hello, I really like this one, {text}, thank you",
+    "polite words around": lambda text, _: f"excuse me, would you have it {text} perhaps? cheers",
     "an unknown word": lambda text, _: f"{text} zworblax",
     "said ten times": lambda text, _: ", ".join([text] * 10),
     "empty (the picture alone)": lambda text, _: "",

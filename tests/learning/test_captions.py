@@ -73,3 +73,12 @@ def test_a_mistyped_text_is_one_slip_away() -> None:
 def test_what_can_not_be_mistyped_stays() -> None:
     for text in ("", "换成蓝色", "蓝色 条纹", "to L", "a b"):
         assert captions.mistyped(text, random.Random(0)) == text
+
+
+def test_words_around_a_wish_leave_it_whole() -> None:
+    dice = random.Random(0)
+    for text in ("in blue", "换成蓝色"):
+        around = {captions.chatty(text, dice) for _ in range(200)}
+        assert len(around) > 8
+        assert all(text in said and said != text for said in around)
+        assert all(said.isascii() == text.isascii() for said in around)

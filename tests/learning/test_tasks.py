@@ -12,8 +12,8 @@ from torch import nn
 
 from samebut.learning.corpus import Corpus, Part
 from samebut.learning.encoders import Features, every_token
-from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Align, attribute_labels
+from samebut.learning.recipe import Augment, Recipe, Stage
+from samebut.learning.tasks import Align, attribute_labels, written
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -40,6 +40,19 @@ def test_what_is_worn_is_one_attribute_in_every_catalogue() -> None:
 
 def test_a_column_of_one_value_teaches_nothing() -> None:
     assert attribute_labels([{"colour": "red"}, {"colour": "red"}, {"colour": ""}]) == {}
+
+
+def test_texts_are_written_as_people_write() -> None:
+    torch.manual_seed(0)
+    texts = ["in dark blue with stripes"] * 400
+    assert written(texts, Augment()) == texts
+    varied = written(texts, Augment(typos=0.25, chatter=0.5))
+    longer = sum(len(text) > len(texts[0]) + 1 for text in varied)
+    assert 140 < longer < 260
+    assert 60 < sum("in dark blue with stripes" not in text for text in varied) < 140
+    torch.manual_seed(0)
+    assert written(texts, Augment()) == texts
+    assert written(texts, Augment(typos=0.25, chatter=0.5)) == varied
 
 
 class TestAttributeLoss:

@@ -27,3 +27,11 @@ def test_case_and_width_do_not_matter() -> None:
 def test_frequent_words_are_one_piece() -> None:
     tokenizer = train_tokenizer(TEXTS, 400)
     assert len(tokenizer.encode("blue").ids) == 3  # begin, blue, end
+
+
+@pytest.mark.parametrize("around", ["{}!!!", "{} 😍👗", "👩‍👩‍👧 {}", "  {}\t\n", "♥ {}", "{}！"])
+def test_what_asks_for_nothing_is_not_read(around: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    for text in ("in blue", "换成蓝色"):
+        assert tokenizer.encode(around.format(text)).ids == tokenizer.encode(text).ids
+    assert tokenizer.encode("😍").ids == tokenizer.encode("").ids

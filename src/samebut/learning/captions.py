@@ -89,6 +89,25 @@ def mistyped(text: str, dice: random.Random) -> str:
     return " ".join(parts)
 
 
+# What people write around a wish; it asks for nothing.
+CHATTER = (
+    "hello, {}", "hi, {}, please", "{}, please", "{}, thank you", "{} thanks!", "hey there, {}",
+    "I really like this one, {}", "I love it, but {}, if possible", "nice, {}", "ok, now {}",
+    "could you please find it for me: {}", "I want something like this, {}, for a friend",
+    "my wife would like this, {}", "is there one like it? {}", "hmm, maybe {}", "{}, got that?",
+    "good morning, I saw this picture and want it {}, thank you so much", "so {}, that's all",
+)  # fmt: skip
+CHATTER_ZH = (
+    "你好，{}", "请问，{}，谢谢", "{}，谢谢", "麻烦{}", "我很喜欢这款，{}", "嗯，{}吧",
+    "{}，有吗？", "帮我找一下：{}", "这个不错，不过{}", "老板，{}", "想送朋友，{}，可以吗",
+)  # fmt: skip
+
+
+def chatty(text: str, dice: random.Random) -> str:
+    """``text`` with words around it that ask for nothing, in its own language."""
+    return dice.choice(CHATTER if text.isascii() else CHATTER_ZH).format(text)
+
+
 def words(rows: Iterable[Row]) -> Iterator[str]:
     """Every title and every word of both languages, to train a tokenizer on."""
     for row in rows:

@@ -36,7 +36,7 @@ from samebut.learning.negatives import Schedule, mine
 from samebut.learning.pictures import to_pixels, vary
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.runs import say
-from samebut.learning.tasks import Learner, Task, precision
+from samebut.learning.tasks import Learner, Task, precision, written
 
 ENCODED_AT_ONCE = 256
 RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory together
@@ -185,9 +185,10 @@ class Tune(Contrast):
         pixels = to_pixels(self.corpus.pictures[rows.numpy()], learner.model.preprocess)
         pixels = pixels.to(processes.device_of(learner))
         pixels = vary(pixels, self.recipe.size, self.recipe.augment)
+        pixels = pixels.to(memory_format=torch.channels_last)
         images = self._encode(learner.model, "image", pixels)
         said = [self.triplets.texts[row] for row in batch.texts.tolist()]
-        texts = self._encode(learner.model, "text", said)
+        texts = self._encode(learner.model, "text", written(said, self.recipe.augment))
         pooled = images.pooled
         return images[references], texts, pooled[targets], pooled[negatives], pooled[references]
 

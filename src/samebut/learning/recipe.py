@@ -69,6 +69,7 @@ class Augment:
     mirror: float = 0.5  # how often left and right change places; 0 where texts name them
     erase: float = 0.0  # how often a rectangle of a picture is hidden
     typos: float = 0.0  # how often a text is mistyped
+    chatter: float = 0.0  # how often a text has words around it that ask for nothing
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "mirror": SHARE,
         "erase": SHARE,
         "typos": SHARE,
+        "chatter": SHARE,
     },
     Recipe: {
         "size": ONE_OR_MORE,

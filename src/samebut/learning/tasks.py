@@ -19,7 +19,7 @@ from samebut.learning.encoders import Features
 from samebut.learning.losses import info_nce
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.pictures import to_pixels, vary
-from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.recipe import Augment, Recipe, Stage
 
 MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
 # Columns of a catalogue that say nothing of what a picture shows, or say it twice.
@@ -250,15 +250,22 @@ def encode_views(
 
 
 def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
-    """Features of texts, some of them mistyped, in the recipe's precision."""
-    if recipe.augment.typos:
-        dice = random.Random(int(torch.randint(2**31, ())))  # follows torch's seed, as views do
-        texts = [
-            captions.mistyped(text, dice) if dice.random() < recipe.augment.typos else text
-            for text in texts
-        ]
+    """Features of texts as people write them, in the recipe's precision."""
+    texts = written(texts, recipe.augment)
     with precision(recipe, processes.device_of(model)):
         return model.encoder.texts(texts)
+
+
+def written(texts: Sequence[str], augment: Augment) -> list[str]:
+    """Some of the texts mistyped, some with words around them, as often as ``augment`` says."""
+    if not (augment.typos or augment.chatter):
+        return list(texts)
+    dice = random.Random(int(torch.randint(2**31, ())))  # follows torch's seed, as views do
+    said = []
+    for text in texts:
+        around = captions.chatty(text, dice) if dice.random() < augment.chatter else text
+        said.append(captions.mistyped(around, dice) if dice.random() < augment.typos else around)
+    return said
 
 
 def precision(recipe: Recipe, device: torch.device) -> torch.autocast:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tokenizers import (
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -14,6 +15,9 @@ from tokenizers import (
     trainers,
 )
 
+# Exclamation marks, emoji and what joins them, other symbols, control signs: they ask for nothing,
+# and pieces that training never saw pull a text anywhere (benchmarks/robustness.py).
+NOT_WORDS = r"[!\p{So}\p{Sk}\p{C}\x{FE0F}]+"
 PADDING, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 
 
@@ -23,7 +27,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     The 256 bytes are always pieces, so every text can be read. ``[PAD]`` has id 0.
     """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(NOT_WORDS), " "),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+        ]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
