@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from samebut.data import readers, triplets
-from samebut.data.wardrobe import write_benchmark
+from samebut.data.wardrobe import benchmark, write_benchmark
 from samebut.data.wardrobe.__main__ import main
 from samebut.data.wardrobe.attributes import (
     ASPECTS,
@@ -288,3 +288,25 @@ def test_as_a_benchmark_it_is_drawn_when_it_is_asked_for(tmp_path: Path) -> None
         readers.read("wardrobe", tmp_path / "w", "val", {"size": "small"})
     with pytest.raises(DataError, match="no split 'nosuch'"):
         readers.read("wardrobe", tmp_path / "w", "nosuch")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "catalog.csv"
+    mine.write_text("file,colour\n")
+    with pytest.raises(DataError, match="holds something else"):
+        readers.read("wardrobe", tmp_path, "val", {"size": "small"})
+    assert [path.name for path in tmp_path.iterdir()] == ["catalog.csv"]
+    assert mine.read_text() == "file,colour\n"
+
+
+def test_what_is_drawn_is_not_planned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = readers.read("wardrobe", tmp_path, "val", {"size": "small"})
+    monkeypatch.setattr(benchmark, "plan", lambda **_: pytest.fail("planned again"))
+    assert readers.read("wardrobe", tmp_path, "val", {"size": "small"}).queries == first.queries
+    monkeypatch.undo()
+    gone = next(iter(first.images.values()))
+    gone.unlink()
+    readers.read("wardrobe", tmp_path, "val", {"size": "small"})
+    assert gone.is_file()

@@ -57,28 +57,3 @@ def test_a_drawn_item_is_called_by_its_kind() -> None:
     phrases = {captions.english(row, dice) for _ in range(100)}
     assert phrases == {"teal skirt", "skirt", "teal", ""}
     assert "青色裙" in {captions.caption(row, dice) for _ in range(100)}
-
-
-def test_a_mistyped_text_is_one_slip_away() -> None:
-    dice = random.Random(2)
-    text = "in dark blue, with stripes"
-    slips = {captions.mistyped(text, dice) for _ in range(300)}
-    assert len(slips) > 60
-    assert any(len(slip.split()) < len(text.split()) for slip in slips)
-    for slip in slips:
-        assert abs(len(slip) - len(text)) <= 1
-        assert set(slip) <= set(text) | set(captions.LETTERS)
-
-
-def test_what_can_not_be_mistyped_stays() -> None:
-    for text in ("", "换成蓝色", "蓝色 条纹", "to L", "a b"):
-        assert captions.mistyped(text, random.Random(0)) == text
-
-
-def test_words_around_a_wish_leave_it_whole() -> None:
-    dice = random.Random(0)
-    for text in ("in blue", "换成蓝色"):
-        around = {captions.chatty(text, dice) for _ in range(200)}
-        assert len(around) > 8
-        assert all(text in said and said != text for said in around)
-        assert all(said.isascii() == text.isascii() for said in around)

@@ -278,6 +278,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
         precision="fp32",
         tokenizer_data=(),
         sources={},
+        fresh={"shapes": {"attributes": ["article", "colour"]}} if recipe.fresh else {},
         metric="",
     )
 

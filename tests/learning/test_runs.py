@@ -129,7 +129,7 @@ def test_best_and_last_are_kept(tmp_path: Path) -> None:
 def test_what_can_not_be_written_leaves_what_was(tmp_path: Path) -> None:
     path = tmp_path / "said.json"
     write_whole(path, "first")
-    (tmp_path / "said.json.part").mkdir()
+    (tmp_path / "said.json.partial").mkdir()
     with pytest.raises((RecipeError, OSError)):
         write_whole(path, "second")
     assert path.read_text() == "first"

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from samebut.learning.corpus import Corpus, Part
+from samebut.errors import RecipeError
+from samebut.learning.corpus import Composed, Corpus, Part
 from samebut.learning.encoders import Features, every_token
-from samebut.learning.recipe import Augment, Recipe, Stage
-from samebut.learning.tasks import Align, attribute_labels, written
+from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.tasks import Align, Compose, attribute_labels
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -24,17 +25,17 @@ def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> Non
         {"file": "a", "title": "x", "colour": "red", "article": "shirt"},
         {"file": "b", "title": "y", "colour": "", "article": "dress"},
         {"file": "c", "title": "z", "colour": "blue", "article": "shirt"},
-    ]
+    ] * 2
     labels = attribute_labels(rows)
-    assert labels["colour"].tolist() == [1, -1, 0]
-    assert labels["article"].tolist() == [1, 0, 1]
+    assert labels["colour"].tolist() == [1, -1, 0] * 2
+    assert labels["article"].tolist() == [1, 0, 1] * 2
     assert labels.keys() == {"colour", "article"}  # nothing that names the file or says it twice
 
 
 def test_what_is_worn_is_one_attribute_in_every_catalogue() -> None:
-    rows = [{"article": "shirt", "gender": "men"}, {"kind": "shirt"}, {"kind": "dress"}]
+    rows = [{"article": "shirt", "gender": "men"}, {"kind": "shirt"}, {"kind": "dress"}] * 2
     labels = attribute_labels(rows)
-    assert labels["article"].tolist() == [1, 1, 0]
+    assert labels["article"].tolist() == [1, 1, 0] * 2
     assert "kind" not in labels
 
 
@@ -42,26 +43,52 @@ def test_a_column_of_one_value_teaches_nothing() -> None:
     assert attribute_labels([{"colour": "red"}, {"colour": "red"}, {"colour": ""}]) == {}
 
 
-def test_texts_are_written_as_people_write() -> None:
-    torch.manual_seed(0)
-    texts = ["in dark blue with stripes"] * 400
-    assert written(texts, Augment()) == texts
-    varied = written(texts, Augment(typos=0.25, chatter=0.5))
-    longer = sum(len(text) > len(texts[0]) + 1 for text in varied)
-    assert 140 < longer < 260
-    assert 60 < sum("in dark blue with stripes" not in text for text in varied) < 140
-    torch.manual_seed(0)
-    assert written(texts, Augment()) == texts
-    assert written(texts, Augment(typos=0.25, chatter=0.5)) == varied
+def test_a_column_in_which_most_pictures_differ_describes_none() -> None:
+    rows = [{"price": f"{n // 2 * 10 + n % 3}", "colour": "red" if n % 2 else ""} for n in range(9)]
+    rows += [{"colour": "blue", "price": ""}] * 3
+    assert attribute_labels(rows).keys() == {"colour"}
+
+
+def test_a_column_may_be_called_anything() -> None:
+    rows = ({"type": "boot", "heel.height": "low"}, {"type": "pump", "heel.height": "high"}) * 2
+    stage = Stage("align", epochs=1, batch=4, lr=1e-3, attributes=1.0)
+    corpus = Corpus((), rows, (Part(0, 4, ()),), SMALL, Path())
+    heads = Align(corpus, stage, Recipe("r", (stage,))).heads(3)
+    assert [head.weight.shape for head in heads] == [(2, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("task", [Align, Compose])
+def test_attributes_need_a_catalogue_that_has_some(task: type[Align | Compose]) -> None:
+    stage = Stage("align", epochs=1, batch=2, lr=1e-3, attributes=1.0)
+    corpus = Corpus((), ({"title": "a"}, {"title": "b"}), (Part(0, 2, ()),), SMALL, Path())
+    with pytest.raises(RecipeError, match="no column of a catalogue"):
+        task(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
+
+
+def test_what_is_drawn_anew_needs_rules() -> None:
+    stage = Stage("compose", epochs=1, batch=2, lr=1e-3, fresh=0.5)
+    corpus = Corpus((), ({"title": "a"},) * 2, (Part(0, 2, ()),), SMALL, Path())
+    with pytest.raises(RecipeError, match="nothing says how"):
+        Compose(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
+
+
+def test_every_way_to_say_a_query_is_heard() -> None:
+    stage = Stage("compose", epochs=1, batch=1, lr=1e-3)
+    query = Composed(0, ("in red and long", "long and in red", "long"), (1,))
+    corpus = Corpus((), ({}, {}), (Part(0, 2, (query,)),), SMALL, Path())
+    task = Compose(corpus, stage, Recipe("r", (stage,)))
+    dice = random.Random(0)
+    heard = {text for _ in range(40) for ((_, _, text),) in task.batches(dice)}
+    assert heard == set(query.texts)
 
 
 class TestAttributeLoss:
-    rows: ClassVar = ({"colour": "red"}, {"colour": "blue"}, {"colour": ""}, {"colour": "red"})
+    rows: ClassVar = tuple({"colour": name} for name in ("red", "blue", "", "red", "blue"))
 
     @pytest.fixture
     def task(self) -> Align:
-        stage = Stage("align", epochs=1, batch=4, lr=1e-3, captions=0.0, attributes=2.0)
-        corpus = Corpus((), self.rows, (Part(0, 4, ()),), SMALL, Path())
+        stage = Stage("align", epochs=1, batch=5, lr=1e-3, captions=0.0, attributes=2.0)
+        corpus = Corpus((), self.rows, (Part(0, 5, ()),), SMALL, Path())
         return Align(corpus, stage, Recipe("r", (stage,)))
 
     def loss(self, task: Align, pooled: torch.Tensor, rows: list[int]) -> float:
@@ -69,8 +96,8 @@ class TestAttributeLoss:
             def __init__(self) -> None:
                 super().__init__()
                 self.heads = task.heads(2)
-                nn.init.eye_(self.heads["colour"].weight)
-                nn.init.zeros_(self.heads["colour"].bias)
+                nn.init.eye_(self.heads[0].weight)
+                nn.init.zeros_(self.heads[0].bias)
 
         images = Features(pooled, pooled[:, None], every_token(pooled[:, None]))
         return float(task.picture_loss(Heads(), images, rows, []).detach())  # type: ignore[arg-type]
@@ -98,5 +125,5 @@ class TestAttributeLoss:
 
     def test_no_caption_is_drawn_where_none_is_learned(self, task: Align) -> None:
         (batch,) = task.batches(random.Random(0))
-        assert sorted(batch[0]) == [0, 1, 2, 3]
+        assert sorted(batch[0]) == [0, 1, 2, 3, 4]
         assert batch[1] == []

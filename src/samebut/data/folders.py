@@ -137,9 +137,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` whole or not at all: a reader never sees half a file."""
+    """Write ``text`` whole or not at all, and to the disk before anything that follows.
+
+    A reader never sees half a file.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
 
 

@@ -7,7 +7,7 @@ said is drawn anew each time, so the text tower learns each of them alone and to
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from samebut.data.lexicon import ARTICLES_ZH, COLOURS_ZH, GENDERS_ZH, PATTERNS_ZH
 
@@ -60,52 +60,6 @@ def title(row: Row) -> str:
 def article(row: Row) -> str:
     """What is on the picture, however the catalogue calls the column."""
     return row.get("article") or row.get("kind") or row.get("label", "").lower()
-
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MISTAKES: tuple[Callable[[str, int, random.Random], str], ...] = (
-    lambda word, at, _: word[:at] + word[at + 1 :],  # a letter is left out
-    lambda word, at, _: word[:at] + word[at] + word[at:],  # or struck twice
-    lambda word, at, _: word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :],  # two swapped
-    lambda word, at, dice: word[:at] + dice.choice(LETTERS) + word[at + 1 :],  # another key
-)
-
-
-def mistyped(text: str, dice: random.Random) -> str:
-    """``text`` with a slip of the fingers in one of its words, or a space left out.
-
-    Only words of Latin letters, three at least: one sign less, and a Chinese phrase says another
-    thing. A text without such a word stays as it is.
-    """
-    parts = text.split(" ")
-    places = [n for n, word in enumerate(parts) if len(word) > 2 and word.isascii()]
-    if not places:
-        return text
-    place = dice.choice(places)
-    if place and dice.random() < 0.1:
-        return " ".join([*parts[: place - 1], parts[place - 1] + parts[place], *parts[place + 1 :]])
-    mistake = dice.choice(MISTAKES)
-    parts[place] = mistake(parts[place], dice.randrange(1, len(parts[place])), dice)
-    return " ".join(parts)
-
-
-# What people write around a wish; it asks for nothing.
-CHATTER = (
-    "hello, {}", "hi, {}, please", "{}, please", "{}, thank you", "{} thanks!", "hey there, {}",
-    "I really like this one, {}", "I love it, but {}, if possible", "nice, {}", "ok, now {}",
-    "could you please find it for me: {}", "I want something like this, {}, for a friend",
-    "my wife would like this, {}", "is there one like it? {}", "hmm, maybe {}", "{}, got that?",
-    "good morning, I saw this picture and want it {}, thank you so much", "so {}, that's all",
-)  # fmt: skip
-CHATTER_ZH = (
-    "你好，{}", "请问，{}，谢谢", "{}，谢谢", "麻烦{}", "我很喜欢这款，{}", "嗯，{}吧",
-    "{}，有吗？", "帮我找一下：{}", "这个不错，不过{}", "老板，{}", "想送朋友，{}，可以吗",
-)  # fmt: skip
-
-
-def chatty(text: str, dice: random.Random) -> str:
-    """``text`` with words around it that ask for nothing, in its own language."""
-    return dice.choice(CHATTER if text.isascii() else CHATTER_ZH).format(text)
 
 
 def words(rows: Iterable[Row]) -> Iterator[str]:

@@ -36,7 +36,8 @@ from samebut.learning.negatives import Schedule, mine
 from samebut.learning.pictures import to_pixels, vary
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.runs import say
-from samebut.learning.tasks import Learner, Task, precision, written
+from samebut.learning.tasks import Learner, Task, precision
+from samebut.learning.writing import written
 
 ENCODED_AT_ONCE = 256
 RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory together

@@ -248,7 +248,8 @@ def _said(recipe: Recipe, name: str) -> dict[str, str]:
 def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
     if not data:
         raise RecipeError("there is nothing to learn from", hint="Give --data FOLDER.")
-    asked = [*recipe.tokenizer_data, *(name for stage in recipe.stages for name in stage.data)]
+    asked = [*recipe.tokenizer_data, *recipe.fresh]
+    asked += [name for stage in recipe.stages for name in stage.data]
     missing = [name for name in asked if name not in data]
     if missing:
         raise RecipeError(

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from samebut.data import folders
 from samebut.errors import RecipeError
 from samebut.learning.tasks import Learner
 
@@ -166,15 +167,9 @@ class Checkpoint:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` whole or not at all, and to the disk before anything that follows.
-
-    RecipeError if it can't be written.
-    """
-    part = path.with_name(path.name + ".part")
-    with _written(path, part):
-        part.write_text(text, encoding="utf-8")
-        _to_disk(part)
-        part.replace(path)
+    """``folders.write_whole``; RecipeError if the disk won't have it."""
+    with _written(path, path.with_name(path.name + ".partial")):
+        folders.write_whole(path, text)
 
 
 @contextmanager

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samebut.errors import RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.corpus import Composed, Corpus
 from samebut.learning.encoders import Features
 from samebut.learning.losses import info_nce
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.pictures import to_pixels, vary
-from samebut.learning.recipe import Augment, Recipe, Stage
+from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.writing import written
 
 MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
 # Columns of a catalogue that say nothing of what a picture shows, or say it twice.
@@ -28,6 +30,7 @@ NOT_ATTRIBUTES = frozenset(
 )
 UNSAID = -1
 SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
+Drawn = tuple[Composed, int, str]  # a query, one of its targets, one way to say it
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
 
 
@@ -37,7 +40,7 @@ class Learner(nn.Module):
     def __init__(self, model: CIRModel, temperature: float, heads: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
-        self.heads = heads or nn.Module()
+        self.heads = nn.ModuleList() if heads is None else heads
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
     @property
@@ -53,7 +56,7 @@ class Task:
 
     def heads(self, dim: int) -> nn.Module:
         """What is learned in this stage beside a model whose features are ``dim`` wide."""
-        return nn.Module()
+        return nn.ModuleList()
 
     def batches(self, dice: random.Random) -> Iterator[Any]:
         """An epoch's batches, whole ones; all chance is taken from ``dice``."""
@@ -102,11 +105,20 @@ class Align(Task):
         self.kinds = torch.tensor([numbers[name] for name in names])
         self.labels = attribute_labels(corpus.rows) if stage.attributes else {}
 
-    def heads(self, dim: int) -> nn.ModuleDict:
-        """A linear classifier of features of width ``dim`` for each attribute."""
-        return nn.ModuleDict(
-            {name: nn.Linear(dim, 1 + int(labels.max())) for name, labels in self.labels.items()}
+    def heads(self, dim: int) -> nn.ModuleList:
+        """A linear classifier of features of width ``dim`` for each attribute, in their order."""
+        # A list, since a shop's columns have names ("type") that a dict of modules refuses.
+        return nn.ModuleList(
+            nn.Linear(dim, 1 + int(labels.max())) for labels in self.labels.values()
         )
+
+    def check(self, model: CIRModel) -> None:
+        if self.stage.attributes and not self.labels:
+            raise RecipeError(
+                f"{self.stage.task}: attributes are to be learned, and no column of a catalogue "
+                "has values that several pictures share",
+                hint="Add a catalog.csv with such columns, or leave attributes out.",
+            )
 
     def batches(self, dice: random.Random) -> Iterator[tuple[list[int], list[str]]]:
         order = dice.sample(range(len(self.corpus.rows)), len(self.corpus.rows))
@@ -144,13 +156,13 @@ class Align(Task):
         pooled, places = images.pooled.float(), torch.tensor(rows)
         losses = [
             functional.cross_entropy(
-                learner.heads[name](pooled),
+                head(pooled),
                 labels[places].to(pooled.device),
                 ignore_index=UNSAID,
                 label_smoothing=SMOOTHING,
                 reduction="sum",
             )
-            for name, labels in self.labels.items()
+            for head, labels in zip(learner.heads, self.labels.values(), strict=True)
         ]
         return torch.stack(losses).sum() / len(rows)
 
@@ -171,7 +183,8 @@ class Align(Task):
 def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
     """By the columns of a catalogue that describe pictures, ``(N,)``: the number of each value.
 
-    ``UNSAID`` where a row has none. What is worn is one attribute, however a catalogue calls it.
+    ``UNSAID`` where a row has none. What is worn is one attribute, however a catalogue calls it. A
+    column in which most pictures have a value of their own (a price, a number) describes none.
     """
     names = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
     found = {}
@@ -179,9 +192,11 @@ def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
         if name == "kind":  # read as "article"
             continue
         said = [row.get(name) or (row.get("kind") if name == "article" else "") for row in rows]
-        values = {value: number for number, value in enumerate(sorted({s for s in said if s}))}
-        found[name] = torch.tensor([values.get(value or "", UNSAID) for value in said])
-    return {name: labels for name, labels in found.items() if labels.max() > 0}
+        known = [value for value in said if value]
+        values = {value: number for number, value in enumerate(sorted(set(known)))}
+        if 1 < len(values) <= len(known) / 2:
+            found[name] = torch.tensor([values.get(value or "", UNSAID) for value in said])
+    return found
 
 
 class Compose(Task):
@@ -196,10 +211,18 @@ class Compose(Task):
         self.corpus, self.stage, self.recipe = corpus, stage, recipe
         self.align = Align(corpus, stage, recipe, beside=True)
 
-    def heads(self, dim: int) -> nn.ModuleDict:
+    def heads(self, dim: int) -> nn.ModuleList:
         return self.align.heads(dim)
 
-    def batches(self, dice: random.Random) -> Iterator[list[tuple[Composed, int]]]:
+    def check(self, model: CIRModel) -> None:
+        self.align.check(model)
+        if self.stage.fresh and not any(part.catalogue for part in self.corpus.parts):
+            raise RecipeError(
+                "compose: queries are to be drawn anew, and nothing says how",
+                hint="Add [fresh.NAME] with attributes for a NAME of --data, or leave fresh out.",
+            )
+
+    def batches(self, dice: random.Random) -> Iterator[list[Drawn]]:
         by_reference: dict[int, list[Composed]] = {}
         for part in self.corpus.parts:
             for query in part.draw(dice, self.stage.fresh):
@@ -210,19 +233,23 @@ class Compose(Task):
             step = MOST_QUERIES_OF_A_REFERENCE
             groups += [order[start : start + step] for start in range(0, len(order), step)]
         dice.shuffle(groups)
-        flat = [(query, dice.choice(query.targets)) for group in groups for query in group]
+        flat = [
+            (query, dice.choice(query.targets), dice.choice(query.texts))
+            for group in groups
+            for query in group
+        ]
         for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
             yield flat[start : start + self.stage.batch]
 
-    def loss(self, learner: Learner, batch: list[tuple[Composed, int]]) -> Tensor:
-        rows = sorted({row for query, target in batch for row in (query.reference, target)})
+    def loss(self, learner: Learner, batch: list[Drawn]) -> Tensor:
+        rows = sorted({row for query, target, _ in batch for row in (query.reference, target)})
         place = {row: number for number, row in enumerate(rows)}
         images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
-        texts = encode_texts(learner.model, [query.text for query, _ in batch], self.recipe)
-        references = torch.tensor([place[query.reference] for query, _ in batch])
+        texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)
+        references = torch.tensor([place[query.reference] for query, _, _ in batch])
         queries = learner.model.compose(_float(images[references]), _float(texts))
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
-        for number, (query, _) in enumerate(batch):
+        for number, (query, _, _) in enumerate(batch):
             positives[number, [place[row] for row in query.targets if row in place]] = True
         allowed = torch.ones_like(positives)
         allowed[torch.arange(len(batch)), references] = False
@@ -254,18 +281,6 @@ def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
     texts = written(texts, recipe.augment)
     with precision(recipe, processes.device_of(model)):
         return model.encoder.texts(texts)
-
-
-def written(texts: Sequence[str], augment: Augment) -> list[str]:
-    """Some of the texts mistyped, some with words around them, as often as ``augment`` says."""
-    if not (augment.typos or augment.chatter):
-        return list(texts)
-    dice = random.Random(int(torch.randint(2**31, ())))  # follows torch's seed, as views do
-    said = []
-    for text in texts:
-        around = captions.chatty(text, dice) if dice.random() < augment.chatter else text
-        said.append(captions.mistyped(around, dice) if dice.random() < augment.typos else around)
-    return said
 
 
 def precision(recipe: Recipe, device: torch.device) -> torch.autocast:

@@ -37,6 +37,8 @@ from samebut.errors import DataError
 VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
 FAMILIES = {"train": 160, "val": 40, "test": 60}
 SIZES = {"standard": FAMILIES, "small": {"train": 8, "val": 2, "test": 4}}
+QUERIES = 32  # asked of each family
+SIDE = 256  # squared, the area of a picture in pixels
 _RECIPE = "recipe.json"
 _STEPS = ((1, 0.5), (2, 0.33), (3, 0.17))  # how many aspects a query changes, and how often
 _TWICE = 0.2  # share of items with a second picture, so that queries have several targets
@@ -68,8 +70,8 @@ def write_benchmark(
     *,
     seed: int = 0,
     families: Mapping[str, int] = FAMILIES,
-    queries: int = 32,
-    size: int = 256,
+    queries: int = QUERIES,
+    size: int = SIDE,
     workers: int = 1,
     only: str = "",
 ) -> Path:
@@ -83,14 +85,7 @@ def write_benchmark(
 
     Raises DataError if the folder holds a benchmark made with other arguments.
     """
-    recipe = {
-        "version": VERSION,
-        "seed": seed,
-        "families": dict(families),
-        "queries": queries,
-        "size": size,
-    }
-    _claim(folder, recipe)
+    _claim(folder, _recipe(seed, families, queries, size))
     splits = plan(seed=seed, families=families, queries=queries)
     wanted = [split for split in splits if only in ("", split.name)]
     _draw_all(folder / "images", wanted, size, workers)
@@ -121,8 +116,9 @@ def read(
         )
     root = Path(root)
     with writing(root):
-        workers = (os.cpu_count() or 1) if size == "standard" else 1
-        write_benchmark(root, seed=seed, families=families, workers=workers, only=split)
+        if not _is_drawn(root, _recipe(seed, families), split):
+            workers = (os.cpu_count() or 1) if size == "standard" else 1
+            write_benchmark(root, seed=seed, families=families, workers=workers, only=split)
     drawn = triplets.read(root, split)
     return replace(
         drawn,
@@ -132,7 +128,9 @@ def read(
     )
 
 
-def plan(*, seed: int, families: Mapping[str, int] = FAMILIES, queries: int = 32) -> list[Split]:
+def plan(
+    *, seed: int, families: Mapping[str, int] = FAMILIES, queries: int = QUERIES
+) -> list[Split]:
     """What :func:`write_benchmark` would draw and ask; no item is in two splits."""
     taken: set[Item] = set()
     splits = [_plan_families(seed, name, count, taken) for name, count in families.items()]
@@ -162,9 +160,37 @@ def _rows(splits: Iterable[Split]) -> Iterator[dict[str, str]]:
             }
 
 
-def _claim(folder: Path, recipe: dict[str, object]) -> None:
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+def _recipe(
+    seed: int, families: Mapping[str, int], queries: int = QUERIES, size: int = SIDE
+) -> dict[str, object]:
+    """What decides every byte of the files."""
+    return {
+        "version": VERSION,
+        "seed": seed,
+        "families": dict(families),
+        "queries": queries,
+        "size": size,
+    }
+
+
+def _is_drawn(folder: Path, recipe: dict[str, object], split: str) -> bool:
+    """Whether this split of this wardrobe is there, whole. Tables are written after pictures."""
     path = folder / _RECIPE
+    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != recipe:
+        return False
+    if not (folder / f"{split}.jsonl").is_file():
+        return False
+    return all(picture.is_file() for picture in triplets.read(folder, split).images.values())
+
+
+def _claim(folder: Path, recipe: dict[str, object]) -> None:
+    path = folder / _RECIPE
+    if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
+        raise DataError(
+            f"{folder} holds something else, and a wardrobe would be drawn over it",
+            hint="Name a new folder.",
+        )
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found != recipe:

@@ -1,0 +1,50 @@
+"""learning/writing.py: texts as people write them."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from samebut.learning import writing
+from samebut.learning.recipe import Augment
+from samebut.learning.writing import written
+
+
+def test_a_mistyped_text_is_one_slip_away() -> None:
+    dice = random.Random(2)
+    text = "in dark blue, with stripes"
+    slips = {writing.mistyped(text, dice) for _ in range(300)}
+    assert len(slips) > 60
+    assert any(len(slip.split()) < len(text.split()) for slip in slips)
+    for slip in slips:
+        assert abs(len(slip) - len(text)) <= 1
+        assert set(slip) <= set(text) | set(writing.LETTERS)
+
+
+def test_what_can_not_be_mistyped_stays() -> None:
+    for text in ("", "换成蓝色", "蓝色 条纹", "to L", "a b"):
+        assert writing.mistyped(text, random.Random(0)) == text
+
+
+def test_words_around_a_wish_leave_it_whole() -> None:
+    dice = random.Random(0)
+    for text in ("in blue", "换成蓝色"):
+        around = {writing.chatty(text, dice) for _ in range(200)}
+        assert len(around) > 8
+        assert all(text in said and said != text for said in around)
+        assert all(said.isascii() == text.isascii() for said in around)
+    assert "你好" not in "".join(writing.chatty("a naïve café", dice) for _ in range(50))
+
+
+def test_texts_are_written_as_people_write() -> None:
+    torch.manual_seed(0)
+    texts = ["in dark blue with stripes"] * 400
+    assert written(texts, Augment()) == texts
+    varied = written(texts, Augment(typos=0.25, chatter=0.5))
+    longer = sum(len(text) > len(texts[0]) + 1 for text in varied)
+    assert 140 < longer < 260
+    assert 60 < sum("in dark blue with stripes" not in text for text in varied) < 140
+    torch.manual_seed(0)
+    assert written(texts, Augment()) == texts
+    assert written(texts, Augment(typos=0.25, chatter=0.5)) == varied
