@@ -41,6 +41,14 @@ def test_another_seed_is_another_benchmark_and_needs_another_folder(
         css.draw(drawn, seed=1)
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "catalog.csv"
+    mine.write_text("file,colour\n")
+    with pytest.raises(DataError, match="something else"):
+        css.draw(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["catalog.csv"]
+
+
 def test_a_drawing_cut_short_is_done_again(tmp_path: Path) -> None:
     css.draw(tmp_path)
     whole = (tmp_path / "test.jsonl").read_bytes()

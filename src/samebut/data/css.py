@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark, Rules
-from samebut.data.folders import write_whole, writing
+from samebut.data.folders import read_text, write_whole, writing
 from samebut.errors import DataError
 
 SPLITS = ("train", "test")
@@ -52,6 +52,7 @@ CELLS = tuple(
 SIZES = {"small": 400, "original": 16_000}
 EDITS_OF_A_SCENE = 8
 KINDS_HELD_BACK = 4  # pairs of shape and colour that one split alone may use
+HEADER = "file,split,scene\n"
 JITTER = 2  # pixels: two pictures of one scene are not the same picture
 
 RULES = Rules(recall=(1, 5, 10, 50, 100), drop_reference=True, headline=("R@1",))
@@ -113,11 +114,16 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
             f"{root}: holds a CSS drawn otherwise, {found}, not {wanted}",
             hint="Give another folder, or the choices it was drawn with.",
         )
+    table = root / "catalog.csv"
+    if table.is_file() and not read_text(table).startswith(HEADER):
+        raise DataError(
+            f"{root} holds a catalogue of something else, and scenes would be drawn over it",
+            hint="Name a new folder.",
+        )
     with writing(root):
         (root / "images").mkdir(parents=True, exist_ok=True)
         rows = [row for split in SPLITS for row in _draw_split(root, split, SIZES[size], seed)]
-        catalog = "file,split,scene\n" + "".join(f"{','.join(row)}\n" for row in rows)
-        write_whole(root / "catalog.csv", catalog)
+        write_whole(table, HEADER + "".join(f"{','.join(row)}\n" for row in rows))
         write_whole(marker, json.dumps(wanted) + "\n")
 
 
