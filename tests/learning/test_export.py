@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from conftest import COLOURS, draw_picture
 from samebut.data import triplets
@@ -25,7 +25,7 @@ from samebut.learning import agreement
 from samebut.learning.card import MARK
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
 from samebut.learning.export import _write_card, export
-from samebut.learning.graphs import store_as_half
+from samebut.learning.graphs import quantize, store_as_half
 from samebut.learning.model import CIRModel
 from samebut.learning.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
@@ -314,3 +314,27 @@ def test_weights_are_stored_in_half() -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (ours,) = session.run(None, {"ids": np.array([3, 98, 3])})
     np.testing.assert_allclose(ours, words[[3, 98, 3]] @ matrix, atol=0.05)
+
+
+def test_a_percentile_keeps_an_outlier_from_coarsening_int8(tmp_path: Path) -> None:
+    weight = numpy_helper.from_array(np.ones((1, 3, 1, 1), np.float32) / 3, "weight")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["pixels", "weight"], ["out"])],
+        "mean of the channels",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 1, 8, 8])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, str(tmp_path / "fp32.onnx"))
+    pixels = np.random.default_rng(0).random((64, 3, 8, 8), np.float32)
+    calibration = pixels.copy()
+    calibration[0, 0, 0, 0] = 50.0
+    errors = []
+    for percentile in (100.0, 99.9):
+        out = tmp_path / f"{percentile}.onnx"
+        quantize(tmp_path / "fp32.onnx", out, calibration, ("Conv",), percentile)
+        (found,) = onnxruntime.InferenceSession(str(out)).run(None, {"pixels": pixels})
+        errors.append(float(np.abs(found - pixels.mean(1, keepdims=True)).max()))
+    assert errors[1] < errors[0] / 4
+    assert errors[1] < 0.05

@@ -84,7 +84,8 @@ def _write(model: CIRModel, new: Path, files: Sequence[Path], benchmark: Benchma
     worst = check_against_torch(model, Model.load(new), pixels[:CHECKED_PICTURES])
     say(f"int8, with the ranges of {len(pixels)} pictures")
     fp32, int8 = (new / f"image.{precision}.onnx" for precision in ("fp32", "int8"))
-    quantize(fp32, int8, pixels, model.encoder.int8_operators)
+    encoder = model.encoder
+    quantize(fp32, int8, pixels, encoder.int8_operators, encoder.int8_percentile)
     description["graphs"]["image"]["files"]["int8"] = _file(int8)
 
     def compared() -> npt.NDArray[np.float32]:

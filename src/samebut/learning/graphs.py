@@ -24,6 +24,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
+    CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
@@ -185,12 +186,20 @@ class _Pictures(CalibrationDataReader):
 
 
 def quantize(
-    source: Path, target: Path, pixels: npt.NDArray[np.float32], operators: Sequence[str]
+    source: Path,
+    target: Path,
+    pixels: npt.NDArray[np.float32],
+    operators: Sequence[str],
+    percentile: float,
 ) -> None:
     """Static int8 (QDQ, per-channel weights) with ranges read off ``pixels (N, 3, S, S)``.
 
-    Of ``operators`` those with weights: a product of two activations (attention) stays fp32.
+    Of ``operators`` those with weights: a product of two activations (attention) stays fp32. A
+    range holds ``percentile`` percent of an activation's values; what is beyond is cut off.
     """
+    whole = percentile == 100
+    method = CalibrationMethod.MinMax if whole else CalibrationMethod.Percentile
+    rules = {"ActivationSymmetric": False, "MatMulConstBOnly": True}
     with tempfile.TemporaryDirectory() as made, _quiet():
         prepared = Path(made) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
@@ -203,7 +212,8 @@ def quantize(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"ActivationSymmetric": False, "MatMulConstBOnly": True},
+            calibrate_method=method,
+            extra_options=rules if whole else {**rules, "CalibPercentile": percentile},
         )
 
 
