@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samebut.data.wardrobe import draw_gallery
 from samebut.errors import ModelError, QueryError
+from samebut.images import open_picture
 from samebut.runtime import BUNDLED, Model, unit
 
 
@@ -94,12 +96,15 @@ def test_sides_of_different_length_are_refused(model: Model) -> None:
         model.compose(model.encode_images(pixels(2, model)), model.encode_texts(["x"]))
 
 
-def test_fp32_and_int8_agree_as_the_folder_says(model: Model, folder: Path) -> None:
+def test_fp32_and_int8_agree_as_the_folder_says(model: Model, folder: Path, tmp_path: Path) -> None:
+    """On pictures: int8 leaves the outermost activations aside, and noise is full of them."""
     description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     graph = description["graphs"]["image"]
     assert set(graph["files"]) == {"fp32", "int8"}
     embeddings, fingerprints = {}, set()
-    batch = pixels(4, model)
+    draw_gallery(tmp_path / "drawn", 24, 5)
+    drawn = sorted((tmp_path / "drawn").glob("*.jpg"))
+    batch = np.stack([model.preprocess(open_picture(file)) for file in drawn])
     for precision in graph["files"]:
         graph["default"] = precision
         (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
@@ -107,7 +112,9 @@ def test_fp32_and_int8_agree_as_the_folder_says(model: Model, folder: Path) -> N
         embeddings[precision] = loaded.embed(loaded.encode_images(batch))
         fingerprints.add(loaded.fingerprint)
     assert len(fingerprints) == 2
-    assert (embeddings["fp32"] * embeddings["int8"]).sum(1).min() > 0.9
+    cosine = (embeddings["fp32"] * embeddings["int8"]).sum(1)
+    assert cosine.min() > description["agreement"]["cosine_least"] - 0.01
+    assert cosine.mean() > 0.995
 
 
 def test_the_fingerprint_is_that_of_the_content(model: Model, folder: Path) -> None:
