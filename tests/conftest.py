@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,19 @@ def draw_picture(colour: tuple[int, int, int], shape: str, size: int = 160) -> I
     pen = ImageDraw.Draw(picture)
     {"round": pen.ellipse, "square": pen.rectangle}[shape](box, fill=colour)
     return picture
+
+
+@pytest.fixture(scope="module")
+def quiet_torch() -> Iterator[None]:
+    """One thread, and no oneDNN: it crashes now and then on layers as small as those of tests."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
+    yield
+    torch._C._set_mkldnn_enabled(True)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from samebut.errors import ModelError
 from samebut.learning import clip4cir
 from samebut.learning.encoders import Features
 from samebut.learning.fusion.combiner import Combiner
+
+pytestmark = pytest.mark.usefixtures("quiet_torch")
 
 DIM, PROJECTION, HIDDEN = 4, 6, 8
 SHAPES = {
@@ -45,14 +46,6 @@ LOGITS = [
     [60.81692886352539, -85.9432373046875],
     [12.060665130615234, -48.08705139160156],
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def waves(shape: tuple[int, ...], phase: float) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,10 @@ from samebut.learning.plan import new_model, preprocess_of
 from samebut.learning.recipe import Recipe, Stage, read_recipe
 from samebut.learning.tasks import Learner
 
+pytestmark = pytest.mark.usefixtures("quiet_torch")
+
 TUNE = Stage("tune", epochs=1, batch=8, lr=1e-2)
 FUSE = Stage("fuse", epochs=1, batch=8, lr=1e-2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_convolutions() -> Iterator[None]:
-    """oneDNN's 1x1 backward pass crashes now and then on layers as small as these."""
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(True)
 
 
 @pytest.fixture(scope="module")

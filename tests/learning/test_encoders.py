@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from samebut.learning.encoders.hub import HubEncoder
 from samebut.learning.model import ENCODERS, CIRModel
 from samebut.preprocess import Preprocess
 
+pytestmark = pytest.mark.usefixtures("quiet_torch")
+
 SMALL = {
     "dim": 16, "widths": [16, 16, 32, 32], "blocks": [1, 1, 1, 1], "vocabulary": 300,
     "max_tokens": 12, "text_width": 16, "text_layers": 1, "text_heads": 2,
@@ -36,17 +38,6 @@ TEXTS = [
     "with abc, but in red and much, much longer than the others",
 ]
 HUB = [kind for kind in ENCODERS if kind in checkpoints.MAKERS]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet_machine() -> Iterator[None]:
-    """One thread, and no oneDNN: it crashes now and then on layers as small as these."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
-    yield
-    torch._C._set_mkldnn_enabled(True)
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,9 @@ from samebut.learning.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
 from samebut.runtime import Model, unit
 
+pytestmark = pytest.mark.usefixtures("quiet_torch")
+
 TEXTS = ["in blue", "", "换成红色的条纹", "in red with a much longer text than can be read", "a"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet_machine() -> Iterator[None]:
-    """One thread, and no oneDNN: it crashes now and then on layers as small as these."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
-    yield
-    torch._C._set_mkldnn_enabled(True)
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

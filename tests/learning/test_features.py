@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from samebut.learning.encoders.small import SmallEncoder
 from samebut.learning.features import Store, Views, picture_features, text_features
 from samebut.learning.recipe import Augment
 from samebut.preprocess import Preprocess
+
+pytestmark = pytest.mark.usefixtures("quiet_torch")
 
 SIZES = {
     "dim": 16,
@@ -56,14 +57,6 @@ class Counting(SmallEncoder):
         if self.encoded + rows > self.stop_after:
             raise KeyboardInterrupt
         self.encoded += rows
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_convolutions() -> Iterator[None]:
-    """oneDNN's 1x1 kernels are not sure to add in one order on layers as small as these."""
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(True)
 
 
 @pytest.fixture(autouse=True)

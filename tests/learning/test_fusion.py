@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,19 +27,10 @@ from samebut.learning.fusion.maaf import Maaf
 from samebut.learning.fusion.sum import Sum
 from samebut.learning.fusion.tirg import Tirg
 
+pytestmark = pytest.mark.usefixtures("quiet_torch")
+
 DIM = 16
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet_machine() -> Iterator[None]:
-    """One thread, and no oneDNN: it crashes now and then on layers as small as these."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
-    yield
-    torch._C._set_mkldnn_enabled(True)
-    torch.set_num_threads(threads)
 
 
 def features(count: int, length: int, seed: int) -> Features:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,14 @@ from samebut.learning.plan import READ_BY, TASKS, make_plan, new_model
 from samebut.learning.recipe import Recipe, read_recipe
 from samebut.learning.train import dry_run, train
 
+pytestmark = pytest.mark.usefixtures("quiet_torch")
+
 ANNOTATIONS = Path(__file__).parents[3] / "shared" / "data" / "annotations"
 needs_annotations = pytest.mark.skipif(
     not ANNOTATIONS.is_dir(), reason="the annotations are not beside the repository"
 )
 RECIPES = Path(__file__).parents[2] / "recipes"
 QUERIES = 5  # of each category: batches of eight
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_convolutions() -> Iterator[None]:
-    """oneDNN's 1x1 backward pass crashes now and then on layers as small as these."""
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(True)
 
 
 def recipe_of(folder: Path, more: str = "") -> Recipe:

@@ -7,7 +7,6 @@ import random
 import shutil
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +33,7 @@ from samebut.learning.tasks import Align, Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
 
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_convolutions() -> Iterator[None]:
-    """oneDNN's 1x1 backward pass crashes now and then on layers as small as these."""
-    torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
-    yield
-    torch._C._set_mkldnn_enabled(True)
+pytestmark = pytest.mark.usefixtures("quiet_torch")
 
 
 @pytest.fixture(scope="module")
