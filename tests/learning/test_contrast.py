@@ -103,6 +103,30 @@ def test_fuse_is_the_loss_said_with_loops(corpus: Corpus, recipe: Recipe, tmp_pa
     assert loss > 0.5
 
 
+@torch.no_grad()
+def test_a_fusion_counts_in_the_precision_that_a_recipe_asks_for(
+    corpus: Corpus, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = new_model(recipe, corpus)
+    seen: list[torch.dtype] = []
+    layer = next(part for part in model.fusion.modules() if isinstance(part, nn.Linear))
+    layer.register_forward_hook(lambda module, given, answer: seen.append(answer.dtype))
+    normalize = contrast.functional.normalize
+    lengths: list[torch.dtype] = []
+    monkeypatch.setattr(
+        contrast.functional,
+        "normalize",
+        lambda values, **options: lengths.append(values.dtype) or normalize(values, **options),
+    )
+    for precision in ("bf16", "fp32"):
+        task = Fuse(corpus, FUSE, replace(recipe, precision=precision))
+        learner = prepared(task, model, tmp_path)
+        loss = task.loss(learner, next(task.batches(random.Random(0))))
+        assert loss.dtype == torch.float32
+    assert seen == [torch.bfloat16, torch.float32]
+    assert set(lengths) == {torch.float32}
+
+
 def test_fuse_encodes_no_picture_twice(
     corpus: Corpus, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,9 @@ class Contrast(Task, ABC):
     def loss(self, learner: Learner, batch: Batch) -> Tensor:
         own = batch[processes.own_rows(len(batch))]
         image, text, *candidates = self.encode(learner, own)
-        queries = gather(self.compose(learner.model, image, text).float())
+        with precision(self.recipe, processes.device_of(learner)):
+            composed = self.compose(learner.model, image, text)
+        queries = gather(composed)
         kinds = [batch.targets, batch.negatives.flatten(), batch.references]
         wanted = [True, bool(batch.negatives.numel()), self.stage.references]
         rows = torch.cat([kind for kind, want in zip(kinds, wanted, strict=True) if want])
@@ -128,7 +130,8 @@ class Contrast(Task, ABC):
         say(f"{self.folder.name}: mining {self.stage.negatives} negatives a query")
         training = model.training
         model.eval()
-        queries, pictures = self.everything(model)
+        with precision(self.recipe, processes.device_of(model)):
+            queries, pictures = self.everything(model)
         model.train(training)
         known = [
             (*targets, reference)
@@ -175,7 +178,7 @@ class Tune(Contrast):
     def compose(self, model: CIRModel, image: Features, text: Features) -> Tensor:
         if self.own_fusion:
             return model.compose(image, text)
-        return functional.normalize(self.sum(image, text), dim=-1)
+        return functional.normalize(self.sum(image, text).float(), dim=-1)
 
     def encode(
         self, learner: Learner, batch: Batch
@@ -216,9 +219,10 @@ class Tune(Contrast):
         size = (self.recipe.size, self.recipe.size)
         pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
         features = model.encoder.images(pixels)
+        pooled = features.pooled.float()
         if self.own_fusion and model.fusion.reads_tokens:
-            return features
-        return Features(features.pooled, features.tokens[:, :0], features.mask[:, :0])
+            return Features(pooled, features.tokens, features.mask)
+        return Features(pooled, features.tokens[:, :0], features.mask[:, :0])
 
     def _encode(self, model: CIRModel, side: str, inputs: Any) -> Features:
         """Features of ``inputs`` by the tower ``side``, with gradients if it is tuned."""

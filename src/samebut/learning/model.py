@@ -76,7 +76,7 @@ class CIRModel(
 
     def compose(self, image: Features, text: Features) -> Tensor:
         """One unit-length query a row: ``(B, D)``."""
-        return functional.normalize(self.fusion(image, text), dim=-1)
+        return functional.normalize(self.fusion(image, text).float(), dim=-1)
 
     @property
     def description(self) -> dict[str, Any]:

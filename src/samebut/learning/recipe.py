@@ -84,7 +84,7 @@ class Recipe:
     padding: str = "target"
     fill: str = "edge"
     ema: float = 0.998
-    precision: str = "bf16"  # of the encoders; fp32 where a processor has no bf16
+    precision: str = "bf16"  # of encoders and fusion; fp32 where a processor has no bf16
     init: str = ""  # a trained model's folder: its encoder, and its fusion if it is the same one
     tokenizer_data: tuple[str, ...] = ()  # whose words the tokenizer is trained on; empty: all
     metric: str = ""  # that epochs are compared by; empty: the validation set's headline

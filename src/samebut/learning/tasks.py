@@ -284,7 +284,7 @@ def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
 
 
 def precision(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """bf16 arithmetic for the encoders if the recipe says so; losses stay in fp32."""
+    """bf16 arithmetic in the model if the recipe says so; unit length and losses stay in fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
