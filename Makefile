@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data clothing=$(DATA)/clothing
-	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --data $(DATA)/products
+	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

@@ -1,7 +1,9 @@
-"""A model of a few lines: it sees mean colours, and reads words as colours."""
+"""A model of a few lines: it sees mean colours, and reads words as colours; and model folders."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,3 +88,12 @@ def colour_folder(root: Path, copies: int = 2) -> Path:
     ]
     (root / "any.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return root
+
+
+def in_fp32(exported: Path, tmp_path: Path) -> Path:
+    """The same folder, its image graph in fp32."""
+    folder = Path(shutil.copytree(exported, tmp_path / "fp32"))
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["graphs"]["image"]["default"] = "fp32"
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    return folder

@@ -66,6 +66,11 @@ class Composed:
     attention: Floats | None = None
 
 
+def model_folder(said: str | Path) -> Path:
+    """Where a model lies: ``said`` itself, or the model that ships if it is called "bundled"."""
+    return BUNDLED if str(said) == "bundled" else Path(said)
+
+
 def unit(vectors: npt.ArrayLike) -> Floats:
     """Rows of length one, ``(B, D) -> (B, D)``: the one place where embeddings are normalised.
 
@@ -98,7 +103,7 @@ class Model:
         ``threads`` (all cores if None) is how many one model call may use. ModelError says what
         is missing, damaged or of another format.
         """
-        path = BUNDLED if str(folder) == "bundled" else Path(folder)
+        path = model_folder(folder)
         description = _read_description(path)
         preprocess = Preprocess.from_dict(description["preprocess"])
         return cls(path, description, preprocess, threads or os.cpu_count() or 1)

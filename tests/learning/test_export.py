@@ -16,8 +16,10 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file
 
 from conftest import COLOURS, draw_picture
+from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import ModelError
 from samebut.images import open_picture
@@ -29,7 +31,7 @@ from samebut.learning.graphs import quantize, store_as_half
 from samebut.learning.model import CIRModel
 from samebut.learning.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
-from samebut.runtime import Model, unit
+from samebut.runtime import BUNDLED, Model, unit
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 
@@ -95,13 +97,39 @@ def exported(
 ) -> tuple[CIRModel, Path]:
     folder = tmp_path_factory.mktemp("made")
     model = MADE[request.param](folder / "checkpoint")
-    out = export(model, folder / "out", pictures=root / "images", name=request.param)
+    pictures, name = root / "images", request.param
+    out = export(model, folder / "out", pictures=pictures, name=name, trainable=True)
     return model, out
 
 
 def seen(model: Model, root: Path, count: int) -> np.ndarray:
     files = sorted((root / "images").glob("*.png"))[:count]
     return np.stack([model.preprocess(open_picture(file)) for file in files])
+
+
+def agree(model: CIRModel, runtime: Model, pixels: np.ndarray, texts: list[str]) -> None:
+    """Both make the same queries of the same pictures and texts."""
+    image, text = runtime.encode_images(pixels), runtime.encode_texts(texts)
+    queries = model.compose(
+        model.encoder.images(torch.tensor(pixels)), model.encoder.texts(texts)
+    ).numpy()
+    assert agreement._cosine(runtime.compose(image, text).embedding, queries).min() > 0.999
+
+
+@torch.inference_mode()
+def test_its_weights_are_there_to_train_on(exported: tuple[CIRModel, Path], root: Path) -> None:
+    _, out = exported
+    runtime, again = Model.load(out), CIRModel.load(out)
+    assert again.name == runtime.name
+    agree(again, runtime, seen(runtime, root, 3), TEXTS[:3])
+    weights = load_file(out / "weights.safetensors").values()
+    assert {w.dtype for w in weights if w.is_floating_point()} == {torch.float16}
+
+
+@torch.inference_mode()
+def test_the_weights_that_ship_are_those_of_the_graphs(root: Path, tmp_path: Path) -> None:
+    runtime, model = Model.load(in_fp32(BUNDLED, tmp_path)), CIRModel.load("bundled")
+    agree(model, runtime, seen(runtime, root, 3), ["in blue", "换成蓝色", "with long sleeves"])
 
 
 @torch.inference_mode()
@@ -169,8 +197,8 @@ def test_a_folder_is_whole_and_says_what_was_measured(
     _, out = exported
     description = json.loads((out / "model.json").read_text(encoding="utf-8"))
     assert sorted(path.name for path in out.iterdir()) == [
-        "README.md", "compose.fp32.onnx", "image.fp32.onnx", "image.int8.onnx", "model.json",
-        "text.fp32.onnx", "tokenizer.json",
+        "README.md", "compose.fp32.onnx", "config.json", "image.fp32.onnx", "image.int8.onnx",
+        "model.json", "text.fp32.onnx", "tokenizer.json", "training.json", "weights.safetensors",
     ]  # fmt: skip
     assert description["graphs"]["image"]["default"] == "fp32"
     said = description["agreement"]

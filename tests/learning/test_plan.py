@@ -14,6 +14,7 @@ from conftest import COLOURS, draw_picture
 from drawn_shapes import COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.errors import DataError, ModelError, RecipeError
 from samebut.learning.corpus import Source, source_of
+from samebut.learning.model import CIRModel
 from samebut.learning.plan import READ_BY, TASKS, make_plan, new_model
 from samebut.learning.recipe import Recipe, read_recipe
 from samebut.learning.train import dry_run, train
@@ -223,6 +224,14 @@ def test_init_brings_the_same_fusion_and_no_other(root: Path, tmp_path: Path) ->
     assert moved == {"fusion"}
 
 
+def test_the_bundled_model_is_trained_on(tmp_path: Path, root: Path) -> None:
+    recipe = read_recipe(RECIPES / "finetune.toml")
+    corpus = make_plan(recipe_of(tmp_path), {"shapes": root}, tmp_path / "cache").vocabulary
+    model = new_model(recipe, corpus).state_dict()
+    bundled = CIRModel.load("bundled").state_dict()
+    assert all(torch.equal(value, model[name]) for name, value in bundled.items())
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
@@ -267,7 +276,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
         recipe,
         stages=stages,
         size=tiny.size,
-        encoder=tiny.encoder,
+        encoder=recipe.encoder if recipe.init else tiny.encoder,
         precision="fp32",
         tokenizer_data=(),
         sources={},

@@ -18,6 +18,7 @@ from kills_training import compare
 from safetensors.torch import load_file, save_file
 
 from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, HEAD, TUNE_AND_FUSE, draw
+from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
@@ -334,19 +335,11 @@ def test_the_graphs_do_not_say_where_they_were_made(exported: Path) -> None:
         assert here not in graph.read_bytes(), graph.name
 
 
-def in_fp32(exported: Path, tmp_path: Path) -> Path:
-    """The same folder, its image graph in fp32."""
-    folder = Path(shutil.copytree(exported, tmp_path / "fp32"))
-    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    description["graphs"]["image"]["default"] = "fp32"
-    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
-    return folder
-
-
 def test_the_folder_says_what_int8_costs(exported: Path) -> None:
     description = json.loads((exported / "model.json").read_text(encoding="utf-8"))
     agreement = description["agreement"]
     assert agreement["pictures"] == 30
+    assert not (exported / "weights.safetensors").exists()  # nobody asked for them
     assert agreement["cosine_mean"] > 0.98
     assert 0 < agreement["top10_overlap"] <= 1
     loss = agreement["R@10_fp32"] - agreement["R@10_int8"]

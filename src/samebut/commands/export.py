@@ -43,6 +43,9 @@ def export(
         str | None, typer.Option(help="none, stretch, square or target; its own if left out.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
+    trainable: Annotated[
+        bool, typer.Option("--trainable", help="Also its weights, in fp16, to train on from.")
+    ] = False,
 ) -> None:
     """Write a model folder for `--model`: from training, or CLIP, SigLIP or Chinese-CLIP."""
     check_installed()
@@ -55,7 +58,7 @@ def export(
     if data is not None:
         benchmark = triplets.read(data, split)
         benchmark.require_images()
-    write(model, out, benchmark, pictures=pictures, name=name)
+    write(model, out, benchmark, pictures=pictures, name=name, trainable=trainable)
     description = json.loads((out / "model.json").read_text(encoding="utf-8"))
     typer.echo(f"{out}  {description['name']}  {json.dumps(description['agreement'])}")
 
@@ -80,15 +83,16 @@ def check_target(out: Path) -> None:
 
 def _model(source: str, fusion: str | None, size: int | None, padding: str | None) -> CIRModel:
     from samebut.learning.model import CIRModel
+    from samebut.runtime import model_folder
 
-    if (Path(source) / "training.json").is_file():
+    if (model_folder(source) / "training.json").is_file():
         given = {"--fusion": fusion, "--size": size, "--padding": padding}
         if any(value is not None for value in given.values()):
             raise ModelError(
                 f"{source} was trained as it is",
                 hint=f"Leave out {', '.join(k for k, v in given.items() if v is not None)}.",
             )
-        return CIRModel.load(Path(source))
+        return CIRModel.load(source)
     kind, options = parse_fusion(fusion or "sum")
     return CIRModel.from_checkpoint(
         source, fusion=kind, options=options, size=size, padding=padding

@@ -47,24 +47,28 @@ def export(
     *,
     pictures: Path | None = None,
     name: str | None = None,
+    trainable: bool = False,
 ) -> Path:
     """Write the model folder ``out`` from a trained folder or a model; returns it.
 
     ``benchmark`` calibrates int8 with its gallery and measures what int8 costs with its queries.
     Without it the pictures of the folder ``pictures`` calibrate and check, or drawn ones, and
-    fp32 is the default. The folder appears whole or not at all.
+    fp32 is the default. ``trainable`` adds the weights in fp16, so that a recipe's ``init`` can
+    name the folder. It appears whole or not at all.
 
     ModelError: a graph does not agree with torch, or there is no picture to check with.
     """
     model = source if isinstance(source, CIRModel) else CIRModel.load(source)
     model.name = name or model.name
     card_text = model.card.markdown(model.description)
-    fold_batch_norms(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as made:
         files = _files(benchmark, pictures, Path(made) / "drawn")
         new = Path(made) / "model"
         new.mkdir()
+        if trainable:
+            model.save(new, name=model.name, half=True)
+        fold_batch_norms(model)
         _write(model, new, files, benchmark)
         _write_card(card_text, out, new)
         if out.exists():

@@ -31,6 +31,7 @@ from samebut.learning.encoders.hub import (
 from samebut.learning.encoders.small import SmallEncoder
 from samebut.learning.fusion import make_fusion
 from samebut.preprocess import Preprocess
+from samebut.runtime import model_folder
 
 ENCODERS: dict[str, type[Encoder]] = {
     SmallEncoder.kind: SmallEncoder,
@@ -88,14 +89,20 @@ class CIRModel(
             "preprocess": self.preprocess.as_dict(),
         }
 
-    def save(self, folder: Path, *, name: str, card: Card | None = None) -> None:
+    def save(
+        self, folder: Path, *, name: str, card: Card | None = None, half: bool = False
+    ) -> None:
         """Write weights, tokenizer, the model card ``README.md`` and, last, ``training.json``.
 
         Its ``fingerprint`` is a digest over the weights, the tokenizer and the description.
+        ``half``: weights in fp16, at half the size; ``load`` reads them as fp32 again.
         """
         self.name, self.card = name, card or self.card
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.state_dict(), folder / "weights.safetensors")
+        weights = self.state_dict()
+        if half:
+            weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+        save_file(weights, folder / "weights.safetensors")
         self.encoder.save_tokenizer(folder)
         # The hub counts downloads by this file, and huggingface_hub misses it aloud.
         (folder / "config.json").write_text('{"model_type": "samebut"}\n')
@@ -107,11 +114,13 @@ class CIRModel(
         (folder / "training.json").write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> CIRModel:
+    def load(cls, folder: str | Path) -> CIRModel:
         """Read what ``save`` wrote; strict. ModelError names what is missing or was changed.
 
-        A folder without a fingerprint, as earlier versions wrote it, is taken as it is.
+        "bundled" is the model that ships. A folder without a fingerprint, as earlier versions
+        wrote it, is taken as it is.
         """
+        folder = model_folder(folder)
         try:
             description = json.loads((folder / "training.json").read_text(encoding="utf-8"))
             written = description.pop("fingerprint", None)

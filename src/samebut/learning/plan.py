@@ -23,6 +23,7 @@ from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align, Compose, Task
 from samebut.learning.validation import metric_of
 from samebut.preprocess import Preprocess
+from samebut.runtime import model_folder
 
 TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {
     "align": Align,
@@ -141,7 +142,7 @@ def _composing(encoder: Encoder, recipe: Recipe) -> CIRModel:
 
 def _continued(recipe: Recipe) -> CIRModel:
     """A model with the encoder that ``init`` has, and its fusion if the recipe has the same."""
-    trained = CIRModel.load(Path(recipe.init))
+    trained = CIRModel.load(recipe.init)
     has = {"kind": trained.encoder.kind, **trained.encoder.settings}
     for key, wanted in {"kind": "small", **recipe.encoder}.items():
         if _as_json(has.get(key)) != _as_json(wanted):
@@ -161,15 +162,15 @@ def _continued(recipe: Recipe) -> CIRModel:
     return model.train()
 
 
-def weights_digest(folder: Path) -> str:
+def weights_digest(init: str) -> str:
     """A digest of the weights that a run starts from. ModelError: there are none."""
     try:
-        with (folder / "weights.safetensors").open("rb") as file:
+        with (model_folder(init) / "weights.safetensors").open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise ModelError(
-            f"init = {folder} holds no trained model: {error.strerror} ({error.filename})",
-            hint="Give a folder written by training, for example runs/mine/model.",
+            f"init = {init} holds no trained model: {error.strerror} ({error.filename})",
+            hint='Give a folder written by training, for example runs/mine/model, or "bundled".',
         ) from error
 
 

@@ -85,7 +85,7 @@ class Recipe:
     fill: str = "edge"
     ema: float = 0.998
     precision: str = "bf16"  # of encoders and fusion; fp32 where a processor has no bf16
-    init: str = ""  # a trained model's folder: its encoder, and its fusion if it is the same one
+    init: str = ""  # a trained folder, or "bundled": its encoder, and its fusion if it is the same
     tokenizer_data: tuple[str, ...] = ()  # whose words the tokenizer is trained on; empty: all
     metric: str = ""  # that epochs are compared by; empty: the validation set's headline
     checkpoint_seconds: float = 600.0  # between two checkpoints within an epoch

@@ -272,7 +272,7 @@ def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
     """What a run is of, as ``recipe.json`` has it: the weights it starts from, too."""
     said: dict[str, Any] = {"recipe": recipe.as_dict(), "data": list(data)}
     if recipe.init:
-        said["init"] = weights_digest(Path(recipe.init))
+        said["init"] = weights_digest(recipe.init)
     return json.dumps(said, indent=2)
 
 
