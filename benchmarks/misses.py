@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,8 @@ def sheet(
     for line, query in enumerate(queries):
         top, order = GAP + line * row, orders[query.id]
         _paste(page, benchmark.images[query.reference], GAP, top)
-        said = f"{' '.join(query.texts)}\n{query.group}; first right {best_rank(query, order)}"
+        lines = [*_wrapped(" ".join(query.texts), pen), query.group]
+        said = "\n".join(lines) + f"; first right {best_rank(query, order)}"
         pen.multiline_text((row + 2 * GAP, top + 8), said, BLACK, _font(), spacing=8)
         for place, name in enumerate(order[:shown]):
             left = row + TEXT + place * row
@@ -62,6 +64,16 @@ def sheet(
             _paste(page, benchmark.images[name], left, top)
         _paste(page, benchmark.images[query.targets[0]], width - row, top)
     return page
+
+
+def _wrapped(text: str, pen: ImageDraw.ImageDraw) -> list[str]:
+    """Lines that fit; broken between words, or anywhere in Chinese."""
+    lines = [""]
+    for piece in re.findall(r"[\u3000-\uffef]|[^\s\u3000-\uffef]+\s*|\s+", text):
+        if lines[-1] and pen.textlength(lines[-1] + piece.rstrip(), _font()) > TEXT - 4 * GAP:
+            lines.append("")
+        lines[-1] += piece
+    return lines
 
 
 def _paste(page: Image.Image, file: Path, left: int, top: int) -> None:
