@@ -99,7 +99,7 @@ def test_tensorboard_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(journals.importlib.util, "find_spec", lambda name: name == "tensorboard")
     journal = Journal(tmp_path, 9, 5)
     journal.step(2, 0.5, 0.1, 8)
-    journal.scores({"R@1": 40.0}, "R@1")
+    journal.scores({"epoch": 3, "step": 9, "loss": 0.4, "R@1": 40.0}, "R@1")
     journal.close()
     assert written == [
         ("tensorboard", 6),

@@ -26,6 +26,9 @@ EVERY = 30.0  # seconds between two lines where nobody looks at a terminal
 DPI = 120
 
 
+NOT_SCORES = {"epoch", "step", "loss"}  # stand in an epoch's row beside what val says
+
+
 class Journal:
     """The journal of one stage; ``done`` steps of ``steps`` were done before this start."""
 
@@ -71,7 +74,8 @@ class Journal:
         line = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         self.say(f"{self.folder.name}  {line}")
         if self.board:
-            for name, value in scores.items():
+            for name in scores.keys() - NOT_SCORES:
+                value = scores[name]
                 self.board.add_scalar(f"val/{name}", value, self.done)
 
     def say(self, line: str) -> None:
