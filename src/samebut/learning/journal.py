@@ -24,8 +24,6 @@ from samebut.learning.runs import say, write_whole
 COLUMNS = ("step", "epoch", "loss", "lr", "queries_per_second")
 EVERY = 30.0  # seconds between two lines where nobody looks at a terminal
 DPI = 120
-
-
 NOT_SCORES = {"epoch", "step", "loss"}  # stand in an epoch's row beside what val says
 
 
