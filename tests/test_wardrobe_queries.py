@@ -35,7 +35,7 @@ from samebut.data.wardrobe.families import (
 )
 from samebut.errors import DataError
 
-FAMILIES = {"train": 14, "val": 3, "test": 8}
+FAMILIES = {"train": 10, "val": 3, "test": 8, "more": 4}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_only_test_shows_what_is_held_out(splits: dict[str, Split]) -> None:
 
 def test_file_names_are_unique_and_tell_nothing(splits: dict[str, Split]) -> None:
     files = [picture.file for split in splits.values() for picture in split.pictures]
-    assert files == [f"{index:06d}.jpg" for index in range(len(files))]
+    assert sorted(files) == [f"{index:06d}.jpg" for index in range(len(files))]
     kinds = [picture.item.kind for picture in splits["train"].pictures]
     neighbours = sum(a == b for a, b in pairwise(kinds)) / len(kinds)
     assert neighbours < 0.25  # in families' order it would be near 1
@@ -310,3 +310,22 @@ def test_what_is_drawn_is_not_planned_again(
     gone.unlink()
     readers.read("wardrobe", tmp_path, "val", {"size": "small"})
     assert gone.is_file()
+
+
+def test_more_to_train_on_changes_nothing_else() -> None:
+    few = {"train": 2, "val": 2, "test": 2}
+    plain, large = (
+        plan(seed=4, families=few, queries=6),
+        plan(seed=4, families={**few, "more": 6}, queries=6),
+    )
+    assert [split.name for split in large] == ["train", "val", "test"]
+    assert large[1:] == plain[1:]
+    (train, *others), begun = large, plain[0]
+    assert train.pictures[: len(begun.pictures)] == begun.pictures
+    assert len(train.families) == 8 and len(train.queries) > 2 * len(begun.queries)
+    files = [picture.file for split in large for picture in split.pictures]
+    assert len(files) == len(set(files))
+    items = [{picture.item for picture in split.pictures} for split in (train, *others)]
+    assert not items[0] & (items[1] | items[2])
+    assert not any(is_held_out(item) for item in items[0])
+    assert set(benchmark.SIZES["large"]) - set(benchmark.FAMILIES) == {"more"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from samebut.data.wardrobe.benchmark import FAMILIES, write_benchmark
+from samebut.data.wardrobe.benchmark import FAMILIES, MORE, write_benchmark
 from samebut.data.wardrobe.catalog import draw_gallery
 
 
@@ -27,10 +27,15 @@ def main() -> None:
         metavar=tuple(name.upper() for name in FAMILIES),
         help="with --benchmark: families a split, each about 30 pictures and 40 queries",
     )
+    parser.add_argument(
+        "--more", type=int, default=0, help="with --benchmark: further families to train on"
+    )
     parser.add_argument("--workers", type=int, default=1, help="with --benchmark: processes")
     asked = parser.parse_args()
     if asked.benchmark:
         families = dict(zip(FAMILIES, asked.families, strict=True))
+        if asked.more:
+            families[MORE] = asked.more
         write_benchmark(asked.out, seed=asked.seed, families=families, workers=asked.workers)
     else:
         draw_gallery(asked.out, asked.count, asked.seed)

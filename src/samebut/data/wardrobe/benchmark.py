@@ -36,7 +36,13 @@ from samebut.errors import DataError
 
 VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
 FAMILIES = {"train": 160, "val": 40, "test": 60}
-SIZES = {"standard": FAMILIES, "small": {"train": 8, "val": 2, "test": 4}}
+MORE = "more"
+"""Families planned after all splits, for ``train`` alone: ``val`` and ``test`` stay as they are."""
+SIZES = {
+    "standard": FAMILIES,
+    "large": {**FAMILIES, MORE: 480},
+    "small": {"train": 8, "val": 2, "test": 4},
+}
 QUERIES = 32  # asked of each family
 SIDE = 256  # squared, the area of a picture in pixels
 _RECIPE = "recipe.json"
@@ -78,9 +84,10 @@ def write_benchmark(
     """Write ``images/``, ``catalog.csv`` and one JSONL a split into ``folder``; return it.
 
     ``families`` is how many families each split has (a family is 18 to 32 pictures, two in five
-    bring another), ``queries`` how many queries are asked of each, ``size`` squared the area of a
-    picture in pixels, ``workers`` how many processes draw. ``only`` draws the pictures of one split
-    and leaves the others for later. The same arguments give the same files.
+    bring another; ``more`` of them are ``train``'s too), ``queries`` how many queries are asked of
+    each, ``size`` squared the area of a picture in pixels, ``workers`` how many processes draw.
+    ``only`` draws the pictures of one split and leaves the others for later. The same arguments
+    give the same files.
     A folder that was begun is finished; pictures that are there are not drawn again.
 
     Raises DataError if the folder holds a benchmark made with other arguments.
@@ -100,7 +107,7 @@ def read(
     root: Path,
     split: str = "test",
     *,
-    size: Literal["standard", "small"] = "standard",
+    size: Literal["standard", "large", "small"] = "standard",
     seed: int = 0,
 ) -> Benchmark:
     """The wardrobe in the folder ``root``; a split that is not there yet is drawn, on all cores.
@@ -110,9 +117,9 @@ def read(
     if size not in SIZES:
         raise DataError(f"the wardrobe has no size {size!r}", hint=f"Known: {', '.join(SIZES)}.")
     families = SIZES[size]
-    if split not in families:
+    if split not in FAMILIES:
         raise DataError(
-            f"the wardrobe has no split {split!r}", hint=f"Known: {', '.join(families)}."
+            f"the wardrobe has no split {split!r}", hint=f"Known: {', '.join(FAMILIES)}."
         )
     root = Path(root)
     with writing(root):
@@ -134,13 +141,30 @@ def plan(
     """What :func:`write_benchmark` would draw and ask; no item is in two splits."""
     taken: set[Item] = set()
     splits = [_plan_families(seed, name, count, taken) for name, count in families.items()]
+    dice = {split.name: random.Random(f"{seed} {split.name} pictures") for split in splits}
     first = 0
     for split in splits:
-        rng = random.Random(f"{seed} {split.name} pictures")
-        _plan_pictures(rng, split, first)
+        _plan_pictures(dice[split.name], split, first)
         first += len(split.pictures)
-        _plan_queries(rng, split, queries)
+    splits = _with_more(splits)
+    for split in splits:
+        _plan_queries(dice[split.name], split, queries)
     return splits
+
+
+def _with_more(splits: list[Split]) -> list[Split]:
+    """The splits that are written: what was planned as ``more`` belongs to ``train``.
+
+    Its pictures are numbered last, so that those of other splits keep their names.
+    """
+    found = {split.name: split for split in splits}
+    more = found.pop(MORE, None)
+    if more:
+        train = found["train"]
+        train.families += more.families
+        train.twins += more.twins
+        train.pictures += more.pictures
+    return list(found.values())
 
 
 _COLUMNS = ("file", "split", "title", "title_zh", *ATTRIBUTES, "held_out")
