@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -80,6 +82,42 @@ def test_every_way_to_say_a_query_is_heard() -> None:
     dice = random.Random(0)
     heard = {text for _ in range(40) for ((_, _, text),) in task.batches(dice)}
     assert heard == set(query.texts)
+
+
+class TestSimilarTogether:
+    """Pictures 0 to 5 and 6 to 11 are alike among themselves; 12 is like nothing."""
+
+    @pytest.fixture
+    def corpus(self) -> Corpus:
+        kin = (range(6), range(6, 12))
+        alike = {row: tuple(r for r in rows if r != row) for rows in kin for row in rows}
+        queries = tuple(Composed(row, ("x",), (12 - row,)) for row in range(13) for _ in range(3))
+        return Corpus((), ({},) * 13, (Part(0, 13, queries, alike),), SMALL, Path())
+
+    def references(self, corpus: Corpus, similar: int) -> list[int]:
+        stage = Stage("compose", epochs=1, batch=39, lr=1e-3, similar=similar)
+        task = Compose(corpus, stage, Recipe("r", (stage,)))
+        task.check(None)  # type: ignore[arg-type]
+        (batch,) = task.batches(random.Random(2))
+        return [query.reference for query, _, _ in batch]
+
+    @pytest.mark.parametrize("similar", [1, 3, 6])
+    def test_every_query_is_asked_once(self, corpus: Corpus, similar: int) -> None:
+        assert Counter(self.references(corpus, similar)) == dict.fromkeys(range(13), 3)
+
+    def test_like_follows_like(self, corpus: Corpus) -> None:
+        def changes(similar: int) -> int:
+            kinds = [row // 6 for row in self.references(corpus, similar)]
+            return sum(a != b for a, b in pairwise(kinds))
+
+        assert changes(6) <= changes(3) < changes(1)
+        first = dict.fromkeys(self.references(corpus, 6)[:18])
+        assert len(first) in (1, 6) and len({row // 6 for row in list(first)[:6]}) == 1
+
+    def test_something_has_to_say_what_is_alike(self, corpus: Corpus) -> None:
+        plain = Corpus((), corpus.rows, (Part(0, 13, corpus.queries),), SMALL, Path())
+        with pytest.raises(RecipeError, match="no query has a hard subset"):
+            self.references(plain, 3)
 
 
 class TestAttributeLoss:

@@ -79,6 +79,7 @@ class Composed:
 class Part:
     """What one folder brings: pictures ``first`` to ``last - 1`` of the corpus, and queries.
 
+    ``alike`` maps a picture to those that stand with it in the hard subset of a query.
     ``catalogue``, if there is one, can ask more than the folder's own queries; its rows are
     counted from ``first``.
     """
@@ -86,6 +87,7 @@ class Part:
     first: int
     last: int
     queries: tuple[Composed, ...]
+    alike: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     catalogue: CatalogueQueries | None = None
 
     def draw(self, dice: random.Random, fresh: float) -> list[Composed]:
@@ -156,7 +158,7 @@ def read_corpus(
         catalogue = CatalogueQueries(own, _rules(name, rules)) if rules else None
         files += images.values()
         rows += own
-        parts.append(Part(first, len(files), queries, catalogue))
+        parts.append(Part(first, len(files), queries, _alike(asked, place), catalogue))
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
 
 
@@ -174,6 +176,15 @@ def _read(source: Source) -> tuple[Mapping[str, Path], Sequence[Query]]:
             f"missing, {', '.join(missing[:3])} among them"
         )
     return images, ()
+
+
+def _alike(queries: Sequence[Query], place: Mapping[str, int]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, dict[int, None]] = {}
+    for query in queries:
+        members = [place[name] for name in query.subset or () if name in place]
+        for row in members:
+            found.setdefault(row, {}).update(dict.fromkeys(m for m in members if m != row))
+    return {row: tuple(others) for row, others in found.items()}
 
 
 def _rules(name: str, table: Mapping[str, Any]) -> Rules:

@@ -38,6 +38,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "attributes": ("align", "compose"),
     "size": ("align", "compose"),
     "fresh": ("compose",),
+    "similar": ("compose",),
     "scale": ("tune", "fuse"),
     "symmetric": ("tune", "fuse"),
     "smoothing": ("tune", "fuse"),

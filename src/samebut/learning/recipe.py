@@ -36,6 +36,7 @@ class Stage:
     attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
+    similar: int = 1  # so many references that are alike, by hard subsets, come together
     data: tuple[str, ...] = ()  # names of the data folders it learns from; empty: all of them
     accumulate: int = 1  # batches whose gradients make one step
     patience: int = 0  # epochs without a better score before the stage stops; 0: never
@@ -120,6 +121,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "attributes": NOT_NEGATIVE,
         "size": NOT_NEGATIVE,
         "fresh": SHARE,
+        "similar": ONE_OR_MORE,
         "accumulate": ONE_OR_MORE,
         "patience": NOT_NEGATIVE,
         "scale": NOT_NEGATIVE,

@@ -204,7 +204,8 @@ class Compose(Task):
 
     Candidates are all pictures of the batch, references too; a query's own reference does not
     count. Queries of one reference come together, so each picture is encoded once and neighbours
-    stand against each other as hard negatives.
+    stand against each other as hard negatives; so do, with ``stage.similar``, those of references
+    that are alike.
     """
 
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
@@ -221,6 +222,12 @@ class Compose(Task):
                 "compose: queries are to be drawn anew, and nothing says how",
                 hint="Add [fresh.NAME] with attributes for a NAME of --data, or leave fresh out.",
             )
+        if self.stage.similar > 1 and not any(part.alike for part in self.corpus.parts):
+            raise RecipeError(
+                "compose: similar pictures are to come together, and no query has a hard subset "
+                "that says which are similar",
+                hint="Give queries a subset, as samebut triplets does, or leave similar out.",
+            )
 
     def batches(self, dice: random.Random) -> Iterator[list[Drawn]]:
         by_reference: dict[int, list[Composed]] = {}
@@ -235,11 +242,31 @@ class Compose(Task):
         dice.shuffle(groups)
         flat = [
             (query, dice.choice(query.targets), dice.choice(query.texts))
-            for group in groups
+            for group in self._similar_together(groups, dice)
             for query in group
         ]
         for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
             yield flat[start : start + self.stage.batch]
+
+    def _similar_together(
+        self, groups: list[list[Composed]], dice: random.Random
+    ) -> list[list[Composed]]:
+        """All groups once, each followed by up to ``similar - 1`` groups of references like its."""
+        if self.stage.similar <= 1:
+            return groups
+        waiting: dict[int, list[list[Composed]]] = {}
+        for group in reversed(groups):
+            waiting.setdefault(group[0].reference, []).append(group)
+        alike = {row: others for part in self.corpus.parts for row, others in part.alike.items()}
+        ordered = []
+        for group in groups:
+            row = group[0].reference
+            if not waiting[row] or waiting[row][-1] is not group:
+                continue  # it has followed another
+            near = [row, *dice.sample(alike.get(row, ()), len(alike.get(row, ())))]
+            chosen = [each for each in near if waiting.get(each)][: self.stage.similar]
+            ordered += [waiting[each].pop() for each in chosen]
+        return ordered
 
     def loss(self, learner: Learner, batch: list[Drawn]) -> Tensor:
         rows = sorted({row for query, target, _ in batch for row in (query.reference, target)})
