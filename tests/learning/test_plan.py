@@ -267,6 +267,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
             batch=8,
             size=32 * bool(stage.size),
             data=(),
+            similar=1,  # the shapes have no hard subsets
             negatives=min(stage.negatives, 2),
             mine_from=0,
         )
