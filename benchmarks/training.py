@@ -4,10 +4,11 @@
     python benchmarks/training.py --quick        # does it run? its numbers mean nothing
 
 18,000 queries over 46,000 pictures, four ways to say each, features of width 512 (CLIP ViT-B/32),
-the Combiner as published (p 2048, h 4096), batch 4096. Both loops start from cached features and
-take turns in one run; medians are given. The published way is a data set that hands out one query
-at a time, collated by a loader, with a cross-entropy over the batch (CLIP4Cir's recipe, written
-here). Both count in bf16, as the published code does in fp16. Both are also timed without the model, which is what the loops themselves cost.
+the Combiner as published (p 2048, h 4096), batch 4096. Both loops start from cached features, count
+in bf16 (the published code in fp16) and take turns in one run; medians are given. The published way
+is a data set that hands out one query at a time, collated by a loader, with a cross-entropy over
+the batch (CLIP4Cir's recipe, written here). Both are also timed without the model, which is what
+the loops themselves cost.
 
 Published code encodes the reference and the target of every query at every step. What that would
 add is measured on a few pictures with a network of ViT-B/32's shape, and extrapolated.
