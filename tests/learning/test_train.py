@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,30 @@ def test_accumulated_batches_are_one_step(root: Path, recipe: Recipe, tmp_path: 
 
 def with_stages(recipe: Recipe, *stages: Stage) -> Recipe:
     return Recipe(**{**vars(recipe), "stages": stages})
+
+
+def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    first, last = recipe.stages
+    mixing = replace(recipe, stages=(first, replace(last, mix=0.25)))
+    mixed = CIRModel.load(train(mixing, {"shapes": root}, tmp_path / "run"))
+    begun = load_file(trained.parent / "stage1" / "last.safetensors")
+    learned = CIRModel.load(trained).state_dict()
+    moved = 0
+    for name, value in mixed.state_dict().items():
+        start = begun[f"average.{name}"]
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * start + 0.25 * learned[name])
+            moved += not torch.equal(start, value)
+    assert moved > 10
+    assert mixed.card.metrics == {}  # the log's scores are of other weights
+    (tmp_path / "run" / "model" / "training.json").unlink()  # killed before it was written
+    again = train(mixing, {"shapes": root}, tmp_path / "run")
+    assert all(
+        torch.equal(value, mixed.state_dict()[name])
+        for name, value in CIRModel.load(again).state_dict().items()
+    )
 
 
 def test_a_finished_run_is_not_run_again(

@@ -107,6 +107,8 @@ class StageRun:
         self.stage, self.task, self.recipe = planned.stage, planned.task, plan.recipe
         self.device = device
         torch.manual_seed(random.Random(f"{plan.recipe.seed} {folder.name}").getrandbits(48))
+        state = model.state_dict() if self.stage.mix < 1 else {}
+        self.begun = {name: value.clone() for name, value in state.items()}
         heads = self.task.heads(model.encoder.dim)
         self.learner = Learner(model, self.stage.temperature, heads).to(device)
         for name, parameter in self.learner.model.named_parameters():
@@ -126,7 +128,7 @@ class StageRun:
         at.load()
         if at.finished:
             at.take(self.stage.keep)
-            return self.average.model
+            return self._handed_on()
         self._prepare()
         steps = self.planned.steps
         done = at.epoch * steps + at.step
@@ -142,7 +144,20 @@ class StageRun:
             else:
                 at.load()
                 at.take(self.stage.keep)
-        return self.average.model
+        return self._handed_on()
+
+    def _handed_on(self) -> CIRModel:
+        """The averaged model, mixed with the one that the stage began with if ``mix`` says so.
+
+        Between two sets of weights of one training lie better ones than either, and less of what
+        was known before is lost (Wortsman et al., WiSE-FT, CVPR 2022).
+        """
+        model, share = self.average.model, self.stage.mix
+        if share < 1:
+            for name, value in model.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(self.begun[name].to(value.device), 1 - share)
+        return model
 
     def _prepare(self) -> None:
         corpus = self.planned.corpus
@@ -333,7 +348,8 @@ def _card(plan: Plan, metrics: Mapping[str, Any]) -> Card:
     recipe, kept = plan.recipe, list(metrics.values())[-1]
     learned = dict.fromkeys(name for stage in recipe.stages for name in stage.data or plan.data)
     epoch = kept["best"][0] if recipe.stages[-1].keep == "best" else len(kept["history"])
-    scores = {key: value for key, value in kept["history"][epoch - 1].items() if "@" in key}
+    row = kept["history"][epoch - 1] if recipe.stages[-1].mix == 1 else {}  # of other weights
+    scores = {key: value for key, value in row.items() if "@" in key}
     said = json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False)
     return Card(
         training_data=f"Train splits of {', '.join(learned)}; scored on {plan.validation.label}.",
