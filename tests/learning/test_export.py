@@ -346,7 +346,7 @@ def test_a_percentile_keeps_an_outlier_from_coarsening_int8(tmp_path: Path) -> N
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, str(tmp_path / "fp32.onnx"))
-    pixels = np.random.default_rng(0).random((64, 3, 8, 8), np.float32)
+    pixels = np.random.default_rng(0).random((75, 3, 8, 8), np.float32)  # no whole batches
     calibration = pixels.copy()
     calibration[0, 0, 0, 0] = 50.0
     errors = []

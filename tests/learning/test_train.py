@@ -190,6 +190,22 @@ def test_two_recipes_do_not_mix(trained: Path, root: Path, recipe: Recipe) -> No
     assert (trained.parent / "recipe.json").read_text() == before
 
 
+def test_a_run_of_an_earlier_version_goes_on(root: Path, recipe: Recipe, tmp_path: Path) -> None:
+    """Keys that it could not have stand at their defaults."""
+    out = tmp_path / "run"
+    train(recipe, {"shapes": root}, out)
+    said = json.loads((out / "recipe.json").read_text())
+    for stage in said["recipe"]["stages"]:
+        del stage["mix"], stage["similar"]
+    del said["recipe"]["tokenizer_data"]
+    (out / "recipe.json").write_text(json.dumps(said))
+    assert train(recipe, {"shapes": root}, out) == out / "model"
+    said["recipe"]["stages"][0]["mix"] = 0.5
+    (out / "recipe.json").write_text(json.dumps(said))
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(recipe, {"shapes": root}, out)
+
+
 def test_a_recipe_that_could_not_start_leaves_the_folder_free(
     root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

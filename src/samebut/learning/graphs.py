@@ -178,7 +178,9 @@ def _quiet() -> Iterator[None]:
 
 class _Pictures(CalibrationDataReader):
     def __init__(self, pixels: npt.NDArray[np.float32]) -> None:
-        self._chunks = iter(np.array_split(pixels, max(1, len(pixels) // 32)))
+        # All of one size, or a percentile can't be taken over them; up to 31 are left out.
+        size = min(32, len(pixels))
+        self._chunks = iter(np.split(pixels[: len(pixels) // size * size], len(pixels) // size))
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         chunk = next(self._chunks, None)

@@ -294,11 +294,25 @@ def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
 def _check_folder(out: Path, said: str) -> None:
     """Refuse to mix two recipes in one run folder; one in which nothing was trained is free."""
     path = out / "recipe.json"
-    if path.exists() and path.read_text(encoding="utf-8") != said and _is_begun(out):
+    if (
+        path.exists()
+        and _whole(path.read_text(encoding="utf-8")) != _whole(said)
+        and _is_begun(out)
+    ):
         raise RecipeError(
             f"{out} holds a run of another recipe or other data",
             hint="Give another --out, or remove that folder.",
         )
+
+
+def _whole(said: str) -> Any:
+    """What ``_said`` says; keys that a run of an earlier version could not have have defaults."""
+    found = json.loads(said)
+    defaults = Recipe("", (Stage("", 0, 0, 0.0),)).as_dict()
+    (stage,) = json.loads(json.dumps(defaults.pop("stages")))
+    recipe = json.loads(json.dumps(defaults)) | found["recipe"]
+    recipe["stages"] = [stage | each for each in recipe["stages"]]
+    return found | {"recipe": recipe}
 
 
 def _is_begun(out: Path) -> bool:
