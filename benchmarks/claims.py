@@ -121,7 +121,8 @@ def lines_of(
 ) -> list[Line]:
     difference = having.mean(0) - without.mean(0)
     found = []
-    for part, mask in parts.items():
+    for part, wanted in parts.items():
+        mask = wanted & ~np.isnan(difference)  # a query without a hard subset has no score there
         chosen = difference[mask]
         ((low, high),) = intervals({"": chosen}, [""] * len(chosen), macro=False).values()
         found.append(

@@ -52,16 +52,19 @@ def info_nce(
     counts = torch.ones_like(positives) if allowed is None else allowed
     wanted = positives & counts
     logits = scale * queries @ candidates.T
-    weights = _log_weights(logits, wanted, counts, hardness, positive_weight)
-    denominator = (logits + weights).logsumexp(1, keepdim=True)
-    log_probability = logits - denominator
-    aims = _even(wanted, logits) * (1 - smoothing) + _even(counts, logits) * smoothing
-    return -(aims * log_probability).sum(1).mean()
+    right = _mean(logits, wanted)
+    if smoothing:
+        right = (1 - smoothing) * right + smoothing * _mean(logits, counts)
+    if hardness or positive_weight != 1:
+        logits = logits + _log_weights(logits, wanted, counts, hardness, positive_weight)
+    elif allowed is not None:  # at large batches each pass over (B, N) is felt
+        logits = logits.masked_fill(~counts, -math.inf)
+    return (logits.logsumexp(1) - right).mean()
 
 
-def _even(chosen: Tensor, like: Tensor) -> Tensor:
-    """Probabilities ``(B, N)``: the same for all that are chosen in a row."""
-    return chosen.to(like.dtype) / chosen.sum(1, keepdim=True)
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """``(B,)``: of each row, over what is chosen."""
+    return (values * chosen).sum(1) / chosen.sum(1)
 
 
 def _log_weights(
