@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samebut.errors import StoreMissing
 from samebut.gallery import store_path
 from samebut.index.local import LocalIndex
 
@@ -79,11 +80,11 @@ def _one_round(photos: Path, store: Path, seconds: float) -> tuple[int, bool]:
 
 def count(store: Path) -> int:
     """How many pictures the store holds; 0 before there is one."""
-    path = store / "gallery.sqlite"
-    if not path.exists() or not path.stat().st_size:
+    try:
+        with LocalIndex.open(store / "gallery.sqlite") as index:
+            return len(index)
+    except StoreMissing:  # killed before, or while, its tables were made
         return 0
-    with LocalIndex.open(path) as index:
-        return len(index)
 
 
 def content(store: Path) -> dict[str, tuple[object, ...]]:
