@@ -1,8 +1,8 @@
 """Claims tested: two ways to train, the same queries, the difference with its interval.
 
     python benchmarks/claims.py ../shared/data/products --cache runs/cache --out claims.png \
-      --claim "similar negatives" \
-        'runs/fusions/target/combiner:negatives=4/*/model' 'runs/fusions/target/combiner/*/model'
+      --claim "mined negatives" \
+        'runs/fusions/target/combiner-negatives=4/*/model' 'runs/fusions/target/combiner/*/model'
 
 A claim is a name and two patterns of model folders: what it is about, and what without. Several
 folders of one pattern are seeds; a query's score is its mean over them. Queries are split by what

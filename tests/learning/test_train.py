@@ -201,9 +201,10 @@ def test_a_run_of_an_earlier_version_goes_on(root: Path, recipe: Recipe, tmp_pat
     (out / "recipe.json").write_text(json.dumps(said))
     assert train(recipe, {"shapes": root}, out) == out / "model"
     said["recipe"]["stages"][0]["mix"] = 0.5
-    (out / "recipe.json").write_text(json.dumps(said))
-    with pytest.raises(RecipeError, match="another recipe"):
-        train(recipe, {"shapes": root}, out)
+    for other in (json.dumps(said), '{"name": "a recipe of something else"}', "cut sho"):
+        (out / "recipe.json").write_text(other)
+        with pytest.raises(RecipeError, match="another recipe"):
+            train(recipe, {"shapes": root}, out)
 
 
 def test_a_recipe_that_could_not_start_leaves_the_folder_free(

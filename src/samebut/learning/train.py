@@ -294,11 +294,9 @@ def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
 def _check_folder(out: Path, said: str) -> None:
     """Refuse to mix two recipes in one run folder; one in which nothing was trained is free."""
     path = out / "recipe.json"
-    if (
-        path.exists()
-        and _whole(path.read_text(encoding="utf-8")) != _whole(said)
-        and _is_begun(out)
-    ):
+    if not path.exists() or not _is_begun(out):
+        return
+    if _whole(path.read_text(encoding="utf-8")) != _whole(said):
         raise RecipeError(
             f"{out} holds a run of another recipe or other data",
             hint="Give another --out, or remove that folder.",
@@ -306,12 +304,17 @@ def _check_folder(out: Path, said: str) -> None:
 
 
 def _whole(said: str) -> Any:
-    """What ``_said`` says; keys that a run of an earlier version could not have have defaults."""
-    found = json.loads(said)
+    """What ``_said`` says, with defaults for keys that a run of an earlier version could not have;
+    None if it is something else."""
+    try:
+        found = json.loads(said)
+        stages = [dict(each) for each in found["recipe"]["stages"]]
+    except (ValueError, KeyError, TypeError):
+        return None
     defaults = Recipe("", (Stage("", 0, 0, 0.0),)).as_dict()
     (stage,) = json.loads(json.dumps(defaults.pop("stages")))
     recipe = json.loads(json.dumps(defaults)) | found["recipe"]
-    recipe["stages"] = [stage | each for each in recipe["stages"]]
+    recipe["stages"] = [stage | each for each in stages]
     return found | {"recipe": recipe}
 
 
