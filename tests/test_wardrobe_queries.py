@@ -328,4 +328,5 @@ def test_more_to_train_on_changes_nothing_else() -> None:
     items = [{picture.item for picture in split.pictures} for split in (train, *others)]
     assert not items[0] & (items[1] | items[2])
     assert not any(is_held_out(item) for item in items[0])
-    assert set(benchmark.SIZES["large"]) - set(benchmark.FAMILIES) == {"more"}
+    for size in ("large", "huge"):
+        assert set(benchmark.SIZES[size]) - set(benchmark.FAMILIES) == {"more"}

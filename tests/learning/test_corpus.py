@@ -102,6 +102,18 @@ def test_without_rules_nothing_is_drawn(folders: dict[str, Path], tmp_path: Path
     assert set(part.draw(random.Random(0), 1.0)) == set(part.queries)
 
 
+def test_an_epoch_has_so_many_queries_at_most(folders: dict[str, Path], tmp_path: Path) -> None:
+    sources = {name: Source(root) for name, root in folders.items()}
+    limits = {"alone": 9, "asked": 3}
+    corpus = read_corpus(sources, SMALL, tmp_path / "cache", {"asked": RULES}, limits)
+    alone, asked = corpus.parts
+    assert alone.draw(random.Random(0), 0.0) == []
+    epochs = [asked.draw(random.Random(seed), 0.0) for seed in range(9)]
+    assert {len(set(queries)) for queries in epochs} == {3}
+    assert {query for queries in epochs for query in queries} == set(asked.queries)
+    assert len(asked.draw(random.Random(0), 1.0)) == 3
+
+
 def test_an_unknown_rule_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"\[fresh.asked\] has an unknown key 'attribute'"):
         read(folders, tmp_path, asked={"attribute": ["colour"]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from samebut.learning.pictures import vary
@@ -42,3 +44,15 @@ def test_left_stays_left_where_texts_name_it() -> None:
         plain = Augment(crop=1.0, tilt=0.0, light=0.0, mirror=share)
         mirrored = (vary(pixels, 16, plain)[:, 0, 0, 0] < 0.5).float().mean()
         assert abs(mirrored - share) < 0.1 * (0 < share < 1) + 1e-6
+
+
+def test_a_picture_is_seen_from_further_off_and_its_edge_goes_on() -> None:
+    torch.manual_seed(0)
+    pixels = torch.zeros(300, 3, 16, 16)
+    pixels[..., 4:12, 4:12] = 1.0
+    plain = Augment(crop=1.0, tilt=0.0, light=0.0)
+    still, further = vary(pixels, 16, plain), vary(pixels, 16, replace(plain, out=0.5))
+    shown = further.mean((1, 2, 3)) / still.mean((1, 2, 3))
+    assert still.mean((1, 2, 3)).max() - still.mean((1, 2, 3)).min() < 1e-6
+    assert 0.4 < shown.min() < 0.55 and 0.9 < shown.max() < 1.01  # nothing of it is cut away
+    assert further[:, :, 0].max() == 0.0  # what surrounds it is its edge

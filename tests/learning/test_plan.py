@@ -16,7 +16,7 @@ from samebut.errors import DataError, ModelError, RecipeError
 from samebut.learning.corpus import Source, source_of
 from samebut.learning.model import CIRModel
 from samebut.learning.plan import READ_BY, TASKS, make_plan, new_model
-from samebut.learning.recipe import Recipe, read_recipe
+from samebut.learning.recipe import Recipe, Stage, read_recipe
 from samebut.learning.train import dry_run, train
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -257,6 +257,32 @@ def test_init_has_to_be_there(root: Path, tmp_path: Path) -> None:
         dry_run(recipe, {"shapes": root}, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"shapes": 0}, r"most.shapes is 0"),
+        ({"shapes": True}, r"most.shapes is True"),
+        ({"shapes": "few"}, r"most.shapes is 'few'"),
+        ({"nowhere": 5}, r"learns from 'nowhere'"),
+    ],
+)
+def test_most_is_a_number_of_queries_of_a_known_folder(
+    root: Path, tmp_path: Path, said: dict[str, Any], message: str
+) -> None:
+    bad = replace(recipe_of(tmp_path), most=said)
+    with pytest.raises(RecipeError, match=message):
+        dry_run(bad, {"shapes": root}, tmp_path / "run")
+
+
+def test_a_limit_makes_an_epoch_shorter(root: Path, tmp_path: Path) -> None:
+    stage = Stage("compose", epochs=1, batch=8, lr=1e-3)
+    recipe = replace(recipe_of(tmp_path), stages=(stage,))
+    (whole,) = make_plan(recipe, {"shapes": root}, tmp_path / "cache").stages
+    limited = replace(recipe, most={"shapes": 16})
+    (short,) = make_plan(limited, {"shapes": root}, tmp_path / "cache").stages
+    assert short.steps == 2 < whole.steps
+
+
 def cut_down(name: str, folder: Path) -> Recipe:
     """A recipe of the repository with its stages, tasks and fusion, for tiny pictures."""
     recipe, tiny = read_recipe(RECIPES / name), recipe_of(folder)
@@ -268,6 +294,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
             size=32 * bool(stage.size),
             data=(),
             similar=1,  # the shapes have no hard subsets
+            similar_in=(),
             negatives=min(stage.negatives, 2),
             mine_from=0,
         )
@@ -282,6 +309,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
         tokenizer_data=(),
         sources={},
         fresh={"shapes": {"attributes": ["article", "colour"]}} if recipe.fresh else {},
+        most={},
         metric="",
     )
 

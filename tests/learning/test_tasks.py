@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
@@ -54,7 +55,7 @@ def test_a_column_in_which_most_pictures_differ_describes_none() -> None:
 def test_a_column_may_be_called_anything() -> None:
     rows = ({"type": "boot", "heel.height": "low"}, {"type": "pump", "heel.height": "high"}) * 2
     stage = Stage("align", epochs=1, batch=4, lr=1e-3, attributes=1.0)
-    corpus = Corpus((), rows, (Part(0, 4, ()),), SMALL, Path())
+    corpus = Corpus((), rows, (Part("all", 0, 4, ()),), SMALL, Path())
     heads = Align(corpus, stage, Recipe("r", (stage,))).heads(3)
     assert [head.weight.shape for head in heads] == [(2, 3), (2, 3)]
 
@@ -62,14 +63,14 @@ def test_a_column_may_be_called_anything() -> None:
 @pytest.mark.parametrize("task", [Align, Compose])
 def test_attributes_need_a_catalogue_that_has_some(task: type[Align | Compose]) -> None:
     stage = Stage("align", epochs=1, batch=2, lr=1e-3, attributes=1.0)
-    corpus = Corpus((), ({"title": "a"}, {"title": "b"}), (Part(0, 2, ()),), SMALL, Path())
+    corpus = Corpus((), ({"title": "a"}, {"title": "b"}), (Part("all", 0, 2, ()),), SMALL, Path())
     with pytest.raises(RecipeError, match="no column of a catalogue"):
         task(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
 
 
 def test_what_is_drawn_anew_needs_rules() -> None:
     stage = Stage("compose", epochs=1, batch=2, lr=1e-3, fresh=0.5)
-    corpus = Corpus((), ({"title": "a"},) * 2, (Part(0, 2, ()),), SMALL, Path())
+    corpus = Corpus((), ({"title": "a"},) * 2, (Part("all", 0, 2, ()),), SMALL, Path())
     with pytest.raises(RecipeError, match="nothing says how"):
         Compose(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
 
@@ -77,7 +78,7 @@ def test_what_is_drawn_anew_needs_rules() -> None:
 def test_every_way_to_say_a_query_is_heard() -> None:
     stage = Stage("compose", epochs=1, batch=1, lr=1e-3)
     query = Composed(0, ("in red and long", "long and in red", "long"), (1,))
-    corpus = Corpus((), ({}, {}), (Part(0, 2, (query,)),), SMALL, Path())
+    corpus = Corpus((), ({}, {}), (Part("all", 0, 2, (query,)),), SMALL, Path())
     task = Compose(corpus, stage, Recipe("r", (stage,)))
     dice = random.Random(0)
     heard = {text for _ in range(40) for ((_, _, text),) in task.batches(dice)}
@@ -92,7 +93,7 @@ class TestSimilarTogether:
         kin = (range(6), range(6, 12))
         alike = {row: tuple(r for r in rows if r != row) for rows in kin for row in rows}
         queries = tuple(Composed(row, ("x",), (12 - row,)) for row in range(13) for _ in range(3))
-        return Corpus((), ({},) * 13, (Part(0, 13, queries, alike),), SMALL, Path())
+        return Corpus((), ({},) * 13, (Part("all", 0, 13, queries, alike),), SMALL, Path())
 
     def references(self, corpus: Corpus, similar: int) -> list[int]:
         stage = Stage("compose", epochs=1, batch=39, lr=1e-3, similar=similar)
@@ -111,13 +112,55 @@ class TestSimilarTogether:
             return sum(a != b for a, b in pairwise(kinds))
 
         assert changes(6) <= changes(3) < changes(1)
-        first = dict.fromkeys(self.references(corpus, 6)[:18])
-        assert len(first) in (1, 6) and len({row // 6 for row in list(first)[:6]}) == 1
 
     def test_something_has_to_say_what_is_alike(self, corpus: Corpus) -> None:
-        plain = Corpus((), corpus.rows, (Part(0, 13, corpus.queries),), SMALL, Path())
+        plain = Corpus((), corpus.rows, (Part("all", 0, 13, corpus.queries),), SMALL, Path())
         with pytest.raises(RecipeError, match="no query has a hard subset"):
             self.references(plain, 3)
+
+    def test_only_where_it_is_asked_for(self, corpus: Corpus) -> None:
+        (whole,) = corpus.parts
+        kin = {row: whole.alike.get(row, ()) for row in range(13)}
+        queries = corpus.queries
+        halves = tuple(
+            Part(name, rows[0], rows[-1] + 1, queries[3 * rows[0] : 3 * rows[-1] + 3], near)
+            for name, rows, near in (
+                ("early", range(6), {row: kin[row] for row in range(6)}),
+                ("late", range(6, 13), {row: kin[row] for row in range(6, 13)}),
+            )
+        )
+        stage = Stage("compose", epochs=1, batch=39, lr=1e-3, similar=6, similar_in=("late",))
+        both = Corpus((), corpus.rows, halves, SMALL, Path())
+        task = Compose(both, stage, Recipe("r", (stage,)))
+        (batch,) = task.batches(random.Random(2))
+        late = [n for n, (query, _, _) in enumerate(batch) if 6 <= query.reference < 12]
+        assert len(late) == 18 and late == list(range(late[0], late[0] + 18))
+        early = [n for n, (query, _, _) in enumerate(batch) if query.reference < 6]
+        assert early != list(range(early[0], early[0] + 18))
+        other = replace(stage, similar_in=("early",))
+        with pytest.raises(RecipeError, match="no query has a hard subset"):
+            Compose(
+                Corpus((), corpus.rows, halves[1:], SMALL, Path()), other, Recipe("r", (other,))
+            ).check(None)  # type: ignore[arg-type]
+
+
+class TestPicturesOfABatch:
+    """References and targets first; others until their number is round."""
+
+    @pytest.mark.parametrize(("pictures", "wanted"), [(100, 32), (40, 32), (20, 20)])
+    def test_up_to_a_round_number(self, pictures: int, wanted: int) -> None:
+        queries = tuple(Composed(row, ("x",), (row + 1,)) for row in range(0, 18, 2))
+        files = tuple(Path(f"{row}.png") for row in range(pictures))
+        corpus = Corpus(
+            files, ({},) * pictures, (Part("all", 0, pictures, queries),), SMALL, Path()
+        )
+        stage = Stage("compose", epochs=1, batch=9, lr=1e-3)
+        task = Compose(corpus, stage, Recipe("r", (stage,)))
+        (batch,) = task.batches(random.Random(0))
+        rows = task._pictures_of(batch)
+        assert len(rows) == len(set(rows)) == wanted
+        assert set(range(18)) <= set(rows) <= set(range(pictures))
+        assert rows == task._pictures_of(batch)
 
 
 class TestAttributeLoss:
@@ -126,7 +169,7 @@ class TestAttributeLoss:
     @pytest.fixture
     def task(self) -> Align:
         stage = Stage("align", epochs=1, batch=5, lr=1e-3, captions=0.0, attributes=2.0)
-        corpus = Corpus((), self.rows, (Part(0, 5, ()),), SMALL, Path())
+        corpus = Corpus((), self.rows, (Part("all", 0, 5, ()),), SMALL, Path())
         return Align(corpus, stage, Recipe("r", (stage,)))
 
     def loss(self, task: Align, pooled: torch.Tensor, rows: list[int]) -> float:

@@ -81,19 +81,23 @@ class Part:
 
     ``alike`` maps a picture to those that stand with it in the hard subset of a query.
     ``catalogue``, if there is one, can ask more than the folder's own queries; its rows are
-    counted from ``first``.
+    counted from ``first``. ``most`` queries make an epoch, 0: all of them.
     """
 
+    name: str
     first: int
     last: int
     queries: tuple[Composed, ...]
     alike: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     catalogue: CatalogueQueries | None = None
+    most: int = 0
 
     def draw(self, dice: random.Random, fresh: float) -> list[Composed]:
-        """Queries of an epoch: as many as the folder has, ``fresh`` of them drawn anew."""
-        count = round(fresh * len(self.queries)) if self.catalogue else 0
-        kept = dice.sample(self.queries, len(self.queries) - count)
+        """Queries of an epoch: as many as the folder has or ``most``, ``fresh`` of them drawn
+        anew."""
+        total = min(self.most or len(self.queries), len(self.queries))
+        count = round(fresh * total) if self.catalogue else 0
+        kept = dice.sample(self.queries, total - count)
         drawn = self.catalogue.draw(dice, count) if self.catalogue and count else []
         return kept + [
             Composed(q.reference + self.first, (q.text,), tuple(t + self.first for t in q.targets))
@@ -136,11 +140,13 @@ def read_corpus(
     preprocess: Preprocess,
     cache: Path,
     fresh: Mapping[str, Mapping[str, Any]] | None = None,
+    most: Mapping[str, int] | None = None,
 ) -> Corpus:
     """The train split of every source as one corpus; DataError if a picture is missing.
 
     A folder with a catalogue and no queries brings its pictures alone. ``fresh`` has, for sources
-    by name, the rules by which further queries can be drawn (``catalogue_queries.Rules``).
+    by name, the rules by which further queries can be drawn (``catalogue_queries.Rules``); ``most``
+    how many queries of them an epoch has at most.
     """
     files: list[Path] = []
     rows: list[captions.Row] = []
@@ -158,7 +164,8 @@ def read_corpus(
         catalogue = CatalogueQueries(own, _rules(name, rules)) if rules else None
         files += images.values()
         rows += own
-        parts.append(Part(first, len(files), queries, _alike(asked, place), catalogue))
+        alike, limit = _alike(asked, place), (most or {}).get(name, 0)
+        parts.append(Part(name, first, len(files), queries, alike, catalogue, limit))
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
 
 

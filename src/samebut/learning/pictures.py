@@ -72,8 +72,8 @@ def vary(pixels: Tensor, size: int, augment: Augment) -> Tensor:
     ``(B, 3, M, M) -> (B, 3, size, size)``. Colours keep their hue: they are what queries ask for.
     """
     count = pixels.shape[0]
-    scale = torch.empty(count, 2).uniform_(math.sqrt(augment.crop), 1.0)
-    centre = (torch.rand(count, 2) * 2 - 1) * (1 - scale)
+    scale = torch.empty(count, 2).uniform_(math.sqrt(augment.crop), 1.0 + augment.out)
+    centre = (torch.rand(count, 2) * 2 - 1) * (1 - scale).abs()
     angle = torch.empty(count).uniform_(-1, 1) * math.radians(augment.tilt)
     mirror = torch.where(torch.rand(count) < augment.mirror, -1.0, 1.0)
     cos, sin = angle.cos(), angle.sin()

@@ -39,6 +39,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "size": ("align", "compose"),
     "fresh": ("compose",),
     "similar": ("compose",),
+    "similar_in": ("compose",),
     "scale": ("tune", "fuse"),
     "symmetric": ("tune", "fuse"),
     "smoothing": ("tune", "fuse"),
@@ -100,7 +101,7 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
         if wanted not in read:
             large = preprocess_of(recipe, size, recipe.margin)
             chosen = {name: sources[name] for name in wanted[1]}
-            read[wanted] = read_corpus(chosen, large, cache, recipe.fresh)
+            read[wanted] = read_corpus(chosen, large, cache, recipe.fresh, recipe.most)
         return read[wanted]
 
     stages = tuple(
@@ -250,8 +251,11 @@ def _said(recipe: Recipe, name: str) -> dict[str, str]:
 def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
     if not data:
         raise RecipeError("there is nothing to learn from", hint="Give --data FOLDER.")
-    asked = [*recipe.tokenizer_data, *recipe.fresh]
-    asked += [name for stage in recipe.stages for name in stage.data]
+    for name, most in recipe.most.items():
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise RecipeError(f"most.{name} is {most!r}", hint="It has to be a number of queries.")
+    asked = [*recipe.tokenizer_data, *recipe.fresh, *recipe.most]
+    asked += [name for stage in recipe.stages for name in (*stage.data, *stage.similar_in)]
     missing = [name for name in asked if name not in data]
     if missing:
         raise RecipeError(

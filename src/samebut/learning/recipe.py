@@ -37,6 +37,7 @@ class Stage:
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     similar: int = 1  # so many references that are alike, by hard subsets, come together
+    similar_in: tuple[str, ...] = ()  # names of the data folders where they do; empty: all
     data: tuple[str, ...] = ()  # names of the data folders it learns from; empty: all of them
     accumulate: int = 1  # batches whose gradients make one step
     patience: int = 0  # epochs without a better score before the stage stops; 0: never
@@ -66,6 +67,7 @@ class Augment:
     """How much pictures and texts vary in training: least share seen, tilt, and so on."""
 
     crop: float = 0.7
+    out: float = 0.0  # how much more than the picture may be seen: its edge goes on
     tilt: float = 8.0  # degrees
     light: float = 0.15
     mirror: float = 0.5  # how often left and right change places; 0 where texts name them
@@ -94,6 +96,7 @@ class Recipe:
     sources: dict[str, Any] = field(default_factory=dict)  # by data folder: its reader and options
     augment: Augment = field(default_factory=Augment)
     fresh: dict[str, dict[str, Any]] = field(default_factory=dict)  # rules for queries, by folder
+    most: dict[str, Any] = field(default_factory=dict)  # queries of a folder in an epoch of compose
     encoder: dict[str, Any] = field(default_factory=dict)
     fusion: dict[str, Any] = field(default_factory=lambda: {"name": "combiner"})
 
@@ -137,6 +140,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
     },
     Augment: {
         "crop": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
+        "out": NOT_NEGATIVE,
         "tilt": ("from 0 to 180", lambda value: 0 <= value <= 180),
         "light": BELOW_ONE,
         "mirror": SHARE,

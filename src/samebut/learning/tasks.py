@@ -29,6 +29,7 @@ NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
 )
 UNSAID = -1
+ROUND_NUMBER = 32  # of pictures in a batch of Compose
 SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
 Drawn = tuple[Composed, int, str]  # a query, one of its targets, one way to say it
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
@@ -222,7 +223,7 @@ class Compose(Task):
                 "compose: queries are to be drawn anew, and nothing says how",
                 hint="Add [fresh.NAME] with attributes for a NAME of --data, or leave fresh out.",
             )
-        if self.stage.similar > 1 and not any(part.alike for part in self.corpus.parts):
+        if self.stage.similar > 1 and not self._alike():
             raise RecipeError(
                 "compose: similar pictures are to come together, and no query has a hard subset "
                 "that says which are similar",
@@ -248,28 +249,52 @@ class Compose(Task):
         for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
             yield flat[start : start + self.stage.batch]
 
+    def _alike(self) -> dict[int, tuple[int, ...]]:
+        """What is alike in the folders where it is to come together."""
+        wanted = self.stage.similar_in
+        parts = [part for part in self.corpus.parts if not wanted or part.name in wanted]
+        return {row: others for part in parts for row, others in part.alike.items()}
+
     def _similar_together(
         self, groups: list[list[Composed]], dice: random.Random
     ) -> list[list[Composed]]:
-        """All groups once, each followed by up to ``similar - 1`` groups of references like its."""
+        """All groups once, each with up to ``similar - 1`` groups of references like its own."""
         if self.stage.similar <= 1:
             return groups
         waiting: dict[int, list[list[Composed]]] = {}
         for group in reversed(groups):
             waiting.setdefault(group[0].reference, []).append(group)
-        alike = {row: others for part in self.corpus.parts for row, others in part.alike.items()}
-        ordered = []
+        alike = self._alike()
+        clumps = []
         for group in groups:
             row = group[0].reference
             if not waiting[row] or waiting[row][-1] is not group:
                 continue  # it has followed another
             near = [row, *dice.sample(alike.get(row, ()), len(alike.get(row, ())))]
             chosen = [each for each in near if waiting.get(each)][: self.stage.similar]
-            ordered += [waiting[each].pop() for each in chosen]
-        return ordered
+            clumps.append([waiting[each].pop() for each in chosen])
+        # Large clumps were found first: in that order an epoch would end on what is like nothing.
+        dice.shuffle(clumps)
+        return [group for clump in clumps for group in clump]
+
+    def _pictures_of(self, batch: list[Drawn]) -> list[int]:
+        """References and targets of a batch, and further pictures up to a round number.
+
+        Those are candidates too. Of every number that it meets the convolution library keeps
+        its kernels and scratch memory: without rounding, gigabytes in an hour.
+        """
+        rows = sorted({row for query, target, _ in batch for row in (query.reference, target)})
+        total = min(-(-len(rows) // ROUND_NUMBER) * ROUND_NUMBER, len(self.corpus.files))
+        dice, there = random.Random(f"{rows}"), set(rows)
+        while len(rows) < total:
+            row = dice.randrange(len(self.corpus.files))
+            if row not in there:
+                there.add(row)
+                rows.append(row)
+        return rows
 
     def loss(self, learner: Learner, batch: list[Drawn]) -> Tensor:
-        rows = sorted({row for query, target, _ in batch for row in (query.reference, target)})
+        rows = self._pictures_of(batch)
         place = {row: number for number, row in enumerate(rows)}
         images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
         texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)

@@ -41,6 +41,7 @@ MORE = "more"
 SIZES = {
     "standard": FAMILIES,
     "large": {**FAMILIES, MORE: 480},
+    "huge": {**FAMILIES, MORE: 2240},
     "small": {"train": 8, "val": 2, "test": 4},
 }
 QUERIES = 32  # asked of each family
@@ -107,7 +108,7 @@ def read(
     root: Path,
     split: str = "test",
     *,
-    size: Literal["standard", "large", "small"] = "standard",
+    size: Literal["standard", "large", "huge", "small"] = "standard",
     seed: int = 0,
 ) -> Benchmark:
     """The wardrobe in the folder ``root``; a split that is not there yet is drawn, on all cores.
@@ -124,7 +125,7 @@ def read(
     root = Path(root)
     with writing(root):
         if not _is_drawn(root, _recipe(seed, families), split):
-            workers = (os.cpu_count() or 1) if size == "standard" else 1
+            workers = 1 if size == "small" else (os.cpu_count() or 1)
             write_benchmark(root, seed=seed, families=families, workers=workers, only=split)
     drawn = triplets.read(root, split)
     return replace(
