@@ -166,13 +166,45 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
             torch.testing.assert_close(value, 0.75 * start + 0.25 * learned[name])
             moved += not torch.equal(start, value)
     assert moved > 10
-    assert mixed.card.metrics == {}  # the log's scores are of other weights
+    handed_on = json.loads((tmp_path / "run" / "stage2" / "handed_on.json").read_text())
+    assert mixed.card.metrics == {key: handed_on[key] for key in handed_on if "@" in key}
+    told = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert told["stage2"]["handed on"] == handed_on
     (tmp_path / "run" / "model" / "training.json").unlink()  # killed before it was written
     again = train(mixing, {"shapes": root}, tmp_path / "run")
     assert all(
         torch.equal(value, mixed.state_dict()[name])
         for name, value in CIRModel.load(again).state_dict().items()
     )
+
+
+def test_the_mean_of_several_runs_goes_on(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    first, last = recipe.stages
+    twice = replace(recipe, stages=(first, replace(last, runs=3, mix=0.5)))
+    out = tmp_path / "run"
+    soup = CIRModel.load(train(twice, {"shapes": root}, out))
+    stage = out / "stage2"
+    begun = load_file(out / "stage1" / "last.safetensors")
+    runs = [stage, stage / "stage2-run2", stage / "stage2-run3"]
+    found = [load_file(run / "last.safetensors") for run in runs]
+    for name, value in soup.state_dict().items():
+        key = f"average.{name}"
+        if value.is_floating_point():
+            mean = (found[0][key] + found[1][key] + found[2][key]) / 3
+            torch.testing.assert_close(value, (mean + begun[key]) / 2)
+            assert torch.equal(found[0][key], CIRModel.load(trained).state_dict()[name])
+    weight = next(name for name, value in begun.items() if "fusion" in name and value.ndim > 1)
+    assert not torch.equal(found[1][weight], found[0][weight])
+    assert not torch.equal(found[1][weight], found[2][weight])
+    told = json.loads((out / "metrics.json").read_text())
+    assert [*told] == ["metric", "stage1", "stage2", "stage2-run2", "stage2-run3"]
+    assert soup.card.metrics == {k: v for k, v in told["stage2"]["handed on"].items() if "@" in k}
+    (out / "model" / "training.json").unlink()  # killed in the last run of the last stage
+    shutil.rmtree(runs[2])
+    again = CIRModel.load(train(twice, {"shapes": root}, out)).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in soup.state_dict().items())
 
 
 def test_a_finished_run_is_not_run_again(

@@ -78,7 +78,7 @@ class Contrast(Task, ABC):
             )
 
     def prepare(self, learner: Learner, folder: Path, cache: Path) -> None:
-        self.folder = folder
+        self.folder, self.negatives = folder, None
 
     def begin(self, learner: Learner, epoch: int) -> None:
         """Mine, or read what was mined for this epoch before a kill."""

@@ -141,6 +141,17 @@ def memory() -> str:
     return f"{used * (1 if sys.platform == 'darwin' else 1024) / 1e9:.1f} GB"
 
 
+def run_folder(stage: Path, number: int) -> Path:
+    """Where the second and further runs of a stage are: in the folder of the first."""
+    return stage / f"{stage.name}-run{number}"
+
+
+def runs_of(stage: Path) -> list[Path]:
+    """The folders of all runs of a stage."""
+    further = stage.glob(f"{stage.name}-run*")
+    return [stage, *sorted(further, key=lambda path: int(path.name.rpartition("run")[2]))]
+
+
 def plot(out: Path) -> Path:
     """Draw loss and validation scores of every stage over steps: ``out/plot.png``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -150,13 +161,16 @@ def plot(out: Path) -> Path:
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(2, 1, sharex=True)
     start = 0
-    for folder in sorted(out.glob("stage*"), key=lambda path: int(path.name[5:])):
-        with (folder / "log.csv").open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        steps = [start + int(row["step"]) for row in rows]
-        losses.plot(steps, [float(row["loss"]) for row in rows], label=folder.name, linewidth=1)
-        _plot_scores(scores, json.loads((folder / "progress.json").read_text()), start)
-        start = max(steps, default=start)
+    for stage in sorted(out.glob("stage*"), key=lambda path: int(path.name[5:])):
+        ends = [start]
+        for folder in runs_of(stage):
+            with (folder / "log.csv").open(encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            steps = [start + int(row["step"]) for row in rows]
+            losses.plot(steps, [float(row["loss"]) for row in rows], label=folder.name, linewidth=1)
+            _plot_scores(scores, json.loads((folder / "progress.json").read_text()), start)
+            ends += steps
+        start = max(ends)
     losses.set_ylabel("loss")
     losses.legend(frameon=False)
     scores.set_ylabel("validation, %")

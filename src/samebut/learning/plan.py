@@ -234,6 +234,7 @@ def described(plan: Plan, model: CIRModel) -> list[str]:
             f"stage {number}    {stage.task}: {files:,} pictures, {len(each.corpus.queries):,} "
             f"queries; {stage.epochs:,} epochs of {each.steps:,} steps of {stage.batch:,}"
             + (f" x {stage.accumulate}" if stage.accumulate > 1 else "")
+            + (f"; {stage.runs} runs" if stage.runs > 1 else "")
         )
         if isinstance(each.task, Fuse):
             lines.append(f"           features cached: {megabytes(features_size(each, model))}")

@@ -42,6 +42,7 @@ class Stage:
     accumulate: int = 1  # batches whose gradients make one step
     patience: int = 0  # epochs without a better score before the stage stops; 0: never
     keep: str = "last"  # which weights go on: those of the last epoch or of the best one
+    runs: int = 1  # so often the stage is trained, by other chance; the mean of all goes on
     mix: float = 1.0  # share of the trained weights that go on; the rest are those it began with
     # tune and fuse: the loss
     scale: float = 0.0  # of the logits, 100 as published; 0: learned, from the temperature
@@ -126,6 +127,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "size": NOT_NEGATIVE,
         "fresh": SHARE,
         "similar": ONE_OR_MORE,
+        "runs": ONE_OR_MORE,
         "mix": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
         "accumulate": ONE_OR_MORE,
         "patience": NOT_NEGATIVE,

@@ -8,7 +8,8 @@ stage, epoch) or (seed, stage, step), so a killed run ends as an undisturbed one
 
     recipe.json      the recipe with every default, and the names of the data
     starts.json      of each start: versions, commit, processes, device
-    stage1/          progress.json, log.csv, weights; then stage2/ ...
+    stage1/          progress.json, log.csv, weights; then stage2/ ...; further runs of a stage,
+                     and handed_on.json where its weights are a mean, lie in it
     metrics.json     scores of every epoch
     plot.png         loss and scores over steps
     model/           the trained model
@@ -16,6 +17,7 @@ stage, epoch) or (seed, stage, step), so a killed run ends as an undisturbed one
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -36,7 +38,7 @@ from samebut.errors import RecipeError
 from samebut.learning import processes
 from samebut.learning.card import Card
 from samebut.learning.features import require_room
-from samebut.learning.journal import Journal, plot
+from samebut.learning.journal import Journal, plot, run_folder, runs_of
 from samebut.learning.model import CIRModel
 from samebut.learning.plan import (
     Plan,
@@ -53,6 +55,7 @@ from samebut.learning.tasks import Learner
 from samebut.learning.validation import Sides, cached_sides, validate
 
 LONGEST_GRADIENT = 1.0
+HANDED_ON = "handed_on.json"
 STATES_AT_ONCE = 3  # the new one, the one before it, and the best
 
 
@@ -78,7 +81,7 @@ def train(
         if processes.rank() == 0:
             _begin(out, said, recipe, device)
     for number, each in enumerate(plan.stages, start=1):
-        model = StageRun(model, each, plan, out / f"stage{number}", device).run()
+        model = run_stage(model, each, plan, out / f"stage{number}", device)
     with processes.first_alone():
         if processes.rank() == 0:
             _end(model, plan, out)
@@ -97,8 +100,60 @@ def dry_run(
     return described(plan, model)
 
 
+def run_stage(
+    model: CIRModel, planned: StagePlan, plan: Plan, folder: Path, device: torch.device
+) -> CIRModel:
+    """The stage, ``runs`` times from the weights of ``model``; returns what it hands on.
+
+    That is the mean of all runs (Wortsman et al., Model soups, ICML 2022), mixed with what the
+    stage began with if ``mix`` says so: between two sets of weights of one training lie better
+    ones than either, and less of what was known before is lost (Wortsman et al., WiSE-FT, CVPR
+    2022). Such weights were scored after no epoch; ``handed_on.json`` has their scores.
+    """
+    stage = planned.stage
+    if stage.runs == 1 and stage.mix == 1:
+        return StageRun(model, planned, plan, folder, device).run()
+    begun = copy.deepcopy(model)
+    mean = StageRun(model, planned, plan, folder, device).run()
+    for number in range(2, stage.runs + 1):
+        again = StageRun(copy.deepcopy(begun), planned, plan, run_folder(folder, number), device)
+        other = again.run()
+        _blend(mean, other, 1 / number)
+    _blend(mean, begun, 1 - stage.mix)
+    with processes.first_alone():
+        if processes.rank() == 0 and not (folder / HANDED_ON).exists():
+            found = _scores(mean, planned, plan)
+            scores = {name: round(value, 4) for name, value in found.items()}
+            write_whole(folder / HANDED_ON, json.dumps(scores, indent=1))
+            say(f"{folder.name} hands on: {plan.metric} {scores[plan.metric]:.2f}")
+    return mean
+
+
+@torch.no_grad()
+def _blend(model: CIRModel, other: CIRModel, share: float) -> None:
+    """Make ``share`` of the weights of ``model`` those of ``other``."""
+    theirs = other.state_dict()
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(theirs[name].to(value.device), share)
+
+
+def _scores(
+    model: CIRModel, planned: StagePlan, plan: Plan, sides: Sides | None = None
+) -> dict[str, float]:
+    """Scores of a model on the validation set as the stage sees pictures and composes."""
+    return validate(
+        model,
+        plan.validation,
+        plan.cache,
+        preprocess=preprocess_of(plan.recipe, planned.stage.size),
+        compose=planned.task.compose,
+        sides=sides,
+    )
+
+
 class StageRun:
-    """One stage from wherever its folder says it is."""
+    """One run of a stage from wherever its folder says it is."""
 
     def __init__(
         self, model: CIRModel, planned: StagePlan, plan: Plan, folder: Path, device: torch.device
@@ -107,8 +162,6 @@ class StageRun:
         self.stage, self.task, self.recipe = planned.stage, planned.task, plan.recipe
         self.device = device
         torch.manual_seed(random.Random(f"{plan.recipe.seed} {folder.name}").getrandbits(48))
-        state = model.state_dict() if self.stage.mix < 1 else {}
-        self.begun = {name: value.clone() for name, value in state.items()}
         heads = self.task.heads(model.encoder.dim)
         self.learner = Learner(model, self.stage.temperature, heads).to(device)
         for name, parameter in self.learner.model.named_parameters():
@@ -128,7 +181,7 @@ class StageRun:
         at.load()
         if at.finished:
             at.take(self.stage.keep)
-            return self._handed_on()
+            return self.average.model
         self._prepare()
         steps = self.planned.steps
         done = at.epoch * steps + at.step
@@ -144,20 +197,7 @@ class StageRun:
             else:
                 at.load()
                 at.take(self.stage.keep)
-        return self._handed_on()
-
-    def _handed_on(self) -> CIRModel:
-        """The averaged model, mixed with the one that the stage began with if ``mix`` says so.
-
-        Between two sets of weights of one training lie better ones than either, and less of what
-        was known before is lost (Wortsman et al., WiSE-FT, CVPR 2022).
-        """
-        model, share = self.average.model, self.stage.mix
-        if share < 1:
-            for name, value in model.state_dict().items():
-                if value.is_floating_point():
-                    value.lerp_(self.begun[name].to(value.device), 1 - share)
-        return model
+        return self.average.model
 
     def _prepare(self) -> None:
         corpus = self.planned.corpus
@@ -249,14 +289,7 @@ class StageRun:
     def _score(self, loss: float) -> None:
         """Score the averaged model, keep it if it is the best, and write a checkpoint."""
         at, metric = self.checkpoint, self.plan.metric
-        scores = validate(
-            self.average.model,
-            self.plan.validation,
-            self.plan.cache,
-            preprocess=preprocess_of(self.recipe, self.stage.size),
-            compose=self.task.compose,
-            sides=self.sides,
-        )
+        scores = _scores(self.average.model, self.planned, self.plan, self.sides)
         row = {"epoch": at.epoch, "step": at.epoch * self.planned.steps, "loss": loss, **scores}
         at.history.append({name: round(value, 4) for name, value in row.items()})
         at.keep_best(scores[metric])
@@ -347,25 +380,26 @@ def _begin(out: Path, said: str, recipe: Recipe, device: torch.device) -> None:
 
 
 def _end(model: CIRModel, plan: Plan, out: Path) -> None:
-    metrics = {
-        folder.name: json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-        for folder in (out / f"stage{n}" for n in range(1, len(plan.stages) + 1))
-    }
-    told = {
-        name: {"best": progress["best"], "epochs": progress["history"]}
-        for name, progress in metrics.items()
-    }
+    told: dict[str, dict[str, Any]] = {}
+    for number in range(1, len(plan.stages) + 1):
+        for folder in runs_of(out / f"stage{number}"):
+            progress = _read(folder / "progress.json")
+            told[folder.name] = {"best": progress["best"], "epochs": progress["history"]}
+        if (mean := out / f"stage{number}" / HANDED_ON).exists():
+            told[f"stage{number}"]["handed on"] = _read(mean)
     write_whole(out / "metrics.json", json.dumps({"metric": plan.metric} | told, indent=1))
     plot(out)
-    model.save(out / "model", name=plan.recipe.name, card=_card(plan, metrics))
+    model.save(
+        out / "model", name=plan.recipe.name, card=_card(plan, told[f"stage{len(plan.stages)}"])
+    )
 
 
-def _card(plan: Plan, metrics: Mapping[str, Any]) -> Card:
+def _card(plan: Plan, last: Mapping[str, Any]) -> Card:
     """What the run knows for the model card; its licence is for whoever publishes it to say."""
-    recipe, kept = plan.recipe, list(metrics.values())[-1]
+    recipe, epochs = plan.recipe, last["epochs"]
     learned = dict.fromkeys(name for stage in recipe.stages for name in stage.data or plan.data)
-    epoch = kept["best"][0] if recipe.stages[-1].keep == "best" else len(kept["history"])
-    row = kept["history"][epoch - 1] if recipe.stages[-1].mix == 1 else {}  # of other weights
+    kept = last["best"][0] if recipe.stages[-1].keep == "best" else len(epochs)
+    row = last.get("handed on") or epochs[kept - 1]
     scores = {key: value for key, value in row.items() if "@" in key}
     said = json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False)
     return Card(
@@ -373,6 +407,10 @@ def _card(plan: Plan, metrics: Mapping[str, Any]) -> Card:
         recipe=f"```json\n{said}\n```",
         metrics=scores,
     )
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _commit() -> str:
