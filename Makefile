@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
 train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
-	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data drawings=runs/wardrobe-large \
+	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data drawings=runs/wardrobe-huge \
 	  --data clothing=$(DATA)/clothing
 	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products
 

@@ -321,10 +321,21 @@ def test_every_recipe_of_the_repository_can_start(name: str, root: Path, tmp_pat
     assert sum(line.startswith("stage ") for line in lines) == len(recipe.stages)
 
 
-def test_the_recipe_of_products_runs_to_its_end(root: Path, tmp_path: Path) -> None:
-    """Aligned, tuned, fused on cached features with mined negatives, and tuned together."""
-    recipe = cut_down("products.toml", tmp_path)
-    assert [stage.task for stage in recipe.stages] == ["align", "tune", "fuse", "compose"]
+@pytest.mark.parametrize(
+    ("name", "tasks"),
+    [
+        ("products.toml", ["align", "tune", "fuse", "compose"]),
+        ("bundled.toml", ["align", "compose", "compose", "tune", "compose", "compose"]),
+    ],
+)
+def test_a_recipe_of_photos_runs_to_its_end(
+    name: str, tasks: list[str], root: Path, tmp_path: Path
+) -> None:
+    """Whatever is in them: cached features with mined negatives, a mean of several runs."""
+    recipe = cut_down(name, tmp_path)
+    assert [stage.task for stage in recipe.stages] == tasks
     folder = train(recipe, {"shapes": root}, tmp_path / "run")
     assert (folder / "training.json").is_file()
-    assert (tmp_path / "run" / "stage3" / "negatives-0.npy").is_file()
+    mined = (tmp_path / "run" / "stage3" / "negatives-0.npy").is_file()
+    mean = (tmp_path / "run" / "stage6" / "handed_on.json").is_file()
+    assert (mined, mean) == (name == "products.toml", name == "bundled.toml")
