@@ -67,7 +67,7 @@ def to_pixels(pictures: npt.NDArray[np.uint8], preprocess: Preprocess) -> Tensor
 
 
 def vary(pixels: Tensor, size: int, augment: Augment) -> Tensor:
-    """A random view of each picture: part of it, tilted, lit differently, perhaps mirrored.
+    """A random view of each picture: part of it, tilted, in flat or hard light, perhaps mirrored.
 
     ``(B, 3, M, M) -> (B, 3, size, size)``. Colours keep their hue: they are what queries ask for.
     """
