@@ -7,7 +7,6 @@ import random
 import shutil
 import sys
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
-from samebut.learning import runs
+from samebut.learning import runs, stages
 from samebut.learning import train as training
 from samebut.learning.corpus import Source, read_corpus
 from samebut.learning.export import export
@@ -31,7 +30,7 @@ from samebut.learning.model import CIRModel
 from samebut.learning.pictures import vary
 from samebut.learning.plan import preprocess_of
 from samebut.learning.recipe import Augment, Recipe, Stage, read_recipe
-from samebut.learning.tasks import Align, Compose
+from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
 
@@ -75,7 +74,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 ) -> None:
     """Killed before the third epoch, then run again: the same weights, bit for bit."""
     epochs = 0
-    validate = training.validate
+    validate = stages.validate
 
     def killed(*arguments: Any, **options: Any) -> dict[str, float]:
         nonlocal epochs
@@ -84,7 +83,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
             raise KeyboardInterrupt
         return validate(*arguments, **options)
 
-    monkeypatch.setattr(training, "validate", killed)
+    monkeypatch.setattr(stages, "validate", killed)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, {"shapes": root}, tmp_path / "run")
     monkeypatch.undo()
@@ -119,92 +118,8 @@ def test_the_run_folder_says_how_it_came_about(trained: Path) -> None:
     assert not any(name.startswith("state-") for name in kept)
 
 
-def test_it_stops_when_it_gets_no_better_and_keeps_the_best(
-    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Scores rise until epoch 3: two more are waited for, and the weights of epoch 3 go on."""
-    weights = []
-
-    def scored(model: CIRModel, *arguments: Any, **options: Any) -> dict[str, float]:
-        weights.append({name: value.clone() for name, value in model.state_dict().items()})
-        return {"R@1": [1.0, 2.0, 9.0, 3.0, 9.0, 50.0][len(weights) - 1]}
-
-    monkeypatch.setattr(training, "validate", scored)
-    stage = Stage("align", epochs=20, batch=8, lr=1e-2, patience=2, keep="best")
-    folder = train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
-    assert len(weights) == 5
-    kept = load_file(folder / "weights.safetensors")
-    assert all(torch.equal(kept[name], value) for name, value in weights[2].items())
-    assert not all(torch.equal(kept[name], value) for name, value in weights[4].items())
-    best = json.loads((tmp_path / "run" / "metrics.json").read_text())["stage1"]["best"]
-    assert best == [3, 9.0]
-
-
-def test_accumulated_batches_are_one_step(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    stage = Stage("align", epochs=2, batch=8, lr=1e-2, accumulate=3)
-    train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
-    rows = (tmp_path / "run" / "stage1" / "log.csv").read_text().splitlines()
-    assert len(rows) == 1 + 2
-
-
 def with_stages(recipe: Recipe, *stages: Stage) -> Recipe:
     return Recipe(**{**vars(recipe), "stages": stages})
-
-
-def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
-    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    first, last = recipe.stages
-    mixing = replace(recipe, stages=(first, replace(last, mix=0.25)))
-    mixed = CIRModel.load(train(mixing, {"shapes": root}, tmp_path / "run"))
-    begun = load_file(trained.parent / "stage1" / "last.safetensors")
-    learned = CIRModel.load(trained).state_dict()
-    moved = 0
-    for name, value in mixed.state_dict().items():
-        start = begun[f"average.{name}"]
-        if value.is_floating_point():
-            torch.testing.assert_close(value, 0.75 * start + 0.25 * learned[name])
-            moved += not torch.equal(start, value)
-    assert moved > 10
-    handed_on = json.loads((tmp_path / "run" / "stage2" / "handed_on.json").read_text())
-    assert mixed.card.metrics == {key: handed_on[key] for key in handed_on if "@" in key}
-    told = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert told["stage2"]["handed on"] == handed_on
-    (tmp_path / "run" / "model" / "training.json").unlink()  # killed before it was written
-    again = train(mixing, {"shapes": root}, tmp_path / "run")
-    assert all(
-        torch.equal(value, mixed.state_dict()[name])
-        for name, value in CIRModel.load(again).state_dict().items()
-    )
-
-
-def test_the_mean_of_several_runs_goes_on(
-    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    first, last = recipe.stages
-    twice = replace(recipe, stages=(first, replace(last, runs=3, mix=0.5)))
-    out = tmp_path / "run"
-    soup = CIRModel.load(train(twice, {"shapes": root}, out))
-    stage = out / "stage2"
-    begun = load_file(out / "stage1" / "last.safetensors")
-    runs = [stage, stage / "stage2-run2", stage / "stage2-run3"]
-    found = [load_file(run / "last.safetensors") for run in runs]
-    for name, value in soup.state_dict().items():
-        key = f"average.{name}"
-        if value.is_floating_point():
-            mean = (found[0][key] + found[1][key] + found[2][key]) / 3
-            torch.testing.assert_close(value, (mean + begun[key]) / 2)
-            assert torch.equal(found[0][key], CIRModel.load(trained).state_dict()[name])
-    weight = next(name for name, value in begun.items() if "fusion" in name and value.ndim > 1)
-    assert not torch.equal(found[1][weight], found[0][weight])
-    assert not torch.equal(found[1][weight], found[2][weight])
-    told = json.loads((out / "metrics.json").read_text())
-    assert [*told] == ["metric", "stage1", "stage2", "stage2-run2", "stage2-run3"]
-    assert soup.card.metrics == {k: v for k, v in told["stage2"]["handed on"].items() if "@" in k}
-    (out / "model" / "training.json").unlink()  # killed in the last run of the last stage
-    shutil.rmtree(runs[2])
-    again = CIRModel.load(train(twice, {"shapes": root}, out)).state_dict()
-    assert all(torch.equal(value, again[name]) for name, value in soup.state_dict().items())
 
 
 def test_a_finished_run_is_not_run_again(
@@ -247,30 +162,6 @@ def test_a_recipe_that_could_not_start_leaves_the_folder_free(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
-    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fifth step's loss is NaN: step and epoch are said, and the state after four is kept."""
-    steps = 0
-
-    def broken(self: Align, *arguments: Any) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        loss = whole(self, *arguments)
-        return loss * float("nan") if steps == 5 else loss
-
-    whole = Align.loss
-    monkeypatch.setattr(Align, "loss", broken)
-    with pytest.raises(RecipeError, match=r"stage1: the loss became nan at step 5 \(epoch 2\)"):
-        train(recipe, {"shapes": root}, tmp_path / "run")
-    said = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())
-    assert (said["epoch"], said["step"]) == (1, 1)
-    state = load_file(tmp_path / "run" / "stage1" / said["state"])
-    assert all(torch.isfinite(value).all() for value in state.values())
-    monkeypatch.undo()
-    assert train(recipe, {"shapes": root}, tmp_path / "run").is_dir()
-
-
 def test_a_full_disk_loses_nothing(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,14 +197,6 @@ def test_too_small_a_disk_is_said_before_anything_is_done(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 300_000))
     with pytest.raises(RecipeError, match="checkpoints of stage1 need"):
         train(recipe, {"shapes": root}, tmp_path / "run")
-
-
-def test_the_loss_goes_down(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    stage = Stage(task="align", epochs=12, batch=8, lr=1e-2)
-    longer = Recipe(**{**vars(recipe), "stages": (stage,)})
-    train(longer, {"shapes": root}, tmp_path / "run")
-    history = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())["history"]
-    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
 
 @pytest.mark.parametrize(
@@ -441,15 +324,6 @@ def test_a_published_encoder_is_trained_further(root: Path, recipe: Recipe, tmp_
 def test_no_trained_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no trained model"):
         CIRModel.load(tmp_path)
-
-
-def test_the_rate_warms_up_and_decays() -> None:
-    stage = Stage("align", epochs=2, batch=8, lr=1.0, warmup=0.1)
-    rates = [training.learning_rate(step, 100, stage) for step in range(100)]
-    assert rates[:3] == [0.1, 0.2, pytest.approx(0.3)]
-    assert max(rates) == rates[9] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[99] < 0.001
 
 
 def test_a_run_starts_from_an_encoder_that_is_trained(
