@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from conftest import COLOURS, draw_picture
+from samebut.learning.recipe import Recipe, read_recipe
 
 HEAD = """
 name = "tiny"
@@ -105,3 +106,10 @@ def queries(split: str, names: dict[tuple[str, str, int], str]) -> list[str]:
             line = {"id": f"{split}-{number}", "reference": name, "text": f"in {wanted}"}
             lines.append(json.dumps(line | {"target": targets[0], "targets": targets}))
     return lines
+
+
+def tiny_recipe(folder: Path, *tables: str) -> Recipe:
+    """The recipe of ``HEAD`` and further tables."""
+    path = folder / "tiny.toml"
+    path.write_text(HEAD + "".join(tables))
+    return read_recipe(path)

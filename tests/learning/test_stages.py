@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, HEAD, draw
+from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, draw, tiny_recipe
 from samebut.errors import RecipeError
 from samebut.learning import stages
 from samebut.learning.model import CIRModel
-from samebut.learning.recipe import Recipe, Stage, read_recipe
+from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align
 from samebut.learning.train import train
 
@@ -30,9 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(HEAD + COMBINER + ALIGN_AND_COMPOSE)
-    return read_recipe(path)
+    return tiny_recipe(tmp_path_factory.mktemp("recipe"), COMBINER, ALIGN_AND_COMPOSE)
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,18 @@ class TestSimilarTogether:
             return sum(a != b for a, b in pairwise(kinds))
 
         assert changes(6) <= changes(3) < changes(1)
+        assert changes(6) == 2  # three clumps, each whole: 0 to 5, 6 to 11, and 12
+
+    def test_an_epoch_does_not_end_on_what_is_like_nothing(self) -> None:
+        """As many pictures are like five others as are like none: both come early and late."""
+        kin = [range(start, start + 6) for start in range(0, 120, 6)]
+        alike = {row: tuple(r for r in rows if r != row) for rows in kin for row in rows}
+        queries = tuple(Composed(row, ("x",), (239 - row,)) for row in range(240))
+        corpus = Corpus((), ({},) * 240, (Part("all", 0, 240, queries, alike),), SMALL, Path())
+        stage = Stage("compose", epochs=1, batch=240, lr=1e-3, similar=6)
+        (batch,) = Compose(corpus, stage, Recipe("r", (stage,))).batches(random.Random(2))
+        lonely = [query.reference >= 120 for query, _, _ in batch]
+        assert 40 < sum(lonely[:120]) < 80
 
     def test_something_has_to_say_what_is_alike(self, corpus: Corpus) -> None:
         plain = Corpus((), corpus.rows, (Part("all", 0, 13, corpus.queries),), SMALL, Path())

@@ -18,7 +18,15 @@ import torch
 from kills_training import compare
 from safetensors.torch import load_file, save_file
 
-from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, HEAD, TUNE_AND_FUSE, draw
+from drawn_shapes import (
+    ALIGN_AND_COMPOSE,
+    ATTENTION,
+    COMBINER,
+    HEAD,
+    TUNE_AND_FUSE,
+    draw,
+    tiny_recipe,
+)
 from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
@@ -30,7 +38,7 @@ from samebut.learning.export import export
 from samebut.learning.model import CIRModel
 from samebut.learning.pictures import vary
 from samebut.learning.plan import preprocess_of
-from samebut.learning.recipe import Augment, Recipe, Stage, read_recipe
+from samebut.learning.recipe import Augment, Recipe, Stage
 from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
@@ -45,9 +53,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(HEAD + COMBINER + ALIGN_AND_COMPOSE)
-    return read_recipe(path)
+    return tiny_recipe(tmp_path_factory.mktemp("recipe"), COMBINER, ALIGN_AND_COMPOSE)
 
 
 @pytest.fixture(scope="module")
