@@ -51,7 +51,7 @@ def test_a_folder_without_queries_brings_its_train_pictures(
 ) -> None:
     corpus = read(folders, tmp_path)
     count = 2 * len(COLOURS)
-    assert len(corpus.pictures) == len(corpus.rows) == 2 * count
+    assert len(corpus.pictures.array) == len(corpus.rows) == 2 * count
     assert [(part.first, part.last) for part in corpus.parts] == [(0, count), (count, 2 * count)]
     assert len(corpus.queries) == 4
     assert all(query.reference >= count for query in corpus.queries)

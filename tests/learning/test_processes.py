@@ -18,6 +18,7 @@ from drawn_shapes import ATTENTION, HEAD, draw
 from samebut.errors import RecipeError
 from samebut.learning import contrast, plan, processes, train
 from samebut.learning.recipe import read_recipe
+from samebut.preprocess import Preprocess
 
 # Nothing by chance of a process's own (dropout), nothing over its own part of a batch (norms).
 RECIPE = f"""{HEAD}text_dropout = 0.0
@@ -47,9 +48,10 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["samebut.learning.train"])
 
 
-def plain(pixels: torch.Tensor, size: int, augment: object) -> torch.Tensor:
+def plain(pixels: torch.Tensor, preprocess: Preprocess, augment: object) -> torch.Tensor:
     """In place of random views, which each process draws for itself."""
-    return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+    size = (preprocess.size, preprocess.size)
+    return functional.interpolate(pixels, size, mode="bilinear", antialias=True)
 
 
 def run(recipe: Path, root: Path, out: Path, environment: Mapping[str, str]) -> None:

@@ -43,7 +43,7 @@ def take_steps(at: Checkpoint, count: int) -> None:
         loss = model.fusion(model.encoder(torch.randn(8, 3))).square().mean() * at.learner.log_scale
         loss.backward()
         at.optimizer.step()
-        at.average.update(model, step)
+        at.average.update(step)
         at.step += 1
 
 
@@ -56,7 +56,7 @@ def test_an_average_copies_only_what_moves() -> None:
     with torch.no_grad():
         model.fusion.bias += 1
     before = average.model.fusion.bias.clone()
-    average.update(model, 1000)
+    average.update(1000)
     torch.testing.assert_close(average.model.fusion.bias, before + 0.5)
 
 

@@ -36,9 +36,8 @@ from samebut.learning import train as training
 from samebut.learning.corpus import Source, read_corpus
 from samebut.learning.export import export
 from samebut.learning.model import CIRModel
-from samebut.learning.pictures import vary
 from samebut.learning.plan import preprocess_of
-from samebut.learning.recipe import Augment, Recipe, Stage
+from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Compose
 from samebut.learning.train import train
 from samebut.runtime import Model
@@ -243,18 +242,6 @@ def test_missing_and_broken_pictures_stop_a_run(root: Path, recipe: Recipe, tmp_
     (copy / "val.jsonl").unlink()
     with pytest.raises(DataError, match="no such file"):
         train(recipe, {"copy": copy}, tmp_path / "run")
-
-
-def test_views_keep_their_colours() -> None:
-    torch.manual_seed(0)
-    pixels = torch.ones(16, 3, 40, 40) * torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1)
-    views = vary(pixels, 32, Augment(crop=0.5, tilt=20.0, light=0.3))
-    assert views.shape == (16, 3, 32, 32)
-    ratios = views / views[:, :1]
-    torch.testing.assert_close(ratios[:, 1], torch.full((16, 32, 32), 0.5))
-    assert views.amin() >= 0.25 * 0.69
-    still = vary(pixels[:, :, :32, :32], 32, Augment(crop=1.0, tilt=0.0, light=0.0))
-    torch.testing.assert_close(still, pixels[:, :, :32, :32])
 
 
 def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from samebut.learning.fusion import make_fusion
 from samebut.learning.losses import gather, info_nce, symmetric_info_nce
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.negatives import Schedule, mine
-from samebut.learning.pictures import to_pixels, vary
+from samebut.learning.pictures import vary
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.runs import say
 from samebut.learning.tasks import Learner, Task, precision
@@ -117,8 +117,8 @@ class Contrast(Task, ABC):
         return contrast(
             queries,
             unit(pooled),
-            positives.to(queries.device),
-            allowed=allowed.to(queries.device),
+            processes.moved(positives, queries.device),
+            allowed=processes.moved(allowed, queries.device),
             scale=self.stage.scale or learner.scale,
             smoothing=self.stage.smoothing,
             hardness=self.stage.hardness,
@@ -186,9 +186,9 @@ class Tune(Contrast):
         kinds = (batch.references, batch.targets, batch.negatives.flatten())
         rows, place = torch.cat(kinds).unique(return_inverse=True)
         references, targets, negatives = place.split([len(kind) for kind in kinds])
-        pixels = to_pixels(self.corpus.pictures[rows.numpy()], learner.model.preprocess)
-        pixels = pixels.to(processes.device_of(learner))
-        pixels = vary(pixels, self.recipe.size, self.recipe.augment)
+        preprocess, device = learner.model.preprocess, processes.device_of(learner)
+        pixels = self.corpus.pictures.pixels(rows, preprocess, device)
+        pixels = vary(pixels, preprocess, self.recipe.augment)
         pixels = pixels.to(memory_format=torch.channels_last)
         images = self._encode(learner.model, "image", pixels)
         said = [self.triplets.texts[row] for row in batch.texts.tolist()]
@@ -214,8 +214,8 @@ class Tune(Contrast):
 
     def _plain(self, model: CIRModel, rows: Tensor) -> Features:
         """Features of pictures that are not varied."""
-        pixels = to_pixels(self.corpus.pictures[rows.numpy()], model.preprocess)
-        pixels = pixels.to(processes.device_of(model))
+        device = processes.device_of(model)
+        pixels = self.corpus.pictures.pixels(rows, model.preprocess, device)
         size = (self.recipe.size, self.recipe.size)
         pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
         features = model.encoder.images(pixels)

@@ -10,15 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
 from samebut.data.catalogue_queries import CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
-from samebut.learning.pictures import decode_all
+from samebut.learning.pictures import Pictures, decode_all
 from samebut.preprocess import Preprocess
 
 # What a reader is asked for when its queries are to be learned from.
@@ -46,6 +43,31 @@ class Source:
     def validation(self) -> Benchmark:
         """The split that a reader scores unless told otherwise. Raises as ``training`` does."""
         return _with_targets(readers.read(self.reader, self.root, None, self.options), self.root)
+
+    @cached_property
+    def train_split(self) -> tuple[Mapping[str, Path], Sequence[Query]]:
+        """Pictures to learn from and their queries, read once; DataError if a picture is missing.
+
+        A folder with a catalogue and no queries has its pictures alone.
+        """
+        if not self.pictures_alone():
+            benchmark = self.training()
+            benchmark.require_images()
+            return benchmark.images, benchmark.queries
+        images = triplets.pictures(self.root, "train")
+        missing = [path.name for path in images.values() if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{self.root}: {len(missing):,} of {len(images):,} pictures of its catalogue are "
+                f"missing, {', '.join(missing[:3])} among them"
+            )
+        return images, ()
+
+    @cached_property
+    def rows(self) -> list[captions.Row]:
+        """What the catalogue says of each picture of ``train_split``."""
+        described = _catalogue(self.root)
+        return [described.get(image, {}) for image in self.train_split[0]]
 
 
 def source_of(name: str, root: Path, said: Mapping[str, Any]) -> Source:
@@ -125,9 +147,9 @@ class Corpus:
         return tuple(query for part in self.parts for query in part.queries)
 
     @cached_property
-    def pictures(self) -> npt.NDArray[np.uint8]:
-        """``(N, M, M, 3)`` uint8, memory-mapped. PictureError names one that can't be opened."""
-        return decode_all(self.files, self.preprocess, self.cache)
+    def pictures(self) -> Pictures:
+        """All pictures, memory-mapped. PictureError names one that can't be opened."""
+        return Pictures(decode_all(self.files, self.preprocess, self.cache))
 
     @property
     def described(self) -> bool:
@@ -144,17 +166,15 @@ def read_corpus(
 ) -> Corpus:
     """The train split of every source as one corpus; DataError if a picture is missing.
 
-    A folder with a catalogue and no queries brings its pictures alone. ``fresh`` has, for sources
-    by name, the rules by which further queries can be drawn (``catalogue_queries.Rules``); ``most``
-    how many queries of them an epoch has at most.
+    ``fresh`` has, for sources by name, the rules by which further queries can be drawn
+    (``catalogue_queries.Rules``); ``most`` how many queries of them an epoch has at most.
     """
     files: list[Path] = []
     rows: list[captions.Row] = []
     parts: list[Part] = []
     for name, source in sources.items():
-        images, asked = _read(source)
-        described = _catalogue(source.root)
-        own = [described.get(image, {}) for image in images]
+        images, asked = source.train_split
+        own = source.rows
         first = len(files)
         place = {image: first + number for number, image in enumerate(images)}
         queries = tuple(
@@ -167,22 +187,6 @@ def read_corpus(
         alike, limit = _alike(asked, place), (most or {}).get(name, 0)
         parts.append(Part(name, first, len(files), queries, alike, catalogue, limit))
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
-
-
-def _read(source: Source) -> tuple[Mapping[str, Path], Sequence[Query]]:
-    """Pictures and queries of a folder's train split."""
-    if not source.pictures_alone():
-        benchmark = source.training()
-        benchmark.require_images()
-        return benchmark.images, benchmark.queries
-    images = triplets.pictures(source.root, "train")
-    missing = [path.name for path in images.values() if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{source.root}: {len(missing):,} of {len(images):,} pictures of its catalogue are "
-            f"missing, {', '.join(missing[:3])} among them"
-        )
-    return images, ()
 
 
 def _alike(queries: Sequence[Query], place: Mapping[str, int]) -> dict[int, tuple[int, ...]]:

@@ -339,16 +339,15 @@ def _encode_pictures(
     encoder: Encoder, files: Sequence[Path], preprocess: Preprocess, views: Views, start: int
 ) -> list[Features]:
     device = processes.device_of(_module(encoder))
-    plain = to_pixels(_decode(files, preprocess), preprocess).to(device)
+    plain = to_pixels(_decode(files, preprocess), preprocess, device)
     made = [encoder.images(plain)]
     if views.count > 1:
         large = views.preprocess or preprocess
-        pixels = to_pixels(_decode(files, large), preprocess).to(device)
+        pixels = to_pixels(_decode(files, large), preprocess, device)
         # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
         torch.manual_seed(views.seed + start)
         made += [
-            encoder.images(vary(pixels, preprocess.size, views.augment))
-            for _ in range(views.count - 1)
+            encoder.images(vary(pixels, preprocess, views.augment)) for _ in range(views.count - 1)
         ]
     return made
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -94,15 +94,16 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
     validation = next(iter(sources.values())).validation()
     validation.require_images()
     metric = metric_of(validation, recipe.metric)
-    read: dict[tuple[int, tuple[str, ...]], Corpus] = {}
+    read: dict[tuple[str, ...], Corpus] = {}
+    sized: dict[tuple[tuple[str, ...], int], Corpus] = {}  # stages of one size share their pictures
 
     def corpus_of(names: Sequence[str], size: int) -> Corpus:
-        wanted = (size or recipe.size, tuple(names or sources))
-        if wanted not in read:
-            large = preprocess_of(recipe, size, recipe.margin)
-            chosen = {name: sources[name] for name in wanted[1]}
-            read[wanted] = read_corpus(chosen, large, cache, recipe.fresh, recipe.most)
-        return read[wanted]
+        names, size = tuple(names or sources), size or recipe.size
+        large = preprocess_of(recipe, size, recipe.margin)
+        if names not in read:
+            chosen = {name: sources[name] for name in names}
+            read[names] = read_corpus(chosen, large, cache, recipe.fresh, recipe.most)
+        return sized.setdefault((names, size), replace(read[names], preprocess=large))
 
     stages = tuple(
         _stage_plan(number, stage, corpus_of(stage.data, stage.size), recipe)

@@ -70,7 +70,8 @@ class Augment:
     crop: float = 0.7
     out: float = 0.0  # how much more than the picture may be seen: its edge goes on
     tilt: float = 8.0  # degrees
-    light: float = 0.15
+    light: float = 0.15  # how much flatter or harder: contrast
+    exposure: float = 0.0  # how much brighter or darker: 1 is up to twice or half
     mirror: float = 0.5  # how often left and right change places; 0 where texts name them
     erase: float = 0.0  # how often a rectangle of a picture is hidden
     typos: float = 0.0  # how often a text is mistyped
@@ -145,6 +146,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "out": NOT_NEGATIVE,
         "tilt": ("from 0 to 180", lambda value: 0 <= value <= 180),
         "light": BELOW_ONE,
+        "exposure": NOT_NEGATIVE,
         "mirror": SHARE,
         "erase": SHARE,
         "typos": SHARE,

@@ -8,11 +8,12 @@ import json
 import math
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samebut.errors import RecipeError
 from samebut.learning import processes
@@ -82,6 +83,35 @@ def _scores(
     )
 
 
+class Later:
+    """Numbers that a GPU has yet to work out, copied over as soon as it has."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values, self.there = values, None
+        if values.is_cuda:
+            self.values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self.values.copy_(values, non_blocking=True)
+            self.there = torch.cuda.Event()
+            self.there.record()
+
+    def read(self) -> list[float]:
+        """They themselves; waits for them alone, not for what the GPU was asked since."""
+        if self.there:
+            self.there.synchronize()
+        numbers: list[float] = self.values.tolist()
+        return numbers
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was asked for: ``numbers`` are its loss and the length of its gradient."""
+
+    number: int
+    rate: float
+    queries: int
+    numbers: Later
+
+
 class StageRun:
     """One run of a stage from wherever its folder says it is."""
 
@@ -101,6 +131,7 @@ class StageRun:
         self.checkpoint = Checkpoint(
             folder, self.learner, self.average, self.optimizer, self.task.trains
         )
+        self.unsettled: Step | None = None
         self.first = processes.rank() == 0
         self.sides: Sides | None = None
         self.saved = time.monotonic()
@@ -163,17 +194,19 @@ class StageRun:
         groups = iter(lambda: list(itertools.islice(batches, self.stage.accumulate)), [])
         self.learner.train()
         for group in itertools.islice(groups, at.step, planned.steps):
-            step = at.epoch * planned.steps + at.step
-            at.total += self._step(group, step)
+            done = self._step(group, at.epoch * planned.steps + at.step)
             at.step += 1
+            self._settle()
+            self.unsettled = done
             self._save_now_and_then()
+        self._settle()
         loss = at.total / planned.steps
         at.epoch, at.step, at.total = at.epoch + 1, 0, 0.0
         if self.first:
             self._score(loss)
 
-    def _step(self, group: list[Any], step: int) -> float:
-        """One update by a few batches; returns the mean of their losses."""
+    def _step(self, group: list[Any], step: int) -> Step:
+        """One update by a few batches."""
         chance = random.Random(
             f"{self.recipe.seed} {self.folder.name} step {step} {processes.rank()}"
         )
@@ -182,26 +215,38 @@ class StageRun:
             step, self.planned.steps * (self.stage.decay_epochs or self.stage.epochs), self.stage
         )
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        losses = []
         for batch in group:
             loss = self.task.loss(self.learner, self.task.part(batch)) / len(group)
-            total += self._finite(float(loss.detach()), "loss", step)
+            losses.append(loss.detach())
             loss.backward()
         processes.average_gradients(self.learner.parameters())
         length = nn.utils.clip_grad_norm_(self.learner.parameters(), LONGEST_GRADIENT)
-        self._finite(float(length), "gradient", step)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate
         self.optimizer.step()
-        self.average.update(self.learner.model, step)
-        epoch = self.checkpoint.epoch
-        self.journal.step(epoch, total, rate, self.stage.batch * len(group))
-        return total
+        self.average.update(step)
+        numbers = Later(torch.stack((torch.stack(losses).sum(), length)))
+        return Step(step, rate, self.stage.batch * len(group), numbers)
 
-    def _finite(self, value: float, what: str, step: int) -> float:
-        """``value`` itself. RecipeError at one that is no number; nothing of it was kept."""
+    def _settle(self) -> None:
+        """Count the step before, once its numbers are there and are numbers.
+
+        A GPU has the next step to do meanwhile. Nothing is written before all steps are settled.
+        """
+        if self.unsettled is None:
+            return
+        done, self.unsettled = self.unsettled, None
+        loss, length = done.numbers.read()
+        self._finite(loss, "loss", done.number)
+        self._finite(length, "gradient", done.number)
+        self.checkpoint.total += loss
+        self.journal.step(self.checkpoint.epoch, loss, done.rate, done.queries)
+
+    def _finite(self, value: float, what: str, step: int) -> None:
+        """RecipeError at a value that is no number; nothing of it was written."""
         if math.isfinite(value):
-            return value
+            return
         raise RecipeError(
             f"{self.folder.name}: the {what} became {value} at step {step + 1:,} "
             f"(epoch {self.checkpoint.epoch + 1})",
@@ -213,6 +258,7 @@ class StageRun:
         if not self.first or self.checkpoint.step == self.planned.steps:
             return
         if time.monotonic() - self.saved >= self.recipe.checkpoint_seconds:
+            self._settle()
             self.checkpoint.save()
             self.saved = time.monotonic()
 
@@ -235,7 +281,8 @@ def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": stage.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=stage.lr, betas=(0.9, 0.98))
+    fused = processes.device_of(learner).type == "cuda"
+    return torch.optim.AdamW(groups, lr=stage.lr, betas=(0.9, 0.98), fused=fused)
 
 
 def learning_rate(step: int, steps: int, stage: Stage) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from samebut.learning.corpus import Composed, Corpus
 from samebut.learning.encoders import Features
 from samebut.learning.losses import info_nce
 from samebut.learning.model import CIRModel, unit
-from samebut.learning.pictures import to_pixels, vary
+from samebut.learning.pictures import vary
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.writing import written
 
@@ -158,7 +159,7 @@ class Align(Task):
         losses = [
             functional.cross_entropy(
                 head(pooled),
-                labels[places].to(pooled.device),
+                processes.moved(labels[places], pooled.device),
                 ignore_index=UNSAID,
                 label_smoothing=SMOOTHING,
                 reduction="sum",
@@ -171,7 +172,7 @@ class Align(Task):
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
-        same = (kinds[:, None] == kinds[None, :]).to(images.pooled.device)
+        same = processes.moved(kinds[:, None] == kinds[None, :], images.pooled.device)
         pictures, words = (
             unit(images.pooled),
             unit(encode_texts(learner.model, texts, self.recipe).pooled),
@@ -299,7 +300,9 @@ class Compose(Task):
         images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
         texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)
         references = torch.tensor([place[query.reference] for query, _, _ in batch])
-        queries = learner.model.compose(_float(images[references]), _float(texts))
+        device = images.pooled.device
+        asked = images[processes.moved(references, device)]
+        queries = learner.model.compose(_float(asked), _float(texts))
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
         for number, (query, _, _) in enumerate(batch):
             positives[number, [place[row] for row in query.targets if row in place]] = True
@@ -308,9 +311,9 @@ class Compose(Task):
         loss = info_nce(
             queries,
             unit(images.pooled),
-            positives.to(queries.device),
+            processes.moved(positives, device),
             scale=learner.scale,
-            allowed=allowed.to(queries.device),
+            allowed=processes.moved(allowed, device),
         )
         said = self.align.captions_of(rows, random.Random(rows[0]))
         return loss + self.align.picture_loss(learner, images, rows, said)
@@ -320,9 +323,10 @@ def encode_views(
     model: CIRModel, corpus: Corpus, rows: Sequence[int], stage: Stage, recipe: Recipe
 ) -> Features:
     """Features of a random view of each picture, in the stage's size and the recipe's precision."""
-    pixels = to_pixels(corpus.pictures[list(rows)], model.preprocess)
-    pixels = pixels.to(processes.device_of(model))
-    views = vary(pixels, stage.size or recipe.size, recipe.augment)
+    preprocess = replace(model.preprocess, size=stage.size or recipe.size)
+    device = processes.device_of(model)
+    pixels = corpus.pictures.pixels(torch.tensor(rows), preprocess, device)
+    views = vary(pixels, preprocess, recipe.augment)
     views = views.to(memory_format=torch.channels_last)
     with precision(recipe, views.device):
         return model.encoder.images(views)

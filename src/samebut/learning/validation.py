@@ -107,7 +107,7 @@ def encoded_sides(
     pooled, tokens, masks = [], [], []
     for start in range(0, len(files), PICTURES_AT_ONCE):
         part = slice(start, start + PICTURES_AT_ONCE)
-        features = model.encoder.images(to_pixels(pixels[part], preprocess).to(device))
+        features = model.encoder.images(to_pixels(pixels[part], preprocess, device))
         pooled.append(features.pooled)
         if model.fusion.reads_tokens:
             kept = (place[part] >= 0).to(device)
