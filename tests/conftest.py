@@ -30,14 +30,19 @@ def draw_picture(colour: tuple[int, int, int], shape: str, size: int = 160) -> I
 
 @pytest.fixture(scope="module")
 def quiet_torch() -> Iterator[None]:
-    """One thread, and no oneDNN: it crashes now and then on layers as small as those of tests."""
+    """One thread, and no oneDNN: it crashes now and then on layers as small as those of tests.
+
+    And no GPU, where there is one: it sums in any order, so no run repeats another bit by bit.
+    """
     import torch
 
+    there, torch.cuda.is_available = torch.cuda.is_available, lambda: False
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch._C._set_mkldnn_enabled(False)  # the public way warns of something else
     yield
     torch._C._set_mkldnn_enabled(True)
+    torch.cuda.is_available = there
     torch.set_num_threads(threads)
 
 

@@ -38,14 +38,6 @@ class PictureError(SamebutError):
         self.name = name
         self.reason = reason
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """From one process to another; an error is made again from its message alone otherwise."""
-        return _picture_error, (self.name, self.reason, self.hint)
-
-
-def _picture_error(name: str, reason: str, hint: str) -> PictureError:
-    return PictureError(name, reason, hint=hint)
-
 
 class ModelError(SamebutError):
     """A model folder is missing, damaged, or lacks something that was asked of it."""

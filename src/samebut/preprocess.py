@@ -9,9 +9,8 @@ published pipeline: pad, then resize the shorter side, then crop the centre.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
@@ -19,7 +18,6 @@ import numpy.typing as npt
 from PIL import Image, ImageStat
 
 from samebut.errors import ModelError
-from samebut.images import open_picture
 
 Float32 = npt.NDArray[np.float32]
 Borders = tuple[int, int, int, int]
@@ -358,14 +356,3 @@ class Preprocess:
             for name, value in values.items()
         }
         return cls(**given)
-
-
-def decode_into(array: Path, first: int, files: Sequence[Path], preprocess: Preprocess) -> None:
-    """Fill rows ``first`` on of an array file ``(N, S, S, 3)`` uint8 with the crops of ``files``.
-
-    For any thread or process: many may fill one file. Raises PictureError as ``open_picture``.
-    """
-    rows = np.load(array, mmap_mode="r+", allow_pickle=False)
-    for row, file in enumerate(files, start=first):
-        picture = open_picture(file, shorter_side=preprocess.wanted_shorter_side)
-        rows[row] = np.asarray(preprocess.crop(picture))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import COLOURS, draw_picture
-from samebut.errors import PictureError
 from samebut.learning import pictures
-from samebut.learning.pictures import Pictures, decode_all, to_pixels, vary
+from samebut.learning.pictures import Pictures, to_pixels, vary
 from samebut.learning.recipe import Augment
 from samebut.preprocess import Preprocess
 
@@ -114,29 +110,3 @@ def test_pictures_are_the_same_wherever_they_lie(
     torch.testing.assert_close(seen, to_pixels(array[rows.numpy()], sized(6)))
     torch.testing.assert_close(seen, held.pixels(rows, sized(6), CPU))
     assert (held.array.nbytes <= room) == bool(held._held)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
-    found = [tmp_path / f"{number}.png" for number in range(9)]
-    for number, file in enumerate(found):
-        draw_picture([*COLOURS.values()][number % len(COLOURS)], "round", 40 + number).save(file)
-    return found
-
-
-def test_processes_decode_what_threads_do(
-    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    by_threads = decode_all(files, sized(24), tmp_path / "threads")
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(pictures, "WORTH_PROCESSES", 9)
-    monkeypatch.setattr(pictures, "DECODED_AT_ONCE", 2)
-    by_processes = decode_all(files, sized(24), tmp_path / "processes")
-    assert by_threads.shape == (9, 24, 24, 3)
-    assert len({row.tobytes() for row in by_threads}) == 9
-    np.testing.assert_array_equal(by_threads, by_processes)
-    files[4].write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"4\.png") as error:
-        decode_all(files, sized(24), tmp_path / "processes")
-    assert error.value.reason and error.value.name.endswith("4.png")
-    assert len(list((tmp_path / "processes").glob("*.npy"))) == 1

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from samebut.images import open_picture
 from samebut.learning import processes
 from samebut.learning.recipe import Augment
-from samebut.preprocess import Preprocess, decode_into
+from samebut.preprocess import Preprocess
 
 COPIED_AT_ONCE = 4096
-DECODED_AT_ONCE = 64
-WORTH_PROCESSES = 10_000
 
 
 def decode_all(
@@ -56,25 +54,16 @@ def _write(files: Sequence[Path], preprocess: Preprocess, path: Path) -> None:
         half_done, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3)
     )
 
-    array.flush()
-    parts = [
-        (half_done, start, files[start : start + DECODED_AT_ONCE], preprocess)
-        for start in range(0, len(files), DECODED_AT_ONCE)
-    ]
-    with _workers(len(files)) as workers:
-        for _ in workers.map(decode_into, *zip(*parts, strict=True)):
+    def decode(row: int) -> None:
+        array[row] = np.asarray(
+            preprocess.crop(open_picture(files[row], shorter_side=preprocess.wanted_shorter_side))
+        )
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        for _ in threads.map(decode, range(len(files))):
             pass
     array.flush()
     half_done.rename(path)
-
-
-def _workers(pictures: int) -> Executor:
-    """Threads, which keep two processors busy, or processes once they are worth their start."""
-    count = os.cpu_count() or 1
-    if count <= 2 or pictures < WORTH_PROCESSES:
-        return ThreadPoolExecutor(count)
-    # A fork could copy a lock that a thread of torch holds.
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 class Pictures:
