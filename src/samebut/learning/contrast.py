@@ -117,8 +117,8 @@ class Contrast(Task, ABC):
         return contrast(
             queries,
             unit(pooled),
-            processes.moved(positives, queries.device),
-            allowed=processes.moved(allowed, queries.device),
+            positives.to(queries.device),
+            allowed=allowed.to(queries.device),
             scale=self.stage.scale or learner.scale,
             smoothing=self.stage.smoothing,
             hardness=self.stage.hardness,

@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from samebut.images import open_picture
-from samebut.learning import processes
 from samebut.learning.recipe import Augment
 from samebut.preprocess import Preprocess
 
@@ -78,7 +77,7 @@ class Pictures:
         if device not in self._held and self.array.nbytes <= room_for_pictures(device):
             self._held[device] = self._copied(device)
         if device in self._held:
-            return to_pixels(self._held[device][processes.moved(rows, device)], preprocess)
+            return to_pixels(self._held[device][rows.to(device)], preprocess)
         return to_pixels(self.array[rows.numpy()], preprocess, device)
 
     def _copied(self, device: torch.device) -> Tensor:
@@ -108,7 +107,7 @@ def to_pixels(
 
 def _channels(values: Sequence[float], like: Tensor) -> Tensor:
     """A value for each channel, to compute with pixels: ``(1, 3, 1, 1)``."""
-    return processes.moved(torch.tensor(values), like.device).view(1, 3, 1, 1)
+    return torch.tensor(values).to(like.device).view(1, 3, 1, 1)
 
 
 def vary(pixels: Tensor, preprocess: Preprocess, augment: Augment) -> Tensor:
@@ -132,13 +131,13 @@ def vary(pixels: Tensor, preprocess: Preprocess, augment: Augment) -> Tensor:
         ),
         1,
     )
-    theta = processes.moved(theta, device)
+    theta = theta.to(device)
     grid = functional.affine_grid(theta, [count, 3, size, size], align_corners=False)
     view = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     if augment.exposure:
         view = _expose(view, preprocess, augment.exposure)
     light = torch.empty(count, 1, 1, 1).uniform_(1 - augment.light, 1 + augment.light)
-    view = view * processes.moved(light, device)
+    view = view * light.to(device)
     return _erase(view, augment.erase) if augment.erase else view
 
 
@@ -147,7 +146,7 @@ def _expose(views: Tensor, preprocess: Preprocess, most: float) -> Tensor:
     mean, std = _channels(preprocess.mean, views), _channels(preprocess.std, views)
     black, white = -mean / std, (1 - mean) / std
     turn = torch.empty(len(views), 1, 1, 1).uniform_(-1, 1) * math.log1p(most)
-    times = processes.moved(turn.exp(), views.device)
+    times = turn.exp().to(views.device)
     return torch.minimum((views - black) * times + black, white)
 
 
@@ -160,7 +159,7 @@ def _erase(views: Tensor, chance: float) -> Tensor:
     device = views.device
     hidden = torch.rand(count) < chance
     middle, half = torch.rand(2, count, 1), torch.empty(2, count, 1).uniform_(0.05, 0.25)
-    middle, half, hidden = (processes.moved(each, device) for each in (middle, half, hidden))
+    middle, half, hidden = (each.to(device) for each in (middle, half, hidden))
     down = ((torch.arange(height, device=device) + 0.5) / height - middle[0]).abs() < half[0]
     across = ((torch.arange(width, device=device) + 0.5) / width - middle[1]).abs() < half[1]
     hole = down[:, :, None] & across[:, None, :] & hidden[:, None, None]

@@ -108,13 +108,6 @@ def of_the_first(value: float, device: torch.device) -> float:
     return float(shared)
 
 
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """``tensor`` on ``device``; nobody waits until a GPU has done what it was asked before."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
-
-
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's weights lie; the processor, if it has none."""
     first: Tensor | None = next(module.parameters(), None)

@@ -8,12 +8,11 @@ import json
 import math
 import random
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from samebut.errors import RecipeError
 from samebut.learning import processes
@@ -83,35 +82,6 @@ def _scores(
     )
 
 
-class Later:
-    """Numbers that a GPU has yet to work out, copied over as soon as it has."""
-
-    def __init__(self, values: Tensor) -> None:
-        self.values, self.there = values, None
-        if values.is_cuda:
-            self.values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-            self.values.copy_(values, non_blocking=True)
-            self.there = torch.cuda.Event()
-            self.there.record()
-
-    def read(self) -> list[float]:
-        """They themselves; waits for them alone, not for what the GPU was asked since."""
-        if self.there:
-            self.there.synchronize()
-        numbers: list[float] = self.values.tolist()
-        return numbers
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step that was asked for: ``numbers`` are its loss and the length of its gradient."""
-
-    number: int
-    rate: float
-    queries: int
-    numbers: Later
-
-
 class StageRun:
     """One run of a stage from wherever its folder says it is."""
 
@@ -131,7 +101,6 @@ class StageRun:
         self.checkpoint = Checkpoint(
             folder, self.learner, self.average, self.optimizer, self.task.trains
         )
-        self.unsettled: Step | None = None
         self.first = processes.rank() == 0
         self.sides: Sides | None = None
         self.saved = time.monotonic()
@@ -194,19 +163,17 @@ class StageRun:
         groups = iter(lambda: list(itertools.islice(batches, self.stage.accumulate)), [])
         self.learner.train()
         for group in itertools.islice(groups, at.step, planned.steps):
-            done = self._step(group, at.epoch * planned.steps + at.step)
+            step = at.epoch * planned.steps + at.step
+            at.total += self._step(group, step)
             at.step += 1
-            self._settle()
-            self.unsettled = done
             self._save_now_and_then()
-        self._settle()
         loss = at.total / planned.steps
         at.epoch, at.step, at.total = at.epoch + 1, 0, 0.0
         if self.first:
             self._score(loss)
 
-    def _step(self, group: list[Any], step: int) -> Step:
-        """One update by a few batches."""
+    def _step(self, group: list[Any], step: int) -> float:
+        """One update by a few batches; returns the mean of their losses."""
         chance = random.Random(
             f"{self.recipe.seed} {self.folder.name} step {step} {processes.rank()}"
         )
@@ -222,29 +189,20 @@ class StageRun:
             loss.backward()
         processes.average_gradients(self.learner.parameters())
         length = nn.utils.clip_grad_norm_(self.learner.parameters(), LONGEST_GRADIENT)
+        # Read together, and only here: whenever it is read a GPU runs dry.
+        total, longest = torch.stack((torch.stack(losses).sum(), length)).tolist()
+        self._finite(total, "loss", step)
+        self._finite(longest, "gradient", step)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate
         self.optimizer.step()
         self.average.update(step)
-        numbers = Later(torch.stack((torch.stack(losses).sum(), length)))
-        return Step(step, rate, self.stage.batch * len(group), numbers)
-
-    def _settle(self) -> None:
-        """Count the step before, once its numbers are there and are numbers.
-
-        A GPU has the next step to do meanwhile. Nothing is written before all steps are settled.
-        """
-        if self.unsettled is None:
-            return
-        done, self.unsettled = self.unsettled, None
-        loss, length = done.numbers.read()
-        self._finite(loss, "loss", done.number)
-        self._finite(length, "gradient", done.number)
-        self.checkpoint.total += loss
-        self.journal.step(self.checkpoint.epoch, loss, done.rate, done.queries)
+        epoch = self.checkpoint.epoch
+        self.journal.step(epoch, total, rate, self.stage.batch * len(group))
+        return total
 
     def _finite(self, value: float, what: str, step: int) -> None:
-        """RecipeError at a value that is no number; nothing of it was written."""
+        """RecipeError at a value that is no number; nothing of it was kept."""
         if math.isfinite(value):
             return
         raise RecipeError(
@@ -258,7 +216,6 @@ class StageRun:
         if not self.first or self.checkpoint.step == self.planned.steps:
             return
         if time.monotonic() - self.saved >= self.recipe.checkpoint_seconds:
-            self._settle()
             self.checkpoint.save()
             self.saved = time.monotonic()
 

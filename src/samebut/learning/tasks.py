@@ -159,7 +159,7 @@ class Align(Task):
         losses = [
             functional.cross_entropy(
                 head(pooled),
-                processes.moved(labels[places], pooled.device),
+                labels[places].to(pooled.device),
                 ignore_index=UNSAID,
                 label_smoothing=SMOOTHING,
                 reduction="sum",
@@ -172,7 +172,7 @@ class Align(Task):
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
-        same = processes.moved(kinds[:, None] == kinds[None, :], images.pooled.device)
+        same = (kinds[:, None] == kinds[None, :]).to(images.pooled.device)
         pictures, words = (
             unit(images.pooled),
             unit(encode_texts(learner.model, texts, self.recipe).pooled),
@@ -300,9 +300,7 @@ class Compose(Task):
         images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
         texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)
         references = torch.tensor([place[query.reference] for query, _, _ in batch])
-        device = images.pooled.device
-        asked = images[processes.moved(references, device)]
-        queries = learner.model.compose(_float(asked), _float(texts))
+        queries = learner.model.compose(_float(images[references]), _float(texts))
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
         for number, (query, _, _) in enumerate(batch):
             positives[number, [place[row] for row in query.targets if row in place]] = True
@@ -311,9 +309,9 @@ class Compose(Task):
         loss = info_nce(
             queries,
             unit(images.pooled),
-            processes.moved(positives, device),
+            positives.to(queries.device),
             scale=learner.scale,
-            allowed=processes.moved(allowed, device),
+            allowed=allowed.to(queries.device),
         )
         said = self.align.captions_of(rows, random.Random(rows[0]))
         return loss + self.align.picture_loss(learner, images, rows, said)

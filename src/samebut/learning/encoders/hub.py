@@ -27,7 +27,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning import processes
 from samebut.learning.encoders import Features, every_token
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.wording import pad_id, read_tokenizer
@@ -91,10 +90,8 @@ class HubEncoder(nn.Module):
         """``ids (B, T)`` int64 and ``mask (B, T)`` bool."""
         encodings = self.tokenizer.encode_batch(texts)
         device = self.network.logit_scale.device
-        ids = processes.moved(torch.tensor([e.ids for e in encodings]), device)
-        return ids, processes.moved(
-            torch.tensor([e.attention_mask for e in encodings]), device
-        ).bool()
+        ids = torch.tensor([e.ids for e in encodings], device=device)
+        return ids, torch.tensor([e.attention_mask for e in encodings], device=device).bool()
 
     def default_preprocess(self, size: int | None = None) -> Preprocess:
         """As the family was trained, at ``size`` or the checkpoint's own.

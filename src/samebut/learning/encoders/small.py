@@ -17,7 +17,6 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.learning import processes
 from samebut.learning.encoders import Features, every_token, masked_mean
 from samebut.learning.tokenizer import train_tokenizer
 
@@ -176,9 +175,9 @@ class SmallEncoder(nn.Module):
         """``ids (B, T)`` int64 and ``mask (B, T)`` bool, padded to the longest text."""
         encodings = self.tokenizer.encode_batch(texts)
         device = self.text_tower.positions.device
-        ids = processes.moved(torch.tensor([e.ids for e in encodings]), device)
-        mask = torch.tensor([e.attention_mask for e in encodings]).bool()
-        return ids, processes.moved(mask, device)
+        ids = torch.tensor([e.ids for e in encodings], device=device)
+        mask = torch.tensor([e.attention_mask for e in encodings], device=device).bool()
+        return ids, mask
 
     def pieces(self, ids: Tensor, mask: Tensor) -> Features:
         """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
