@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 
 from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, draw, tiny_recipe
 from samebut.errors import RecipeError
-from samebut.learning import stages
+from samebut.learning import corpus, pictures, stages
 from samebut.learning.model import CIRModel
+from samebut.learning.pictures import Pictures
 from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.tasks import Align
 from samebut.learning.train import train
@@ -156,6 +157,32 @@ def test_the_loss_goes_down(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     train(longer, {"shapes": root}, tmp_path / "run")
     history = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())["history"]
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+
+
+def test_a_device_holds_the_pictures_of_one_stage_at_a_time(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier stage held, of another size, would be missing to the next."""
+    made: list[Pictures] = []
+    held_at_once: list[int] = []
+
+    class Watched(Pictures):
+        def __init__(self, array: Any) -> None:
+            super().__init__(array)
+            made.append(self)
+
+        def _copied(self, device: torch.device) -> torch.Tensor:
+            held_at_once.append(1 + sum(len(each._held) for each in made))
+            return super()._copied(device)
+
+    monkeypatch.setattr(corpus, "Pictures", Watched)
+    monkeypatch.setattr(pictures, "room_for_pictures", lambda device: 10**9)
+    first, second = recipe.stages
+    small = replace(recipe, stages=(replace(first, size=16), second))
+    train(small, {"shapes": root}, tmp_path / "run")
+    assert held_at_once == [1, 1]
+    assert len(made) == 2
+    assert not any(each._held for each in made)
 
 
 def test_the_rate_warms_up_and_decays() -> None:

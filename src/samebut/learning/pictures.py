@@ -80,6 +80,10 @@ class Pictures:
             return to_pixels(self._held[device][rows.to(device)], preprocess)
         return to_pixels(self.array[rows.numpy()], preprocess, device)
 
+    def release(self) -> None:
+        """Give devices their memory back; who asks for pixels again has them copied again."""
+        self._held.clear()
+
     def _copied(self, device: torch.device) -> Tensor:
         held = torch.empty(self.array.shape, dtype=torch.uint8, device=device)
         for start in range(0, len(held), COPIED_AT_ONCE):

@@ -102,6 +102,7 @@ class StageRun:
             folder, self.learner, self.average, self.optimizer, self.task.trains
         )
         self.first = processes.rank() == 0
+        self.frozen = not "encoder.".startswith(self.task.trains)  # pictures are encoded once
         self.sides: Sides | None = None
         self.saved = time.monotonic()
 
@@ -121,6 +122,8 @@ class StageRun:
                 self._epoch()
         finally:
             self.journal.close()
+            if not self.frozen:
+                self.planned.corpus.pictures.release()
         with processes.first_alone():
             if self.first:
                 at.end(self.stage.keep)
@@ -134,8 +137,7 @@ class StageRun:
         size = STATES_AT_ONCE * self.checkpoint.size()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         require_room(self.folder.parent, size, f"checkpoints of {self.folder.name}")
-        frozen = not "encoder.".startswith(self.task.trains)
-        if not frozen:
+        if not self.frozen:
             with processes.first_alone():
                 _ = corpus.pictures  # decoded by one process, read by all
         if self.first:
@@ -144,7 +146,7 @@ class StageRun:
                 f"{len(corpus.queries):,} queries, {self.planned.steps:,} steps an epoch"
             )
         self.task.prepare(self.learner, self.folder, self.plan.cache)
-        if frozen:
+        if self.frozen:
             self.sides = cached_sides(self.learner.model, self.plan.validation, self.plan.cache)
 
     def _is_over(self) -> bool:
