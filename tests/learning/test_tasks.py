@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from dataclasses import replace
@@ -12,15 +13,21 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from samebut.errors import RecipeError
 from samebut.learning.corpus import Composed, Corpus, Part
 from samebut.learning.encoders import Features, every_token
 from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Align, Compose, attribute_labels
+from samebut.learning.tasks import SMOOTHING, UNSAID, Align, Compose, attributes_of
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
+
+
+def labels_of(rows: list[dict[str, str]], *, by_kind: bool = False) -> dict[str, list[int]]:
+    found = attributes_of(rows, by_kind=by_kind)
+    return {name: attribute.labels.tolist() for name, attribute in found.items()}
 
 
 def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> None:
@@ -29,27 +36,76 @@ def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> Non
         {"file": "b", "title": "y", "colour": "", "article": "dress"},
         {"file": "c", "title": "z", "colour": "blue", "article": "shirt"},
     ] * 2
-    labels = attribute_labels(rows)
-    assert labels["colour"].tolist() == [1, -1, 0] * 2
-    assert labels["article"].tolist() == [1, 0, 1] * 2
-    assert labels.keys() == {"colour", "article"}  # nothing that names the file or says it twice
+    # Nothing that names the file or says it twice.
+    assert labels_of(rows) == {"colour": [1, -1, 0] * 2, "article": [1, 0, 1] * 2}
 
 
 def test_what_is_worn_is_one_attribute_in_every_catalogue() -> None:
     rows = [{"article": "shirt", "gender": "men"}, {"kind": "shirt"}, {"kind": "dress"}] * 2
-    labels = attribute_labels(rows)
-    assert labels["article"].tolist() == [1, 1, 0] * 2
-    assert "kind" not in labels
+    assert labels_of(rows) == {"article": [1, 1, 0] * 2}
+    assert labels_of([{"kind": row.get("kind", "shirt")} for row in rows]) == labels_of(rows)
 
 
 def test_a_column_of_one_value_teaches_nothing() -> None:
-    assert attribute_labels([{"colour": "red"}, {"colour": "red"}, {"colour": ""}]) == {}
+    rows = [{"colour": "red"}, {"colour": "red"}, {"colour": ""}]
+    assert labels_of(rows) == {}
+    rows = [{"kind": "bag", "colour": "red"}, {"kind": "coat", "colour": "red"}] * 2
+    assert labels_of(rows, by_kind=True).keys() == {"article"}
 
 
 def test_a_column_in_which_most_pictures_differ_describes_none() -> None:
     rows = [{"price": f"{n // 2 * 10 + n % 3}", "colour": "red" if n % 2 else ""} for n in range(9)]
     rows += [{"colour": "blue", "price": ""}] * 3
-    assert attribute_labels(rows).keys() == {"colour"}
+    assert labels_of(rows).keys() == {"colour"}
+
+
+class TestByKind:
+    rows: ClassVar = [
+        {"article": "bag", "pockets": "yes"},
+        {"kind": "coat", "pockets": "yes"},
+        {"kind": "coat", "pockets": "no"},
+        {"kind": "hat", "pockets": ""},
+        {"pockets": "no"},
+    ] * 2
+
+    def test_a_value_counts_apart_for_each_kind(self) -> None:
+        labels = labels_of(self.rows, by_kind=True)
+        assert labels["pockets"] == [1, 3, 2, -1, 0] * 2
+        assert labels["article"] == [0, 1, 1, 2, -1] * 2
+        assert labels["article"] == labels_of(self.rows)["article"]
+
+    def test_it_is_chosen_among_those_of_its_kind(self) -> None:
+        pockets = attributes_of(self.rows, by_kind=True)["pockets"]
+        assert pockets.groups.tolist() == [0, 1, 2, 2]
+        logits = torch.tensor([[5.0, 9.0, 0.0, 0.0]]).expand(5, 4)
+        loss = pockets.loss(logits, torch.arange(5))
+        # The only value of its kind costs nothing; one of two, as likely, the log of two.
+        assert loss.tolist() == pytest.approx([0.0, math.log(2), math.log(2), 0.0])
+
+    def test_other_kinds_learn_nothing_from_it(self) -> None:
+        pockets = attributes_of(self.rows, by_kind=True)["pockets"]
+        logits = torch.randn(1, 4, generator=torch.manual_seed(0)).requires_grad_()
+        pockets.loss(logits, torch.tensor([1])).sum().backward()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
+        assert (logits.grad[0] != 0).tolist() == [False, False, True, True]
+
+    def test_a_stage_says_it(self) -> None:
+        corpus = Corpus((), tuple(self.rows), (Part("all", 0, 10, ()),), SMALL, Path())
+        for by_kind, values in ((False, 2), (True, 4)):
+            stage = Stage("align", epochs=1, batch=4, lr=1e-3, attributes=1.0, by_kind=by_kind)
+            task = Align(corpus, stage, Recipe("r", (stage,)))
+            sizes = [len(head.weight) for head in task.heads(3)]
+            assert dict(zip(task.attributes, sizes, strict=True))["pockets"] == values
+
+
+def test_without_kinds_it_is_the_usual_cross_entropy() -> None:
+    colours = attributes_of([{"colour": c} for c in ("red", "", "blue", "green") * 2])["colour"]
+    logits = torch.randn(8, 3, generator=torch.manual_seed(0))
+    expected = functional.cross_entropy(
+        logits, colours.labels, ignore_index=UNSAID, label_smoothing=SMOOTHING, reduction="sum"
+    )
+    torch.testing.assert_close(colours.loss(logits, torch.arange(8)).sum(), expected)
 
 
 def test_a_column_may_be_called_anything() -> None:

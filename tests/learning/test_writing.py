@@ -37,6 +37,27 @@ def test_words_around_a_wish_leave_it_whole() -> None:
     assert "你好" not in "".join(writing.chatty("a naïve café", dice) for _ in range(50))
 
 
+def test_a_word_that_nobody_knows_stands_anywhere() -> None:
+    dice = random.Random(0)
+    places, words = set(), set()
+    for _ in range(200):
+        parts = writing.with_nonsense("in dark blue", dice).split(" ")
+        (word,) = (part for part in parts if part not in ("in", "dark", "blue"))
+        assert [part for part in parts if part != word] == ["in", "dark", "blue"]
+        assert 4 <= len(word) <= 12
+        places.add(parts.index(word))
+        words.add(word)
+    assert places == {0, 1, 2, 3}
+    assert len(words) > 150
+    assert writing.with_nonsense("换成蓝色", dice).replace(" ", "").count("换成蓝色") == 1
+
+
+def test_a_share_of_texts_has_one() -> None:
+    torch.manual_seed(0)
+    said = written(["in blue"] * 400, Augment(nonsense=0.25))
+    assert 60 < sum(text != "in blue" for text in said) < 140
+
+
 def test_texts_are_written_as_people_write() -> None:
     torch.manual_seed(0)
     texts = ["in dark blue with stripes"] * 400

@@ -34,6 +34,7 @@ class Stage:
     temperature: float = 0.07
     captions: float = 0.0  # weight of the caption loss; unsaid, 1 where it is the only one
     attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
+    by_kind: bool = False  # attributes are named apart for each kind of thing
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     similar: int = 1  # so many references that are alike, by hard subsets, come together
@@ -76,6 +77,7 @@ class Augment:
     erase: float = 0.0  # how often a rectangle of a picture is hidden
     typos: float = 0.0  # how often a text is mistyped
     chatter: float = 0.0  # how often a text has words around it that ask for nothing
+    nonsense: float = 0.0  # how often a word that nobody knows stands in a text
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "erase": SHARE,
         "typos": SHARE,
         "chatter": SHARE,
+        "nonsense": SHARE,
     },
     Recipe: {
         "size": ONE_OR_MORE,

@@ -6,13 +6,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from samebut.errors import RecipeError
 from samebut.learning import captions, processes
@@ -105,17 +104,18 @@ class Align(Task):
         ]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.kinds = torch.tensor([numbers[name] for name in names])
-        self.labels = attribute_labels(corpus.rows) if stage.attributes else {}
+        named = corpus.rows if stage.attributes else ()
+        self.attributes = attributes_of(named, by_kind=stage.by_kind)
 
     def heads(self, dim: int) -> nn.ModuleList:
         """A linear classifier of features of width ``dim`` for each attribute, in their order."""
         # A list, since a shop's columns have names ("type") that a dict of modules refuses.
         return nn.ModuleList(
-            nn.Linear(dim, 1 + int(labels.max())) for labels in self.labels.values()
+            nn.Linear(dim, len(attribute.groups)) for attribute in self.attributes.values()
         )
 
     def check(self, model: CIRModel) -> None:
-        if self.stage.attributes and not self.labels:
+        if self.stage.attributes and not self.attributes:
             raise RecipeError(
                 f"{self.stage.task}: attributes are to be learned, and no column of a catalogue "
                 "has values that several pictures share",
@@ -157,14 +157,8 @@ class Align(Task):
         """
         pooled, places = images.pooled.float(), torch.tensor(rows)
         losses = [
-            functional.cross_entropy(
-                head(pooled),
-                labels[places].to(pooled.device),
-                ignore_index=UNSAID,
-                label_smoothing=SMOOTHING,
-                reduction="sum",
-            )
-            for head, labels in zip(learner.heads, self.labels.values(), strict=True)
+            attribute.loss(head(pooled), places).sum()
+            for head, attribute in zip(learner.heads, self.attributes.values(), strict=True)
         ]
         return torch.stack(losses).sum() / len(rows)
 
@@ -182,22 +176,53 @@ class Align(Task):
         return (there + back) / 2
 
 
-def attribute_labels(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
-    """By the columns of a catalogue that describe pictures, ``(N,)``: the number of each value.
+@dataclass(frozen=True)
+class Attribute:
+    """A column of a catalogue as a question: ``labels (N,)``, the number of each picture's value
+    or ``UNSAID``, and ``groups (V,)`` of its values; a value is chosen among those of its group."""
 
-    ``UNSAID`` where a row has none. What is worn is one attribute, however a catalogue calls it. A
-    column in which most pictures have a value of their own (a price, a number) describes none.
+    labels: Tensor
+    groups: Tensor
+
+    def loss(self, logits: Tensor, places: Tensor) -> Tensor:
+        """``logits (B, V)`` of the pictures ``places (B,)``: cross-entropy with smoothed labels
+        (Szegedy et al., CVPR 2016, section 7), ``(K,)`` for the K whose value is said."""
+        labels = self.labels[places]
+        said = labels != UNSAID
+        labels, logits = labels[said].to(logits.device), logits[said.to(logits.device)]
+        groups = self.groups.to(logits.device)
+        choices = groups == groups[labels][:, None]
+        chances = logits.masked_fill(~choices, -math.inf).log_softmax(1)
+        own = chances.gather(1, labels[:, None])[:, 0]
+        spread = chances.masked_fill(~choices, 0.0).sum(1) / choices.sum(1)
+        return -((1 - SMOOTHING) * own + SMOOTHING * spread)
+
+
+def attributes_of(rows: Sequence[captions.Row], *, by_kind: bool = False) -> dict[str, Attribute]:
+    """The columns of a catalogue that describe pictures.
+
+    What is worn is one attribute, however a catalogue calls it. A column in which most pictures
+    have a value of their own (a price, a number) describes none. ``by_kind``: the values of each
+    kind of thing are a question of their own. One linear head for the pockets of bags and of
+    trousers asks for what they share, and learns neither (docs/log.md).
     """
-    names = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
+    kinds = [row.get("article") or row.get("kind") or "" for row in rows]
+    columns = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
     found = {}
-    for name in names:
-        if name == "kind":  # read as "article"
-            continue
-        said = [row.get(name) or (row.get("kind") if name == "article" else "") for row in rows]
+    for name in dict.fromkeys("article" if name == "kind" else name for name in columns):
+        said = kinds if name == "article" else [row.get(name) or "" for row in rows]
         known = [value for value in said if value]
-        values = {value: number for number, value in enumerate(sorted(set(known)))}
-        if 1 < len(values) <= len(known) / 2:
-            found[name] = torch.tensor([values.get(value or "", UNSAID) for value in said])
+        if not 1 < len(set(known)) <= len(known) / 2:
+            continue
+        apart = by_kind and name != "article"
+        meant = [(kind if apart else "", value) for kind, value in zip(kinds, said, strict=True)]
+        values = sorted({(kind, value) for kind, value in meant if value})
+        numbers = {value: number for number, value in enumerate(values)}
+        groups = {kind: number for number, kind in enumerate(dict.fromkeys(k for k, _ in values))}
+        found[name] = Attribute(
+            torch.tensor([numbers.get(value, UNSAID) for value in meant]),
+            torch.tensor([groups[kind] for kind, _ in values]),
+        )
     return found
 
 

@@ -48,6 +48,9 @@ CHATTER = (
     "could you please find it for me: {}", "I want something like this, {}, for a friend",
     "my wife would like this, {}", "is there one like it? {}", "hmm, maybe {}", "{}, got that?",
     "good morning, I saw this picture and want it {}, thank you so much", "so {}, that's all",
+    "sorry to bother you, any chance of one {}?", "dear shop, do you sell this {}? regards",
+    "well, {} if that can be done", "almost right! now {} and we are there", "{} I think",
+    "let me see {} then", "yes but {} :)", "I was wondering about this {}, much obliged",
 )  # fmt: skip
 CHATTER_ZH = (
     "你好，{}", "请问，{}，谢谢", "{}，谢谢", "麻烦{}", "我很喜欢这款，{}", "嗯，{}吧",
@@ -60,13 +63,36 @@ def chatty(text: str, dice: random.Random) -> str:
     return dice.choice(CHATTER_ZH if HAN.search(text) else CHATTER).format(text)
 
 
+CONSONANTS, VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
+
+
+def unheard(dice: random.Random) -> str:
+    """A word that nobody knows, as a brand or a name may be: two to four syllables."""
+    syllables = (
+        dice.choice(CONSONANTS) + dice.choice(VOWELS) + dice.choice(("", dice.choice(CONSONANTS)))
+        for _ in range(dice.randint(2, 4))
+    )
+    return "".join(syllables)
+
+
+def with_nonsense(text: str, dice: random.Random) -> str:
+    """``text`` with such a word before, after or between its own."""
+    parts = text.split(" ")
+    parts.insert(dice.randint(0, len(parts)), unheard(dice))
+    return " ".join(parts)
+
+
 def written(texts: Sequence[str], augment: Augment) -> list[str]:
-    """Some of the texts mistyped, some with words around them, as often as ``augment`` says."""
-    if not (augment.typos or augment.chatter):
+    """Some of the texts mistyped, some with words around or between them, as often as ``augment``
+    says."""
+    if not (augment.typos or augment.chatter or augment.nonsense):
         return list(texts)
     dice = random.Random(int(torch.randint(2**31, ())))  # follows torch's seed, as views do
     said = []
     for text in texts:
-        around = chatty(text, dice) if dice.random() < augment.chatter else text
-        said.append(mistyped(around, dice) if dice.random() < augment.typos else around)
+        if dice.random() < augment.chatter:
+            text = chatty(text, dice)
+        if augment.nonsense and dice.random() < augment.nonsense:
+            text = with_nonsense(text, dice)
+        said.append(mistyped(text, dice) if dice.random() < augment.typos else text)
     return said
