@@ -99,6 +99,19 @@ class TestByKind:
             assert dict(zip(task.attributes, sizes, strict=True))["pockets"] == values
 
 
+def test_only_columns_that_are_wanted_are_named() -> None:
+    rows = ({"kind": "bag", "colour": "red"}, {"kind": "hat", "colour": "blue"}) * 2
+    corpus = Corpus((), rows, (Part("all", 0, 4, ()),), SMALL, Path())
+    stage = Stage("align", epochs=1, batch=2, lr=1e-3, attributes=1.0, columns=("colour",))
+    task = Align(corpus, stage, Recipe("r", (stage,)))
+    task.check(None)  # type: ignore[arg-type]
+    assert task.attributes.keys() == {"colour"}
+    stage = replace(stage, columns=("colour", "pocket"))
+    with pytest.raises(RecipeError, match="'pocket'") as raised:
+        Align(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
+    assert "article, colour" in str(raised.value.hint)
+
+
 def test_without_kinds_it_is_the_usual_cross_entropy() -> None:
     colours = attributes_of([{"colour": c} for c in ("red", "", "blue", "green") * 2])["colour"]
     logits = torch.randn(8, 3, generator=torch.manual_seed(0))

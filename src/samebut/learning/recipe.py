@@ -34,6 +34,7 @@ class Stage:
     temperature: float = 0.07
     captions: float = 0.0  # weight of the caption loss; unsaid, 1 where it is the only one
     attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
+    columns: tuple[str, ...] = ()  # of a catalogue, that attributes are named of; empty: all
     by_kind: bool = False  # attributes are named apart for each kind of thing
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]

@@ -104,8 +104,12 @@ class Align(Task):
         ]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.kinds = torch.tensor([numbers[name] for name in names])
-        named = corpus.rows if stage.attributes else ()
-        self.attributes = attributes_of(named, by_kind=stage.by_kind)
+        self.known = attributes_of(corpus.rows, by_kind=stage.by_kind) if stage.attributes else {}
+        self.attributes = {
+            name: attribute
+            for name, attribute in self.known.items()
+            if not stage.columns or name in stage.columns
+        }
 
     def heads(self, dim: int) -> nn.ModuleList:
         """A linear classifier of features of width ``dim`` for each attribute, in their order."""
@@ -115,12 +119,20 @@ class Align(Task):
         )
 
     def check(self, model: CIRModel) -> None:
-        if self.stage.attributes and not self.attributes:
+        if self.stage.attributes and not self.known:
             raise RecipeError(
                 f"{self.stage.task}: attributes are to be learned, and no column of a catalogue "
                 "has values that several pictures share",
                 hint="Add a catalog.csv with such columns, or leave attributes out.",
             )
+
+        for name in self.stage.columns if self.stage.attributes else ():
+            if name not in self.known:
+                raise RecipeError(
+                    f"{self.stage.task}: a column '{name}' is to be named, and no catalogue has "
+                    "one with values that several pictures share",
+                    hint=f"Known: {', '.join(self.known)}.",
+                )
 
     def batches(self, dice: random.Random) -> Iterator[tuple[list[int], list[str]]]:
         order = dice.sample(range(len(self.corpus.rows)), len(self.corpus.rows))
