@@ -98,6 +98,45 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
     )
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_stage_that_stays_moves_less(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path, number: int
+) -> None:
+    """In align as in compose, and by the weights that the stage, not the process, began with."""
+    begun = CIRModel.load(trained)
+    pixels = torch.randn(16, 3, recipe.size, recipe.size, generator=torch.manual_seed(0))
+
+    def away(stay: float) -> float:
+        stage = replace(recipe.stages[number], stay=stay, epochs=12)
+        plan = replace(with_stages(recipe, stage), init=str(trained))
+        moved = CIRModel.load(train(plan, {"shapes": root}, tmp_path / f"{stay}"))
+        with torch.no_grad():
+            now, before = (m.encoder.images(pixels).pooled for m in (moved, begun))
+        return 1 - float(torch.cosine_similarity(now, before).mean())
+
+    free = away(0.0)
+    assert away(100.0) < free / 2
+
+
+def test_where_a_killed_run_goes_on_it_stays_near_what_it_began_with(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = replace(recipe.stages[0], stay=5.0, epochs=2, lr=1e-2)
+    plan = replace(with_stages(recipe, stage), init=str(trained))
+    whole = load_file(train(plan, {"shapes": root}, tmp_path / "whole") / "weights.safetensors")
+    score = stages.StageRun._score
+
+    def killed(self: stages.StageRun, loss: float) -> None:
+        score(self, loss)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages.StageRun, "_score", killed)
+        train(plan, {"shapes": root}, tmp_path / "run")
+    again = load_file(train(plan, {"shapes": root}, tmp_path / "run") / "weights.safetensors")
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
 def test_the_mean_of_several_runs_goes_on(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ class Stage:
     attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
     columns: tuple[str, ...] = ()  # of a catalogue, that attributes are named of; empty: all
     by_kind: bool = False  # attributes are named apart for each kind of thing
+    stay: float = 0.0  # weight of what pictures' features move away from those it began with
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     similar: int = 1  # so many references that are alike, by hard subsets, come together
@@ -128,6 +129,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "temperature": POSITIVE,
         "captions": NOT_NEGATIVE,
         "attributes": NOT_NEGATIVE,
+        "stay": NOT_NEGATIVE,
         "size": NOT_NEGATIVE,
         "fresh": SHARE,
         "similar": ONE_OR_MORE,

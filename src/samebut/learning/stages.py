@@ -92,6 +92,7 @@ class StageRun:
         self.stage, self.task, self.recipe = planned.stage, planned.task, plan.recipe
         self.device = device
         torch.manual_seed(random.Random(f"{plan.recipe.seed} {folder.name}").getrandbits(48))
+        self.task.start(model.to(device))
         heads = self.task.heads(model.encoder.dim)
         self.learner = Learner(model, self.stage.temperature, heads).to(device)
         for name, parameter in self.learner.model.named_parameters():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from samebut.errors import RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.corpus import Composed, Corpus
-from samebut.learning.encoders import Features
+from samebut.learning.encoders import Encoder, Features
 from samebut.learning.losses import info_nce
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.pictures import vary
@@ -74,6 +75,9 @@ class Task:
     def check(self, model: CIRModel) -> None:
         """Raise RecipeError if the stage can't train this model; asked before the first stage."""
 
+    def start(self, model: CIRModel) -> None:
+        """Once, with the model as the stage found it, also where a killed run goes on."""
+
     def prepare(self, learner: Learner, folder: Path, cache: Path) -> None:
         """Once, before the first step; ``folder`` is the stage's, ``cache`` the run's."""
 
@@ -105,6 +109,7 @@ class Align(Task):
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.kinds = torch.tensor([numbers[name] for name in names])
         self.known = attributes_of(corpus.rows, by_kind=stage.by_kind) if stage.attributes else {}
+        self.teacher: Encoder | None = None
         self.attributes = {
             name: attribute
             for name, attribute in self.known.items()
@@ -146,10 +151,27 @@ class Align(Task):
             return []
         return [captions.caption(self.corpus.rows[row], dice) for row in rows]
 
+    def start(self, model: CIRModel) -> None:
+        if self.stage.stay:
+            self.teacher = deepcopy(model).eval().requires_grad_(False).encoder
+
     def loss(self, learner: Learner, batch: tuple[list[int], list[str]]) -> Tensor:
         rows, texts = batch
-        images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
-        return self.picture_loss(learner, images, rows, texts)
+        images, away = self.encode(learner.model, rows)
+        return away + self.picture_loss(learner, images, rows, texts)
+
+    def encode(self, model: CIRModel, rows: Sequence[int]) -> tuple[Features, Tensor]:
+        """Features of a random view of each picture, and the loss of what they moved away from
+        those of the model that the stage began with: feature distillation onto oneself (Li &
+        Hoiem, Learning without Forgetting, ECCV 2016, by cosine)."""
+        views = views_of(model, self.corpus, rows, self.stage, self.recipe)
+        images = encode_pictures(model.encoder, views, self.recipe)
+        if self.teacher is None:
+            return images, views.new_zeros(())
+        with torch.no_grad():
+            before = encode_pictures(self.teacher, views, self.recipe).pooled
+        near = (unit(images.pooled) * unit(before)).sum(-1)
+        return images, self.stage.stay * (1 - near).mean()
 
     def picture_loss(
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
@@ -254,6 +276,9 @@ class Compose(Task):
     def heads(self, dim: int) -> nn.ModuleList:
         return self.align.heads(dim)
 
+    def start(self, model: CIRModel) -> None:
+        self.align.start(model)
+
     def check(self, model: CIRModel) -> None:
         self.align.check(model)
         if self.stage.fresh and not any(part.catalogue for part in self.corpus.parts):
@@ -334,7 +359,7 @@ class Compose(Task):
     def loss(self, learner: Learner, batch: list[Drawn]) -> Tensor:
         rows = self._pictures_of(batch)
         place = {row: number for number, row in enumerate(rows)}
-        images = encode_views(learner.model, self.corpus, rows, self.stage, self.recipe)
+        images, away = self.align.encode(learner.model, rows)
         texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)
         references = torch.tensor([place[query.reference] for query, _, _ in batch])
         queries = learner.model.compose(_float(images[references]), _float(texts))
@@ -351,20 +376,24 @@ class Compose(Task):
             allowed=allowed.to(queries.device),
         )
         said = self.align.captions_of(rows, random.Random(rows[0]))
-        return loss + self.align.picture_loss(learner, images, rows, said)
+        return loss + away + self.align.picture_loss(learner, images, rows, said)
 
 
-def encode_views(
+def views_of(
     model: CIRModel, corpus: Corpus, rows: Sequence[int], stage: Stage, recipe: Recipe
-) -> Features:
-    """Features of a random view of each picture, in the stage's size and the recipe's precision."""
+) -> Tensor:
+    """A random view of each picture, in the stage's size, on the model's device."""
     preprocess = replace(model.preprocess, size=stage.size or recipe.size)
     device = processes.device_of(model)
     pixels = corpus.pictures.pixels(torch.tensor(rows), preprocess, device)
     views = vary(pixels, preprocess, recipe.augment)
-    views = views.to(memory_format=torch.channels_last)
+    return views.to(memory_format=torch.channels_last)
+
+
+def encode_pictures(encoder: Encoder, views: Tensor, recipe: Recipe) -> Features:
+    """Features of pictures, in the recipe's precision."""
     with precision(recipe, views.device):
-        return model.encoder.images(views)
+        return encoder.images(views)
 
 
 def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
