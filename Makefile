@@ -45,7 +45,9 @@ train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with pr
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data drawings=runs/wardrobe-huge \
 	  --data clothing=$(DATA)/clothing
-	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products
+	$(BIN)/samebut train recipes/bundled-parts.toml --out runs/bundled-parts --set 'init="runs/bundled/model"' \
+	  --data products=$(DATA)/products --data drawings=runs/wardrobe-large
+	$(BIN)/samebut export runs/bundled-parts/model src/samebut/bundled --trainable --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

@@ -295,6 +295,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
             data=(),
             similar=1,  # the shapes have no hard subsets
             similar_in=(),
+            columns=(),
             negatives=min(stage.negatives, 2),
             mine_from=0,
         )
