@@ -11,25 +11,25 @@ differs in nothing the catalogue knows stands under "nothing".
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from samebut.data import triplets
+from samebut.data import catalog, triplets
 from samebut.data.benchmark import Benchmark
+from samebut.data.catalog import NOT_ATTRIBUTES
 from samebut.evaluate.embeddings import embed_benchmark
 from samebut.runtime import Model
 
-NOT_SEEN = frozenset(("file", "split", "title", "title_zh", "held_out"))
-Row = dict[str, str]
+Row = Mapping[str, str]
 
 
 def counted(
-    benchmark: Benchmark, rows: dict[str, Row], scores: np.ndarray
+    benchmark: Benchmark, rows: Mapping[str, Row], scores: np.ndarray
 ) -> tuple[int, Counter[str], Counter[str], Counter[str]]:
     """Of ``scores (Q, N)``: queries with a subset, and by what differs: offered, above, taken."""
     place = {name: number for number, name in enumerate(benchmark.images)}
@@ -42,17 +42,19 @@ def counted(
         asked += 1
         found = {name: float(own[place[name]]) for name in members}
         right = [name for name in members if name in query.targets]
-        best, least = max(members, key=found.__getitem__), max(found[name] for name in right)
+        best, most = max(members, key=found.__getitem__), max(found[name] for name in right)
         for name in set(members) - set(right):
-            what = min((differing(rows[name], rows[t]) for t in right), key=len)
-            offered[" + ".join(what) or "nothing"] += 1
-            above[" + ".join(what) or "nothing"] += found[name] > least
-            taken[" + ".join(what) or "nothing"] += name == best
+            parts = min((differing(rows[name], rows[target]) for target in right), key=len)
+            what = " + ".join(parts) or "nothing"
+            offered[what] += 1
+            above[what] += found[name] > most
+            taken[what] += name == best
     return asked, offered, above, taken
 
 
 def differing(one: Row, other: Row) -> list[str]:
-    return [name for name in one if name not in NOT_SEEN and one[name] != other[name]]
+    names = sorted((one.keys() | other.keys()) - NOT_ATTRIBUTES)
+    return [name for name in names if one.get(name) != other.get(name)]
 
 
 def main() -> None:
@@ -63,8 +65,7 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=50, help="leave out what is offered less")
     arguments = parser.parse_args()
     benchmark = triplets.read(arguments.root, arguments.split)
-    with (arguments.root / "catalog.csv").open(encoding="utf-8", newline="") as file:
-        rows = {row["file"]: row for row in csv.DictReader(file)}
+    rows = catalog.read(arguments.root / "catalog.csv").rows
     embedded = embed_benchmark(benchmark, Model.load(arguments.model))
     scores = embedded.queries["composed"] @ embedded.gallery.T
     asked, offered, above, taken = counted(benchmark, rows, scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,5 @@ def test_the_page_of_training_names_the_tasks_that_read_a_key() -> None:
             if line.startswith(f"| `{key}` |") and line.count(" | ") == 3
         ]
         assert row.split(" | ")[3].strip(" |") == ", ".join(f"`{task}`" for task in tasks), key
+    said = re.findall(r"^\| `(\w+)` \|(?:[^|]*\|){2} `", page, re.MULTILINE)
+    assert sorted(said) == sorted(READ_BY)  # what the page says is read by few is refused to others

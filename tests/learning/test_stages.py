@@ -102,7 +102,7 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
 def test_a_stage_that_stays_moves_less(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path, number: int
 ) -> None:
-    """In align as in compose, and by the weights that the stage, not the process, began with."""
+    """In align as in compose."""
     begun = CIRModel.load(trained)
     pixels = torch.randn(16, 3, recipe.size, recipe.size, generator=torch.manual_seed(0))
 

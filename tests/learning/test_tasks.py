@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -110,6 +110,15 @@ def test_only_columns_that_are_wanted_are_named() -> None:
     with pytest.raises(RecipeError, match="'pocket'") as raised:
         Align(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
     assert "article, colour" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("said", [{"columns": ("colour",)}, {"by_kind": True}])
+def test_how_attributes_are_named_is_not_said_where_none_are(said: dict[str, Any]) -> None:
+    rows = ({"kind": "bag", "colour": "red"}, {"kind": "hat", "colour": "blue"}) * 2
+    corpus = Corpus((), rows, (Part("all", 0, 4, ()),), SMALL, Path())
+    stage = Stage("align", epochs=1, batch=2, lr=1e-3, **said)
+    with pytest.raises(RecipeError, match="columns and by_kind"):
+        Align(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
 
 
 def test_without_kinds_it_is_the_usual_cross_entropy() -> None:

@@ -11,6 +11,10 @@ from pathlib import Path, PurePosixPath
 from samebut.errors import MetadataError
 
 FILE_COLUMNS = ("file", "path", "filename", "file_name", "image", "picture")
+NOT_ATTRIBUTES = frozenset(
+    ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
+)
+"""Columns that say nothing of what a picture shows, or say it twice."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ TASKS: dict[str, Callable[[Corpus, Stage, Recipe], Task]] = {
 READ_BY: dict[str, tuple[str, ...]] = {
     "captions": ("align", "compose"),
     "attributes": ("align", "compose"),
+    "columns": ("align", "compose"),
+    "by_kind": ("align", "compose"),
+    "stay": ("align", "compose"),
     "size": ("align", "compose"),
     "fresh": ("compose",),
     "similar": ("compose",),

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from samebut.data.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.corpus import Composed, Corpus
@@ -25,10 +26,6 @@ from samebut.learning.recipe import Recipe, Stage
 from samebut.learning.writing import written
 
 MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
-# Columns of a catalogue that say nothing of what a picture shows, or say it twice.
-NOT_ATTRIBUTES = frozenset(
-    ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
-)
 UNSAID = -1
 ROUND_NUMBER = 32  # of pictures in a batch of Compose
 SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
@@ -130,8 +127,13 @@ class Align(Task):
                 "has values that several pictures share",
                 hint="Add a catalog.csv with such columns, or leave attributes out.",
             )
-
-        for name in self.stage.columns if self.stage.attributes else ():
+        if (self.stage.columns or self.stage.by_kind) and not self.stage.attributes:
+            raise RecipeError(
+                f"{self.stage.task}: columns and by_kind say how attributes are named, and none "
+                "are to be",
+                hint="Give attributes a weight, or leave the others out.",
+            )
+        for name in self.stage.columns:
             if name not in self.known:
                 raise RecipeError(
                     f"{self.stage.task}: a column '{name}' is to be named, and no catalogue has "
@@ -237,8 +239,7 @@ def attributes_of(rows: Sequence[captions.Row], *, by_kind: bool = False) -> dic
 
     What is worn is one attribute, however a catalogue calls it. A column in which most pictures
     have a value of their own (a price, a number) describes none. ``by_kind``: the values of each
-    kind of thing are a question of their own. One linear head for the pockets of bags and of
-    trousers asks for what they share, and learns neither (docs/log.md).
+    kind of thing are a question of their own; no gain was measured by it (docs/log.md).
     """
     kinds = [row.get("article") or row.get("kind") or "" for row in rows]
     columns = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)

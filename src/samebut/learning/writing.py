@@ -92,6 +92,7 @@ def written(texts: Sequence[str], augment: Augment) -> list[str]:
     for text in texts:
         if dice.random() < augment.chatter:
             text = chatty(text, dice)
+        # Asked only where wanted: elsewhere chance goes on as it did before there was nonsense.
         if augment.nonsense and dice.random() < augment.nonsense:
             text = with_nonsense(text, dice)
         said.append(mistyped(text, dice) if dice.random() < augment.typos else text)
