@@ -296,6 +296,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
             similar=1,  # the shapes have no hard subsets
             similar_in=(),
             columns=(),
+            stay=dict.fromkeys(stage.stay and ["shapes"], 1.0),
             negatives=min(stage.negatives, 2),
             mine_from=0,
         )

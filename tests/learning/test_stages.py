@@ -102,26 +102,31 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
 def test_a_stage_that_stays_moves_less(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path, number: int
 ) -> None:
-    """In align as in compose."""
+    """In align pictures, in compose queries too, which words and fusion could move alone."""
     begun = CIRModel.load(trained)
     pixels = torch.randn(16, 3, recipe.size, recipe.size, generator=torch.manual_seed(0))
 
-    def away(stay: float) -> float:
-        stage = replace(recipe.stages[number], stay=stay, epochs=12)
+    def known(model: CIRModel) -> list[torch.Tensor]:
+        with torch.no_grad():
+            images = model.encoder.images(pixels)
+            queries = model.compose(images, model.encoder.texts(["in blue"] * 16))
+        return [images.pooled, queries] if number else [images.pooled]
+
+    def away(stay: float) -> list[float]:
+        stage = replace(recipe.stages[number], stay={"shapes": stay}, epochs=12)
         plan = replace(with_stages(recipe, stage), init=str(trained))
         moved = CIRModel.load(train(plan, {"shapes": root}, tmp_path / f"{stay}"))
-        with torch.no_grad():
-            now, before = (m.encoder.images(pixels).pooled for m in (moved, begun))
-        return 1 - float(torch.cosine_similarity(now, before).mean())
+        pairs = zip(known(moved), known(begun), strict=True)
+        return [1 - float(torch.cosine_similarity(*pair).mean()) for pair in pairs]
 
-    free = away(0.0)
-    assert away(100.0) < free / 2
+    for held, free in zip(away(100.0), away(0.0), strict=True):
+        assert held < free / 2
 
 
 def test_where_a_killed_run_goes_on_it_stays_near_what_it_began_with(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = replace(recipe.stages[0], stay=5.0, epochs=2, lr=1e-2)
+    stage = replace(recipe.stages[0], stay={"shapes": 5.0}, epochs=2, lr=1e-2)
     plan = replace(with_stages(recipe, stage), init=str(trained))
     whole = load_file(train(plan, {"shapes": root}, tmp_path / "whole") / "weights.safetensors")
     score = stages.StageRun._score

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from dataclasses import replace
@@ -13,90 +12,16 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from samebut.errors import RecipeError
+from samebut.learning.attributes import Prototypes, naming_loss
 from samebut.learning.corpus import Composed, Corpus, Part
 from samebut.learning.encoders import Features, every_token
 from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import SMOOTHING, UNSAID, Align, Compose, attributes_of
+from samebut.learning.tasks import Align, Compose, Learner
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
-
-
-def labels_of(rows: list[dict[str, str]], *, by_kind: bool = False) -> dict[str, list[int]]:
-    found = attributes_of(rows, by_kind=by_kind)
-    return {name: attribute.labels.tolist() for name, attribute in found.items()}
-
-
-def test_labels_are_numbers_of_values_and_unknown_where_nothing_is_said() -> None:
-    rows = [
-        {"file": "a", "title": "x", "colour": "red", "article": "shirt"},
-        {"file": "b", "title": "y", "colour": "", "article": "dress"},
-        {"file": "c", "title": "z", "colour": "blue", "article": "shirt"},
-    ] * 2
-    # Nothing that names the file or says it twice.
-    assert labels_of(rows) == {"colour": [1, -1, 0] * 2, "article": [1, 0, 1] * 2}
-
-
-def test_what_is_worn_is_one_attribute_in_every_catalogue() -> None:
-    rows = [{"article": "shirt", "gender": "men"}, {"kind": "shirt"}, {"kind": "dress"}] * 2
-    assert labels_of(rows) == {"article": [1, 1, 0] * 2}
-    assert labels_of([{"kind": row.get("kind", "shirt")} for row in rows]) == labels_of(rows)
-
-
-def test_a_column_of_one_value_teaches_nothing() -> None:
-    rows = [{"colour": "red"}, {"colour": "red"}, {"colour": ""}]
-    assert labels_of(rows) == {}
-    rows = [{"kind": "bag", "colour": "red"}, {"kind": "coat", "colour": "red"}] * 2
-    assert labels_of(rows, by_kind=True).keys() == {"article"}
-
-
-def test_a_column_in_which_most_pictures_differ_describes_none() -> None:
-    rows = [{"price": f"{n // 2 * 10 + n % 3}", "colour": "red" if n % 2 else ""} for n in range(9)]
-    rows += [{"colour": "blue", "price": ""}] * 3
-    assert labels_of(rows).keys() == {"colour"}
-
-
-class TestByKind:
-    rows: ClassVar = [
-        {"article": "bag", "pockets": "yes"},
-        {"kind": "coat", "pockets": "yes"},
-        {"kind": "coat", "pockets": "no"},
-        {"kind": "hat", "pockets": ""},
-        {"pockets": "no"},
-    ] * 2
-
-    def test_a_value_counts_apart_for_each_kind(self) -> None:
-        labels = labels_of(self.rows, by_kind=True)
-        assert labels["pockets"] == [1, 3, 2, -1, 0] * 2
-        assert labels["article"] == [0, 1, 1, 2, -1] * 2
-        assert labels["article"] == labels_of(self.rows)["article"]
-
-    def test_it_is_chosen_among_those_of_its_kind(self) -> None:
-        pockets = attributes_of(self.rows, by_kind=True)["pockets"]
-        assert pockets.groups.tolist() == [0, 1, 2, 2]
-        logits = torch.tensor([[5.0, 9.0, 0.0, 0.0]]).expand(5, 4)
-        loss = pockets.loss(logits, torch.arange(5))
-        # The only value of its kind costs nothing; one of two, as likely, the log of two.
-        assert loss.tolist() == pytest.approx([0.0, math.log(2), math.log(2), 0.0])
-
-    def test_other_kinds_learn_nothing_from_it(self) -> None:
-        pockets = attributes_of(self.rows, by_kind=True)["pockets"]
-        logits = torch.randn(1, 4, generator=torch.manual_seed(0)).requires_grad_()
-        pockets.loss(logits, torch.tensor([1])).sum().backward()
-        assert logits.grad is not None
-        assert logits.grad.isfinite().all()
-        assert (logits.grad[0] != 0).tolist() == [False, False, True, True]
-
-    def test_a_stage_says_it(self) -> None:
-        corpus = Corpus((), tuple(self.rows), (Part("all", 0, 10, ()),), SMALL, Path())
-        for by_kind, values in ((False, 2), (True, 4)):
-            stage = Stage("align", epochs=1, batch=4, lr=1e-3, attributes=1.0, by_kind=by_kind)
-            task = Align(corpus, stage, Recipe("r", (stage,)))
-            sizes = [len(head.weight) for head in task.heads(3)]
-            assert dict(zip(task.attributes, sizes, strict=True))["pockets"] == values
 
 
 def test_only_columns_that_are_wanted_are_named() -> None:
@@ -112,30 +37,13 @@ def test_only_columns_that_are_wanted_are_named() -> None:
     assert "article, colour" in str(raised.value.hint)
 
 
-@pytest.mark.parametrize("said", [{"columns": ("colour",)}, {"by_kind": True}])
+@pytest.mark.parametrize("said", [{"columns": ("colour",)}, {"prototypes": 8.0}])
 def test_how_attributes_are_named_is_not_said_where_none_are(said: dict[str, Any]) -> None:
     rows = ({"kind": "bag", "colour": "red"}, {"kind": "hat", "colour": "blue"}) * 2
     corpus = Corpus((), rows, (Part("all", 0, 4, ()),), SMALL, Path())
     stage = Stage("align", epochs=1, batch=2, lr=1e-3, **said)
-    with pytest.raises(RecipeError, match="columns and by_kind"):
+    with pytest.raises(RecipeError, match="columns and prototypes"):
         Align(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
-
-
-def test_without_kinds_it_is_the_usual_cross_entropy() -> None:
-    colours = attributes_of([{"colour": c} for c in ("red", "", "blue", "green") * 2])["colour"]
-    logits = torch.randn(8, 3, generator=torch.manual_seed(0))
-    expected = functional.cross_entropy(
-        logits, colours.labels, ignore_index=UNSAID, label_smoothing=SMOOTHING, reduction="sum"
-    )
-    torch.testing.assert_close(colours.loss(logits, torch.arange(8)).sum(), expected)
-
-
-def test_a_column_may_be_called_anything() -> None:
-    rows = ({"type": "boot", "heel.height": "low"}, {"type": "pump", "heel.height": "high"}) * 2
-    stage = Stage("align", epochs=1, batch=4, lr=1e-3, attributes=1.0)
-    corpus = Corpus((), rows, (Part("all", 0, 4, ()),), SMALL, Path())
-    heads = Align(corpus, stage, Recipe("r", (stage,))).heads(3)
-    assert [head.weight.shape for head in heads] == [(2, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("task", [Align, Compose])
@@ -253,7 +161,7 @@ class TestPicturesOfABatch:
         assert rows == task._pictures_of(batch)
 
 
-class TestAttributeLoss:
+class TestPictureLoss:
     rows: ClassVar = tuple({"colour": name} for name in ("red", "blue", "", "red", "blue"))
 
     @pytest.fixture
@@ -262,30 +170,23 @@ class TestAttributeLoss:
         corpus = Corpus((), self.rows, (Part("all", 0, 5, ()),), SMALL, Path())
         return Align(corpus, stage, Recipe("r", (stage,)))
 
-    def loss(self, task: Align, pooled: torch.Tensor, rows: list[int]) -> float:
-        class Heads(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.heads = task.heads(2)
-                nn.init.eye_(self.heads[0].weight)
-                nn.init.zeros_(self.heads[0].bias)
-
+    def test_it_counts_by_the_weight(self, task: Align) -> None:
+        pooled = torch.tensor([[1.0, 2.0], [3.0, 0.5]])
+        heads = nn.ModuleList([nn.Linear(2, 2)])
+        nn.init.eye_(heads[0].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(heads[0].bias)  # type: ignore[arg-type]
+        learner = Learner(nn.Identity(), 0.07, heads)  # type: ignore[arg-type]
         images = Features(pooled, pooled[:, None], every_token(pooled[:, None]))
-        return float(task.picture_loss(Heads(), images, rows, []).detach())  # type: ignore[arg-type]
+        named = naming_loss(heads, task.attributes, pooled, [0, 1]).detach()
+        assert float(named) > 0
+        found = task.picture_loss(learner, images, [0, 1], []).detach()
+        torch.testing.assert_close(found, 2.0 * named)
 
-    def test_it_is_smoothed_cross_entropy_times_the_weight(self, task: Align) -> None:
-        pooled = torch.tensor([[1.0, 2.0], [3.0, 0.5]])  # blue is 0, red is 1
-        log_p = pooled.log_softmax(1)
-        aims = torch.tensor([[0.05, 0.95], [0.95, 0.05]])
-        expected = 2.0 * float(-(aims * log_p).sum(1).mean())
-        assert self.loss(task, pooled, [0, 1]) == pytest.approx(expected, rel=1e-5)
-
-    def test_what_a_catalogue_does_not_say_is_not_asked(self, task: Align) -> None:
-        known, unknown = [1.0, 2.0], [5.0, -5.0]
-        alone = self.loss(task, torch.tensor([known]), [0])
-        both = self.loss(task, torch.tensor([known, unknown]), [0, 2])
-        assert both == pytest.approx(alone / 2, rel=1e-5)  # half of the pictures know theirs
-        assert self.loss(task, torch.tensor([unknown]), [2]) == 0.0
+    def test_heads_are_prototypes_where_a_stage_says_so(self, task: Align) -> None:
+        assert [type(head) for head in task.heads(2)] == [nn.Linear]
+        stage = replace(task.stage, prototypes=8.0)
+        (head,) = Align(task.corpus, stage, task.recipe).heads(2)
+        assert isinstance(head, Prototypes) and head.scale == 8.0
 
     def test_captions_count_where_nothing_else_is_learned(self, task: Align) -> None:
         corpus, recipe = task.corpus, task.recipe

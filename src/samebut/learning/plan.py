@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -37,7 +37,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "captions": ("align", "compose"),
     "attributes": ("align", "compose"),
     "columns": ("align", "compose"),
-    "by_kind": ("align", "compose"),
+    "prototypes": ("align", "compose"),
     "stay": ("align", "compose"),
     "size": ("align", "compose"),
     "fresh": ("compose",),
@@ -260,7 +260,8 @@ def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
         if not isinstance(most, int) or isinstance(most, bool) or most < 1:
             raise RecipeError(f"most.{name} is {most!r}", hint="It has to be a number of queries.")
     asked = [*recipe.tokenizer_data, *recipe.fresh, *recipe.most]
-    asked += [name for stage in recipe.stages for name in (*stage.data, *stage.similar_in)]
+    for stage in recipe.stages:
+        asked += [*stage.data, *stage.similar_in, *stage.stay]
     missing = [name for name in asked if name not in data]
     if missing:
         raise RecipeError(
@@ -273,9 +274,9 @@ def _stage_plan(number: int, stage: Stage, corpus: Corpus, recipe: Recipe) -> St
     where = f"stage {number}, {stage.task}"
     if stage.task not in TASKS:
         raise RecipeError(f"no task is called '{stage.task}'", hint=f"Known: {', '.join(TASKS)}.")
-    defaults = {field.name: field.default for field in fields(Stage)}
+    unsaid = Stage(stage.task, stage.epochs, stage.batch, stage.lr)
     for key, tasks in READ_BY.items():
-        if stage.task not in tasks and getattr(stage, key) != defaults[key]:
+        if stage.task not in tasks and getattr(stage, key) != getattr(unsaid, key):
             raise RecipeError(
                 f"{where}: '{key}' says nothing to it", hint=f"It is read by: {', '.join(tasks)}."
             )

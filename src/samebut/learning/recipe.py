@@ -35,8 +35,9 @@ class Stage:
     captions: float = 0.0  # weight of the caption loss; unsaid, 1 where it is the only one
     attributes: float = 0.0  # weight of naming a picture's attributes beside the other losses
     columns: tuple[str, ...] = ()  # of a catalogue, that attributes are named of; empty: all
-    by_kind: bool = False  # attributes are named apart for each kind of thing
-    stay: float = 0.0  # weight of what pictures' features move away from those it began with
+    prototypes: float = 0.0  # scale of the cosines that attributes are named by; 0: linear heads
+    # weight, by data folder, of what pictures and queries move away from what it began with
+    stay: dict[str, float] = field(default_factory=dict)
     size: int = 0  # the input's side in this stage; 0: the recipe's
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     similar: int = 1  # so many references that are alike, by hard subsets, come together
@@ -129,7 +130,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "temperature": POSITIVE,
         "captions": NOT_NEGATIVE,
         "attributes": NOT_NEGATIVE,
-        "stay": NOT_NEGATIVE,
+        "prototypes": NOT_NEGATIVE,
         "size": NOT_NEGATIVE,
         "fresh": SHARE,
         "similar": ONE_OR_MORE,
@@ -185,7 +186,15 @@ TYPES: dict[Any, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
     ),
     dict[str, Any]: ("a table", lambda value: isinstance(value, Mapping)),
+    dict[str, float]: (
+        "a table of numbers, 0 or more",
+        lambda value: isinstance(value, Mapping) and all(map(_is_weight, value.values())),
+    ),
 }
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:

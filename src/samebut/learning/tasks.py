@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,18 @@ from torch import Tensor, nn
 from samebut.data.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
 from samebut.learning import captions, processes
+from samebut.learning.attributes import attributes_of, heads_for, naming_loss
 from samebut.learning.corpus import Composed, Corpus
 from samebut.learning.encoders import Encoder, Features
 from samebut.learning.losses import info_nce
 from samebut.learning.model import CIRModel, unit
 from samebut.learning.pictures import vary
 from samebut.learning.recipe import Recipe, Stage
+from samebut.learning.staying import Anchor
 from samebut.learning.writing import written
 
 MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
-UNSAID = -1
 ROUND_NUMBER = 32  # of pictures in a batch of Compose
-SMOOTHING = 0.1  # of the heads: attributes are read off titles, and a few are wrong
 Drawn = tuple[Composed, int, str]  # a query, one of its targets, one way to say it
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
 
@@ -89,8 +88,8 @@ class Task:
 class Align(Task):
     """Pictures and captions into one space (Radford et al. 2021), equal attributes as positives.
 
-    With ``stage.attributes`` a linear head for each column of the catalogue names its value from
-    the pooled picture: on few pictures that teaches more in the same time (docs/log.md).
+    With ``stage.attributes`` a head for each column of the catalogue names its value from the
+    pooled picture: on few pictures that teaches more in the same time (docs/log.md).
     """
 
     def __init__(
@@ -105,20 +104,16 @@ class Align(Task):
         ]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.kinds = torch.tensor([numbers[name] for name in names])
-        self.known = attributes_of(corpus.rows, by_kind=stage.by_kind) if stage.attributes else {}
-        self.teacher: Encoder | None = None
+        self.known = attributes_of(corpus.rows) if stage.attributes else {}
+        self.anchor: Anchor | None = None
         self.attributes = {
-            name: attribute
-            for name, attribute in self.known.items()
+            name: labels
+            for name, labels in self.known.items()
             if not stage.columns or name in stage.columns
         }
 
     def heads(self, dim: int) -> nn.ModuleList:
-        """A linear classifier of features of width ``dim`` for each attribute, in their order."""
-        # A list, since a shop's columns have names ("type") that a dict of modules refuses.
-        return nn.ModuleList(
-            nn.Linear(dim, len(attribute.groups)) for attribute in self.attributes.values()
-        )
+        return heads_for(self.attributes, dim, self.stage.prototypes)
 
     def check(self, model: CIRModel) -> None:
         if self.stage.attributes and not self.known:
@@ -127,9 +122,9 @@ class Align(Task):
                 "has values that several pictures share",
                 hint="Add a catalog.csv with such columns, or leave attributes out.",
             )
-        if (self.stage.columns or self.stage.by_kind) and not self.stage.attributes:
+        if (self.stage.columns or self.stage.prototypes) and not self.stage.attributes:
             raise RecipeError(
-                f"{self.stage.task}: columns and by_kind say how attributes are named, and none "
+                f"{self.stage.task}: columns and prototypes say how attributes are named, and none "
                 "are to be",
                 hint="Give attributes a weight, or leave the others out.",
             )
@@ -154,26 +149,26 @@ class Align(Task):
         return [captions.caption(self.corpus.rows[row], dice) for row in rows]
 
     def start(self, model: CIRModel) -> None:
-        if self.stage.stay:
-            self.teacher = deepcopy(model).eval().requires_grad_(False).encoder
+        if any(self.stage.stay.values()):
+            self.anchor = Anchor(model, self.corpus, self.stage.stay)
 
     def loss(self, learner: Learner, batch: tuple[list[int], list[str]]) -> Tensor:
         rows, texts = batch
-        images, away = self.encode(learner.model, rows)
-        return away + self.picture_loss(learner, images, rows, texts)
+        images, before = self.encode(learner.model, rows)
+        loss = self.picture_loss(learner, images, rows, texts)
+        if self.anchor and before:
+            loss = loss + self.anchor.away(images.pooled, before.pooled, rows)
+        return loss
 
-    def encode(self, model: CIRModel, rows: Sequence[int]) -> tuple[Features, Tensor]:
-        """Features of a random view of each picture, and the loss of what they moved away from
-        those of the model that the stage began with: feature distillation onto oneself (Li &
-        Hoiem, Learning without Forgetting, ECCV 2016, by cosine)."""
+    def encode(self, model: CIRModel, rows: Sequence[int]) -> tuple[Features, Features | None]:
+        """Features of a random view of each picture; if the stage stays near what it began with,
+        also those that it began with."""
         views = views_of(model, self.corpus, rows, self.stage, self.recipe)
         images = encode_pictures(model.encoder, views, self.recipe)
-        if self.teacher is None:
-            return images, views.new_zeros(())
+        if not self.anchor:
+            return images, None
         with torch.no_grad():
-            before = encode_pictures(self.teacher, views, self.recipe).pooled
-        near = (unit(images.pooled) * unit(before)).sum(-1)
-        return images, self.stage.stay * (1 - near).mean()
+            return images, encode_pictures(self.anchor.model.encoder, views, self.recipe)
 
     def picture_loss(
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
@@ -183,82 +178,21 @@ class Align(Task):
         if self.captions:
             loss = loss + self.captions * self.caption_loss(learner, images, rows, texts)
         if self.stage.attributes:
-            loss = loss + self.stage.attributes * self.attribute_loss(learner, images, rows)
+            named = naming_loss(learner.heads, self.attributes, images.pooled.float(), rows)
+            loss = loss + self.stage.attributes * named
         return loss
-
-    def attribute_loss(self, learner: Learner, images: Features, rows: Sequence[int]) -> Tensor:
-        """Cross-entropy of every head, summed over heads, mean over pictures.
-
-        What a catalogue does not say is not asked, and costs nothing.
-        """
-        pooled, places = images.pooled.float(), torch.tensor(rows)
-        losses = [
-            attribute.loss(head(pooled), places).sum()
-            for head, attribute in zip(learner.heads, self.attributes.values(), strict=True)
-        ]
-        return torch.stack(losses).sum() / len(rows)
 
     def caption_loss(
         self, learner: Learner, images: Features, rows: Sequence[int], texts: list[str]
     ) -> Tensor:
         kinds = self.kinds[torch.tensor(rows)]
         same = (kinds[:, None] == kinds[None, :]).to(images.pooled.device)
-        pictures, words = (
-            unit(images.pooled),
-            unit(encode_texts(learner.model, texts, self.recipe).pooled),
-        )
+        said = written(texts, self.recipe.augment)
+        pictures = unit(images.pooled)
+        words = unit(encode_texts(learner.model, said, self.recipe).pooled)
         there = info_nce(pictures, words, same, scale=learner.scale)
         back = info_nce(words, pictures, same, scale=learner.scale)
         return (there + back) / 2
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """A column of a catalogue as a question: ``labels (N,)``, the number of each picture's value
-    or ``UNSAID``, and ``groups (V,)`` of its values; a value is chosen among those of its group."""
-
-    labels: Tensor
-    groups: Tensor
-
-    def loss(self, logits: Tensor, places: Tensor) -> Tensor:
-        """``logits (B, V)`` of the pictures ``places (B,)``: cross-entropy with smoothed labels
-        (Szegedy et al., CVPR 2016, section 7), ``(K,)`` for the K whose value is said."""
-        labels = self.labels[places]
-        said = labels != UNSAID
-        labels, logits = labels[said].to(logits.device), logits[said.to(logits.device)]
-        groups = self.groups.to(logits.device)
-        choices = groups == groups[labels][:, None]
-        chances = logits.masked_fill(~choices, -math.inf).log_softmax(1)
-        own = chances.gather(1, labels[:, None])[:, 0]
-        spread = chances.masked_fill(~choices, 0.0).sum(1) / choices.sum(1)
-        return -((1 - SMOOTHING) * own + SMOOTHING * spread)
-
-
-def attributes_of(rows: Sequence[captions.Row], *, by_kind: bool = False) -> dict[str, Attribute]:
-    """The columns of a catalogue that describe pictures.
-
-    What is worn is one attribute, however a catalogue calls it. A column in which most pictures
-    have a value of their own (a price, a number) describes none. ``by_kind``: the values of each
-    kind of thing are a question of their own; no gain was measured by it (docs/log.md).
-    """
-    kinds = [row.get("article") or row.get("kind") or "" for row in rows]
-    columns = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
-    found = {}
-    for name in dict.fromkeys("article" if name == "kind" else name for name in columns):
-        said = kinds if name == "article" else [row.get(name) or "" for row in rows]
-        known = [value for value in said if value]
-        if not 1 < len(set(known)) <= len(known) / 2:
-            continue
-        apart = by_kind and name != "article"
-        meant = [(kind if apart else "", value) for kind, value in zip(kinds, said, strict=True)]
-        values = sorted({(kind, value) for kind, value in meant if value})
-        numbers = {value: number for number, value in enumerate(values)}
-        groups = {kind: number for number, kind in enumerate(dict.fromkeys(k for k, _ in values))}
-        found[name] = Attribute(
-            torch.tensor([numbers.get(value, UNSAID) for value in meant]),
-            torch.tensor([groups[kind] for kind, _ in values]),
-        )
-    return found
 
 
 class Compose(Task):
@@ -358,12 +292,14 @@ class Compose(Task):
         return rows
 
     def loss(self, learner: Learner, batch: list[Drawn]) -> Tensor:
+        model, anchor = learner.model, self.align.anchor
         rows = self._pictures_of(batch)
         place = {row: number for number, row in enumerate(rows)}
-        images, away = self.align.encode(learner.model, rows)
-        texts = encode_texts(learner.model, [text for _, _, text in batch], self.recipe)
-        references = torch.tensor([place[query.reference] for query, _, _ in batch])
-        queries = learner.model.compose(_float(images[references]), _float(texts))
+        asked = [query.reference for query, _, _ in batch]
+        references = torch.tensor([place[row] for row in asked])
+        texts = written([text for _, _, text in batch], self.recipe.augment)
+        images, before = self.align.encode(model, rows)
+        queries = self._composed(model, images[references], texts)
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
         for number, (query, _, _) in enumerate(batch):
             positives[number, [place[row] for row in query.targets if row in place]] = True
@@ -377,7 +313,17 @@ class Compose(Task):
             allowed=allowed.to(queries.device),
         )
         said = self.align.captions_of(rows, random.Random(rows[0]))
-        return loss + away + self.align.picture_loss(learner, images, rows, said)
+        loss = loss + self.align.picture_loss(learner, images, rows, said)
+        if anchor and before:
+            with torch.no_grad():
+                once = self._composed(anchor.model, before[references], texts)
+            loss = loss + anchor.away(images.pooled, before.pooled, rows)
+            loss = loss + anchor.away(queries, once, asked)
+        return loss
+
+    def _composed(self, model: CIRModel, references: Features, texts: list[str]) -> Tensor:
+        words = encode_texts(model, texts, self.recipe)
+        return model.compose(_float(references), _float(words))
 
 
 def views_of(
@@ -398,8 +344,7 @@ def encode_pictures(encoder: Encoder, views: Tensor, recipe: Recipe) -> Features
 
 
 def encode_texts(model: CIRModel, texts: list[str], recipe: Recipe) -> Features:
-    """Features of texts as people write them, in the recipe's precision."""
-    texts = written(texts, recipe.augment)
+    """Features of texts, in the recipe's precision."""
     with precision(recipe, processes.device_of(model)):
         return model.encoder.texts(texts)
 
