@@ -37,6 +37,16 @@ def test_only_columns_that_are_wanted_are_named() -> None:
     assert "article, colour" in str(raised.value.hint)
 
 
+@pytest.mark.parametrize("task", [Align, Compose])
+def test_what_is_to_stay_is_learned_from(task: type[Align | Compose]) -> None:
+    corpus = Corpus((), ({"title": "a"}, {"title": "b"}), (Part("all", 0, 2, ()),), SMALL, Path())
+    stage = Stage("align", epochs=1, batch=2, lr=1e-3, stay={"all": 1.0})
+    task(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
+    stage = replace(stage, stay={"all": 1.0, "photos": 2.0})
+    with pytest.raises(RecipeError, match="'photos' is to stay"):
+        task(corpus, stage, Recipe("r", (stage,))).check(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("said", [{"columns": ("colour",)}, {"prototypes": 8.0}])
 def test_how_attributes_are_named_is_not_said_where_none_are(said: dict[str, Any]) -> None:
     rows = ({"kind": "bag", "colour": "red"}, {"kind": "hat", "colour": "blue"}) * 2

@@ -128,6 +128,14 @@ class Align(Task):
                 "are to be",
                 hint="Give attributes a weight, or leave the others out.",
             )
+        folders = [part.name for part in self.corpus.parts]
+        for name in self.stage.stay:
+            if name not in folders:
+                raise RecipeError(
+                    f"{self.stage.task}: what is known of '{name}' is to stay, and the stage does "
+                    "not learn from it",
+                    hint=f"It learns from: {', '.join(folders)}.",
+                )
         for name in self.stage.columns:
             if name not in self.known:
                 raise RecipeError(
