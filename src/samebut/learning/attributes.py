@@ -15,7 +15,7 @@ from samebut.learning.model import unit
 
 UNSAID = -1
 SMOOTHING = 0.1  # attributes are read off titles, and a few are wrong
-SMALL = 0.01  # a prototype begins short, so that the first steps say where it points
+START_SPREAD = 0.01  # of prototypes: short ones turn within the first steps
 
 
 class Prototypes(nn.Module):
@@ -28,7 +28,7 @@ class Prototypes(nn.Module):
 
     def __init__(self, dim: int, values: int, scale: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(SMALL * torch.randn(values, dim))
+        self.weight = nn.Parameter(START_SPREAD * torch.randn(values, dim))
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
