@@ -274,6 +274,16 @@ def test_most_is_a_number_of_queries_of_a_known_folder(
         dry_run(bad, {"shapes": root}, tmp_path / "run")
 
 
+@pytest.mark.parametrize(("mix", "mix_with"), [(0.5, 2), (0.5, 3), (1.0, 0)])
+def test_a_stage_is_mixed_with_what_is_there_before_it(
+    root: Path, tmp_path: Path, mix: float, mix_with: int
+) -> None:
+    first, last = recipe_of(tmp_path).stages
+    bad = replace(recipe_of(tmp_path), stages=(first, replace(last, mix=mix, mix_with=mix_with)))
+    with pytest.raises(RecipeError, match=f"stage 2, fuse: mix_with is {mix_with} and mix {mix}"):
+        dry_run(bad, {"shapes": root}, tmp_path / "run")
+
+
 def test_a_limit_makes_an_epoch_shorter(root: Path, tmp_path: Path) -> None:
     stage = Stage("compose", epochs=1, batch=8, lr=1e-3)
     recipe = replace(recipe_of(tmp_path), stages=(stage,))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, draw, tiny_recipe
 from samebut.errors import RecipeError
-from samebut.learning import corpus, pictures, stages
+from samebut.learning import corpus, pictures, stages, validation
 from samebut.learning.model import CIRModel
 from samebut.learning.pictures import Pictures
 from samebut.learning.recipe import Recipe, Stage
@@ -96,6 +96,42 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
         torch.equal(value, mixed.state_dict()[name])
         for name, value in CIRModel.load(again).state_dict().items()
     )
+
+
+def test_a_stage_mixes_with_any_before_it(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Stage 2 with what the run began with, stage 3 with what stage 1 handed on."""
+    first, last = recipe.stages
+    plain = replace(with_stages(recipe, first, last, last), init=str(trained))
+    two, three = replace(last, mix=0.25, mix_with=0), replace(last, mix=0.5, mix_with=1)
+    mixing = replace(plain, stages=(first, two, three))
+    out = tmp_path / "run"
+    mixed = CIRModel.load(train(mixing, {"shapes": root}, out)).state_dict()
+    begun = CIRModel.load(trained).state_dict()
+    ends = [load_file(out / f"stage{n}" / "last.safetensors") for n in (1, 2, 3)]
+    unmixed = train(with_stages(plain, first, last), {"shapes": root}, tmp_path / "plain")
+    learned = CIRModel.load(unmixed).state_dict()
+    moved = 0
+    for name, value in mixed.items():
+        if value.is_floating_point():
+            first_end, second_end, third_end = (end[f"average.{name}"] for end in ends)
+            torch.testing.assert_close(second_end, learned[name])
+            torch.testing.assert_close(value, 0.5 * first_end + 0.5 * third_end)
+            moved += not torch.equal(first_end, begun[name])
+    assert moved > 10
+    between = {
+        name: 0.75 * value + 0.25 * learned[name] if value.is_floating_point() else value
+        for name, value in begun.items()
+    }
+    second = CIRModel.load(trained)
+    second.load_state_dict(between)
+    found = validation.validate(second.eval(), corpus.Source(root).validation(), tmp_path / "cache")
+    told = json.loads((out / "stage2" / "handed_on.json").read_text())
+    assert told == {name: round(value, 4) for name, value in found.items()}
+    (out / "model" / "training.json").unlink()  # killed before it was written
+    again = CIRModel.load(train(mixing, {"shapes": root}, out)).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in mixed.items())
 
 
 @pytest.mark.parametrize("number", [0, 1])

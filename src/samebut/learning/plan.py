@@ -280,6 +280,12 @@ def _stage_plan(number: int, stage: Stage, corpus: Corpus, recipe: Recipe) -> St
             raise RecipeError(
                 f"{where}: '{key}' says nothing to it", hint=f"It is read by: {', '.join(tasks)}."
             )
+    if stage.mix_with != unsaid.mix_with and (stage.mix_with >= number or stage.mix == 1):
+        raise RecipeError(
+            f"{where}: mix_with is {stage.mix_with} and mix {stage.mix}",
+            hint="Give the number of an earlier stage, or 0 for what the run began with, and a "
+            "mix below 1.",
+        )
     captioned = stage.captions or (stage.task == "align" and not stage.attributes)
     if captioned and not corpus.described:
         raise RecipeError(

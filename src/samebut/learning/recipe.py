@@ -47,7 +47,9 @@ class Stage:
     patience: int = 0  # epochs without a better score before the stage stops; 0: never
     keep: str = "last"  # which weights go on: those of the last epoch or of the best one
     runs: int = 1  # so often the stage is trained, by other chance; the mean of all goes on
-    mix: float = 1.0  # share of the trained weights that go on; the rest are those it began with
+    mix: float = 1.0  # share of the trained weights that go on; the rest are those of mix_with
+    # 0: what the run began with, n: what stage n handed on, -1: what this stage began with
+    mix_with: int = -1
     # tune and fuse: the loss
     scale: float = 0.0  # of the logits, 100 as published; 0: learned, from the temperature
     symmetric: bool = False  # targets look for their queries too
@@ -136,6 +138,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "similar": ONE_OR_MORE,
         "runs": ONE_OR_MORE,
         "mix": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
+        "mix_with": ("0, the number of an earlier stage, or -1", lambda value: value >= -1),
         "accumulate": ONE_OR_MORE,
         "patience": NOT_NEGATIVE,
         "scale": NOT_NEGATIVE,

@@ -31,14 +31,20 @@ STATES_AT_ONCE = 3  # the new one, the one before it, and the best
 
 
 def run_stage(
-    model: CIRModel, planned: StagePlan, plan: Plan, folder: Path, device: torch.device
+    model: CIRModel,
+    planned: StagePlan,
+    plan: Plan,
+    folder: Path,
+    device: torch.device,
+    rest: CIRModel | None = None,
 ) -> CIRModel:
     """The stage, ``runs`` times from the weights of ``model``; returns what it hands on.
 
-    That is the mean of all runs (Wortsman et al., Model soups, ICML 2022), mixed with what the
-    stage began with if ``mix`` says so: between two sets of weights of one training lie better
-    ones than either, and less of what was known before is lost (Wortsman et al., WiSE-FT, CVPR
-    2022). Such weights were scored after no epoch; ``handed_on.json`` has their scores.
+    That is the mean of all runs (Wortsman et al., Model soups, ICML 2022), mixed with ``rest``, or
+    with what the stage began with, if ``mix`` says so: between two sets of weights of one training
+    lie better ones than either, and less of what was known before is lost (Wortsman et al.,
+    WiSE-FT, CVPR 2022). Such weights were scored after no epoch; ``handed_on.json`` has their
+    scores.
     """
     stage = planned.stage
     if stage.runs == 1 and stage.mix == 1:
@@ -49,7 +55,7 @@ def run_stage(
         again = StageRun(copy.deepcopy(begun), planned, plan, run_folder(folder, number), device)
         other = again.run()
         _blend(mean, other, 1 / number)
-    _blend(mean, begun, 1 - stage.mix)
+    _blend(mean, rest or begun, 1 - stage.mix)
     with processes.first_alone():
         if processes.rank() == 0 and not (folder / HANDED_ON).exists():
             found = _scores(mean, planned, plan)

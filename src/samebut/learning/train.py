@@ -17,6 +17,7 @@ stage, epoch) or (seed, stage, step), so a killed run ends as an undisturbed one
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import subprocess
@@ -60,8 +61,12 @@ def train(
     with processes.first_alone():
         if processes.rank() == 0:
             _begin(out, said, recipe, device)
+    mixed: dict[int, CIRModel] = {}  # by mix_with: what a later stage is mixed with
     for number, each in enumerate(plan.stages, start=1):
-        model = run_stage(model, each, plan, out / f"stage{number}", device)
+        if any(later.stage.mix_with == number - 1 for later in plan.stages):
+            mixed[number - 1] = copy.deepcopy(model)  # the stage trains in place
+        rest = mixed.get(each.stage.mix_with)
+        model = run_stage(model, each, plan, out / f"stage{number}", device, rest)
     with processes.first_alone():
         if processes.rank() == 0:
             _end(model, plan, out)
