@@ -55,7 +55,7 @@ def run_stage(
         again = StageRun(copy.deepcopy(begun), planned, plan, run_folder(folder, number), device)
         other = again.run()
         _blend(mean, other, 1 / number)
-    _blend(mean, rest or begun, 1 - stage.mix)
+    _blend(mean, begun if rest is None else rest, 1 - stage.mix)
     with processes.first_alone():
         if processes.rank() == 0 and not (folder / HANDED_ON).exists():
             found = _scores(mean, planned, plan)
