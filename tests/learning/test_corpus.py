@@ -117,3 +117,23 @@ def test_an_epoch_has_so_many_queries_at_most(folders: dict[str, Path], tmp_path
 def test_an_unknown_rule_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"\[fresh.asked\] has an unknown key 'attribute'"):
         read(folders, tmp_path, asked={"attribute": ["colour"]})
+
+
+def test_wrong_answers_of_hard_subsets(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Members that are neither the reference nor a target; those drawn anew have some if wanted."""
+    path = folders["asked"] / "train.jsonl"
+    queries = [json.loads(line) for line in path.read_text().splitlines()]
+    others = [f"{name}-square.png" for name in [*COLOURS][2:5]]
+    for query in queries:
+        query["subset"] = [query["reference"], query["target"], *others]
+    path.write_text("\n".join(map(json.dumps, queries)))
+    part = read(folders, tmp_path, asked=RULES).parts[1]
+    names = [f"{name}-{shape}.png" for shape in ("round", "square") for name in COLOURS]
+    rows = {name: part.first + number for number, name in enumerate(names)}
+    assert [set(query.wrong) for query in part.queries] == [{rows[name] for name in others}] * 4
+
+    for query in part.draw(random.Random(0), 1.0, subsets=True):
+        assert len(set(query.wrong)) == 4
+        assert not {query.reference, *query.targets} & set(query.wrong)
+        assert all(part.first <= row < part.last for row in query.wrong)
+    assert not any(query.wrong for query in part.draw(random.Random(0), 1.0))

@@ -305,6 +305,7 @@ def cut_down(name: str, folder: Path) -> Recipe:
             data=(),
             similar=1,  # the shapes have no hard subsets
             similar_in=(),
+            wrong=0,
             columns=(),
             stay=dict.fromkeys(stage.stay and ["shapes"], 1.0),
             negatives=min(stage.negatives, 2),

@@ -18,7 +18,7 @@ from samebut.learning.attributes import Prototypes, naming_loss
 from samebut.learning.corpus import Composed, Corpus, Part
 from samebut.learning.encoders import Features, every_token
 from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Align, Compose, Learner
+from samebut.learning.tasks import Align, Compose, Drawn, Learner
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -77,7 +77,7 @@ def test_every_way_to_say_a_query_is_heard() -> None:
     corpus = Corpus((), ({}, {}), (Part("all", 0, 2, (query,)),), SMALL, Path())
     task = Compose(corpus, stage, Recipe("r", (stage,)))
     dice = random.Random(0)
-    heard = {text for _ in range(40) for ((_, _, text),) in task.batches(dice)}
+    heard = {each.text for _ in range(40) for (each,) in task.batches(dice)}
     assert heard == set(query.texts)
 
 
@@ -96,7 +96,7 @@ class TestSimilarTogether:
         task = Compose(corpus, stage, Recipe("r", (stage,)))
         task.check(None)  # type: ignore[arg-type]
         (batch,) = task.batches(random.Random(2))
-        return [query.reference for query, _, _ in batch]
+        return [query.reference for query, *_ in batch]
 
     @pytest.mark.parametrize("similar", [1, 3, 6])
     def test_every_query_is_asked_once(self, corpus: Corpus, similar: int) -> None:
@@ -118,7 +118,7 @@ class TestSimilarTogether:
         corpus = Corpus((), ({},) * 240, (Part("all", 0, 240, queries, alike),), SMALL, Path())
         stage = Stage("compose", epochs=1, batch=240, lr=1e-3, similar=6)
         (batch,) = Compose(corpus, stage, Recipe("r", (stage,))).batches(random.Random(2))
-        lonely = [query.reference >= 120 for query, _, _ in batch]
+        lonely = [query.reference >= 120 for query, *_ in batch]
         assert 40 < sum(lonely[:120]) < 80
 
     def test_something_has_to_say_what_is_alike(self, corpus: Corpus) -> None:
@@ -141,15 +141,58 @@ class TestSimilarTogether:
         both = Corpus((), corpus.rows, halves, SMALL, Path())
         task = Compose(both, stage, Recipe("r", (stage,)))
         (batch,) = task.batches(random.Random(2))
-        late = [n for n, (query, _, _) in enumerate(batch) if 6 <= query.reference < 12]
+        late = [n for n, (query, *_) in enumerate(batch) if 6 <= query.reference < 12]
         assert len(late) == 18 and late == list(range(late[0], late[0] + 18))
-        early = [n for n, (query, _, _) in enumerate(batch) if query.reference < 6]
+        early = [n for n, (query, *_) in enumerate(batch) if query.reference < 6]
         assert early != list(range(early[0], early[0] + 18))
         other = replace(stage, similar_in=("early",))
         with pytest.raises(RecipeError, match="no query has a hard subset"):
             Compose(
                 Corpus((), corpus.rows, halves[1:], SMALL, Path()), other, Recipe("r", (other,))
             ).check(None)  # type: ignore[arg-type]
+
+
+class TestWrongAnswers:
+    """Those of a query's hard subset come along as candidates, a few of them each time."""
+
+    def batch(
+        self, wrong: int, seed: int = 0, parts: tuple[Part, ...] | None = None
+    ) -> list[Drawn]:
+        queries = tuple(Composed(row, ("x",), (row + 1,), (7, 8, 9)) for row in range(0, 6, 2))
+        parts = parts or (Part("all", 0, 10, queries),)
+        corpus = Corpus((Path("x.png"),) * 10, ({},) * 10, parts, SMALL, Path())
+        stage = Stage("compose", epochs=1, batch=3, lr=1e-3, wrong=wrong)
+        self.task = Compose(corpus, stage, Recipe("r", (stage,)))
+        self.task.check(None)  # type: ignore[arg-type]
+        (batch,) = self.task.batches(random.Random(seed))
+        return batch
+
+    @pytest.mark.parametrize(("wrong", "come"), [(0, 0), (1, 1), (2, 2), (5, 3)])
+    def test_so_many_of_each_query(self, wrong: int, come: int) -> None:
+        for each in self.batch(wrong):
+            assert len(set(each.wrong)) == len(each.wrong) == come
+            assert set(each.wrong) <= {7, 8, 9}
+            assert set(each.pictures) == {each.query.reference, each.target, *each.wrong}
+
+    def test_they_are_candidates(self) -> None:
+        batch = self.batch(3)
+        assert {7, 8, 9} <= set(self.task._pictures_of(batch))
+
+    def test_not_the_same_each_time(self) -> None:
+        assert len({each.wrong for seed in range(8) for each in self.batch(1, seed)}) == 3
+
+    def test_other_chance_is_as_it_was(self) -> None:
+        """A recipe without them draws as it did before there were any."""
+        plain = [(query.reference, target) for query, target, *_ in self.batch(0)]
+        queries = tuple(Composed(row, ("x",), (row + 1,)) for row in range(0, 6, 2))
+        bare = self.batch(0, parts=(Part("all", 0, 10, queries),))
+        assert plain == [(query.reference, target) for query, target, *_ in bare]
+
+    def test_something_has_to_say_what_is_near(self) -> None:
+        queries = tuple(Composed(row, ("x",), (row + 1,)) for row in range(0, 6, 2))
+        with pytest.raises(RecipeError, match="no query has a hard subset") as caught:
+            self.batch(1, parts=(Part("all", 0, 10, queries),))
+        assert "leave wrong out" in str(caught.value.hint)
 
 
 class TestPicturesOfABatch:

@@ -248,7 +248,7 @@ def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: 
     """Batches hold whole groups of a reference, each query once an epoch."""
     corpus = read_corpus({"shapes": Source(root)}, preprocess_of(recipe), tmp_path)
     task = Compose(corpus, recipe.stages[1], recipe)
-    seen = [query for batch in task.batches(random.Random(0)) for query, _, _ in batch]
+    seen = [query for batch in task.batches(random.Random(0)) for query, *_ in batch]
     assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)
     assert len(seen) >= len(corpus.queries) - recipe.stages[1].batch
 

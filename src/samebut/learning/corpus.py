@@ -12,7 +12,7 @@ from typing import Any
 
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
-from samebut.data.catalogue_queries import CatalogueQueries, Rules
+from samebut.data.catalogue_queries import Asked, CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
 from samebut.learning.pictures import Pictures, decode_all
@@ -86,11 +86,12 @@ def source_of(name: str, root: Path, said: Mapping[str, Any]) -> Source:
 @dataclass(frozen=True)
 class Composed:
     """A training query; pictures are rows of the corpus. ``texts`` are ways to say it, of which
-    one is drawn each time."""
+    one is drawn each time. ``wrong`` are the wrong answers of its hard subset."""
 
     reference: int
     texts: tuple[str, ...]
     targets: tuple[int, ...]
+    wrong: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -114,17 +115,28 @@ class Part:
     catalogue: CatalogueQueries | None = None
     most: int = 0
 
-    def draw(self, dice: random.Random, fresh: float) -> list[Composed]:
+    def draw(self, dice: random.Random, fresh: float, *, subsets: bool = False) -> list[Composed]:
         """Queries of an epoch: as many as the folder has or ``most``, ``fresh`` of them drawn
-        anew."""
+        anew, with hard subsets if ``subsets`` are wanted."""
         total = min(self.most or len(self.queries), len(self.queries))
         count = round(fresh * total) if self.catalogue else 0
         kept = dice.sample(self.queries, total - count)
         drawn = self.catalogue.draw(dice, count) if self.catalogue and count else []
         return kept + [
-            Composed(q.reference + self.first, (q.text,), tuple(t + self.first for t in q.targets))
-            for q in drawn
+            Composed(
+                asked.reference + self.first,
+                (asked.text,),
+                tuple(target + self.first for target in asked.targets),
+                self._wrong(dice, asked) if subsets else (),
+            )
+            for asked in drawn
         ]
+
+    def _wrong(self, dice: random.Random, asked: Asked) -> tuple[int, ...]:
+        assert self.catalogue
+        members = self.catalogue.subset(dice, asked, dice.choice(asked.targets)) or ()
+        right = {asked.reference, *asked.targets}
+        return tuple(self.first + member for member in members if member not in right)
 
 
 @dataclass(frozen=True)
@@ -177,9 +189,7 @@ def read_corpus(
         own = source.rows
         first = len(files)
         place = {image: first + number for number, image in enumerate(images)}
-        queries = tuple(
-            Composed(place[q.reference], q.texts, tuple(place[t] for t in q.targets)) for q in asked
-        )
+        queries = tuple(_composed(query, place) for query in asked)
         rules = (fresh or {}).get(name)
         catalogue = CatalogueQueries(own, _rules(name, rules)) if rules else None
         files += images.values()
@@ -187,6 +197,17 @@ def read_corpus(
         alike, limit = _alike(asked, place), (most or {}).get(name, 0)
         parts.append(Part(name, first, len(files), queries, alike, catalogue, limit))
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
+
+
+def _composed(query: Query, place: Mapping[str, int]) -> Composed:
+    right = {query.reference, *query.targets}
+    wrong = [name for name in query.subset or () if name in place and name not in right]
+    return Composed(
+        place[query.reference],
+        query.texts,
+        tuple(place[target] for target in query.targets),
+        tuple(place[name] for name in wrong),
+    )
 
 
 def _alike(queries: Sequence[Query], place: Mapping[str, int]) -> dict[int, tuple[int, ...]]:

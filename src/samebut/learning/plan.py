@@ -43,6 +43,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "fresh": ("compose",),
     "similar": ("compose",),
     "similar_in": ("compose",),
+    "wrong": ("compose",),
     "scale": ("tune", "fuse"),
     "symmetric": ("tune", "fuse"),
     "smoothing": ("tune", "fuse"),

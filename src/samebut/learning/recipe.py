@@ -42,6 +42,7 @@ class Stage:
     fresh: float = 0.0  # share of the queries that is drawn anew in each epoch from [fresh]
     similar: int = 1  # so many references that are alike, by hard subsets, come together
     similar_in: tuple[str, ...] = ()  # names of the data folders where they do; empty: all
+    wrong: int = 0  # so many wrong answers of each query's hard subset come along
     data: tuple[str, ...] = ()  # names of the data folders it learns from; empty: all of them
     accumulate: int = 1  # batches whose gradients make one step
     patience: int = 0  # epochs without a better score before the stage stops; 0: never
@@ -136,6 +137,7 @@ LIMITS: dict[type[Any], dict[str, Limit]] = {
         "size": NOT_NEGATIVE,
         "fresh": SHARE,
         "similar": ONE_OR_MORE,
+        "wrong": NOT_NEGATIVE,
         "runs": ONE_OR_MORE,
         "mix": ("more than 0, 1 at most", lambda value: 0 < value <= 1),
         "mix_with": ("0, the number of an earlier stage, or -1", lambda value: value >= -1),

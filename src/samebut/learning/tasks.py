@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,21 @@ from samebut.learning.writing import written
 
 MOST_QUERIES_OF_A_REFERENCE = 3  # in one batch: more would make the batch about one picture
 ROUND_NUMBER = 32  # of pictures in a batch of Compose
-Drawn = tuple[Composed, int, str]  # a query, one of its targets, one way to say it
 LARGEST_SCALE = 100.0  # CLIP's clip of the learned temperature
+
+
+class Drawn(NamedTuple):
+    """A query as a batch has it: one of its targets, one way to say it, and wrong answers that
+    come along."""
+
+    query: Composed
+    target: int
+    text: str
+    wrong: tuple[int, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        return (self.query.reference, self.target, *self.wrong)
 
 
 class Learner(nn.Module):
@@ -209,7 +222,7 @@ class Compose(Task):
     Candidates are all pictures of the batch, references too; a query's own reference does not
     count. Queries of one reference come together, so each picture is encoded once and neighbours
     stand against each other as hard negatives; so do, with ``stage.similar``, those of references
-    that are alike.
+    that are alike. With ``stage.wrong`` queries bring wrong answers of their hard subsets along.
     """
 
     def __init__(self, corpus: Corpus, stage: Stage, recipe: Recipe) -> None:
@@ -235,11 +248,17 @@ class Compose(Task):
                 "that says which are similar",
                 hint="Give queries a subset, as samebut triplets does, or leave similar out.",
             )
+        if self.stage.wrong and not any(query.wrong for query in self.corpus.queries):
+            raise RecipeError(
+                "compose: wrong answers are to come along, and no query has a hard subset that "
+                "says which are near",
+                hint="Give queries a subset, as samebut triplets does, or leave wrong out.",
+            )
 
     def batches(self, dice: random.Random) -> Iterator[list[Drawn]]:
         by_reference: dict[int, list[Composed]] = {}
         for part in self.corpus.parts:
-            for query in part.draw(dice, self.stage.fresh):
+            for query in part.draw(dice, self.stage.fresh, subsets=self.stage.wrong > 0):
                 by_reference.setdefault(query.reference, []).append(query)
         groups = []
         for queries in by_reference.values():
@@ -248,12 +267,18 @@ class Compose(Task):
             groups += [order[start : start + step] for start in range(0, len(order), step)]
         dice.shuffle(groups)
         flat = [
-            (query, dice.choice(query.targets), dice.choice(query.texts))
+            self._drawn(query, dice)
             for group in self._similar_together(groups, dice)
             for query in group
         ]
         for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
             yield flat[start : start + self.stage.batch]
+
+    def _drawn(self, query: Composed, dice: random.Random) -> Drawn:
+        drawn = Drawn(query, dice.choice(query.targets), dice.choice(query.texts))
+        count = min(self.stage.wrong, len(query.wrong))
+        # Asked only where wanted: elsewhere chance goes on as it did before there was `wrong`.
+        return drawn._replace(wrong=tuple(dice.sample(query.wrong, count))) if count else drawn
 
     def _alike(self) -> dict[int, tuple[int, ...]]:
         """What is alike in the folders where it is to come together."""
@@ -284,12 +309,13 @@ class Compose(Task):
         return [group for clump in clumps for group in clump]
 
     def _pictures_of(self, batch: list[Drawn]) -> list[int]:
-        """References and targets of a batch, and further pictures up to a round number.
+        """References, targets and wrong answers of a batch, and further pictures up to a round
+        number.
 
         Those are candidates too. Of every number that it meets the convolution library keeps
         its kernels and scratch memory: without rounding, gigabytes in an hour.
         """
-        rows = sorted({row for query, target, _ in batch for row in (query.reference, target)})
+        rows = sorted({row for each in batch for row in each.pictures})
         total = min(-(-len(rows) // ROUND_NUMBER) * ROUND_NUMBER, len(self.corpus.files))
         dice, there = random.Random(f"{rows}"), set(rows)
         while len(rows) < total:
@@ -303,14 +329,14 @@ class Compose(Task):
         model, anchor = learner.model, self.align.anchor
         rows = self._pictures_of(batch)
         place = {row: number for number, row in enumerate(rows)}
-        asked = [query.reference for query, _, _ in batch]
+        asked = [each.query.reference for each in batch]
         references = torch.tensor([place[row] for row in asked])
-        texts = written([text for _, _, text in batch], self.recipe.augment)
+        texts = written([each.text for each in batch], self.recipe.augment)
         images, before = self.align.encode(model, rows)
         queries = self._composed(model, images[references], texts)
         positives = torch.zeros(len(batch), len(rows), dtype=torch.bool)
-        for number, (query, _, _) in enumerate(batch):
-            positives[number, [place[row] for row in query.targets if row in place]] = True
+        for number, each in enumerate(batch):
+            positives[number, [place[row] for row in each.query.targets if row in place]] = True
         allowed = torch.ones_like(positives)
         allowed[torch.arange(len(batch)), references] = False
         loss = info_nce(
