@@ -48,7 +48,7 @@ train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with pr
 	$(BIN)/samebut train recipes/bundled-parts.toml --out runs/bundled-parts --set 'init="runs/bundled/model"' \
 	  --data products=$(DATA)/products --data drawings=runs/wardrobe-large
 	$(BIN)/samebut train recipes/bundled-queries.toml --out runs/bundled-queries --set 'init="runs/bundled-parts/model"' \
-	  --data products=$(DATA)/products --data drawings=runs/wardrobe-large
+	  --data products=$(DATA)/products --data drawings=runs/wardrobe-huge
 	$(BIN)/samebut export runs/bundled-queries/model src/samebut/bundled --trainable --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style

@@ -222,7 +222,8 @@ def test_int8_quantises_weights_alone(exported: tuple[CIRModel, Path]) -> None:
     }
     layers = torch.nn.Linear if model.encoder.kind != "small" else torch.nn.Conv2d
     network = model.encoder.image_tower if model.encoder.kind == "small" else vision(model)
-    assert len(weights) >= sum(isinstance(module, layers) for module in network.modules()) - 1
+    count = sum(isinstance(module, layers) for module in network.modules())
+    assert len(weights) == count - model.encoder.int8_from
 
 
 def vision(model: CIRModel) -> Any:
@@ -357,3 +358,33 @@ def test_a_percentile_keeps_an_outlier_from_coarsening_int8(tmp_path: Path) -> N
         errors.append(float(np.abs(found - pixels.mean(1, keepdims=True)).max()))
     assert errors[1] < errors[0] / 4
     assert errors[1] < 0.05
+
+
+def test_the_first_of_them_may_stay_as_they_are(tmp_path: Path) -> None:
+    """Two convolutions, of which the second alone gets int8 weights."""
+    weights = [
+        numpy_helper.from_array(np.full((3, 3, 1, 1), 1 / 3, np.float32), name)
+        for name in ("early", "late")
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["pixels", "early"], ["middle"], name="one"),
+            helper.make_node("Conv", ["middle", "late"], ["out"], name="two"),
+        ],
+        "mean of the channels, twice",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, str(tmp_path / "fp32.onnx"))
+    pixels = np.random.default_rng(0).random((32, 3, 8, 8), np.float32)
+    for first, wanted in ((0, {"early", "late"}), (1, {"late"}), (2, set())):
+        out = tmp_path / f"{first}.onnx"
+        quantize(tmp_path / "fp32.onnx", out, pixels, ("Conv",), 100.0, first)
+        found = {
+            tensor.name.removesuffix("_quantized")
+            for tensor in onnx.load(str(out)).graph.initializer
+            if tensor.data_type == TensorProto.INT8 and len(tensor.dims) > 1
+        }
+        assert found == wanted

@@ -339,7 +339,8 @@ def test_every_recipe_of_the_repository_can_start(name: str, root: Path, tmp_pat
     [
         ("products.toml", ["align", "tune", "fuse", "compose"]),
         ("bundled.toml", ["align", "compose", "compose", "compose", "compose", "tune"]),
-        ("bundled-queries.toml", ["align", "compose", "compose", "compose"]),
+        ("bundled-parts.toml", ["align", "compose", "align"]),
+        ("bundled-queries.toml", ["compose", "compose"]),
     ],
 )
 def test_a_recipe_of_photos_runs_to_its_end(

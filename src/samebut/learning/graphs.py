@@ -193,11 +193,13 @@ def quantize(
     pixels: npt.NDArray[np.float32],
     operators: Sequence[str],
     percentile: float,
+    first: int = 0,
 ) -> None:
     """Static int8 (QDQ, per-channel weights) with ranges read off ``pixels (N, 3, S, S)``.
 
-    Of ``operators`` those with weights: a product of two activations (attention) stays fp32. A
-    range holds ``percentile`` percent of an activation's values; what is beyond is cut off.
+    Of ``operators`` all from number ``first`` on, but a product of two activations (attention)
+    stays fp32. A range holds ``percentile`` percent of an activation's values; what is beyond is
+    cut off.
     """
     whole = percentile == 100
     method = CalibrationMethod.MinMax if whole else CalibrationMethod.Percentile
@@ -205,12 +207,15 @@ def quantize(
     with tempfile.TemporaryDirectory() as made, _quiet():
         prepared = Path(made) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        nodes = onnx.load(str(prepared)).graph.node
+        counted = [node.name for node in nodes if node.op_type in operators]
         quantize_static(
             str(prepared),
             str(target),
             _Pictures(pixels),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(operators),
+            nodes_to_exclude=counted[:first],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

@@ -38,14 +38,16 @@ class Encoder(Protocol):
     ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
     those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included;
     ``text_rules`` says that and how they are padded, as a model folder has it. ``int8_operators``
-    are those of the image graph that export may quantise, over ranges that hold ``int8_percentile``
-    percent of what it saw (100: all of it, which takes no memory to find).
+    are those of the image graph that export may quantise, all but the first ``int8_from`` of them,
+    over ranges that hold ``int8_percentile`` percent of what it saw (100: all of it, which takes no
+    memory to find).
     """
 
     kind: ClassVar[str]
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
     int8_operators: ClassVar[tuple[str, ...]]
+    int8_from: ClassVar[int]
     int8_percentile: ClassVar[float]
     dim: int
     max_tokens: int

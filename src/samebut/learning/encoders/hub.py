@@ -54,6 +54,7 @@ class HubEncoder(nn.Module):
     pad_piece: ClassVar[str | None] = None  # where a checkpoint names none
     longest: ClassVar[int | None] = None  # of texts; None: as many positions as there are
     int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)
+    int8_from: ClassVar[int] = 0
     int8_percentile: ClassVar[float] = 100.0  # a percentile keeps all activations in memory at once
 
     def __init__(self, network: Any, tokenizer: Tokenizer, *, source: str, pad_id: int) -> None:
