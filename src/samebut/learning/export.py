@@ -89,9 +89,7 @@ def _write(model: CIRModel, new: Path, files: Sequence[Path], benchmark: Benchma
     say(f"int8, with the ranges of {len(pixels)} pictures")
     fp32, int8 = (new / f"image.{precision}.onnx" for precision in ("fp32", "int8"))
     encoder = model.encoder
-    quantize(
-        fp32, int8, pixels, encoder.int8_operators, encoder.int8_percentile, encoder.int8_from
-    )
+    quantize(fp32, int8, pixels, encoder.int8_operators, encoder.int8_percentile, encoder.int8_from)
     description["graphs"]["image"]["files"]["int8"] = _file(int8)
 
     def compared() -> npt.NDArray[np.float32]:
