@@ -148,6 +148,25 @@ def test_a_dry_run_says_what_it_will_do_and_does_nothing(root: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("mix", "rest", "wanted"),
+    [
+        (1.0, -1, ""),
+        (0.5, -1, "; 0.5 of it goes on, with 0.5 of what it began with"),
+        (0.8, 0, "; 0.8 of it goes on, with 0.2 of what the run began with"),
+        (0.45, 1, "; 0.45 of it goes on, with 0.55 of what stage 1 handed on"),
+    ],
+)
+def test_a_dry_run_says_what_is_mixed(
+    root: Path, tmp_path: Path, mix: float, rest: int, wanted: str
+) -> None:
+    recipe = recipe_of(tmp_path)
+    stages = (recipe.stages[0], replace(recipe.stages[1], mix=mix, mix_with=rest))
+    lines = dry_run(replace(recipe, stages=stages), {"shapes": root}, tmp_path / "run")
+    (line,) = [line for line in lines if line.startswith("stage 2")]
+    assert line.endswith(f"steps of 8{wanted}")
+
+
+@pytest.mark.parametrize(
     ("more", "message"),
     [
         ('metric = "R@7"\n', "gives no score 'R@7'"),

@@ -240,11 +240,22 @@ def described(plan: Plan, model: CIRModel) -> list[str]:
             f"queries; {stage.epochs:,} epochs of {each.steps:,} steps of {stage.batch:,}"
             + (f" x {stage.accumulate}" if stage.accumulate > 1 else "")
             + (f"; {stage.runs} runs" if stage.runs > 1 else "")
+            + (f"; {stage.mix:g} of it goes on, with {_rest(stage)}" if stage.mix < 1 else "")
         )
         if isinstance(each.task, Fuse):
             lines.append(f"           features cached: {megabytes(features_size(each, model))}")
     lines.append(f"decoded    {megabytes(decoded_size(plan))} to write in {plan.cache}")
     return lines
+
+
+def _rest(stage: Stage) -> str:
+    """What a stage's weights are mixed with, for people."""
+    share = f"{1 - stage.mix:.4g}"
+    if stage.mix_with < 0:
+        return f"{share} of what it began with"
+    if stage.mix_with == 0:
+        return f"{share} of what the run began with"
+    return f"{share} of what stage {stage.mix_with} handed on"
 
 
 def _said(recipe: Recipe, name: str) -> dict[str, str]:
