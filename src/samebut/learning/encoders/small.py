@@ -148,8 +148,8 @@ class SmallEncoder(nn.Module):
     mean: ClassVar[tuple[float, float, float]] = (0.5, 0.5, 0.5)
     std: ClassVar[tuple[float, float, float]] = (0.25, 0.25, 0.25)
     int8_operators: ClassVar[tuple[str, ...]] = ("Conv", "Relu")
-    # The first convolution stays fp32: a wide white ground times weights that are rounded is an
-    # error that no mean takes out (docs/log.md).
+    # The first convolution stays fp32: its rounded weights were most of what int8 cost
+    # (docs/log.md).
     int8_from: ClassVar[int] = 1
     int8_percentile: ClassVar[float] = 99.999  # a few activations are far out (docs/log.md)
 
