@@ -12,7 +12,7 @@ from typing import Any
 
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
-from samebut.data.catalogue_queries import Asked, CatalogueQueries, Rules
+from samebut.data.catalogue_queries import CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
 from samebut.learning.pictures import Pictures, decode_all
@@ -121,22 +121,21 @@ class Part:
         total = min(self.most or len(self.queries), len(self.queries))
         count = round(fresh * total) if self.catalogue else 0
         kept = dice.sample(self.queries, total - count)
-        drawn = self.catalogue.draw(dice, count) if self.catalogue and count else []
-        return kept + [
-            Composed(
-                asked.reference + self.first,
-                (asked.text,),
-                tuple(target + self.first for target in asked.targets),
-                self._wrong(dice, asked) if subsets else (),
-            )
-            for asked in drawn
-        ]
+        return kept + self._drawn_anew(dice, count, subsets=subsets)
 
-    def _wrong(self, dice: random.Random, asked: Asked) -> tuple[int, ...]:
-        assert self.catalogue
-        members = self.catalogue.subset(dice, asked, dice.choice(asked.targets)) or ()
-        right = {asked.reference, *asked.targets}
-        return tuple(self.first + member for member in members if member not in right)
+    def _drawn_anew(self, dice: random.Random, count: int, *, subsets: bool) -> list[Composed]:
+        if not self.catalogue or not count:
+            return []
+        found = []
+        for asked in self.catalogue.draw(dice, count):
+            members: Sequence[int] = ()
+            if subsets:
+                members = self.catalogue.subset(dice, asked, dice.choice(asked.targets)) or ()
+            reference = asked.reference + self.first
+            targets = tuple(target + self.first for target in asked.targets)
+            wrong = _wrong([member + self.first for member in members], reference, targets)
+            found.append(Composed(reference, (asked.text,), targets, wrong))
+        return found
 
 
 @dataclass(frozen=True)
@@ -200,14 +199,14 @@ def read_corpus(
 
 
 def _composed(query: Query, place: Mapping[str, int]) -> Composed:
-    right = {query.reference, *query.targets}
-    wrong = [name for name in query.subset or () if name in place and name not in right]
-    return Composed(
-        place[query.reference],
-        query.texts,
-        tuple(place[target] for target in query.targets),
-        tuple(place[name] for name in wrong),
-    )
+    reference, targets = place[query.reference], tuple(place[name] for name in query.targets)
+    subset = [place[name] for name in query.subset or () if name in place]
+    return Composed(reference, query.texts, targets, _wrong(subset, reference, targets))
+
+
+def _wrong(subset: Sequence[int], reference: int, targets: Sequence[int]) -> tuple[int, ...]:
+    """Of a hard subset, what is no answer."""
+    return tuple(row for row in subset if row != reference and row not in targets)
 
 
 def _alike(queries: Sequence[Query], place: Mapping[str, int]) -> dict[int, tuple[int, ...]]:

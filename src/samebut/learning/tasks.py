@@ -38,7 +38,7 @@ class Drawn(NamedTuple):
     query: Composed
     target: int
     text: str
-    wrong: tuple[int, ...] = ()
+    wrong: tuple[int, ...]
 
     @property
     def pictures(self) -> tuple[int, ...]:
@@ -267,18 +267,20 @@ class Compose(Task):
             groups += [order[start : start + step] for start in range(0, len(order), step)]
         dice.shuffle(groups)
         flat = [
-            self._drawn(query, dice)
+            Drawn(
+                query,
+                dice.choice(query.targets),
+                dice.choice(query.texts),
+                self._wrong(query, dice),
+            )
             for group in self._similar_together(groups, dice)
             for query in group
         ]
         for start in range(0, len(flat) - self.stage.batch + 1, self.stage.batch):
             yield flat[start : start + self.stage.batch]
 
-    def _drawn(self, query: Composed, dice: random.Random) -> Drawn:
-        drawn = Drawn(query, dice.choice(query.targets), dice.choice(query.texts))
-        count = min(self.stage.wrong, len(query.wrong))
-        # Asked only where wanted: elsewhere chance goes on as it did before there was `wrong`.
-        return drawn._replace(wrong=tuple(dice.sample(query.wrong, count))) if count else drawn
+    def _wrong(self, query: Composed, dice: random.Random) -> tuple[int, ...]:
+        return tuple(dice.sample(query.wrong, min(self.stage.wrong, len(query.wrong))))
 
     def _alike(self) -> dict[int, tuple[int, ...]]:
         """What is alike in the folders where it is to come together."""
