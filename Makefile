@@ -41,15 +41,11 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, wh
 	$(BIN)/python benchmarks/commands.py $(DEMO)/gallery "$$(ls $(DEMO)/gallery/*.jpg | head -n 1)" --store $(DEMO)/store
 
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
-train-bundled: $(VENV)/.dev ## rebuild the model that ships: DATA=folder with products/ and clothing/
+train-bundled: $(VENV)/.dev ## train a model like the one that ships: DATA=folder with products/ and clothing/
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products --data wardrobe=runs/wardrobe --data drawings=runs/wardrobe-huge \
 	  --data clothing=$(DATA)/clothing
-	$(BIN)/samebut train recipes/bundled-parts.toml --out runs/bundled-parts --set 'init="runs/bundled/model"' \
-	  --data products=$(DATA)/products --data drawings=runs/wardrobe-large
-	$(BIN)/samebut train recipes/bundled-queries.toml --out runs/bundled-queries --set 'init="runs/bundled-parts/model"' \
-	  --data products=$(DATA)/products --data drawings=runs/wardrobe-huge
-	$(BIN)/samebut export runs/bundled-queries/model src/samebut/bundled --trainable --data $(DATA)/products
+	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .

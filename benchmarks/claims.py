@@ -31,9 +31,9 @@ from samebut.data.benchmark import Benchmark, Query
 from samebut.errors import DataError
 from samebut.evaluate import outcomes, rank
 from samebut.evaluate.significance import intervals, paired_test
-from samebut.learning import processes
-from samebut.learning.model import CIRModel
-from samebut.learning.validation import cached_sides, embed
+from samebut.learning import distributed
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.run.validation import cached_sides, embed
 from samebut.metrics import Values
 
 PARTS = frozenset(("neck", "sleeve", "closure", "pockets", "belt"))
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a plot")
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
-    processes.use_threads(arguments.threads)
+    distributed.use_threads(arguments.threads)
     benchmark = triplets.read(arguments.root, arguments.split)
     scores, parts = Scores(benchmark, arguments.metric, arguments.cache), slices(benchmark)
     lines = [

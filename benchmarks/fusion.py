@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 from samebut.learning.fusion import FUSIONS, make_fusion
 from samebut.learning.fusion.base import Fusion
 

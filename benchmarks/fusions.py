@@ -31,14 +31,14 @@ import torch
 from samebut.data.benchmark import Benchmark
 from samebut.errors import RecipeError
 from samebut.evaluate import outcomes, rank, summary
-from samebut.learning import processes
-from samebut.learning.corpus import source_of
+from samebut.learning import distributed
+from samebut.learning.data.corpus import source_of
 from samebut.learning.fusion import FUSIONS, make_fusion
-from samebut.learning.model import CIRModel
-from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.runs import say
-from samebut.learning.train import train
-from samebut.learning.validation import cached_sides, embed, metric_of
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.recipe.schema import Recipe, Stage
+from samebut.learning.run.checkpoint import say
+from samebut.learning.run.train import train
+from samebut.learning.run.validation import cached_sides, embed, metric_of
 
 SHOWN = ("R@1", "R@5", "R@10", "R@50", "mAP@10", "RecallSubset@1")
 KIND_SHOWN = "R@10"
@@ -243,7 +243,7 @@ def main() -> None:
     arguments.seeds = list(range(1, arguments.seeds + 1))
     arguments.rates = [float(rate) for rate in arguments.rates.split(",")]
     arguments.cache = arguments.cache or arguments.out / "cache"
-    processes.use_threads(arguments.threads)
+    distributed.use_threads(arguments.threads)
     arms = [Arm.read(said) for said in arguments.fusions]
     compared = [Comparison(model, arguments.out, arguments) for model in arguments.models]
     if len({each.name for each in compared}) < len(compared):

@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from samebut.learning.contrast import Fuse
-from samebut.learning.corpus import Composed
-from samebut.learning.encoders import Features
-from samebut.learning.features import Store
+from samebut.learning.objective.contrast import Fuse
+from samebut.learning.data.corpus import Composed
+from samebut.learning.encoders.base import Features
+from samebut.learning.data.feature_cache import Store
 from samebut.learning.fusion import make_fusion
-from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Learner
+from samebut.learning.recipe.schema import Recipe, Stage
+from samebut.learning.objective.tasks import Learner
 
 PICTURES, TEXTS_OF_A_QUERY, DIM = 46_000, 4, 512
 SIDE, PATCH, WIDTH, LAYERS, HEADS = 224, 32, 768, 12, 12

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from conftest import COLOURS, draw_picture
-from samebut.learning.recipe import Recipe, read_recipe
+from samebut.learning.recipe.read import read_recipe
+from samebut.learning.recipe.schema import Recipe
 
 HEAD = """
 name = "tiny"
@@ -46,36 +47,28 @@ attention_dropout = 0.0
 
 ALIGN_AND_COMPOSE = """
 [[stages]]
-task = "align"
-epochs = 2
-batch = 8
+preset = "align"
 lr = 1e-2
+queries = { epochs = 2, batch = 8 }
 [[stages]]
-task = "compose"
-epochs = 2
-batch = 8
+preset = "compose"
 lr = 1e-2
-captions = 0.3
+queries = { epochs = 2, batch = 8 }
+loss = { captions = 0.3 }
 """
 
 TUNE_AND_FUSE = """
 [[stages]]
-task = "tune"
-epochs = 2
-batch = 8
+preset = "tune"
 lr = 1e-2
-scale = 20
 frozen_norms = true
+queries = { epochs = 2, batch = 8 }
+loss.contrast = { scale = 20.0, learned_scale = false }
 [[stages]]
-task = "fuse"
-epochs = 3
-batch = 8
+preset = "fuse"
 lr = 1e-2
-symmetric = true
-negatives = 2
-mine_from = 1
-mine_every = 2
-views = 2
+queries = { epochs = 3, batch = 8, views = 2, mined = { count = 2, first = 1, every = 2 } }
+loss.contrast = { symmetric = true }
 """
 
 

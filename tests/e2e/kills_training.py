@@ -21,18 +21,18 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from samebut.learning import processes, train
-from samebut.learning.recipe import read_recipe
+from samebut.learning import distributed, train
+from samebut.learning.recipe.schema import read_recipe
 
 # Imports torch once and forks: each start costs what training costs, not what imports cost.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["samebut.learning.train"])
+CONTEXT.set_forkserver_preload(["samebut.learning.run.train"])
 LONGEST_DELAY = 0.05  # seconds after a step was logged: it may be writing then
 
 
 def run(recipe: Path, data: Mapping[str, Path], out: Path) -> None:
     """What a started process does: one thread, so that sums are added in one order."""
-    processes.use_threads(1)
+    distributed.use_threads(1)
     torch._C._set_mkldnn_enabled(False)  # it crashes now and then on layers of a few channels
     train.train(read_recipe(recipe), data, out)
 

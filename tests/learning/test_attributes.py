@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from samebut.learning.attributes import (
+from samebut.learning.objective.attributes import (
     UNSAID,
     Prototypes,
     attributes_of,

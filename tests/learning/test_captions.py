@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from samebut.learning import captions
+from samebut.learning.data import captions
 
 ROW = {
     "title": "Acme Men Striped Shirt",

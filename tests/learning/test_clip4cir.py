@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from samebut.errors import ModelError
 from samebut.learning import clip4cir
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 from samebut.learning.fusion.combiner import Combiner
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

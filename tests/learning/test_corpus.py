@@ -11,7 +11,7 @@ import pytest
 
 from conftest import COLOURS, draw_picture
 from samebut.errors import DataError, RecipeError
-from samebut.learning.corpus import Corpus, Source, read_corpus
+from samebut.learning.data.corpus import Corpus, Source, read_corpus
 from samebut.preprocess import Preprocess
 
 RULES = {"attributes": ["article", "colour"], "chinese": 0.0}

@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from conftest import COLOURS, draw_picture
 from samebut.errors import ModelError
-from samebut.learning.encoders import Encoder, Features
+from samebut.learning.encoders.base import Encoder, Features
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.hub import HubEncoder
-from samebut.learning.model import ENCODERS, CIRModel
+from samebut.learning.model.cir_model import ENCODERS, CIRModel
 from samebut.preprocess import Preprocess
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

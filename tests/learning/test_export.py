@@ -24,12 +24,12 @@ from samebut.data import triplets
 from samebut.errors import ModelError
 from samebut.images import open_picture
 from samebut.learning import agreement
-from samebut.learning.card import MARK
+from samebut.learning.model.card import MARK
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
-from samebut.learning.export import _write_card, export
-from samebut.learning.graphs import quantize, store_as_half
-from samebut.learning.model import CIRModel
-from samebut.learning.tokenizer import train_tokenizer
+from samebut.learning.export.export import _write_card, export
+from samebut.learning.export.graphs import quantize, store_as_half
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.encoders.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
 from samebut.runtime import BUNDLED, Model, unit
 
@@ -282,7 +282,7 @@ def test_a_folder_appears_whole_or_not_at_all(
     def stops(*_: object) -> None:
         raise ModelError("the exported image graph agrees with torch only to 0.9")
 
-    monkeypatch.setattr("samebut.learning.export.write_graphs", stops)
+    monkeypatch.setattr("samebut.learning.export.export.write_graphs", stops)
     with pytest.raises(ModelError, match=r"only to 0\.9"):
         export(small("sum"), tmp_path / "out", pictures=root / "images")
     assert list(tmp_path.iterdir()) == []

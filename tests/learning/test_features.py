@@ -17,10 +17,10 @@ from conftest import COLOURS, draw_picture
 from samebut.errors import PictureError, RecipeError
 from samebut.images import open_picture
 from samebut.learning import features as caching
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 from samebut.learning.encoders.small import SmallEncoder
-from samebut.learning.features import Store, Views, picture_features, text_features
-from samebut.learning.recipe import Augment
+from samebut.learning.data.feature_cache import Store, Views, picture_features, text_features
+from samebut.learning.recipe.schema import Augment
 from samebut.preprocess import Preprocess
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

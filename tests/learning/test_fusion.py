@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.errors import ModelError, RecipeError
-from samebut.learning.encoders import Features, masked_mean
+from samebut.learning.encoders.base import Features, masked_mean
 from samebut.learning.fusion import FUSIONS, make_fusion
 from samebut.learning.fusion.attention import Attention
 from samebut.learning.fusion.base import Fusion

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, TUNE_AND_FUSE, draw, tiny_recipe
-from samebut.learning import processes, stages
-from samebut.learning.corpus import Source, read_corpus
-from samebut.learning.model import CIRModel
-from samebut.learning.pictures import vary
-from samebut.learning.plan import preprocess_of
-from samebut.learning.recipe import Augment
-from samebut.learning.train import train
+from samebut.learning import distributed, stages
+from samebut.learning.data.corpus import Source, read_corpus
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.data.pictures import vary
+from samebut.learning.run.plan import preprocess_of
+from samebut.learning.recipe.schema import Augment
+from samebut.learning.run.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -54,7 +54,7 @@ def test_a_killed_run_goes_on_and_its_model_is_for_any_machine(
         with pytest.raises(KeyboardInterrupt):
             train(recipe, data, tmp_path / "run")
     model = CIRModel.load(train(recipe, data, tmp_path / "run"))
-    assert processes.device_of(model).type == "cpu"
+    assert distributed.device_of(model).type == "cpu"
     assert all(value.isfinite().all() for value in model.state_dict().values())
     history = json.loads((tmp_path / "run" / "metrics.json").read_text())["stage2"]["epochs"]
     assert [row["epoch"] for row in history] == list(range(1, recipe.stages[1].epochs + 1))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from samebut.learning import journal as journals
-from samebut.learning.journal import Journal, plot
+from samebut.learning.run.journal import Journal, plot
 
 
 def steps_of(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, distributed, multiprocessing
 from torch.nn import functional
 
-from samebut.learning.losses import (
+from samebut.learning.objective.losses import (
     PUBLISHED_SCALE,
     bounded,
     gather,

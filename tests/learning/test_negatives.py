@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from samebut.errors import RecipeError
-from samebut.learning.negatives import Schedule, mine
+from samebut.learning.objective.negatives import Schedule, mine
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from samebut.learning import pictures
-from samebut.learning.pictures import Pictures, to_pixels, vary
-from samebut.learning.recipe import Augment
+from samebut.learning.data.pictures import Pictures, to_pixels, vary
+from samebut.learning.recipe.schema import Augment
 from samebut.preprocess import Preprocess
 
 STILL = Augment(crop=1.0, tilt=0.0, light=0.0, erase=1.0)

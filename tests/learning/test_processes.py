@@ -17,7 +17,7 @@ from torch.nn import functional
 from drawn_shapes import ATTENTION, HEAD, draw
 from samebut.errors import RecipeError
 from samebut.learning import contrast, plan, processes, train
-from samebut.learning.recipe import read_recipe
+from samebut.learning.recipe.schema import read_recipe
 from samebut.preprocess import Preprocess
 
 # Nothing by chance of a process's own (dropout), nothing over its own part of a batch (norms).
@@ -45,7 +45,7 @@ views = 2
 """
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["samebut.learning.train"])
+CONTEXT.set_forkserver_preload(["samebut.learning.run.train"])
 
 
 def plain(pixels: torch.Tensor, preprocess: Preprocess, augment: object) -> torch.Tensor:
@@ -60,7 +60,7 @@ def run(recipe: Path, root: Path, out: Path, environment: Mapping[str, str]) -> 
     torch._C._set_mkldnn_enabled(False)
     contrast.vary = plain
     train.train(read_recipe(recipe), {"shapes": root}, out)
-    processes.stop()
+    distributed.stop()
 
 
 def together(count: int, recipe: Path, root: Path, out: Path) -> None:
@@ -106,13 +106,13 @@ def test_two_processes_are_one_with_the_doubled_batch(tmp_path: Path) -> None:
 
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert processes.start().type in ("cpu", "cuda")
-    assert not processes.several()
-    assert (processes.rank(), processes.count()) == (0, 1)
-    assert processes.own_part(([1, 2], torch.arange(4)))[0] == [1, 2]
+    assert distributed.start().type in ("cpu", "cuda")
+    assert not distributed.several()
+    assert (distributed.rank(), distributed.count()) == (0, 1)
+    assert distributed.own_part(([1, 2], torch.arange(4)))[0] == [1, 2]
     parameter = torch.nn.Parameter(torch.ones(2))
     parameter.grad = torch.full((2,), 3.0)
-    processes.average_gradients([parameter])
+    distributed.average_gradients([parameter])
     assert parameter.grad.tolist() == [3.0, 3.0]
 
 
@@ -121,7 +121,7 @@ def test_each_takes_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = []
     for rank in range(2):
         monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
-        parts.append(processes.own_part(([0, 1, 2, 3], ["a", "b", "c", "d"])))
+        parts.append(distributed.own_part(([0, 1, 2, 3], ["a", "b", "c", "d"])))
     assert parts == [([0, 1], ["a", "b"]), ([2, 3], ["c", "d"])]
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from samebut.errors import RecipeError
-from samebut.learning.runs import Average, Checkpoint, write_whole
+from samebut.learning.run.checkpoint import Average, Checkpoint, write_whole
 
 
 class Model(nn.Module):
@@ -96,7 +96,7 @@ def test_the_state_before_goes_when_the_new_one_is_named(
         raise KeyboardInterrupt
 
     take_steps(at, 1)
-    monkeypatch.setattr("samebut.learning.runs.write_whole", cut)  # killed before it is named
+    monkeypatch.setattr("samebut.learning.run.checkpoint.write_whole", cut)  # killed before it is named
     with pytest.raises(KeyboardInterrupt):
         at.save()
     monkeypatch.undo()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from samebut.learning.corpus import Corpus, Part
-from samebut.learning.model import CIRModel
-from samebut.learning.staying import Anchor
+from samebut.learning.data.corpus import Corpus, Part
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective.distillation import Anchor
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from samebut.errors import RecipeError
-from samebut.learning.attributes import Prototypes, naming_loss
-from samebut.learning.corpus import Composed, Corpus, Part
-from samebut.learning.encoders import Features, every_token
-from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Align, Compose, Drawn, Learner
+from samebut.learning.objective.attributes import Prototypes, naming_loss
+from samebut.learning.data.corpus import Composed, Corpus, Part
+from samebut.learning.encoders.base import Features, every_token
+from samebut.learning.recipe.schema import Recipe, Stage
+from samebut.learning.objective.tasks import Align, Compose, Drawn, Learner
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)

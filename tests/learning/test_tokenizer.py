@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from samebut.learning.tokenizer import PADDING, train_tokenizer
+from samebut.learning.encoders.tokenizer import PADDING, train_tokenizer
 
 TEXTS = ["in blue", "the same shirt in blue", "换成蓝色", "颜色变成蓝色"] * 20
 

@@ -33,13 +33,13 @@ from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
 from samebut.learning import runs, stages
 from samebut.learning import train as training
-from samebut.learning.corpus import Source, read_corpus
-from samebut.learning.export import export
-from samebut.learning.model import CIRModel
-from samebut.learning.plan import preprocess_of
-from samebut.learning.recipe import Recipe, Stage
-from samebut.learning.tasks import Compose
-from samebut.learning.train import train
+from samebut.learning.data.corpus import Source, read_corpus
+from samebut.learning.export.export import export
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.run.plan import preprocess_of
+from samebut.learning.recipe.schema import Recipe, Stage
+from samebut.learning.objective.tasks import Compose
+from samebut.learning.run.train import train
 from samebut.runtime import Model
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

@@ -12,7 +12,7 @@ import typer
 from samebut.errors import ModelError
 
 if TYPE_CHECKING:
-    from samebut.learning.model import CIRModel
+    from samebut.learning.model.cir_model import CIRModel
 
 _NEEDED = ("torch", "safetensors", "onnx", "onnxscript", "huggingface_hub")
 
@@ -51,7 +51,7 @@ def export(
     check_installed()
     check_target(out)
     from samebut.data import triplets
-    from samebut.learning.export import export as write
+    from samebut.learning.export.export import export as write
 
     model = _model(source, fusion, size, padding)
     benchmark = None
@@ -82,7 +82,7 @@ def check_target(out: Path) -> None:
 
 
 def _model(source: str, fusion: str | None, size: int | None, padding: str | None) -> CIRModel:
-    from samebut.learning.model import CIRModel
+    from samebut.learning.model.cir_model import CIRModel
     from samebut.runtime import model_folder
 
     if (model_folder(source) / "training.json").is_file():

@@ -52,20 +52,20 @@ def train(
     """
     if find_spec("torch") is None:
         raise RecipeError("training needs torch", hint="pip install 'samebut[train]'")
-    from samebut.learning import processes
-    from samebut.learning import train as training
-    from samebut.learning.recipe import read_recipe
+    from samebut.learning import distributed
+    from samebut.learning.recipe.read import read_recipe
+    from samebut.learning.run import train as training
 
-    processes.use_threads(threads)
+    distributed.use_threads(threads)
     folders = _folders(data)
     wanted = read_recipe(recipe, change or [])
     if dry_run:
         typer.echo("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
         return
     model = training.train(wanted, folders, out, cache=cache)
-    if processes.rank() == 0:
+    if distributed.rank() == 0:
         typer.echo(str(model))
-    processes.stop()
+    distributed.stop()
 
 
 def _folders(given: list[str]) -> dict[str, Path]:

@@ -1,6 +1,6 @@
 """Encoders of the Hugging Face hub: CLIP, SigLIP and SigLIP 2, Chinese-CLIP.
 
-A family is a class and a row in ``model.ENCODERS``: what it pools, how patches and word pieces
+A family is a class and a row in ``encoders.ENCODERS``: what it pools, how patches and word pieces
 reach the shared space, how texts are padded. The class is chosen by ``model_type`` and built by
 transformers from its own code, so ``auto_map`` of a checkpoint is never followed.
 
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning.encoders import Features, every_token
+from samebut.learning.encoders.base import Features, every_token
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.wording import pad_id, read_tokenizer
 from samebut.preprocess import STRETCH, Preprocess

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.learning.encoders import Features, every_token, masked_mean
-from samebut.learning.tokenizer import train_tokenizer
+from samebut.learning.encoders.base import Features, every_token, masked_mean
+from samebut.learning.encoders.tokenizer import train_tokenizer
 
 
 @dataclass(frozen=True)

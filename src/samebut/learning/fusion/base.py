@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 
 
 class Fusion(nn.Module, ABC):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 from samebut.learning.fusion.base import Fusion
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from samebut.learning.encoders import Features, masked_mean
+from samebut.learning.encoders.base import Features, masked_mean
 from samebut.learning.fusion.attention import Attention, feed_forward
 from samebut.learning.fusion.base import Fusion, real_tokens
 from samebut.learning.fusion.combiner import Combiner

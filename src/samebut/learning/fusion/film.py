@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from samebut.errors import ModelError
-from samebut.learning.encoders import Features, masked_mean
+from samebut.learning.encoders.base import Features, masked_mean
 from samebut.learning.fusion.base import Fusion, real_tokens
 
 

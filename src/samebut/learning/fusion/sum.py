@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from samebut.errors import RecipeError
-from samebut.learning.encoders import Features
+from samebut.learning.encoders.base import Features
 from samebut.learning.fusion.base import Fusion
 
 

@@ -1,0 +1,1 @@
+"""What a stage learns from: pictures, texts, queries, and cached features."""

@@ -1,0 +1,85 @@
+"""Captions of catalogue pictures, in English and Chinese, for aligning pictures with words.
+
+A row of a catalogue gives its title, or a phrase made from its attributes. Which attributes are
+said is drawn anew each time, so the text tower learns each of them alone and together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+
+from samebut.data.lexicon import ARTICLES_ZH, COLOURS_ZH, GENDERS_ZH, PATTERNS_ZH
+
+Row = Mapping[str, str]
+
+SAID = 0.8  # how often an attribute that is known is said
+CHINESE = 0.3  # how often a caption is Chinese; queries are Chinese a sixth of the time
+TITLE = 0.4  # how often an English caption is the title
+
+
+def english(row: Row, rng: random.Random) -> str:
+    """A phrase such as "striped blue shirt for men" from what the row knows."""
+    said = _said(row, rng)
+    looks = [said["pattern"], said["colour"]]
+    rng.shuffle(looks)
+    phrase = [*looks, said["article"]]
+    if said["gender"]:
+        phrase = (
+            [*phrase, "for", said["gender"]] if rng.random() < 0.5 else [said["gender"], *phrase]
+        )
+    return " ".join(word for word in phrase if word)
+
+
+def chinese(row: Row, rng: random.Random) -> str:
+    """A phrase such as 男款蓝色条纹衬衫 from what the row knows."""
+    said = _said(row, rng)
+    parts = (
+        GENDERS_ZH.get(said["gender"], ""),
+        COLOURS_ZH.get(said["colour"], ""),
+        PATTERNS_ZH.get(said["pattern"], ""),
+        ARTICLES_ZH.get(said["article"], ""),
+    )
+    return ("的" if rng.random() < 0.2 else "").join(part for part in parts if part)
+
+
+def caption(row: Row, rng: random.Random) -> str:
+    """A caption of the row, drawn from its title and both languages."""
+    if rng.random() < CHINESE:
+        return row.get("title_zh") or chinese(row, rng) or title(row)
+    if rng.random() < TITLE:
+        return title(row)
+    return english(row, rng) or title(row)
+
+
+def title(row: Row) -> str:
+    """The row's title, or what is on the picture where a catalogue has no titles."""
+    return row.get("title") or article(row)
+
+
+def article(row: Row) -> str:
+    """What is on the picture, however the catalogue calls the column."""
+    return row.get("article") or row.get("kind") or row.get("label", "").lower()
+
+
+def words(rows: Iterable[Row]) -> Iterator[str]:
+    """Every title and every word of both languages, to train a tokenizer on."""
+    for row in rows:
+        yield title(row)
+        yield row.get("title_zh", "")
+    for lexicon in (COLOURS_ZH, ARTICLES_ZH, PATTERNS_ZH, GENDERS_ZH):
+        for source, translation in lexicon.items():
+            yield source
+            yield translation
+
+
+def _said(row: Row, rng: random.Random) -> dict[str, str]:
+    """The attributes to mention: each known one most of the time, the article nearly always."""
+    known = {
+        "pattern": row.get("pattern", "").replace("plain", ""),
+        "colour": row.get("colour", ""),
+        "article": article(row),
+        "gender": row.get("gender", ""),
+    }
+    chances = {"pattern": SAID, "colour": SAID, "article": 0.95, "gender": SAID / 2}
+    return {name: known[name] if rng.random() < chances[name] else "" for name in known}

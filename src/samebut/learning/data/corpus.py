@@ -1,0 +1,260 @@
+"""The corpus: the train splits of data folders, as pictures and queries to learn from."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, field_validator
+
+from samebut.data import readers, triplets
+from samebut.data.benchmark import Benchmark, Query
+from samebut.data.catalogue_queries import CatalogueQueries, Rules
+from samebut.errors import DataError, RecipeError
+from samebut.learning.data import captions
+from samebut.learning.data.pictures import Pictures, decode_all
+from samebut.learning.data.query_table import QueryTable
+from samebut.learning.tables import Contradiction, Table
+from samebut.preprocess import Preprocess
+
+# What a reader is asked for when its queries are to be learned from.
+TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
+
+
+class SourceSettings(Table):
+    """``[sources.NAME]``: how the data folder NAME is read."""
+
+    reader: str = ""
+    """The reader; empty: the one called NAME, else `triplets`."""
+    options: dict[str, str | int] = Field(default_factory=dict)
+    """Options of the reader, as of `samebut eval -o`."""
+    queries_per_epoch: int = Field(0, ge=0)
+    """Most queries of the folder in an epoch, drawn anew each time; 0: all."""
+    resampling: Rules | None = None
+    """Rules by which queries are drawn anew from the folder's catalogue, as of `samebut triplets`:
+    docs/train-on-your-catalogue.md."""
+
+    @field_validator("resampling", mode="before")
+    @classmethod
+    def _as_rules(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = [each.name for each in fields(Rules)]
+        for key in value:
+            if key not in known:
+                hint = f"Known: {', '.join(known)}."
+                raise Contradiction(f"unknown key '{key}'", hint=hint, keys=(key,))
+        return TypeAdapter(Rules).validate_python(value)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder to learn from or to be scored on; ``reader`` is a row of ``data.READERS``."""
+
+    root: Path
+    reader: str = "triplets"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def has_pictures_alone(self) -> bool:
+        """Whether the folder has a catalogue of pictures and no query of any split."""
+        catalogue = self.root / "catalog.csv"
+        return self.reader == "triplets" and catalogue.is_file() and not triplets.splits(self.root)
+
+    def training(self) -> Benchmark:
+        """The train split. DataError: it is not there, or has no query with a target."""
+        options = TRAINING_OPTIONS.get(self.reader, {}) | dict(self.options)
+        return _with_targets(readers.read(self.reader, self.root, "train", options), self.root)
+
+    def validation(self) -> Benchmark:
+        """The split that a reader scores unless told otherwise. Raises as ``training`` does."""
+        return _with_targets(readers.read(self.reader, self.root, None, self.options), self.root)
+
+    @cached_property
+    def train_split(self) -> tuple[Mapping[str, Path], Sequence[Query]]:
+        """Pictures to learn from and their queries, read once; DataError if a picture is missing.
+
+        A folder with a catalogue and no queries has its pictures alone.
+        """
+        if not self.has_pictures_alone():
+            benchmark = self.training()
+            benchmark.require_images()
+            return benchmark.images, benchmark.queries
+        images = triplets.pictures(self.root, "train")
+        missing = [path.name for path in images.values() if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{self.root}: {len(missing):,} of {len(images):,} pictures of its catalogue are "
+                f"missing, {', '.join(missing[:3])} among them",
+                hint="Put them into the folder's images/, or take their rows out of catalog.csv.",
+            )
+        return images, ()
+
+    @cached_property
+    def rows(self) -> list[captions.Row]:
+        """What the catalogue says of each picture of ``train_split``."""
+        described = _catalogue(self.root)
+        return [described.get(image, {}) for image in self.train_split[0]]
+
+
+def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
+    """What ``--data NAME=FOLDER`` means with the settings of ``[sources.NAME]``."""
+    reader = settings.reader or (name if name in readers.READERS else "triplets")
+    if reader not in readers.READERS:
+        raise RecipeError(
+            f"[sources.{name}] has the reader '{reader}', which does not exist",
+            hint=f"Known: {', '.join(readers.READERS)}.",
+        )
+    return Source(root, reader, {key: str(value) for key, value in settings.options.items()})
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one folder brings: pictures ``first`` to ``last - 1`` of the corpus, and queries.
+
+    ``place`` maps a picture's name to its row. ``catalogue``, if there is one, can ask more than
+    the folder's own queries. ``limit`` queries make an epoch, 0: all of them.
+    """
+
+    name: str
+    first: int
+    last: int
+    queries: tuple[Query, ...] = ()
+    place: Mapping[str, int] = field(default_factory=dict)
+    catalogue: CatalogueQueries | None = None
+    limit: int = 0
+
+    @property
+    def queries_per_epoch(self) -> int:
+        return min(self.limit or len(self.queries), len(self.queries))
+
+    @cached_property
+    def table(self) -> QueryTable:
+        return self.table_of(self.queries)
+
+    def table_of(self, queries: Sequence[Query]) -> QueryTable:
+        """Queries over this folder's pictures as a table over the corpus."""
+        return QueryTable.of(queries, self.place)
+
+    @cached_property
+    def alike(self) -> dict[int, tuple[int, ...]]:
+        """For a picture those that stand with it in the hard subset of a query."""
+        found: dict[int, dict[int, None]] = Field(default_factory=dict)
+        for query in self.queries:
+            members = [self.place[name] for name in query.subset or () if name in self.place]
+            for row in members:
+                found.setdefault(row, {}).update(dict.fromkeys(m for m in members if m != row))
+        return {row: tuple(others) for row, others in found.items()}
+
+    def resampled(self, rng: random.Random, count: int, *, subsets: bool) -> list[Query]:
+        """So many queries drawn anew from the catalogue, with hard subsets if ``subsets``."""
+        if self.catalogue is None:
+            return []
+        names = list(self.place)
+        found = []
+        for number, asked in enumerate(self.catalogue.draw(rng, count)):
+            members: Sequence[int] = ()
+            if subsets:
+                members = self.catalogue.subset(rng, asked, rng.choice(asked.targets)) or ()
+            found.append(
+                Query(
+                    str(number),
+                    names[asked.reference],
+                    (asked.text,),
+                    tuple(names[target] for target in asked.targets),
+                    tuple(names[member] for member in members) or None,
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is learned from: files, a catalogue row for each (empty if there is none), queries.
+
+    ``preprocess`` is that of the decoded ``pictures``, larger than an encoder's input so that
+    there is room to crop. They are decoded into ``cache`` when first asked for.
+    """
+
+    files: tuple[Path, ...]
+    rows: tuple[captions.Row, ...]
+    parts: tuple[Part, ...]
+    preprocess: Preprocess
+    cache: Path
+
+    @cached_property
+    def queries(self) -> tuple[Query, ...]:
+        """Those of all parts, as their files have them."""
+        return tuple(query for part in self.parts for query in part.queries)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """All pictures, memory-mapped. PictureError names one that can't be opened."""
+        return Pictures(decode_all(self.files, self.preprocess, self.cache))
+
+    @property
+    def described(self) -> bool:
+        """Whether every picture has a title or a name of what it shows, which captions need."""
+        return all(captions.title(row) for row in self.rows)
+
+    @property
+    def folders(self) -> list[str]:
+        """The names of its data folders."""
+        return [part.name for part in self.parts]
+
+
+def read_corpus(
+    sources: Mapping[str, Source],
+    preprocess: Preprocess,
+    cache: Path,
+    settings: Mapping[str, SourceSettings] | None = None,
+) -> Corpus:
+    """The train split of every source as one corpus; DataError if a picture is missing."""
+    files: list[Path] = []
+    rows: list[captions.Row] = []
+    parts: list[Part] = []
+    for name, source in sources.items():
+        said = (settings or {}).get(name, SourceSettings())
+        images, queries = source.train_split
+        first = len(files)
+        files += images.values()
+        rows += source.rows
+        parts.append(
+            Part(
+                name,
+                first,
+                len(files),
+                tuple(queries),
+                {image: first + number for number, image in enumerate(images)},
+                CatalogueQueries(source.rows, said.resampling) if said.resampling else None,
+                said.queries_per_epoch,
+            )
+        )
+    return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
+
+
+def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
+    without = sum(not query.targets for query in benchmark.queries)
+    if without or not benchmark.queries:
+        what = f"{without:,} of its queries have no target" if without else "it holds no query"
+        raise DataError(
+            f"{root}: {benchmark.name} {benchmark.split} can't be used, {what}",
+            hint="Training and validation need queries whose answers are known.",
+        )
+    return benchmark
+
+
+def _catalogue(root: Path) -> dict[str, captions.Row]:
+    """The rows of ``catalog.csv`` by file; nothing if the folder has none."""
+    path = root / "catalog.csv"
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as table:
+            return {row["file"]: row for row in csv.DictReader(table)}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read as a catalogue with a column 'file'") from error

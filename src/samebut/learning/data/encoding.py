@@ -1,0 +1,222 @@
+"""Features of a batch: encoded at every step (live), or encoded once and read from a cache.
+
+A side of the model (pictures, texts) is cached where the recipe asks for cached features and the
+stage does not train its tower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from samebut.learning import distributed
+from samebut.learning.data.augment import Augment, vary
+from samebut.learning.data.corpus import Corpus
+from samebut.learning.data.feature_cache import Views, picture_features, text_features
+from samebut.learning.data.feature_store import Store
+from samebut.learning.data.query_table import QueryTable
+from samebut.learning.data.text_noise import noisy
+from samebut.learning.encoders.base import Features
+from samebut.learning.model.cir_model import CIRModel
+
+ENCODED_AT_ONCE = 256
+RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory together
+
+Trains = Literal["all", "encoder", "image", "text", "fusion"]
+Side = Literal["image", "text"]
+
+WEIGHTS_OF: dict[Trains, str] = {
+    "all": "",
+    "encoder": "encoder.",
+    "image": "encoder.",
+    "text": "encoder.",
+    "fusion": "fusion.",
+}
+"""What the names of the weights begin with that a stage changes."""
+
+
+@dataclass(frozen=True)
+class EncodingRules:
+    """How a stage encodes: which part ``trains``, whether features are ``cached``, whether
+    texts are ``resampled``, the input ``size``, and what a recipe says of views and precision."""
+
+    trains: Trains = "all"
+    cached: bool = False
+    resampled: bool = False
+    size: int = 112
+    views: int = 1
+    frozen_norms: bool = False
+    recompute: bool = False
+    bf16: bool = False
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+
+    def tunes(self, side: Side) -> bool:
+        """Whether the tower of this side trains."""
+        return self.trains in ("all", "encoder", side)
+
+    def caches(self, side: Side) -> bool:
+        """Whether features of this side come from a cache. Texts that are drawn anew in every
+        epoch don't: a cache would grow without end."""
+        return self.cached and not self.tunes(side) and not (side == "text" and self.resampled)
+
+    def precision(self, device: torch.device) -> torch.autocast:
+        """bf16 arithmetic in encoders and fusion, if asked for; losses stay in fp32."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a step sees of its pictures: ``pooled (n, D)``, features of the B references, which
+    stand at ``places (B,)`` of them, and the ``pixels (n, 3, S, S)`` that were encoded, None where
+    features were cached."""
+
+    pooled: Tensor
+    references: Features
+    places: Tensor
+    pixels: Tensor | None
+
+
+class BatchEncoder:
+    """Encodes the pictures and texts of a stage's batches by its rules."""
+
+    def __init__(self, corpus: Corpus, rules: EncodingRules) -> None:
+        self.corpus, self.rules = corpus, rules
+        self._pictures = self._texts = Store(torch.empty(0, 1, 0))
+        self._text_place: dict[str, int] = {}
+
+    def prepare(self, model: CIRModel, table: QueryTable, cache: Path) -> None:
+        """Fill the caches of what is cached; tokens are kept of references alone."""
+        rules, tokens = self.rules, model.fusion.reads_tokens
+        device = distributed.device_of(model)
+        if rules.caches("image"):
+            references = table.references.unique().tolist() if tokens else ()
+            views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
+            found = picture_features(
+                model.encoder, self.corpus.files, model.preprocess, cache,
+                tokens_of=references, views=views,
+            )  # fmt: skip
+            self._pictures = found.to(device)
+        if rules.caches("text"):
+            texts = list(dict.fromkeys(table.texts))
+            self._texts = text_features(model.encoder, texts, cache, tokens=tokens).to(device)
+            self._text_place = {text: row for row, text in enumerate(texts)}
+
+    def pictures(self, model: CIRModel, rows: Tensor, references: Tensor) -> Seen:
+        """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""
+        if self.rules.caches("image"):
+            views = torch.randint(self.rules.views, (len(rows),))
+            pooled = self._pictures.pooled[rows, views].float()
+            image = self._pictures.features(rows[references], views[references])
+            return Seen(pooled, image, references, None)
+        pixels = self.views(model, rows)
+        images = self.encode(model, "image", pixels)
+        return Seen(images.pooled, images[references], references, pixels)
+
+    def views(self, model: CIRModel, rows: Tensor) -> Tensor:
+        """A random view of each picture, in the stage's size: ``(n, 3, S, S)``."""
+        preprocess = replace(model.preprocess, size=self.rules.size)
+        pixels = self.corpus.pictures.pixels(rows, preprocess, distributed.device_of(model))
+        views = vary(pixels, preprocess, self.rules.augment)
+        return views.to(memory_format=torch.channels_last)
+
+    def texts(self, model: CIRModel, texts: Sequence[str]) -> tuple[Features, list[str]]:
+        """Features of texts, and the texts as they were encoded: with noise, unless cached."""
+        if self.rules.caches("text"):
+            return self._cached_texts(texts), list(texts)
+        written = noisy(texts, self.rules.augment)
+        return self.encode(model, "text", written), written
+
+    def encode(self, model: CIRModel, side: Side, inputs: Any) -> Features:
+        """Features of pixels or texts, with gradients if their tower trains."""
+        tuned = self.rules.tunes(side)
+        run = self._runner(model, side, tuned)
+        if not tuned:
+            with torch.no_grad():
+                return run(inputs)
+        if not self.rules.recompute:
+            return run(inputs)
+        parts = [
+            checkpoint(run, inputs[start : start + RECOMPUTED_AT_ONCE], use_reentrant=False)
+            for start in range(0, len(inputs), RECOMPUTED_AT_ONCE)
+        ]
+        return _joined(parts)
+
+    def _runner(self, model: CIRModel, side: Side, tuned: bool) -> Callable[[Any], Features]:
+        encode = model.encoder.images if side == "image" else model.encoder.texts
+
+        def run(part: Any) -> Features:
+            # Set each time: going back, a checkpoint runs this once more, after the other tower.
+            _set_mode(model.encoder, training=tuned, norms=not self.rules.frozen_norms)
+            with self.rules.precision(distributed.device_of(model)):
+                return as_float(encode(part))
+
+        return run
+
+    def plain_pictures(self, model: CIRModel, rows: Tensor) -> Features:
+        """Features of pictures that are not varied; in evaluation mode and without gradients."""
+        if self.rules.caches("image"):
+            return self._pictures.features(rows)
+        pixels = self.corpus.pictures.pixels(rows, model.preprocess, distributed.device_of(model))
+        size = (self.rules.size, self.rules.size)
+        pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        features = model.encoder.images(pixels)
+        kept = slice(None) if model.fusion.reads_tokens else slice(0, 0)
+        return Features(features.pooled.float(), features.tokens[:, kept], features.mask[:, kept])
+
+    def plain_texts(self, model: CIRModel, texts: Sequence[str]) -> Features:
+        """Features of texts without noise; in evaluation mode and without gradients."""
+        if self.rules.caches("text"):
+            return self._cached_texts(texts)
+        return as_float(model.encoder.texts(list(texts)))
+
+    def _cached_texts(self, texts: Sequence[str]) -> Features:
+        rows = torch.tensor([self._text_place[text] for text in texts], dtype=torch.int64)
+        return self._texts.features(rows)
+
+    def all_pooled(self, model: CIRModel) -> Tensor:
+        """Pooled features of every picture of the corpus, not varied: ``(N, D)``."""
+        if self.rules.caches("image"):
+            return self._pictures.pooled[:, 0].float()
+        parts = torch.arange(len(self.corpus.files)).split(ENCODED_AT_ONCE)
+        return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
+
+
+def as_float(features: Features) -> Features:
+    """Features in fp32, whatever precision they were computed in."""
+    return Features(features.pooled.float(), features.tokens.float(), features.mask)
+
+
+def _joined(parts: Sequence[Features]) -> Features:
+    """Features of parts as one; texts of several parts are padded to the longest."""
+    longest = max(part.tokens.shape[1] for part in parts)
+
+    def padded(values: Tensor) -> Tensor:
+        room = (0, 0) * (values.ndim - 2) + (0, longest - values.shape[1])
+        return functional.pad(values, room)
+
+    return Features(
+        torch.cat([part.pooled for part in parts]),
+        torch.cat([padded(part.tokens) for part in parts]),
+        torch.cat([padded(part.mask) for part in parts]),
+    )
+
+
+def _set_mode(encoder: Any, *, training: bool, norms: bool) -> None:
+    """Training or not; batch norms train only if ``norms``."""
+    encoder.train(training)
+    for module in encoder.modules():
+        if is_batch_norm(module):
+            module.train(training and norms)
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Whether a module is a batch norm of any dimension."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)

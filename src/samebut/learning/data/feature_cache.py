@@ -1,0 +1,147 @@
+"""Features of frozen encoders: encoded once, kept on disk, memory-mapped from then on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from samebut.images import open_picture, picture_size
+from samebut.learning import distributed
+from samebut.learning.data.augment import Augment, vary
+from samebut.learning.data.feature_folder import CachedRows, as_module, digest, open_cache
+from samebut.learning.data.feature_store import Store
+from samebut.learning.data.pictures import to_pixels
+from samebut.learning.encoders.base import Encoder, Features
+from samebut.preprocess import Preprocess
+
+PICTURES_AT_ONCE = 64
+TEXTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Views:
+    """How the further views of a picture are made: from one ``preprocess`` larger, varied."""
+
+    count: int = 1
+    preprocess: Preprocess | None = None
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+
+
+def picture_features(
+    encoder: Encoder,
+    files: Sequence[Path],
+    preprocess: Preprocess,
+    folder: Path,
+    *,
+    tokens_of: Sequence[int] = (),
+    views: Views | None = None,
+) -> Store:
+    """Features of every file, encoded if ``folder`` has them not, or not all, yet.
+
+    ``tokens_of``: rows of ``files`` whose tokens are kept too. PictureError: a file is no
+    picture; every one is looked at before the first is encoded. RecipeError: the disk is too small.
+    """
+    views = views or Views()
+    kept = sorted(set(tokens_of))
+    about = {
+        "preprocess": preprocess.as_dict(),
+        "files": digest([_identity(file) for file in files]),
+        "tokens_of": digest(kept),
+        "views": _described(views),
+    }
+
+    def encode(start: int, stop: int) -> list[Features]:
+        return _encode_pictures(encoder, files[start:stop], preprocess, views, start)
+
+    def probe() -> int:
+        for file in files:
+            picture_size(file)
+        return regions_of(encoder, preprocess.size) if kept else 0
+
+    made = CachedRows("pictures", len(files), kept, views.count, PICTURES_AT_ONCE)
+    return open_cache(encoder, made, about, folder, encode, probe)
+
+
+def text_features(
+    encoder: Encoder, texts: Sequence[str], folder: Path, *, tokens: bool = False
+) -> Store:
+    """Features of every text, encoded if ``folder`` has them not, or not all, yet."""
+    kept = range(len(texts)) if tokens else ()
+    about = {"texts": digest(list(texts)), "tokens": tokens}
+
+    def encode(start: int, stop: int) -> list[Features]:
+        with torch.inference_mode():
+            return [encoder.texts(list(texts[start:stop]))]
+
+    def probe() -> int:
+        return _longest(encoder, texts) if tokens else 0
+
+    made = CachedRows("texts", len(texts), kept, 1, TEXTS_AT_ONCE)
+    return open_cache(encoder, made, about, folder, encode, probe)
+
+
+@torch.inference_mode()
+def regions_of(encoder: Encoder, size: int) -> int:
+    """How many tokens a picture of this size has."""
+    blank = torch.zeros(1, 3, size, size, device=distributed.device_of(as_module(encoder)))
+    return int(encoder.images(blank).tokens.shape[1])
+
+
+def _longest(encoder: Encoder, texts: Sequence[str]) -> int:
+    """The place behind the last token that is real in any text."""
+    parts = (texts[i : i + TEXTS_AT_ONCE] for i in range(0, len(texts), TEXTS_AT_ONCE))
+    real = (encoder.tokenize(list(part))[1].any(0).nonzero() for part in parts)
+    return max((int(each.max()) + 1 for each in real if len(each)), default=1)
+
+
+@torch.inference_mode()
+def _encode_pictures(
+    encoder: Encoder, files: Sequence[Path], preprocess: Preprocess, views: Views, start: int
+) -> list[Features]:
+    device = distributed.device_of(as_module(encoder))
+    plain = to_pixels(_decode(files, preprocess), preprocess, device)
+    made = [encoder.images(plain)]
+    if views.count > 1:
+        large = views.preprocess or preprocess
+        pixels = to_pixels(_decode(files, large), preprocess, device)
+        # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
+        torch.manual_seed(views.seed + start)
+        made += [
+            encoder.images(vary(pixels, preprocess, views.augment)) for _ in range(views.count - 1)
+        ]
+    return made
+
+
+def _decode(files: Sequence[Path], preprocess: Preprocess) -> npt.NDArray[np.uint8]:
+    def decode(file: Path) -> npt.NDArray[np.uint8]:
+        picture = open_picture(file, shorter_side=preprocess.wanted_shorter_side)
+        return np.asarray(preprocess.crop(picture))
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        return np.stack(list(threads.map(decode, files)))
+
+
+def _described(views: Views) -> dict[str, Any]:
+    if views.count == 1:
+        return {"count": 1}
+    large = views.preprocess.as_dict() if views.preprocess else None
+    return {
+        "count": views.count,
+        "seed": views.seed,
+        "preprocess": large,
+    } | views.augment.model_dump()
+
+
+def _identity(file: Path) -> tuple[str, int, int]:
+    """A file, and what changes with its content."""
+    status = file.stat()
+    return str(file), status.st_size, status.st_mtime_ns

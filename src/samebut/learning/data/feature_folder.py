@@ -1,0 +1,224 @@
+"""The folder of a feature cache: written a few rows at a time, resumed after a kill.
+
+    about.json   what the features are of: encoder, preprocessing, files or texts, views
+    done.json    how many rows are written; it follows the rows it counts
+    pooled.npy   (N, V, D) fp16          V views of each picture, the first as it is; texts have one
+    tokens.npy   (M, V, L, D) fp16       only of those that are asked for (references), in order
+    mask.npy     (M, L) bool
+
+A killed run carries on after the last row that ``done.json`` counts. Features that another encoder
+made are noticed and made anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from samebut.errors import RecipeError
+from samebut.learning import distributed
+from samebut.learning.data.feature_store import Store, place_of
+from samebut.learning.disk import ROOM, megabytes, require_room, write_whole
+from samebut.learning.distributed import say
+from samebut.learning.encoders.base import Encoder, Features
+
+SPARE = 1.05  # of the disk: what is written besides
+EVERY = 5.0  # seconds between two lines of progress
+
+Encode = Callable[[int, int], list[Features]]
+"""``encode(start, stop)``: the features of these rows, once for each view."""
+
+
+def encoder_fingerprint(encoder: Encoder) -> str:
+    """A digest of what decides features: weights, settings and tokenizer."""
+    digest = hashlib.sha256(json.dumps([encoder.kind, encoder.settings]).encode())
+    weights: dict[str, Tensor] = as_module(encoder).state_dict()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    with tempfile.TemporaryDirectory() as folder:
+        encoder.save_tokenizer(Path(folder))
+        for file in sorted(Path(folder).rglob("*")):
+            if file.is_file():
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CachedRows:
+    """What a cache holds: ``rows``, in ``views`` each; tokens of those that are ``kept``."""
+
+    what: str
+    rows: int
+    kept: Sequence[int]
+    views: int
+    at_once: int
+
+    def arrays(self, pooled: int, tokens: int) -> dict[str, tuple[tuple[int, ...], type]]:
+        """Shape and type of every array, for ``pooled`` numbers a feature and so many tokens."""
+        shapes: dict[str, tuple[tuple[int, ...], type]] = {
+            "pooled": ((self.rows, self.views, pooled), np.float16)
+        }
+        if self.kept:
+            shapes["tokens"] = ((len(self.kept), self.views, tokens, pooled), np.float16)
+            shapes["mask"] = ((len(self.kept), tokens), np.bool_)
+        return shapes
+
+
+def open_cache(
+    encoder: Encoder,
+    made: CachedRows,
+    about: dict[str, Any],
+    folder: Path,
+    encode: Encode,
+    probe: Callable[[], int],
+) -> Store:
+    # The weights are no part of the name: features of an encoder that has changed since are
+    # replaced rather than kept beside the new ones for ever.
+    name = f"features-{made.what}-{digest([about, encoder.kind, encoder.settings])}"
+    said = about | {"encoder": encoder_fingerprint(encoder)}
+    with distributed.first_alone():
+        if distributed.rank() == 0:
+            _complete(encoder, made, said, folder / name, encode, probe)
+        return _load(made, folder / name)
+
+
+def _complete(
+    encoder: Encoder,
+    made: CachedRows,
+    about: dict[str, Any],
+    folder: Path,
+    encode: Encode,
+    probe: Callable[[], int],
+) -> None:
+    """Make ``folder`` whole, from wherever it is."""
+    found = _read(folder / "about.json")
+    if found is not None and {k: found.get(k) for k in about} != about:
+        say(f"{folder.name}: made by another encoder than this one; encoding again")
+        found = None
+    done = (_read(folder / "done.json") or {"rows": 0})["rows"] if found else 0
+    if found and done == made.rows:
+        return
+    with _evaluated(encoder), torch.random.fork_rng():
+        if not found:
+            _begin(made, about, folder, encoder.dim, probe())
+        _write(made, folder, encode, done)
+
+
+@contextmanager
+def _evaluated(encoder: Encoder) -> Iterator[None]:
+    """The encoder as it is used: dropout off, norms by their running statistics."""
+    module = as_module(encoder)
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    yield
+    for part, mode in modes.items():
+        part.training = mode
+
+
+def as_module(encoder: Encoder) -> Any:
+    """Every family of encoders is a module, which the protocol does not say."""
+    return encoder
+
+
+def _begin(made: CachedRows, about: dict[str, Any], folder: Path, dim: int, tokens: int) -> None:
+    """State the size, refuse what can't fit, and set the whole room aside."""
+    arrays = made.arrays(dim, tokens)
+    size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in arrays.values())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    require_room(folder.parent, int(size * SPARE), f"features of {made.rows:,} {made.what}")
+    say(f"features of {made.rows:,} {made.what}: {megabytes(size)} in {folder}")
+    (folder / "about.json").unlink(missing_ok=True)  # the rest means nothing without it
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, (shape, kind) in arrays.items():
+        path = folder / f"{name}.npy"
+        np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape).flush()
+        _set_aside(path)
+    write_whole(folder / "about.json", json.dumps(about, indent=1))
+
+
+def _set_aside(path: Path) -> None:
+    """Fill the holes of a new file. RecipeError if the disk is full."""
+    # Writing into a hole of a mapped file ends the process without a word if the disk is full.
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RecipeError(
+                    f"{path} can't be written, {error.strerror}", hint=ROOM
+                ) from error
+
+
+def _write(made: CachedRows, folder: Path, encode: Encode, done: int) -> None:
+    arrays = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
+    place = place_of(made.kept, made.rows)
+    said = time.monotonic()
+    for start in range(done, made.rows, made.at_once):
+        stop = min(start + made.at_once, made.rows)
+        parts = encode(start, stop)
+        arrays["pooled"][start:stop] = _stacked([part.pooled for part in parts])
+        rows = (place[start:stop] >= 0).nonzero().squeeze(1)
+        if len(rows):
+            first = int(place[start + int(rows[0])])
+            _write_tokens(arrays, [part[rows.to(part.pooled.device)] for part in parts], first)
+        for array in arrays.values():
+            array.flush()
+        write_whole(folder / "done.json", json.dumps({"rows": stop}))
+        if time.monotonic() - said > EVERY:
+            said = time.monotonic()
+            say(f"features: {stop:,} of {made.rows:,} {made.what}")
+
+
+def _write_tokens(arrays: dict[str, npt.NDArray[Any]], parts: list[Features], start: int) -> None:
+    length, stop = arrays["tokens"].shape[2], start + len(parts[0])
+    tokens = _stacked([part.tokens[:, :length] for part in parts])
+    arrays["tokens"][start:stop, :, : tokens.shape[2]] = tokens
+    mask = parts[0].mask[:, :length].cpu().numpy()
+    arrays["mask"][start:stop, : mask.shape[1]] = mask
+
+
+def _stacked(views: list[Tensor]) -> npt.NDArray[np.float16]:
+    """Views side by side: V times (B, ...) to (B, V, ...) fp16."""
+    return torch.stack(views, 1).half().cpu().numpy()
+
+
+def _load(made: CachedRows, folder: Path) -> Store:
+    # Copy-on-write, because torch warns of arrays that can't be written to.
+    arrays = {
+        path.stem: torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+        for path in folder.glob("*.npy")
+    }
+    place = place_of(made.kept, made.rows) if made.kept else None
+    return Store(arrays["pooled"], arrays.get("tokens"), arrays.get("mask"), place)
+
+
+def _read(path: Path) -> Any:
+    """What a JSON file holds, None if it is not there or was cut short."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def digest(value: Any) -> str:
+    """16 hex digits over a value as JSON has it."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

@@ -1,0 +1,80 @@
+"""Which pictures each process encodes for a batch, each once, and where the batch finds them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from samebut.learning.data.sampler import Batch
+
+ROUND_NUMBER = 32
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``rows (W, n)``: pictures of each of W processes, no picture twice in one of them.
+    ``references``, ``targets (B,)`` and ``negatives (B, M)``: places in ``rows.flatten()``; a
+    negative of -1 is none."""
+
+    rows: Tensor
+    references: Tensor
+    targets: Tensor
+    negatives: Tensor
+
+    def each_once(self) -> Tensor:
+        """Places that hold every picture once: ``(N,)``."""
+        rows = self.rows.flatten()
+        unique, inverse = rows.unique(return_inverse=True)
+        first = torch.full_like(unique, len(rows))
+        return first.scatter_reduce(0, inverse, torch.arange(len(rows)), "amin")
+
+
+def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = False) -> Layout:
+    """The layout of a batch over a corpus of so many ``pictures``.
+
+    A process encodes what its own queries name. All encode the same number, because rows can only
+    be gathered in equal parts: other pictures fill up. ``rounded``: up to a multiple of 32. The
+    convolution library keeps kernels and scratch memory for every number of pictures that it
+    meets: without rounding, gigabytes in an hour.
+    """
+    parts = [_places(batch.share(rank, processes)) for rank in range(processes)]
+    count = max(len(rows) for rows, _ in parts)
+    if rounded:
+        count = max(count, min(-(-count // ROUND_NUMBER) * ROUND_NUMBER, pictures))
+    rows = torch.stack([_filled(rows, count, pictures) for rows, _ in parts])
+    kinds = []
+    for kind in range(3):
+        own = [
+            torch.where(places[kind] < 0, -1, places[kind] + rank * count)
+            for rank, (_, places) in enumerate(parts)
+        ]
+        kinds.append(torch.cat(own))
+    return Layout(rows, *kinds)
+
+
+def _places(own: Batch) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """The pictures of a process in order, and where its queries' pictures stand among them."""
+    negatives = own.negatives.flatten()
+    kinds = (own.references, own.targets, negatives[negatives >= 0], own.pictures)
+    rows, place = torch.cat(kinds).unique(return_inverse=True)
+    references, targets, real, _ = place.split([len(kind) for kind in kinds])
+    placed = torch.full_like(negatives, -1)
+    placed[negatives >= 0] = real
+    return rows, (references, targets, placed.view_as(own.negatives))
+
+
+def _filled(rows: Tensor, count: int, pictures: int) -> Tensor:
+    """``rows`` and other pictures behind them, ``count`` in all."""
+    if len(rows) == count:
+        return rows
+    filled = rows.tolist()
+    rng, there = random.Random(f"{filled}"), set(filled)
+    while len(filled) < count:
+        row = rng.randrange(pictures)
+        if row not in there:
+            there.add(row)
+            filled.append(row)
+    return torch.tensor(filled)

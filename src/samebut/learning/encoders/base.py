@@ -1,0 +1,98 @@
+"""Encoders: pictures or texts to features. They own their preprocessing, tokenizer and padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an encoder says of B pictures or texts.
+
+    ``pooled (B, D)`` in the shared space, not normalised. ``tokens (B, L, D)``: regions of a
+    picture in row-major order, or word pieces of a text, in the same space. ``mask (B, L)``:
+    True where a token is real; what stands at False is never read.
+    """
+
+    pooled: Tensor
+    tokens: Tensor
+    mask: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> Features:
+        """The rows asked for; always a batch, so pass a slice or an index tensor."""
+        return Features(self.pooled[rows], self.tokens[rows], self.mask[rows])
+
+    def __len__(self) -> int:
+        return int(self.pooled.shape[0])
+
+
+class Encoder(Protocol):
+    """What every family of encoders offers; a family is a class and a row in ``encoders.ENCODERS``.
+
+    ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
+    those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included;
+    ``text_rules`` says that and how they are padded, as a model folder has it. ``int8_operators``
+    are those of the image graph that export may quantise, all but the first ``int8_from`` of them,
+    over ranges that hold ``int8_percentile`` percent of what it saw (100: all of it, which takes no
+    memory to find).
+    """
+
+    kind: ClassVar[str]
+    mean: ClassVar[tuple[float, float, float]]
+    std: ClassVar[tuple[float, float, float]]
+    int8_operators: ClassVar[tuple[str, ...]]
+    int8_from: ClassVar[int]
+    int8_percentile: ClassVar[float]
+    dim: int
+    max_tokens: int
+    text_rules: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``load`` needs to build it again, as JSON has it."""
+
+    def images(self, pixels: Tensor) -> Features:
+        """``pixels (B, 3, S, S)`` float32, normalised, to regions of the shared space."""
+
+    def texts(self, texts: list[str]) -> Features:
+        """One row a text; an empty text is a text."""
+
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """``ids (B, T)`` int64 and ``mask (B, T)`` bool, padded as the family wants it."""
+
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        """Features of tokenized texts: what ``texts`` does after ``tokenize``."""
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write what ``load`` reads beside the weights."""
+
+    @classmethod
+    def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
+        """An encoder to be trained; ``texts`` are there for a tokenizer of its own."""
+
+    @classmethod
+    def load(cls, settings: dict[str, Any], folder: Path) -> Self:
+        """An encoder of these settings with the tokenizer of ``folder``, weights still random."""
+
+
+def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real tokens: ``(B, L, D), (B, L) -> (B, D)``. A row without any gives zeros."""
+    weight = mask.to(tokens.dtype).unsqueeze(-1)
+    return (tokens * weight).sum(1) / weight.sum(1).clamp_min(1.0)
+
+
+def every_token(tokens: Tensor) -> Tensor:
+    """A mask that calls every token real: ``(B, L, D) -> (B, L)``."""
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+def unit(features: Tensor) -> Tensor:
+    """Rows scaled to unit length, in float32: ``(B, D) -> (B, D)``."""
+    return functional.normalize(features.float(), dim=-1)

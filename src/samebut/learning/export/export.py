@@ -1,0 +1,165 @@
+"""A model to a model folder that needs no torch.
+
+    samebut export RUN/model OUT --data FOLDER
+    samebut export openai/clip-vit-base-patch32 OUT
+
+Each fp32 graph is checked against torch on real pictures, or the folder is not written. The image
+graph is also written in int8; it becomes the default only if a benchmark says that it costs little,
+and what was measured is written into ``model.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samebut.data.benchmark import Benchmark
+from samebut.data.wardrobe import draw_gallery
+from samebut.errors import ModelError, PictureError
+from samebut.gallery import scan
+from samebut.images import open_picture
+from samebut.learning.distributed import say
+from samebut.learning.export.agreement import (
+    check_against_torch,
+    compare_precisions,
+    save_description,
+)
+from samebut.learning.export.graphs import ROOMS, fold_batch_norms, quantize, write_graphs
+from samebut.learning.model import card
+from samebut.learning.model.cir_model import CIRModel
+from samebut.preprocess import Preprocess
+from samebut.runtime import FORMAT, Model
+
+CALIBRATION_PICTURES = 512
+CHECKED_PICTURES = 64
+DRAWN_PICTURES = 64
+_SEED = 20
+
+
+def export(
+    source: Path | CIRModel,
+    out: Path,
+    benchmark: Benchmark | None = None,
+    *,
+    pictures: Path | None = None,
+    name: str | None = None,
+    trainable: bool = False,
+) -> Path:
+    """Write the model folder ``out`` from a trained folder or a model; returns it.
+
+    ``benchmark`` calibrates int8 with its gallery and measures what int8 costs with its queries.
+    Without it the pictures of the folder ``pictures`` calibrate and check, or drawn ones, and
+    fp32 is the default. ``trainable`` adds the weights in fp16, so that a recipe's ``init`` can
+    name the folder. It appears whole or not at all.
+
+    ModelError: a graph does not agree with torch, or there is no picture to check with.
+    """
+    model = source if isinstance(source, CIRModel) else CIRModel.load(source)
+    model.name = name or model.name
+    card_text = model.card.markdown(model.description)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as made:
+        files = _files(benchmark, pictures, Path(made) / "drawn")
+        new = Path(made) / "model"
+        new.mkdir()
+        if trainable:
+            model.save(new, name=model.name, half=True)
+        fold_batch_norms(model)
+        _write(model, new, files, benchmark)
+        _write_card(card_text, out, new)
+        if out.exists():
+            shutil.rmtree(out)
+        new.rename(out)
+    return out
+
+
+def _write(model: CIRModel, new: Path, files: Sequence[Path], benchmark: Benchmark | None) -> None:
+    pixels = _pixels(model.preprocess, _some(files, CALIBRATION_PICTURES), strict=bool(benchmark))
+    say(f"writing the graphs of {model.name}")
+    model.encoder.save_tokenizer(new)
+    write_graphs(model, new)
+    description = _describe(model, new)
+    save_description(description, new)
+    say(f"checking them against torch on {min(len(pixels), CHECKED_PICTURES)} pictures")
+    worst = check_against_torch(model, Model.load(new), pixels[:CHECKED_PICTURES])
+    say(f"int8, with the ranges of {len(pixels)} pictures")
+    fp32, int8 = (new / f"image.{precision}.onnx" for precision in ("fp32", "int8"))
+    encoder = model.encoder
+    quantize(fp32, int8, pixels, encoder.int8_operators, encoder.int8_percentile, encoder.int8_from)
+    description["graphs"]["image"]["files"]["int8"] = _file(int8)
+
+    def compared() -> npt.NDArray[np.float32]:
+        return _pixels(model.preprocess, files, strict=True) if benchmark else pixels
+
+    agreement = compare_precisions(description, new, compared, benchmark)
+    description["agreement"] = {"torch_least": round(worst, 6), **agreement}
+    save_description(description, new)
+
+
+def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "dim": model.encoder.dim,
+        **{key: model.description[key] for key in ("encoder", "fusion", "preprocess")},
+        "text": model.encoder.text_rules,
+        "tokenizer": _file(folder / "tokenizer.json"),
+        "graphs": {
+            room: {"default": "fp32", "files": {"fp32": _file(folder / f"{room}.fp32.onnx")}}
+            for room in ROOMS
+        },
+    }
+
+
+def _files(benchmark: Benchmark | None, pictures: Path | None, drawn: Path) -> list[Path]:
+    if benchmark is not None:
+        return list(benchmark.images.values())
+    if pictures is None:
+        say(f"drawing {DRAWN_PICTURES} pictures to check with")
+        draw_gallery(drawn, DRAWN_PICTURES, _SEED)
+        return sorted(drawn.glob("*.jpg"))
+    return [pictures / source.path for source in scan(pictures)]
+
+
+def _some(files: Sequence[Path], most: int) -> Sequence[Path]:
+    """Up to ``most`` of them, drawn by a fixed seed when there are more."""
+    return files if len(files) <= most else random.Random(0).sample(list(files), most)
+
+
+def _pixels(prepare: Preprocess, files: Sequence[Path], *, strict: bool) -> npt.NDArray[np.float32]:
+    """What the encoder sees of them; without ``strict``, unusable ones are named and left out."""
+    rows = []
+    for file in files:
+        try:
+            rows.append(prepare(open_picture(file, shorter_side=prepare.wanted_shorter_side)))
+        except PictureError as error:
+            if strict:
+                raise
+            say(f"skipped {error}")
+    if not rows:
+        raise ModelError(
+            "there is no picture to check the graphs with",
+            hint="Give a folder of pictures, or leave --pictures out: some are drawn then.",
+        )
+    return np.stack(rows)
+
+
+def _write_card(text: str, out: Path, new: Path) -> None:
+    """The model's card, unless one was written by hand into the folder that is replaced."""
+    before = out / "README.md"
+    if before.exists() and card.MARK not in (written := before.read_text(encoding="utf-8")):
+        text = written
+    (new / "README.md").write_text(text, encoding="utf-8")
+
+
+def _file(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

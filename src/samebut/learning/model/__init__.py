@@ -1,0 +1,1 @@
+"""A model: encoder, fusion and preprocessing, saved as a folder."""

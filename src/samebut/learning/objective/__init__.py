@@ -1,0 +1,20 @@
+"""Losses: what a stage's model is compared with.
+
+To add a term, write a file with a class that keeps what ``base.Term`` promises, and a row here: the
+recipe's table, its documentation, the checks and the contract tests find it there.
+"""
+
+from __future__ import annotations
+
+from samebut.learning.objective.attributes import Attributes
+from samebut.learning.objective.base import Term
+from samebut.learning.objective.captions import Captions
+from samebut.learning.objective.contrast import Contrast
+from samebut.learning.objective.distillation import Distillation
+
+TERMS: dict[str, type[Term]] = {
+    "contrast": Contrast,
+    "captions": Captions,
+    "attributes": Attributes,
+    "distillation": Distillation,
+}

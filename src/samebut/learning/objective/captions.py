@@ -1,0 +1,61 @@
+"""Captions: pictures and their captions find each other (Radford et al. 2021)."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from samebut.data.catalog import NOT_ATTRIBUTES
+from samebut.errors import RecipeError
+from samebut.learning import distributed
+from samebut.learning.data import captions
+from samebut.learning.data.corpus import Corpus
+from samebut.learning.data.text_noise import noisy
+from samebut.learning.encoders.base import unit
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective.base import Step, Term
+from samebut.learning.objective.losses import symmetric_info_nce
+from samebut.learning.tables import Table
+
+
+class Captions(Term):
+    """Symmetric InfoNCE of pictures and captions, equal attributes as positives."""
+
+    class Options(Table):
+        """``[stages.loss.captions]``"""
+
+        weight: float = Field(0.0, ge=0)
+        """Weight of the loss between pictures and captions made of their catalogue rows."""
+
+    def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
+        super().__init__(options, corpus, model)
+        self.corpus = corpus
+        names = [
+            tuple(value for column, value in row.items() if column not in NOT_ATTRIBUTES)
+            for row in corpus.rows
+        ]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self.kinds = torch.tensor([numbers[name] for name in names])
+
+    @classmethod
+    def check(cls, options: Options, corpus: Corpus) -> None:
+        if not corpus.described:
+            raise RecipeError(
+                "the captions loss needs a catalog.csv with a title for every picture",
+                hint="Add one to the data folder, or set loss.captions.weight = 0.",
+            )
+
+    def forward(self, step: Step) -> Tensor:
+        rng = random.Random(int(torch.randint(2**31, ())))
+        said = [captions.caption(self.corpus.rows[row], rng) for row in step.rows.tolist()]
+        written = noisy(said, step.encoder.rules.augment)
+        words = unit(step.encoder.encode(step.model, "text", written).pooled)
+        pictures = unit(step.seen.pooled)
+        kinds = self.kinds[step.layout.rows.flatten()]
+        same = (kinds[:, None] == kinds[None, :]).to(pictures.device)
+        return symmetric_info_nce(
+            distributed.gather(pictures), distributed.gather(words), same, scale=step.scale
+        )

@@ -1,0 +1,1 @@
+"""Recipes: what a run trains, checked before anything is done."""

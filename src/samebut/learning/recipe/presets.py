@@ -1,0 +1,62 @@
+"""Presets: the stages of the thesis, by name. What a stage says itself overrides its preset."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What it is for, and the keys that it gives."""
+
+    meaning: str
+    keys: Mapping[str, Any]
+
+
+PRESETS: dict[str, Preset] = {
+    "align": Preset(
+        "Both encoders are trained into a shared embedding space, from pictures and their captions "
+        "(Radford et al. 2021). No queries.",
+        {"trains": "encoder", "loss": {"contrast": {"weight": 0.0}, "captions": {"weight": 1.0}}},
+    ),
+    "tune": Preset(
+        "Stage 1 of the thesis (3.4.2): the encoders, or one of them, under the plain sum "
+        "(Baldrati et al., CVPR Workshops 2022).",
+        {"trains": "encoder", "composes": "sum"},
+    ),
+    "fuse": Preset(
+        "Stage 2 of the thesis (3.4.2): the fusion, on cached features of frozen encoders.",
+        {"trains": "fusion", "features": "cached"},
+    ),
+    "compose": Preset(
+        "Encoders and fusion together; a reference's queries come together, and all pictures of "
+        "the batch are candidates.",
+        {
+            "trains": "all",
+            "queries": {"cluster_size": 1},
+            "loss": {"contrast": {"candidates": "pictures"}},
+        },
+    ),
+}
+
+
+def with_preset(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage as its recipe has it, with what its preset gives where it says nothing itself.
+
+    KeyError: there is no such preset.
+    """
+    name = stage.get("preset", "")
+    given = copy.deepcopy(dict(PRESETS[name].keys)) if name else {}
+    return merged(given, stage)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both tables as one, tables within them too; ``above`` wins."""
+    result = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result

@@ -1,0 +1,130 @@
+"""Recipes: TOML to a checked ``Recipe``. What is wrong is named with its line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from samebut.errors import RecipeError
+from samebut.learning.recipe.presets import PRESETS, with_preset
+from samebut.learning.recipe.schema import Recipe
+from samebut.learning.tables import Place, Wrong, read_table
+
+HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(#.*)?$")
+KEY = re.compile(r"^\s*([\w\"'.+-]+)\s*=")
+
+
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read and check a TOML recipe. RecipeError names the key that is wrong, and its line.
+
+    ``changes`` are made first, each ``KEY=VALUE`` as TOML writes values: ``seed=2``,
+    ``stages.3.lr=1e-4`` (stages are counted from 1); without a value the key is taken out.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except OSError as error:
+        raise RecipeError(f"{path} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _change(table, change)
+    try:
+        return recipe_of(table)
+    except Wrong as error:
+        raise RecipeError(f"{where(path, text, error.place)}: {error}", hint=error.hint) from error
+
+
+def recipe_of(table: Mapping[str, Any]) -> Recipe:
+    """A recipe from the values of its TOML. Raises Wrong with the place of a wrong key."""
+    values = dict(table)
+    stages = values.get("stages")
+    if not isinstance(stages, list | tuple) or not stages:
+        raise Wrong("there are no [[stages]]", ("stages",), hint="A recipe has one or more.")
+    values["stages"] = [_stage(number, stage) for number, stage in enumerate(stages)]
+    return read_table(Recipe, values)
+
+
+def _stage(number: int, stage: Any) -> dict[str, Any]:
+    if not isinstance(stage, Mapping):
+        raise Wrong("a stage is no table", ("stages", number), hint="Write it as [[stages]].")
+    name = stage.get("preset", "")
+    if name and (not isinstance(name, str) or name not in PRESETS):
+        raise Wrong(
+            f"no preset is called '{name}'",
+            ("stages", number, "preset"),
+            hint=f"Known: {', '.join(PRESETS)}.",
+        )
+    return with_preset(stage)
+
+
+def where(path: Path, text: str, place: Place) -> str:
+    """A key's place for people: the file, the line if the key is written there, and the table."""
+    line = line_of(text, place)
+    table = [str(part) for part in place[:-1] if isinstance(part, str)]
+    stage = next((part + 1 for part in place if isinstance(part, int)), None)
+    parts = [str(path)]
+    if line:
+        parts.append(f"line {line}")
+    if stage:
+        parts.append(f"stage {stage}")
+    if table and table != ["stages"]:
+        parts.append(f"[{'.'.join(table)}]")
+    return ", ".join(parts)
+
+
+def line_of(text: str, place: Place) -> int | None:
+    """The line of a key or, if it is not written, of the nearest table around it; or None."""
+    lines = dict(reversed(list(_written(text))))
+    around = (place[:length] for length in range(len(place), 0, -1))
+    return next((lines[part] for part in around if part in lines), None)
+
+
+def _written(text: str) -> Iterator[tuple[Place, int]]:
+    """The place of every table and key that stands on a line of its own, and that line."""
+    table: Place = ()
+    stage = -1
+    for line, content in enumerate(text.splitlines(), start=1):
+        if match := HEADER.match(content):
+            first, *rest = _names(match[2])
+            stage += match[1] == "[["
+            table = (first, stage, *rest) if first == "stages" else (first, *rest)
+            yield table, line
+        elif match := KEY.match(content):
+            yield (*table, *_names(match[1])), line
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Set what ``KEY=VALUE`` says in ``table``."""
+    name, equals, value = change.partition("=")
+    if not equals:
+        raise RecipeError(f"the change {change} has no '='", hint="Write it as KEY=VALUE.")
+    *path, key = name.strip().split(".")
+    place: Any = table
+    try:
+        for part in path:
+            is_list = isinstance(place, list)
+            place = place[_index(part)] if is_list else place.setdefault(part, {})
+        if value.strip():
+            place[key] = tomllib.loads(f"value = {value}")["value"]
+        else:
+            place.pop(key, None)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise RecipeError(
+            f"the change {change} can't be made",
+            hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
+            "'fusion.name=\"sum\"'.",
+        ) from error
+
+
+def _index(part: str) -> int:
+    if int(part) < 1:
+        raise IndexError(part)
+    return int(part) - 1

@@ -1,0 +1,236 @@
+"""What a recipe may say. A stage is four answers: what trains (its own keys), on which queries,
+compared how, handed on how.
+
+The tables are declared where they are used: ``Queries`` by the sampler, ``Augment`` by
+augmentation, the loss's by its terms. docs/training.md has them all, made from the declarations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, create_model, model_validator
+
+from samebut.learning.data.augment import Augment
+from samebut.learning.data.corpus import SourceSettings
+from samebut.learning.data.encoding import Trains
+from samebut.learning.data.sampler import Queries
+from samebut.learning.objective import TERMS
+from samebut.learning.tables import Contradiction, Table
+
+
+class LossTable(Table):
+    """``[stages.loss]``: a number for a term is its weight."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_weights(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: _weighed(value) for name, value in values.items()}
+
+    @model_validator(mode="after")
+    def _terms_have_weights(self) -> Self:
+        terms = {name: getattr(self, name) for name in TERMS}
+        if not any(term.weight for term in terms.values()):
+            raise Contradiction(
+                "every loss term has the weight 0",
+                hint=f"Give one of them a weight: {', '.join(TERMS)}.",
+            )
+        for name, term in terms.items():
+            unused = term.model_fields_set - {"weight", "scale", "learned_scale"}
+            if not term.weight and unused:
+                key = sorted(unused)[0]
+                raise Contradiction(
+                    f"{name}.{key} is set, and {name}.weight is 0",
+                    hint=f"Give {name} a weight, or leave {key} out.",
+                    keys=(name,),
+                )
+        return self
+
+
+def _weighed(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"weight": value} if number else value
+
+
+if TYPE_CHECKING:
+    Loss = Any
+else:
+    Loss = create_model(
+        "Loss",
+        __base__=LossTable,
+        **{name: (term.Options, term.Options()) for name, term in TERMS.items()},
+    )
+
+
+class Handoff(Table):
+    """``[stages.handoff]``: which weights a stage hands on to the next one."""
+
+    keep: Literal["last", "best"] = "last"
+    """The averaged weights of the last epoch, or of the one with the best score."""
+    patience: int = Field(0, ge=0)
+    """Epochs without a better score after which the stage stops; 0: never."""
+    interpolate: float = Field(1.0, gt=0, le=1)
+    """Share of the trained weights in what is handed on; the rest are those that the stage began
+    with (WiSE-FT, Wortsman et al., CVPR 2022)."""
+
+
+class Stage(Table):
+    """``[[stages]]``: its own keys say what trains, and how fast."""
+
+    preset: str = ""
+    """Which of the presets below gives the keys that the stage leaves out; empty: none."""
+    trains: Trains = "all"
+    """What trains: all of the model, both towers of the encoder, one tower, or the fusion."""
+    features: Literal["live", "cached"] = "live"
+    """Whether pictures and texts are encoded at every step, or once, where their tower does not
+    train."""
+    composes: Literal["fusion", "sum"] = "fusion"
+    """What composes queries: the recipe's fusion, or the plain sum."""
+    lr: float = Field(gt=0)
+    """The highest learning rate of AdamW."""
+    weight_decay: float = Field(0.05, ge=0)
+    """Of matrices; vectors (biases, norms) do not decay."""
+    warmup: float = Field(0.05, ge=0, le=1)
+    """Share of all steps in which the rate rises; then it falls to nothing by half a cosine."""
+    size: int = Field(0, ge=0)
+    """Side of the pictures in this stage, in pixels; 0: the recipe's."""
+    frozen_norms: bool = False
+    """Batch norms use their running statistics, as CLIP4Cir keeps CLIP's."""
+    recompute: bool = False
+    """Encode in parts and compute activations again for the gradient (activation checkpointing):
+    less memory, more time."""
+    queries: Queries
+    """On which queries."""
+    loss: Loss = Field(default_factory=Loss)
+    """Compared how."""
+    handoff: Handoff = Handoff()
+    """Handed on how."""
+
+    @property
+    def has_queries(self) -> bool:
+        """Whether queries are composed; otherwise the stage goes through pictures."""
+        return any(getattr(self.loss, name).weight for name, t in TERMS.items() if t.needs_queries)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        for holds, message, hint, key in _contradictions(self):
+            if holds:
+                raise Contradiction(message, hint=hint, keys=key)
+        return self
+
+
+def _contradictions(stage: Stage) -> list[tuple[bool, str, str, tuple[str, ...]]]:
+    """(does it hold, what, what to do, the key) of all pairs of keys that can't both be."""
+    cached, fusion = stage.features == "cached", stage.trains == "fusion"
+    images = cached and stage.trains in ("fusion", "text")
+    queries = stage.queries
+    of_queries = {
+        "resampled": queries.resampled > 0,
+        "cluster_size": queries.cluster_size > 0,
+        "hard_negatives": queries.hard_negatives > 0,
+        "mined": queries.mined.count > 0,
+    }
+    asked = [key for key, said in of_queries.items() if said and not stage.has_queries]
+    return [
+        (
+            cached and stage.trains in ("all", "encoder"),
+            f'features = "cached" caches towers that do not train, and trains = "{stage.trains}" '
+            "trains both",
+            'Set features = "live", or trains to "fusion", "text" or "image".',
+            ("features",),
+        ),
+        (
+            fusion and stage.composes == "sum",
+            'trains = "fusion", and composes = "sum" uses no fusion: nothing would train',
+            'Set composes = "fusion".',
+            ("composes",),
+        ),
+        (
+            fusion and not stage.has_queries,
+            'trains = "fusion", and loss.contrast.weight = 0 composes no queries: nothing would '
+            "train",
+            "Give loss.contrast a weight.",
+            ("trains",),
+        ),
+        (
+            queries.views > 1 and not images,
+            f"queries.views = {queries.views} is of cached pictures, and this stage encodes "
+            "pictures at every step, in a new view each time",
+            "Leave queries.views out.",
+            ("queries", "views"),
+        ),
+        (
+            stage.size > 0 and images,
+            f"size = {stage.size} is of pictures that are encoded at every step, and this stage "
+            "has them cached in the recipe's size",
+            "Leave the stage's size out, or change the recipe's.",
+            ("size",),
+        ),
+        (
+            stage.recompute and fusion,
+            'recompute is of a tower that trains, and trains = "fusion" trains none',
+            "Leave recompute out.",
+            ("recompute",),
+        ),
+        (
+            bool(asked),
+            f"queries.{asked[0] if asked else ''} is of composed queries, and "
+            "loss.contrast.weight = 0 composes none",
+            "Give loss.contrast a weight, or leave the key out.",
+            ("queries", *asked[:1]),
+        ),
+    ]
+
+
+class Recipe(Table):
+    """All that decides a run, but the pictures themselves."""
+
+    name: str
+    """Of the model."""
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    """The stages, in order; each begins with what the one before it handed on."""
+    seed: int = 0
+    """Of all random numbers."""
+    size: int = Field(112, ge=1)
+    """Side of the pictures that the encoder sees, in pixels."""
+    margin: float = Field(1.15, ge=1)
+    """Decoded pictures are this much larger, which leaves room for crops."""
+    padding: Literal["target", "square", "none", "stretch"] = "target"
+    """How a picture becomes a square: padded by its aspect ratio (target) or wholly (square), cut
+    to its centre (none), or stretched."""
+    fill: Literal["edge", "mean", "zero"] = "edge"
+    """What padding is filled with: the edge's colours, the mean colour, or black (as published)."""
+    ema: float = Field(0.998, ge=0, lt=1)
+    """Decay of the moving average of the weights, which is scored and kept; 0: no average."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """Of encoders and fusion; fp32 where a processor has no bf16."""
+    init: str = ""
+    """What the weights start from: "bundled", or a trained model's folder (`runs/mine/model`)
+    relative to where the command is run. What [encoder] and [fusion] leave out is taken from it."""
+    reinit: tuple[Literal["fusion"], ...] = ()
+    """Parts of `init` that start from random weights instead."""
+    metric: str = ""
+    """The score that epochs are compared by, for example "R@10"; empty: the validation set's
+    headline."""
+    checkpoint_seconds: float = Field(600.0, ge=0)
+    """Seconds between two checkpoints within an epoch."""
+    sources: dict[str, SourceSettings] = Field(default_factory=dict)
+    """How data folders are read, by name; below."""
+    augment: Augment = Augment()
+    """How pictures and texts vary; below."""
+    encoder: dict[str, Any] = Field(default_factory=dict)
+    """`kind`, and the options of that family (docs/models.md); kind is "small" if left out."""
+    fusion: dict[str, Any] = Field(default_factory=dict)
+    """`name`, and the options of that fusion (docs/fusion.md); name is "combiner" if left out."""
+
+    @model_validator(mode="after")
+    def _has_init(self) -> Self:
+        if self.reinit and not self.init:
+            raise Contradiction(
+                "reinit says which parts of init start anew, and there is no init",
+                hint="Set init, or leave reinit out: all weights are random then.",
+                keys=("reinit",),
+            )
+        return self

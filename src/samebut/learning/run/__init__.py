@@ -1,0 +1,1 @@
+"""A training run: its plan, its stages, its checkpoints."""

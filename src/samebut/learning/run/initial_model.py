@@ -1,0 +1,175 @@
+"""The model that a run begins with: of random weights, or of those of ``init``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from samebut.errors import ModelError, RecipeError
+from samebut.learning.data import captions
+from samebut.learning.data.corpus import Corpus
+from samebut.learning.encoders import ENCODERS
+from samebut.learning.encoders.base import Encoder
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.recipe.schema import Recipe
+from samebut.preprocess import Preprocess
+from samebut.runtime import model_folder
+
+DEFAULT_ENCODER, DEFAULT_FUSION = "small", "combiner"
+
+
+@dataclass(frozen=True)
+class InitialModel:
+    """A model, and lines that say where its weights are from."""
+
+    model: CIRModel
+    origin: tuple[str, ...]
+
+
+def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
+    """The recipe's encoder and fusion; ``corpus`` has the words of a tokenizer of its own.
+
+    With ``init``, the weights of that model: what [encoder] and [fusion] say must agree with it,
+    weight by weight. RecipeError: they don't, or they ask for what does not exist. ModelError:
+    ``init`` can't be read.
+    """
+    torch.manual_seed(recipe.seed)
+    if recipe.init:
+        return _continued(recipe)
+    described = [row for row in corpus.rows if captions.title(row)]
+    texts = [*captions.words(described), *(text for q in corpus.queries for text in q.texts)]
+    options = {key: value for key, value in recipe.encoder.items() if key != "kind"}
+    family = encoder_family(recipe)
+    try:
+        encoder = family.create(options, texts)
+        model = _with_fusion(encoder, recipe, {"name": DEFAULT_FUSION} | recipe.fusion)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"the model can't be built from [encoder] and [fusion]: {error}",
+            hint="See docs/models.md and docs/fusion.md for what they may hold.",
+        ) from error
+    source = options.get("source")
+    return InitialModel(
+        model,
+        (
+            f"encoder from {source}" if source else f"encoder {encoder.kind}: random weights",
+            _random_fusion(model),
+        ),
+    )
+
+
+def _continued(recipe: Recipe) -> InitialModel:
+    trained = CIRModel.load(recipe.init)
+    _check_encoder(recipe, trained)
+    same = recipe.fusion.get("name", trained.fusion_name) == trained.fusion_name
+    inherited = {"name": trained.fusion_name, **trained.fusion_options} if same else {}
+    options = inherited | recipe.fusion
+    torch.manual_seed(recipe.seed)  # loading drew numbers
+    try:
+        model = _with_fusion(trained.encoder, recipe, options)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"the fusion can't be built from [fusion]: {error}", hint="See docs/fusion.md."
+        ) from error
+    origin = [f"encoder from {recipe.init}"]
+    if "fusion" in recipe.reinit:
+        origin.append(f"{_random_fusion(model)}, by reinit")
+    else:
+        _check_weights(recipe, model.fusion, trained.fusion)
+        model.fusion.load_state_dict(trained.fusion.state_dict(), strict=True)
+        origin.append(f"fusion {model.fusion_name} from {recipe.init}")
+    return InitialModel(model.train(), tuple(origin))
+
+
+def _random_fusion(model: CIRModel) -> str:
+    weights = any(True for _ in model.fusion.parameters())
+    return f"fusion {model.fusion_name}: {'random weights' if weights else 'it has no weights'}"
+
+
+def _check_encoder(recipe: Recipe, trained: CIRModel) -> None:
+    has = {"kind": trained.encoder.kind, **trained.encoder.settings}
+    for key, wanted in recipe.encoder.items():
+        if _as_json(has.get(key)) != _as_json(wanted):
+            raise RecipeError(
+                f"[encoder] says {key} = {wanted}, and the encoder of init = {recipe.init} has "
+                f"{has.get(key)}",
+                hint="Leave [encoder] out: the encoder of init is what is trained on.",
+            )
+
+
+def _check_weights(recipe: Recipe, new: nn.Module, trained: nn.Module) -> None:
+    """RecipeError if the weights of ``init`` are not, by name and shape, what [fusion] needs."""
+    wanted, there = _shapes(new.state_dict()), _shapes(trained.state_dict())
+    apart = [name for name in (*wanted, *there) if wanted.get(name) != there.get(name)]
+    if apart:
+        name = apart[0]
+        raise RecipeError(
+            f"[fusion] needs other weights than init = {recipe.init} has: {name} is "
+            f"{wanted.get(name, 'not there')}, and {there.get(name, 'not there')} in init",
+            hint='Leave [fusion] out to train on what is there, or set reinit = ["fusion"] to '
+            "start the fusion from random weights.",
+        )
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in weights.items()}
+
+
+def _with_fusion(encoder: Encoder, recipe: Recipe, fusion: Mapping[str, object]) -> CIRModel:
+    options = dict(fusion)
+    name = str(options.pop("name", DEFAULT_FUSION))
+    return CIRModel(encoder, preprocess_of(recipe), fusion=name, options=options)
+
+
+def weights_digest(init: str) -> str:
+    """A digest of the weights that a run starts from. ModelError: there are none."""
+    try:
+        with (model_folder(init) / "weights.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(
+            f"init = {init} holds no trained model: {error.strerror} ({error.filename})",
+            hint='Give a folder written by training, for example runs/mine/model, or "bundled".',
+        ) from error
+
+
+def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:
+    """The recipe's preprocessing, for an input of ``size`` (0: the recipe's) and a margin beyond:
+    pictures ``margin`` times as large."""
+    family = encoder_family(recipe)
+    return Preprocess(
+        size=round((size or recipe.size) * margin),
+        padding=recipe.padding,
+        fill=recipe.fill,
+        mean=family.mean,
+        std=family.std,
+    )
+
+
+def encoder_family(recipe: Recipe) -> type[Encoder]:
+    """The row of ENCODERS that a recipe means. RecipeError: there is none."""
+    kind = recipe.encoder.get("kind") or _kind_of(recipe.init) or DEFAULT_ENCODER
+    if kind not in ENCODERS:
+        raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
+    return ENCODERS[kind]
+
+
+def _kind_of(init: str) -> str | None:
+    """The family of the encoder in a trained model's folder; None if nothing can be read there."""
+    if not init:
+        return None
+    try:
+        text = (model_folder(init) / "training.json").read_text(encoding="utf-8")
+        return str(json.loads(text)["encoder"]["kind"])
+    except (OSError, ValueError, KeyError):
+        return None  # loading the model says what is wrong
+
+
+def _as_json(value: object) -> object:
+    """The same where a tuple has become a list."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,202 @@
+"""Tables of settings: each field with its default, its range and its meaning where it is declared.
+
+A recipe is made of them. What is wrong with one is said in plain words by ``read_table``; the same
+words make the tables of docs/training.md (``allowed``, ``rows_of``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from samebut.errors import RecipeError
+
+AnyTable = TypeVar("AnyTable", bound="Table")
+Place = tuple[int | str, ...]
+"""Where a key stands in a recipe: ``("stages", 1, "loss", "captions")``, counted from 0."""
+
+_PLAIN = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+_BOUNDS = {"ge": "{:g} or more", "gt": "more than {:g}", "le": "at most {:g}", "lt": "below {:g}"}
+
+
+class Contradiction(ValueError):
+    """Two keys of a table, ``keys``, that can't both hold; ``hint`` says what to do."""
+
+    def __init__(self, message: str, *, hint: str, keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.hint, self.keys = hint, keys
+
+
+class Table(BaseModel):
+    """A table of a recipe. An unknown key, another type or a value out of range is refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The table with these values, lists as tuples; raises pydantic's ValidationError."""
+        return cls.model_validate(_with_tuples(dict(values)))
+
+
+class Wrong(RecipeError):
+    """A recipe's key that can't be used; ``place`` says where it stands."""
+
+    def __init__(self, message: str, place: Place, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+
+
+def read_table(kind: type[AnyTable], values: Mapping[str, Any]) -> AnyTable:
+    """``values`` as a table of ``kind``. Raises Wrong for the first key that can't be used."""
+    try:
+        return kind.of(values)
+    except ValidationError as error:
+        raise _explained(kind, error.errors()[0]) from error
+
+
+def rows_of(kind: type[Table], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """For each key: its name, its default, what it may be, and its meaning; inner tables follow
+    their own key, dotted."""
+    for name, field in kind.model_fields.items():
+        inner = _table_in(field.annotation)
+        if isinstance(inner, type) and issubclass(inner, Table):
+            yield from rows_of(inner, f"{prefix}{name}.")
+        else:
+            default = (
+                "needed"
+                if field.is_required()
+                else _as_toml(field.get_default(call_default_factory=True))
+            )
+            yield f"{prefix}{name}", default, allowed(field), _meaning(field)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field may be, in words: "a number, more than 0"."""
+    bounds = [
+        words.format(getattr(each, bound))
+        for each in field.metadata
+        for bound, words in _BOUNDS.items()
+        if getattr(each, bound, None) is not None
+    ]
+    return ", ".join([_type_in_words(field.annotation), *bounds])
+
+
+def _meaning(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
+
+
+def _type_in_words(kind: Any) -> str:
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(f'"{value}"' for value in inner)
+    if origin is tuple:
+        return f"a list, each {_type_in_words(inner[0])}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type_in_words(each) for each in inner if each is not type(None))
+    if origin is dict and inner[1] is not Any:
+        return f"a table of names, each with {_type_in_words(inner[1])}"
+    if hasattr(kind, "__metadata__"):
+        return allowed(FieldInfo.from_annotation(kind))
+    return "a table"
+
+
+def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
+    place: Place = error["loc"]
+    owner, field = _field_at(kind, place)
+    key, value = ".".join(str(part) for part in place if isinstance(part, str)), error["input"]
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = list(_known(owner))
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        return Wrong(f"unknown key '{place[-1]}'", place, hint=f"{hint}Known: {', '.join(known)}.")
+    if error["type"] == "missing":
+        return Wrong(f"the key '{place[-1]}' is missing", place, hint=_it_is(field))
+    reason = error.get("ctx", {}).get("error")
+    if isinstance(reason, Contradiction):
+        return Wrong(str(reason), (*place, *reason.keys[:1]), hint=reason.hint)
+    return Wrong(f"{key} is {_as_toml(value)}", place, hint=_it_is(field))
+
+
+def _it_is(field: FieldInfo | None) -> str:
+    if field is None:
+        return "See docs/training.md for what it may be."
+    return f"It must be {allowed(field)}. {_meaning(field)}"
+
+
+def _field_at(kind: Any, place: Place) -> tuple[Any, FieldInfo | None]:
+    """The table that the last key of ``place`` stands in, and that key's field if it has one."""
+    field: FieldInfo | None = None
+    owner: Any = kind
+    for part in place:
+        if not isinstance(part, str):
+            continue
+        fields = getattr(owner, "model_fields", {})
+        if part not in fields:
+            return owner, field if not fields else None
+        field = fields[part]
+        inner = _table_in(field.annotation)
+        if inner is None:
+            continue
+        if part != place[-1]:
+            owner = inner
+    return owner, field
+
+
+def _known(owner: Any) -> list[str]:
+    return list(getattr(owner, "model_fields", None) or getattr(owner, "__dataclass_fields__", {}))
+
+
+def _table_in(annotation: Any) -> Any:
+    """The table that a field holds: itself, one a list or dict is made of, or None."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and (
+            issubclass(each, Table) or hasattr(each, "__dataclass_fields__")
+        ):
+            return each
+    return None
+
+
+def _with_tuples(value: Any) -> Any:
+    """TOML's lists as tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_with_tuples(each) for each in value)
+    return value
+
+
+def _as_toml(value: Any) -> str:
+    """A value as a recipe has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_as_toml(each) for each in value)}]"
+    if isinstance(value, dict):
+        return (
+            "{}"
+            if not value
+            else f"{{ {', '.join(f'{k} = {_as_toml(v)}' for k, v in value.items())} }}"
+        )
+    return "none" if value is None else str(value)
