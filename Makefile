@@ -33,6 +33,7 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/tables.py --check
 
 bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, whole commands
 	$(BIN)/python benchmarks/index_local.py

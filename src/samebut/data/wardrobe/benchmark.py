@@ -1,4 +1,4 @@
-"""The wardrobe as a benchmark: pictures, and composed queries whose every right answer is known.
+"""The drawn wardrobe: pictures, and composed queries whose every right answer is known.
 
 A query shows a reference and asks for one to three changes. Its targets are all pictures of the
 split whose item has the changed aspects as asked and every other attribute as the reference has it.

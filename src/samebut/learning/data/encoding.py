@@ -99,15 +99,19 @@ class BatchEncoder:
         if rules.caches("image"):
             references = table.references.unique().tolist() if tokens else ()
             views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
-            found = picture_features(
+            self._pictures = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
                 tokens_of=references, views=views,
-            )  # fmt: skip
-            self._pictures = found.to(device)
+            ).to(device)  # fmt: skip
         if rules.caches("text"):
             texts = list(dict.fromkeys(table.texts))
-            self._texts = text_features(model.encoder, texts, cache, tokens=tokens).to(device)
-            self._text_place = {text: row for row, text in enumerate(texts)}
+            found = text_features(model.encoder, texts, cache, tokens=tokens).to(device)
+            self.use(self._pictures, found, texts)
+
+    def use(self, pictures: Store, words: Store, texts: Sequence[str]) -> None:
+        """Read cached features from these; ``texts`` are those of the rows of ``words``."""
+        self._pictures, self._texts = pictures, words
+        self._text_place = {text: row for row, text in enumerate(texts)}
 
     def pictures(self, model: CIRModel, rows: Tensor, references: Tensor) -> Seen:
         """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""

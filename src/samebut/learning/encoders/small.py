@@ -142,7 +142,10 @@ class TextTower(nn.Module):
 
 
 class SmallEncoder(nn.Module):
-    """Both towers and the tokenizer. ``dim`` is the width D of the shared space."""
+    """A residual CNN for pictures, a short transformer for texts, and a tokenizer of its own.
+
+    ``dim`` is the width D of the shared space.
+    """
 
     kind: ClassVar[str] = "small"
     mean: ClassVar[tuple[float, float, float]] = (0.5, 0.5, 0.5)

@@ -65,14 +65,14 @@ class Learner(nn.Module):
 
     def loss(self, batch: Batch, table: QueryTable) -> Tensor:
         """The loss of a batch of queries of ``table``; this process encodes its share of it."""
-        step = self._step(batch, table)
+        step = self.step(batch, table)
         if len(batch.queries):
             step = self._with_queries(step)
         total: Tensor = self.objective(step)
         return total
 
-    def _step(self, batch: Batch, table: QueryTable) -> Step:
-        """The batch with features of this process's pictures."""
+    def step(self, batch: Batch, table: QueryTable) -> Step:
+        """The batch with features of this process's pictures, before its queries are composed."""
         rank, processes = distributed.rank(), distributed.count()
         pictures = len(self.encoder.corpus.files)
         layout = lay_out(batch, pictures, processes=processes, rounded=self._rounds())

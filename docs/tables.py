@@ -1,0 +1,166 @@
+"""The tables of the documentation that are made from the code's own declarations.
+
+    python docs/tables.py            # write them anew
+    python docs/tables.py --check    # exit with 1, naming the page, if one is stale
+
+A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end of table -->``. A new row
+of FUSIONS, ENCODERS, TERMS, PRESETS or READERS, or a new key of a recipe, is found here by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from samebut.data.readers import READERS
+from samebut.learning.data.augment import Augment
+from samebut.learning.data.corpus import SourceSettings
+from samebut.learning.data.sampler import Queries
+from samebut.learning.encoders import ENCODERS
+from samebut.learning.fusion import FUSIONS
+from samebut.learning.fusion.base import Fusion
+from samebut.learning.objective import TERMS
+from samebut.learning.recipe.presets import PRESETS
+from samebut.learning.recipe.schema import Handoff, Loss, Recipe, Stage
+from samebut.learning.tables import Table, rows_of
+
+HERE = Path(__file__).parent
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+INNER = ("queries.", "loss.", "handoff.")
+
+
+def keys(kind: type[Table], leave_out: Sequence[str] = ()) -> list[Sequence[str]]:
+    """Rows of (key, default, what it may be, meaning)."""
+    return [
+        (f"`{name}`", default if default == "needed" else f"`{default}`", kinds, meaning)
+        for name, default, kinds, meaning in rows_of(kind)
+        if not name.startswith(tuple(leave_out))
+    ]
+
+
+def summary(thing: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+def options_of(kind: Callable[..., Any]) -> str:
+    """The options of a fusion and their defaults."""
+    parameters = list(inspect.signature(kind).parameters.values())[1:]
+    return ", ".join(f"`{each.name} = {each.default}`" for each in parameters) or "none"
+
+
+def fusions() -> list[Sequence[str]]:
+    return [
+        (
+            f"`{name}`",
+            "tokens" if kind.reads_tokens else "pooled",
+            "0.5" if kind.gate is Fusion.gate else "its own",
+            "" if kind.attention is Fusion.attention else "words to regions",
+            options_of(kind),
+            summary(inspect.getmodule(kind)),
+        )
+        for name, kind in FUSIONS.items()
+    ]
+
+
+def encoders() -> list[Sequence[str]]:
+    return [(f"`{name}`", summary(kind)) for name, kind in ENCODERS.items()]
+
+
+def readers() -> list[Sequence[str]]:
+    return [
+        (
+            f"`{name}`",
+            reader.split,
+            "; ".join(
+                f"`{key}` " + (", ".join(values) if values else "a whole number")
+                for key, values in reader.options.items()
+            ),
+            summary(inspect.getmodule(reader.read)),
+        )
+        for name, reader in READERS.items()
+    ]
+
+
+def presets() -> list[Sequence[str]]:
+    return [(f"`{name}`", each.meaning, f"`{toml(each.keys)}`") for name, each in PRESETS.items()]
+
+
+def terms() -> list[Sequence[str]]:
+    return [(f"`{name}`", summary(kind)) for name, kind in TERMS.items()]
+
+
+def toml(value: Any) -> str:
+    """A preset's keys on one line."""
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{key} = {{ {toml(each)} }}" if isinstance(each, dict) else f"{key} = {toml(each)}"
+            for key, each in value.items()
+        )
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+KEY_COLUMNS = ("key", "default", "may be", "what it says")
+TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] = {
+    "recipe": (KEY_COLUMNS, lambda: keys(Recipe, ("stages.", "sources.", "augment."))),
+    "stage": (KEY_COLUMNS, lambda: keys(Stage, INNER)),
+    "queries": (KEY_COLUMNS, lambda: keys(Queries)),
+    "loss": (KEY_COLUMNS, lambda: keys(Loss)),
+    "handoff": (KEY_COLUMNS, lambda: keys(Handoff)),
+    "sources": (KEY_COLUMNS, lambda: keys(SourceSettings)),
+    "augment": (KEY_COLUMNS, lambda: keys(Augment)),
+    "presets": (("preset", "what it is for", "the keys it gives"), presets),
+    "terms": (("term", "what it is"), terms),
+    "fusions": (("name", "reads", "gate", "attention map", "options", "what it is"), fusions),
+    "encoders": (("kind", "what it is"), encoders),
+    "readers": (
+        ("name", "split if not said", "options (the first is the default)", "what it is"),
+        readers,
+    ),
+}
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(escaped, cells))} |\n" for cells in lines)
+
+
+def escaped(cell: str) -> str:
+    """A cell whose bars don't end it."""
+    return cell.replace("|", "\\|")
+
+
+def written(page: str) -> str:
+    """The page with its tables as they should be. KeyError: it names one that does not exist."""
+
+    def table(match: re.Match[str]) -> str:
+        columns, rows = TABLES[match[2]]
+        return f"{match[1]}{markdown(columns, rows())}{match[3]}"
+
+    return BLOCK.sub(table, page)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if stale")
+    check = parser.parse_args().check
+    stale = []
+    for path in sorted(HERE.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        if written(page) == page:
+            continue
+        stale.append(path.name)
+        if not check:
+            path.write_text(written(page), encoding="utf-8")
+    if stale and check:
+        print(f"stale tables in docs/{', docs/'.join(stale)}: run python docs/tables.py")
+    return int(bool(stale and check))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
