@@ -178,8 +178,6 @@ def _table_in(annotation: Any) -> Any:
 
 def _with_tuples(value: Any) -> Any:
     """TOML's lists as tuples, at any depth."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
     if isinstance(value, dict):
         return {key: _with_tuples(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -195,6 +193,8 @@ def _as_toml(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, tuple | list):
         return f"[{', '.join(_as_toml(each) for each in value)}]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     if isinstance(value, dict):
         return (
             "{}"

@@ -7,6 +7,7 @@ augmentation, the loss's by its terms. docs/training.md has them all, made from 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, create_model, model_validator
@@ -115,73 +116,50 @@ class Stage(Table):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        for holds, message, hint, key in _contradictions(self):
-            if holds:
-                raise Contradiction(message, hint=hint, keys=key)
+        for message, hint, keys in _contradictions(self):
+            raise Contradiction(message, hint=hint, keys=keys)
         return self
 
 
-def _contradictions(stage: Stage) -> list[tuple[bool, str, str, tuple[str, ...]]]:
-    """(does it hold, what, what to do, the key) of all pairs of keys that can't both be."""
-    cached, fusion = stage.features == "cached", stage.trains == "fusion"
-    images = cached and stage.trains in ("fusion", "text")
-    queries = stage.queries
-    of_queries = {
-        "resampled": queries.resampled > 0,
-        "cluster_size": queries.cluster_size > 0,
-        "hard_negatives": queries.hard_negatives > 0,
-        "mined": queries.mined.count > 0,
-    }
-    asked = [key for key, said in of_queries.items() if said and not stage.has_queries]
-    return [
-        (
-            cached and stage.trains in ("all", "encoder"),
-            f'features = "cached" caches towers that do not train, and trains = "{stage.trains}" '
-            "trains both",
-            'Set features = "live", or trains to "fusion", "text" or "image".',
-            ("features",),
-        ),
-        (
-            fusion and stage.composes == "sum",
-            'trains = "fusion", and composes = "sum" uses no fusion: nothing would train',
-            'Set composes = "fusion".',
-            ("composes",),
-        ),
-        (
-            fusion and not stage.has_queries,
-            'trains = "fusion", and loss.contrast.weight = 0 composes no queries: nothing would '
-            "train",
-            "Give loss.contrast a weight.",
-            ("trains",),
-        ),
-        (
-            queries.views > 1 and not images,
+def _contradictions(stage: Stage) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Keys that can't both hold: what is wrong, what to do, and where the key stands."""
+    trains, queries = f'trains = "{stage.trains}"', stage.queries
+    cached = stage.features == "cached"
+    if cached and stage.trains in ("all", "encoder"):
+        said = f'features = "cached" caches towers that do not train, and {trains} trains both'
+        hint = 'Set features = "live", or trains to "fusion", "text" or "image".'
+        yield said, hint, ("features",)
+    if stage.trains == "fusion" and stage.composes == "sum":
+        said = f'{trains}, and composes = "sum" uses no fusion: nothing would train'
+        yield said, 'Set composes = "fusion".', ("composes",)
+    if stage.trains == "fusion" and not stage.has_queries:
+        said = f"{trains}, and loss.contrast.weight = 0 composes no queries: nothing would train"
+        yield said, "Give loss.contrast a weight.", ("trains",)
+    if stage.trains == "fusion" and stage.recompute:
+        said = f"recompute is of a tower that trains, and {trains} trains none"
+        yield said, "Leave recompute out.", ("recompute",)
+    if queries.views > 1 and not (cached and stage.trains != "image"):
+        said = (
             f"queries.views = {queries.views} is of cached pictures, and this stage encodes "
-            "pictures at every step, in a new view each time",
-            "Leave queries.views out.",
-            ("queries", "views"),
-        ),
-        (
-            stage.size > 0 and images,
+            "pictures at every step, in a new view each time"
+        )
+        yield said, "Leave queries.views out.", ("queries", "views")
+    if stage.size and cached and stage.trains != "image":
+        said = (
             f"size = {stage.size} is of pictures that are encoded at every step, and this stage "
-            "has them cached in the recipe's size",
-            "Leave the stage's size out, or change the recipe's.",
-            ("size",),
-        ),
-        (
-            stage.recompute and fusion,
-            'recompute is of a tower that trains, and trains = "fusion" trains none',
-            "Leave recompute out.",
-            ("recompute",),
-        ),
-        (
-            bool(asked),
-            f"queries.{asked[0] if asked else ''} is of composed queries, and "
-            "loss.contrast.weight = 0 composes none",
-            "Give loss.contrast a weight, or leave the key out.",
-            ("queries", *asked[:1]),
-        ),
-    ]
+            "has them cached in the recipe's size"
+        )
+        yield said, "Leave the stage's size out, or change the recipe's.", ("size",)
+    for key in ("resampled", "cluster_size", "hard_negatives"):
+        if getattr(queries, key) and not stage.has_queries:
+            yield from _of_queries(key)
+    if queries.mined.count and not stage.has_queries:
+        yield from _of_queries("mined")
+
+
+def _of_queries(key: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    said = f"queries.{key} is of composed queries, and loss.contrast.weight = 0 composes none"
+    yield said, "Give loss.contrast a weight, or leave the key out.", ("queries", key)
 
 
 class Recipe(Table):
