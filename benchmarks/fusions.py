@@ -7,11 +7,12 @@ Of every fusion a grid of learning rates is tried on the first seed, and the bes
 goes on with the other seeds. The last weights are scored, so nothing else is chosen by the scores.
 All learn from the same cached features. A fusion without weights is scored as it is.
 
-    --fusions sum combiner combiner:negatives=4,hardness=0.2 cross_attention:layers=1
+    --fusions sum combiner combiner:queries.mined.count=4 cross_attention:loss.contrast.hardness=0.2
 
-After a colon stand keys of the stage or options of the fusion that differ. Several models, trained
-otherwise each, give rows of their own. A number is the mean over seeds and its standard deviation;
-``*`` marks a rate at an edge of the grid. Finished runs lie in ``--out`` and are not run again.
+After a colon stand options of the fusion, and dotted keys of the stage, that differ. Several models
+that were trained differently give rows of their own. A number is the mean over seeds and its
+standard deviation; ``*`` marks a rate at an edge of the grid. Finished runs lie in ``--out`` and
+are not run again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import json
 import statistics
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ from samebut.data.benchmark import Benchmark
 from samebut.errors import RecipeError
 from samebut.evaluate import outcomes, rank, summary
 from samebut.learning import distributed
-from samebut.learning.data.corpus import source_of
+from samebut.learning.data.corpus import SourceSettings, source_of
+from samebut.learning.distributed import say
 from samebut.learning.fusion import FUSIONS, make_fusion
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.recipe.schema import Recipe, Stage
-from samebut.learning.run.checkpoint import say
+from samebut.learning.recipe.presets import merged
+from samebut.learning.recipe.read import recipe_of
+from samebut.learning.recipe.schema import Recipe
 from samebut.learning.run.train import train
 from samebut.learning.run.validation import cached_sides, embed, metric_of
 
@@ -61,14 +64,24 @@ class Arm:
         name, _, changes = said.partition(":")
         pairs = dict(each.split("=", 1) for each in changes.split(",") if each)
         values = {key: tomllib.loads(f"value = {value}")["value"] for key, value in pairs.items()}
-        known = {field.name for field in fields(Stage)}
-        options = {key: value for key, value in values.items() if key not in known}
-        stage = {key: value for key, value in values.items() if key in known}
+        options = {key: value for key, value in values.items() if "." not in key}
+        stage: dict[str, Any] = {}
+        for key, value in values.items():
+            if "." in key:
+                set_dotted(stage, key, value)
         return cls(said, name, options, stage)
 
     @property
     def folder(self) -> str:
         return self.said.replace(":", "-").replace(",", "-")
+
+
+def set_dotted(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``loss.contrast.hardness`` in tables within tables."""
+    *path, last = key.split(".")
+    for part in path:
+        table = table.setdefault(part, {})
+    table[last] = value
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class Comparison:
         self.model.save(self.encoder, name=self.name)
         folder: Path = arguments.data
         self.data = {folder.resolve().name: folder}
-        (found,) = (source_of(name, root, {}) for name, root in self.data.items())
+        (found,) = (source_of(name, root, SourceSettings()) for name, root in self.data.items())
         self.validation = found.validation()
         self.metric = metric_of(self.validation, arguments.metric)
 
@@ -144,20 +157,27 @@ class Comparison:
 
     def recipe(self, arm: Arm, rate: float, seed: int) -> Recipe:
         asked = self.arguments
-        stage = Stage("fuse", epochs=asked.epochs, batch=asked.batch, lr=rate, references=True)
         preprocess = self.model.preprocess
-        return Recipe(
-            name=arm.said,
-            seed=seed,
-            size=preprocess.size,
-            padding=preprocess.padding,
-            fill=preprocess.fill,
-            ema=EMA,
-            metric=self.metric,
-            init=str(self.encoder),
-            encoder={"kind": self.model.encoder.kind},
-            fusion={"name": arm.fusion, **arm.options},
-            stages=(replace(stage, **arm.stage),),
+        usual = {
+            "preset": "fuse",
+            "lr": rate,
+            "queries": {"epochs": asked.epochs, "batch": asked.batch},
+            "loss": {"contrast": {"candidates": "references"}},
+        }
+        return recipe_of(
+            {
+                "name": arm.said,
+                "seed": seed,
+                "size": preprocess.size,
+                "padding": preprocess.padding,
+                "fill": preprocess.fill,
+                "ema": EMA,
+                "metric": self.metric,
+                "init": str(self.encoder),
+                "reinit": ["fusion"],
+                "fusion": {"name": arm.fusion, **arm.options},
+                "stages": [merged(usual, arm.stage)],
+            }
         )
 
     @torch.inference_mode()
@@ -180,7 +200,7 @@ def seconds_of(run: Path) -> float:
     (stage,) = said["recipe"]["stages"]
     with (run / "stage1" / "log.csv").open(encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    queries = int(last["step"]) * stage["batch"] * stage["accumulate"]
+    queries = int(last["step"]) * stage["queries"]["batch"] * stage["queries"]["accumulate"]
     return queries / float(last["queries_per_second"])
 
 
