@@ -143,11 +143,10 @@ class StageRun:
         if self.live_pictures:
             with distributed.first_alone():
                 _ = corpus.pictures  # decoded by one process, read by all
-        what = "queries" if self.stage.has_queries else "pictures"
+        queries = f", {sampler.size:,} queries an epoch" if self.stage.has_queries else ""
         say(
             f"{self.folder.name}: {self.stage.preset or self.stage.trains}, "
-            f"{len(corpus.files):,} pictures, {sampler.size:,} {what} and "
-            f"{self.planned.steps:,} steps an epoch"
+            f"{len(corpus.files):,} pictures{queries}, {self.planned.steps:,} steps an epoch"
         )
         self.encoder.prepare(self.learner.model, sampler.given, self.plan.cache)
         if self.frozen:
