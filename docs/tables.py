@@ -27,7 +27,7 @@ from samebut.learning.fusion.base import Fusion
 from samebut.learning.objective import TERMS
 from samebut.learning.recipe.presets import PRESETS
 from samebut.learning.recipe.schema import Handoff, Loss, Recipe, Stage
-from samebut.learning.tables import Table, rows_of
+from samebut.learning.tables import Table, as_toml, rows_of
 
 HERE = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -88,21 +88,14 @@ def readers() -> list[Sequence[str]]:
 
 
 def presets() -> list[Sequence[str]]:
-    return [(f"`{name}`", each.meaning, f"`{toml(each.keys)}`") for name, each in PRESETS.items()]
+    return [
+        (f"`{name}`", each.meaning, f"`{as_toml(dict(each.keys))[2:-2]}`")
+        for name, each in PRESETS.items()
+    ]
 
 
 def terms() -> list[Sequence[str]]:
     return [(f"`{name}`", summary(kind)) for name, kind in TERMS.items()]
-
-
-def toml(value: Any) -> str:
-    """A preset's keys on one line."""
-    if isinstance(value, dict):
-        return ", ".join(
-            f"{key} = {{ {toml(each)} }}" if isinstance(each, dict) else f"{key} = {toml(each)}"
-            for key, each in value.items()
-        )
-    return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
 KEY_COLUMNS = ("key", "default", "may be", "what it says")

@@ -31,11 +31,12 @@ _BOUNDS = {"ge": "{:g} or more", "gt": "more than {:g}", "le": "at most {:g}", "
 
 
 class Contradiction(ValueError):
-    """Two keys of a table, ``keys``, that can't both hold; ``hint`` says what to do."""
+    """Two keys that can't both hold; ``key`` is where one stands, counted from its table, and
+    ``hint`` says what to do."""
 
-    def __init__(self, message: str, *, hint: str, keys: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, hint: str, key: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.hint, self.keys = hint, keys
+        self.hint, self.key = hint, key
 
 
 class Table(BaseModel):
@@ -77,15 +78,12 @@ def rows_of(kind: type[Table], prefix: str = "") -> Iterator[tuple[str, str, str
     their own key, dotted."""
     for name, field in kind.model_fields.items():
         inner = _table_in(field.annotation)
-        if isinstance(inner, type) and issubclass(inner, Table):
+        if inner:
             yield from rows_of(inner, f"{prefix}{name}.")
-        else:
-            default = (
-                "needed"
-                if field.is_required()
-                else _as_toml(field.get_default(call_default_factory=True))
-            )
-            yield f"{prefix}{name}", default, allowed(field), _meaning(field)
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = "needed" if field.is_required() else as_toml(default)
+        yield f"{prefix}{name}", shown, allowed(field), _meaning(field)
 
 
 def allowed(field: FieldInfo) -> str:
@@ -115,63 +113,44 @@ def _type_in_words(kind: Any) -> str:
         return " or ".join(_type_in_words(each) for each in inner if each is not type(None))
     if origin is dict and inner[1] is not Any:
         return f"a table of names, each with {_type_in_words(inner[1])}"
-    if hasattr(kind, "__metadata__"):
-        return allowed(FieldInfo.from_annotation(kind))
     return "a table"
 
 
 def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
     place: Place = error["loc"]
-    owner, field = _field_at(kind, place)
-    key, value = ".".join(str(part) for part in place if isinstance(part, str)), error["input"]
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = list(_known(owner))
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        return Wrong(f"unknown key '{place[-1]}'", place, hint=f"{hint}Known: {', '.join(known)}.")
-    if error["type"] == "missing":
-        return Wrong(f"the key '{place[-1]}' is missing", place, hint=_it_is(field))
+    table, field = _field_at(kind, place)
     reason = error.get("ctx", {}).get("error")
     if isinstance(reason, Contradiction):
-        return Wrong(str(reason), (*place, *reason.keys[:1]), hint=reason.hint)
-    return Wrong(f"{key} is {_as_toml(value)}", place, hint=_it_is(field))
+        return Wrong(str(reason), (*place, *reason.key), hint=reason.hint)
+    if error["type"] == "extra_forbidden":
+        return _unknown(str(place[-1]), place, list(table.model_fields))
+    must = f"It must be {allowed(field)}. {_meaning(field)}" if field else "See docs/training.md."
+    if error["type"] == "missing":
+        return Wrong(f"the key '{place[-1]}' is missing", place, hint=must)
+    key = ".".join(part for part in place if isinstance(part, str))
+    return Wrong(f"{key} is {as_toml(error['input'])}", place, hint=must)
 
 
-def _it_is(field: FieldInfo | None) -> str:
-    if field is None:
-        return "See docs/training.md for what it may be."
-    return f"It must be {allowed(field)}. {_meaning(field)}"
+def _unknown(key: str, place: Place, known: list[str]) -> Wrong:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return Wrong(f"unknown key '{key}'", place, hint=f"{hint}Known: {', '.join(known)}.")
 
 
-def _field_at(kind: Any, place: Place) -> tuple[Any, FieldInfo | None]:
+def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo | None]:
     """The table that the last key of ``place`` stands in, and that key's field if it has one."""
-    field: FieldInfo | None = None
-    owner: Any = kind
-    for part in place:
-        if not isinstance(part, str):
-            continue
-        fields = getattr(owner, "model_fields", {})
-        if part not in fields:
-            return owner, field if not fields else None
-        field = fields[part]
-        inner = _table_in(field.annotation)
-        if inner is None:
-            continue
-        if part != place[-1]:
-            owner = inner
-    return owner, field
+    table, field = kind, None
+    for name in place:
+        if isinstance(name, str):
+            table = (_table_in(field.annotation) if field else None) or table
+            field = table.model_fields.get(name)
+    return table, field
 
 
-def _known(owner: Any) -> list[str]:
-    return list(getattr(owner, "model_fields", None) or getattr(owner, "__dataclass_fields__", {}))
-
-
-def _table_in(annotation: Any) -> Any:
-    """The table that a field holds: itself, one a list or dict is made of, or None."""
+def _table_in(annotation: Any) -> type[Table] | None:
+    """The table that a field holds: itself, one that a list or dict is made of, or None."""
     for each in (annotation, *get_args(annotation)):
-        if isinstance(each, type) and (
-            issubclass(each, Table) or hasattr(each, "__dataclass_fields__")
-        ):
+        if isinstance(each, type) and issubclass(each, Table):
             return each
     return None
 
@@ -185,20 +164,17 @@ def _with_tuples(value: Any) -> Any:
     return value
 
 
-def _as_toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
     """A value as a recipe has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple | list):
-        return f"[{', '.join(_as_toml(each) for each in value)}]"
+        return f"[{', '.join(as_toml(each) for each in value)}]"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return (
-            "{}"
-            if not value
-            else f"{{ {', '.join(f'{k} = {_as_toml(v)}' for k, v in value.items())} }}"
-        )
+        inner = ", ".join(f"{key} = {as_toml(each)}" for key, each in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
     return "none" if value is None else str(value)

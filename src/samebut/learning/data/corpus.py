@@ -48,7 +48,7 @@ class SourceSettings(Table):
         for key in value:
             if key not in known:
                 hint = f"Known: {', '.join(known)}."
-                raise Contradiction(f"unknown key '{key}'", hint=hint, keys=(key,))
+                raise Contradiction(f"unknown key '{key}'", hint=hint, key=(key,))
         return TypeAdapter(Rules).validate_python(value)
 
 

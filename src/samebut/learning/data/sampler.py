@@ -75,7 +75,7 @@ class Queries(Table):
                 "negatives are mined for an epoch's own queries, and resampling draws other "
                 f"queries in every epoch, so mined.every = {self.mined.every} can't hold",
                 hint="Set mined.every = 1, or resampled = 0.",
-                keys=("mined",),
+                key=("mined",),
             )
         return self
 

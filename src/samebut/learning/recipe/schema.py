@@ -45,7 +45,7 @@ class LossTable(Table):
                 raise Contradiction(
                     f"{name}.{key} is set, and {name}.weight is 0",
                     hint=f"Give {name} a weight, or leave {key} out.",
-                    keys=(name,),
+                    key=(name,),
                 )
         return self
 
@@ -81,7 +81,7 @@ class Stage(Table):
     """``[[stages]]``: its own keys say what trains, and how fast."""
 
     preset: str = ""
-    """Which of the presets below gives the keys that the stage leaves out; empty: none."""
+    """The preset that gives the keys which the stage leaves out; empty: none."""
     trains: Trains = "all"
     """What trains: all of the model, both towers of the encoder, one tower, or the fusion."""
     features: Literal["live", "cached"] = "live"
@@ -116,8 +116,8 @@ class Stage(Table):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        for message, hint, keys in _contradictions(self):
-            raise Contradiction(message, hint=hint, keys=keys)
+        for message, hint, key in _contradictions(self):
+            raise Contradiction(message, hint=hint, key=key)
         return self
 
 
@@ -209,6 +209,6 @@ class Recipe(Table):
             raise Contradiction(
                 "reinit says which parts of init start anew, and there is no init",
                 hint="Set init, or leave reinit out: all weights are random then.",
-                keys=("reinit",),
+                key=("reinit",),
             )
         return self
