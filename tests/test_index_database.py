@@ -229,6 +229,20 @@ def test_a_reader_sees_one_moment_while_another_writes(path: Path) -> None:
         assert read(reader) == ["kept", "new"]
 
 
+def test_a_read_inside_another_is_of_the_same_moment(path: Path) -> None:
+    with closing(open_(path)) as reader, closing(create(path)) as writer:
+        with reader.reading():
+            before = read(reader)
+            write(writer, "new")
+            assert read(reader) == before
+        assert read(reader) == [*before, "new"]
+        with pytest.raises(ZeroDivisionError), writer.writing() as connection:
+            connection.execute("DELETE FROM fact")
+            assert read(writer) == []
+            raise ZeroDivisionError
+        assert read(writer) == [*before, "new"]
+
+
 def test_a_second_writer_waits_and_then_says_so(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from samebut.errors import (
     StoreMissing,
     StoreNewer,
 )
-from samebut.index import Entry, FileState, Index, Picture, Skipped, local
+from samebut.index import Entry, FileState, Index, Picture, Skipped, store
 from samebut.index.local import LocalIndex
 
 DIM = 8
@@ -539,7 +539,7 @@ def test_no_acknowledged_picture_is_lost_to_a_kill(path: Path) -> None:
 
 
 def test_a_store_whose_making_was_cut_off(path: Path) -> None:
-    local.Database.create(path, local.APPLICATION_ID, local.MIGRATIONS).close()
+    store.Database.create(path, store.APPLICATION_ID, store.MIGRATIONS).close()
     with pytest.raises(StoreMissing, match="nothing is indexed"):
         LocalIndex.open(path)
     with create(path) as index:
@@ -547,13 +547,13 @@ def test_a_store_whose_making_was_cut_off(path: Path) -> None:
 
 
 def test_the_ladder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(local.MIGRATIONS) == list(range(1, len(local.MIGRATIONS) + 1))
+    assert list(store.MIGRATIONS) == list(range(1, len(store.MIGRATIONS) + 1))
     with create(path) as index:
         index.put([picture("a", 1)])
-    taller = len(local.MIGRATIONS) + 1
+    taller = len(store.MIGRATIONS) + 1
     rung = ("CREATE TABLE note (word TEXT)", "INSERT INTO note SELECT name FROM path")
     with monkeypatch.context() as patch:
-        patch.setattr(local, "MIGRATIONS", local.MIGRATIONS | {taller: rung})
+        patch.setattr(store, "MIGRATIONS", store.MIGRATIONS | {taller: rung})
         with LocalIndex.open(path) as index:
             assert found(index, 1) == ["a"]
     with pytest.raises(
@@ -616,3 +616,20 @@ def test_listing_and_counting(index: LocalIndex) -> None:
     assert index.count("kind = 'none'") == 0
     with pytest.raises(FilterError, match="no column size"):
         index.count("size = 1")
+
+
+def test_a_snapshot_is_of_one_moment(index: LocalIndex, path: Path) -> None:
+    """Answers, paths, sizes and metadata belong together, whoever writes in between."""
+    index.put([picture("a", 1), picture("b", 2)])
+    index.set_metadata({"a": {"colour": "red"}})
+    with LocalIndex.open(path) as reader:
+        with reader.snapshot():
+            before = reader.search(unit(1)[None], 1).ids[0].tolist()
+            index.rename("a", "moved", size=1, mtime_ns=1)
+            index.set_metadata({"moved": {"colour": "blue"}})
+            (entry,) = reader.pictures(before)
+            assert (entry.path, entry.metadata) == ("a", {"colour": "red"})
+            assert (reader.count("colour = 'red'"), reader.listing(9)) == (1, [1, 2])
+        assert reader.pictures(before) == []
+        (entry,) = reader.pictures(reader.search(unit(1)[None], 1).ids[0].tolist())
+        assert (entry.path, entry.metadata) == ("moved", {"colour": "blue"})

@@ -38,7 +38,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture as it is listed: ``id`` is what a search answers with."""
+    """One picture as it is listed: ``id`` is what a search answers with, ``width`` and ``height``
+    are those of the upright picture, ``metadata`` maps a column to a text."""
 
     id: int
     path: str
@@ -47,6 +48,7 @@ class Entry:
     digest: str
     width: int
     height: int
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ class Index(Protocol):
     def close(self) -> None:
         """Let go of the store. Closing twice is fine."""
 
+    def snapshot(self) -> AbstractContextManager[object]:
+        """All that this thread reads inside is of the same moment, whoever writes meanwhile."""
+
     def writer_lock(self) -> AbstractContextManager[None]:
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
 
@@ -141,7 +146,7 @@ class Index(Protocol):
         """Id of an indexed picture."""
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
-        """Entries in the order asked. An id that has left the store is left out."""
+        """Entries with their metadata, in the order asked. An id that has left is left out."""
 
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Stored embeddings ``(N, D)`` in the order asked; `QueryError` for an unknown id."""
