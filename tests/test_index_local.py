@@ -71,6 +71,10 @@ def found(index: Index, seed: int, k: int = 99) -> list[str]:
     return [entry.path for entry in index.pictures(ids)]
 
 
+def described(index: Index, ids: list[int]) -> list[dict[str, str]]:
+    return [entry.metadata for entry in index.pictures(ids)]
+
+
 def test_it_is_an_index(index: LocalIndex) -> None:
     def takes(index: Index) -> str:
         return index.fingerprint
@@ -109,12 +113,10 @@ def test_names_that_are_no_unicode(index: LocalIndex) -> None:
     index.put([picture(name, seed) for seed, name in enumerate(names)])
     index.skip([Skipped("bad \udcff.gif", 1, 2, "bad \udcff.gif: no picture")])
     index.set_metadata({names[0]: {"colour": "blue"}})
-    index.set_setting("folder", "/photos/\udcff")
     assert list(index.files()) == names
     assert [index.id_of(name) for name in names] == [1, 2, 3]
     assert index.skipped()[0].reason == "bad \udcff.gif: no picture"
-    assert index.metadata([1]) == [{"colour": "blue"}]
-    assert index.setting("folder") == "/photos/\udcff"
+    assert described(index, [1]) == [{"colour": "blue"}]
     index.remove(names[:2])
     assert list(index.files()) == ["café.jpg"]
 
@@ -189,13 +191,6 @@ def test_a_copy_is_recognised_by_its_content(index: LocalIndex) -> None:
     np.testing.assert_array_equal(*index.embedding([i for i in ids if i]))
     assert index.by_digest("unknown") is None
     assert (index.copies("digest 1"), index.copies("unknown")) == ([1, 3, 4], [])
-
-
-def test_settings(index: LocalIndex) -> None:
-    assert index.setting("folder") is None
-    index.set_setting("folder", "/a")
-    index.set_setting("folder", "/b")
-    assert index.setting("folder") == "/b"
 
 
 @pytest.mark.parametrize(
@@ -290,13 +285,13 @@ def test_metadata(index: LocalIndex) -> None:
     index.set_metadata(rows)
     assert index.columns() == ["title", "颜色", "empty", "new"]
     expected = [{"title": "b"}, {}, {"title": 'It\'s "1"', "颜色": "蓝"}]
-    assert index.metadata([3, 2, 1]) == expected
+    assert described(index, [3, 2, 1]) == expected
     index.put([picture("later", 9)])
-    assert index.metadata([index.id_of("later") or 0]) == [rows["later"]]
+    assert described(index, [index.id_of("later") or 0]) == [rows["later"]]
     index.rename("a", "moved", size=1, mtime_ns=1)
-    assert index.metadata([index.id_of("moved") or 0]) == [{}]
+    assert described(index, [index.id_of("moved") or 0]) == [{}]
     index.set_metadata({"b": {"only": "this"}})
-    assert (index.columns(), index.metadata([1, 2])) == (["only"], [{}, {"only": "this"}])
+    assert (index.columns(), described(index, [1, 2])) == (["only"], [{"only": "this"}])
     index.set_metadata({})
     assert (index.columns(), index.facets(9)) == ([], {})
 
@@ -430,7 +425,6 @@ def test_embeddings_are_read_again_only_when_they_changed(
             lambda: index.touch("a", size=1, mtime_ns=1),
             lambda: index.set_metadata({"a": {"colour": "blue"}}),
             lambda: index.skip([Skipped("b", 1, 1, "broken")]),
-            lambda: index.set_setting("folder", "/a"),
             lambda: index.remove(["b", "c"]),
         ):
             change()

@@ -21,9 +21,9 @@ from samebut.encode import (
     digest_of,
     encode_pictures,
 )
-from samebut.errors import FingerprintMismatch, QueryError, StoreError
+from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
-from samebut.index import FileState, Found, Picture, Skipped
+from samebut.index import Entry, FileState, Found, Picture, Skipped
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED, Model
 from samebut.turns import NEUTRAL, Turn, ask
@@ -35,12 +35,17 @@ STORE_FILE = "gallery.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1."""
+    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1.
+
+    ``width`` and ``height`` are those of the upright picture when it was indexed.
+    """
 
     rank: int
     score: float
     id: int
     path: str
+    width: int
+    height: int
     metadata: dict[str, str]
 
 
@@ -222,8 +227,9 @@ class Gallery:
         asked = ask(
             self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
         )
-        with asked.spent.on("search"):
-            references = [] if include_references else self._references(turns)
+        left_out = [] if include_references else _digests(turns)
+        with asked.spent.on("search"), self.index.snapshot():
+            references = [copy for digest in left_out for copy in self.index.copies(digest)]
             nearest = self.index.search(
                 asked.embedding[None], offset + k, where=where, exclude=references
             )
@@ -235,45 +241,46 @@ class Gallery:
     ) -> Results:
         """The ``k`` pictures nearest to the indexed picture with this id; its copies are left out.
 
-        Raises QueryError if there is no such picture, FilterError.
+        Raises UnknownPicture if there is no such picture, FilterError.
         """
         _check_page(k, offset)
         spent = SearchSpent()
-        with spent.on("search"):
+        with spent.on("search"), self.index.snapshot():
             embedding = self.index.embedding([number])
-            copies = [
-                copy
-                for entry in self.index.pictures([number])
-                for copy in self.index.copies(entry.digest)
-            ]
+            copies = self.index.copies(self.picture(number).digest)
             nearest = self.index.search(embedding, offset + k, where=where, exclude=copies)
             hits, total = self._hits(nearest, offset), self.index.count(where)
         return Results(hits, None, total, spent)
 
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | None = None
+    ) -> tuple[list[Entry], int]:
+        """``count`` pictures by path, from ``offset`` on, and how many ``where`` lets through.
+
+        Raises FilterError.
+        """
+        with self.index.snapshot():
+            ids = self.index.listing(count, offset=offset, where=where)
+            return self.index.pictures(ids), self.index.count(where)
+
+    def picture(self, number: int) -> Entry:
+        """The indexed picture with this id. Raises UnknownPicture."""
+        for entry in self.index.pictures([number]):
+            return entry
+        raise UnknownPicture(number)
+
     def _hits(self, nearest: Found, offset: int) -> list[Hit]:
-        found = [int(number) for number in nearest.ids[0, offset:]]
-        # A picture may leave the store between the search and this.
-        entries = {entry.id: entry for entry in self.index.pictures(found)}
-        described = dict(zip(found, self.index.metadata(found), strict=True))
+        """What was found, described in the snapshot of the search: each is still there."""
+        found = self.index.pictures(nearest.ids[0, offset:].tolist())
         scored = zip(found, nearest.scores[0, offset:].tolist(), strict=True)
-        there = [(number, score) for number, score in scored if number in entries]
         return [
-            Hit(rank, score, number, entries[number].path, described[number])
-            for rank, (number, score) in enumerate(there, start=offset + 1)
+            Hit(rank, score, each.id, each.path, each.width, each.height, each.metadata)
+            for rank, (each, score) in enumerate(scored, start=offset + 1)
         ]
 
     def file_of(self, path: str) -> Path:
         """Where a hit's picture lies."""
         return self.folder / path
-
-    def _references(self, turns: Sequence[Turn]) -> list[int]:
-        sources = [turn.source for turn in turns]
-        contents = [
-            source.read_bytes() if isinstance(source, Path) else source
-            for source in sources
-            if source is not None
-        ]
-        return [number for content in contents for number in self.index.copies(digest_of(content))]
 
     def _mismatch(self) -> FingerprintMismatch:
         command = ["samebut index", str(self.folder), "--replace-model"]
@@ -440,6 +447,16 @@ def store_path(folder: Path, store: str | Path | None) -> Path:
         return folder / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def _digests(turns: Sequence[Turn]) -> list[str]:
+    """What identifies the contents of the turns' pictures."""
+    sources = [turn.source for turn in turns]
+    return [
+        digest_of(source.read_bytes() if isinstance(source, Path) else source)
+        for source in sources
+        if source is not None
+    ]
 
 
 def _check_page(k: int, offset: int) -> None:

@@ -333,6 +333,8 @@ def _as_json(gallery: Gallery, results: Results) -> str:
             "id": hit.id,
             "path": hit.path,
             "file": str(gallery.file_of(hit.path)),
+            "width": hit.width,
+            "height": hit.height,
             "metadata": hit.metadata,
         }
         for hit in results.hits

@@ -106,12 +106,6 @@ class Index(Protocol):
     def writer_lock(self) -> AbstractContextManager[None]:
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
 
-    def setting(self, name: str) -> str | None:
-        """A small text the gallery keeps with the store."""
-
-    def set_setting(self, name: str, value: str) -> None:
-        """Keep it, replacing what had that name."""
-
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
         """Forget every picture because another model will embed them; the same model: no change."""
 
@@ -149,13 +143,10 @@ class Index(Protocol):
         """Entries with their metadata, in the order asked. An id that has left is left out."""
 
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """Stored embeddings ``(N, D)`` in the order asked; `QueryError` for an unknown id."""
+        """Stored embeddings ``(N, D)`` in the order asked; `UnknownPicture` for an unknown id."""
 
     def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
         """Replace all metadata: path to column to text. An empty text is a missing value."""
-
-    def metadata(self, ids: Sequence[int]) -> list[dict[str, str]]:
-        """Column to text of each picture, in the order asked; empty where there is none."""
 
     def columns(self) -> list[str]:
         """Names of the metadata columns, in the order they were given."""

@@ -55,10 +55,6 @@ class LocalIndex(Store):
             ids = dict(connection.execute("SELECT name, id FROM path"))
             metadata.replace(connection, {ids[name]: columns for name, columns in by_name.items()})
 
-    def metadata(self, ids: Sequence[int]) -> list[dict[str, str]]:
-        with self.snapshot() as connection:
-            return [metadata.of(connection, int(i)) for i in ids]
-
     def columns(self) -> list[str]:
         with self.snapshot() as connection:
             return list(metadata.fields(connection))

@@ -11,7 +11,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         # One row: what the embeddings are, and a count of the times they changed.
         """CREATE TABLE gallery (fingerprint TEXT NOT NULL, dim INTEGER NOT NULL,
             model TEXT NOT NULL, revision INTEGER NOT NULL)""",
-        "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         # Rows are never deleted, so an id never comes to mean another path.
         "CREATE TABLE path (id INTEGER PRIMARY KEY, name NOT NULL UNIQUE)",
         """CREATE TABLE picture (id INTEGER PRIMARY KEY, size INTEGER NOT NULL,

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from samebut.errors import (
     FingerprintMismatch,
-    QueryError,
     StoreBusy,
     StoreError,
     StoreMissing,
+    UnknownPicture,
 )
 from samebut.index import Entry, FileState, Picture, Skipped, embeddings
 from samebut.index.database import Database, exclusive
@@ -142,15 +142,6 @@ class Store:
         )
         with exclusive(self.path.with_name(f"{self.path.name}.lock"), busy):
             yield
-
-    def setting(self, name: str) -> str | None:
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-        return None if row is None else given(row[0])
-
-    def set_setting(self, name: str, value: str) -> None:
-        with self._database.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, kept(value)))
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
         """Forget every picture because another model will embed them; ids stay with their paths.
@@ -298,7 +289,7 @@ class Store:
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
         rows = self._each("SELECT vector FROM embedding WHERE id = ?", ids)
         if None in rows:
-            raise QueryError(f"there is no picture with id {ids[rows.index(None)]}")
+            raise UnknownPicture(ids[rows.index(None)])
         full = np.empty((len(ids), self.dim), np.float32)
         for place, row in enumerate(rows):
             full[place] = embeddings.from_blob(row[0], self.dim, self.path)

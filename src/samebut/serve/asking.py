@@ -37,7 +37,7 @@ class Asked:
     def turns(self, gallery: Gallery) -> list[Turn]:
         """The turns, pictures of the gallery as files. Reads files: for a worker thread.
 
-        Raises Problem "picture_unknown" for an id that the gallery does not have.
+        Raises UnknownPicture for an id that the gallery does not have.
         """
         read = {name: part.file.read() for name, part in self.pictures.items()}
 
@@ -45,18 +45,10 @@ class Asked:
             if turn.upload is not None:
                 return read[turn.upload]
             if turn.picture is not None:
-                return gallery.file_of(gallery_path(gallery, turn.picture))
+                return gallery.file_of(gallery.picture(turn.picture).path)
             return None
 
         return [Turn(source(turn), turn.text) for turn in self.query.turns]
-
-
-def gallery_path(gallery: Gallery, number: int) -> str:
-    """The path of a picture by its id. Raises Problem "picture_unknown"."""
-    entries = gallery.index.pictures([number])
-    if not entries:
-        raise Problem("picture_unknown", number=number)
-    return entries[0].path
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -133,7 +132,6 @@ async def similar(
     """Pictures most like one of the gallery."""
 
     def job() -> schemas.Hits:
-        _entry(serving, number)
         results = serving.gallery.similar(number, k, offset=offset, where=_filter(where))
         return _answer(serving, results)
 
@@ -147,11 +145,10 @@ async def browse(
     """Pictures by their path: a start page."""
 
     def job() -> schemas.Hits:
-        index, spent = serving.gallery.index, Spent()
+        spent = Spent()
         with spent.on("search"):
-            ids = index.listing(k, offset=offset, where=_filter(where))
-            hits = _shown(serving, ids, [None] * len(ids), offset + 1)
-            total = index.count(_filter(where))
+            found, total = serving.gallery.listing(k, offset=offset, where=_filter(where))
+        hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
         return schemas.Hits(hits=hits, gate=None, total=total, milliseconds=_milliseconds(spent))
 
     return await serving.searching.run(job)
@@ -208,7 +205,7 @@ async def picture(serving: Shared, number: Number) -> FileResponse:
     """A picture's file as it is."""
 
     def job() -> FileResponse:
-        file = serving.gallery.file_of(_entry(serving, number).path)
+        file = serving.gallery.file_of(serving.gallery.picture(number).path)
         try:
             # What is no picture any more must not be sent: it may hold anything by now.
             picture_size(file)
@@ -238,7 +235,7 @@ async def thumbnail(
     """A small JPEG of a picture, its longer side at least `size` where the picture has that."""
 
     def job() -> Response:
-        entry = _entry(serving, number)
+        entry = serving.gallery.picture(number)
         headers = {"Cache-Control": _CACHED, "ETag": thumbnails.etag(entry, size)}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -313,13 +310,6 @@ def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
     )
 
 
-def _entry(serving: Serving, number: int) -> Entry:
-    entries = serving.gallery.index.pictures([number])
-    if not entries:
-        raise Problem("picture_unknown", number=number)
-    return entries[0]
-
-
 def _filter(where: str | None) -> str | None:
     """A filter of nothing but blanks is none: an empty field of a form."""
     return where if where and where.strip() else None
@@ -329,38 +319,26 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
     for stage in ("decode", "encode", "fuse", "search"):
         if seconds := getattr(results.spent, stage):
             serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
-    ids = [hit.id for hit in results.hits]
-    first = results.hits[0].rank if results.hits else 1
     return schemas.Hits(
-        hits=_shown(serving, ids, [hit.score for hit in results.hits], first),
+        hits=[_shown(hit, hit.rank, hit.score) for hit in results.hits],
         gate=results.gate,
         total=results.total,
         milliseconds=_milliseconds(results.spent, upload),
     )
 
 
-def _shown(
-    serving: Serving, ids: Sequence[int], scores: Sequence[float | None], first: int
-) -> list[schemas.Hit]:
-    """Hits with all that is known of them. One that has left meanwhile is left out."""
-    index = serving.gallery.index
-    entries = {entry.id: entry for entry in index.pictures(ids)}
-    rows = zip(ids, scores, index.metadata(ids), strict=True)
-    there = [row for row in rows if row[0] in entries]
-    return [
-        schemas.Hit(
-            rank=rank,
-            score=score,
-            id=number,
-            path=_text(entries[number].path),
-            width=entries[number].width,
-            height=entries[number].height,
-            metadata=metadata,
-            picture=f"{API}/pictures/{number}",
-            thumbnail=f"{API}/thumbnails/{number}",
-        )
-        for rank, (number, score, metadata) in enumerate(there, start=first)
-    ]
+def _shown(picture: Entry | gallery.Hit, rank: int, score: float | None = None) -> schemas.Hit:
+    return schemas.Hit(
+        rank=rank,
+        score=score,
+        id=picture.id,
+        path=_text(picture.path),
+        width=picture.width,
+        height=picture.height,
+        metadata=picture.metadata,
+        picture=f"{API}/pictures/{picture.id}",
+        thumbnail=f"{API}/thumbnails/{picture.id}",
+    )
 
 
 def _text(path: str) -> str:
