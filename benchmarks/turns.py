@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from samebut.data import catalog
-from samebut.encode import BATCH
 from samebut.images import open_picture
+from samebut.loader import BATCH
 from samebut.runtime import Features, Floats, Model, unit
 
 Row = dict[str, str]

@@ -288,9 +288,9 @@ def test_bad_questions(photos: Path, tmp_path: Path) -> None:
 def test_progress_is_told_after_it_is_stored(photos: Path) -> None:
     seen: list[tuple[int, int, int]] = []
 
-    def progress(now: object) -> None:
+    def progress(done: int, total: int, skipped: int = 0) -> None:
         with LocalIndex.open(store_path(photos, None)) as reader:
-            seen.append((now.done, now.total, len(reader)))  # type: ignore[attr-defined]
+            seen.append((done, total, len(reader)))
 
     build(photos, progress=progress)
     assert seen == [(10, 10, 10)]

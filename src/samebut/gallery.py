@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from samebut.data import catalog
-from samebut.encode import (
-    Encoded,
-    Known,
-    Outcome,
-    Source,
-    Spent,
-    Unusable,
-    digest_of,
-    encode_pictures,
-)
+from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
 from samebut.index import Entry, FileState, Found, Picture, Skipped
 from samebut.index.local import LocalIndex
+from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, silent
 from samebut.runtime import BUNDLED, Model
 from samebut.turns import NEUTRAL, Turn, ask
 from samebut.turns import Spent as SearchSpent
@@ -62,15 +54,6 @@ class Results:
     spent: SearchSpent = field(default_factory=SearchSpent)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an update is: ``done`` of ``total`` files looked at, ``skipped`` of them unusable."""
-
-    done: int
-    total: int
-    skipped: int
-
-
 @dataclass(slots=True)
 class Report:
     """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
@@ -83,7 +66,7 @@ class Report:
     skipped: list[Skipped] = field(default_factory=list)
     with_metadata: int | None = None
     rows_without_picture: list[str] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: IndexingSeconds = field(default_factory=IndexingSeconds)
 
 
 class Gallery:
@@ -103,7 +86,7 @@ class Gallery:
         model: str | Path | None = None,
         metadata: str | Path | None = None,
         replace_model: bool = False,
-        progress: Callable[[Progress], None] = lambda progress: None,
+        progress: Progress = silent,
     ) -> tuple[Gallery, Report]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
@@ -182,7 +165,7 @@ class Gallery:
         self,
         *,
         metadata: str | Path | None = None,
-        progress: Callable[[Progress], None] = lambda progress: None,
+        progress: Progress = silent,
     ) -> Report:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
@@ -303,7 +286,7 @@ class _Update:
         folder: Path,
         index: LocalIndex,
         model: Model,
-        progress: Callable[[Progress], None],
+        progress: Progress,
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
         self.report = Report()
@@ -326,7 +309,7 @@ class _Update:
             self._keep(outcomes)
             self.report.spent.write += time.monotonic() - started
             done += len(outcomes)
-            self.progress(Progress(done, len(self.todo), len(self.report.skipped)))
+            self.progress(done, len(self.todo), len(self.report.skipped))
         self.index.remove(sorted(self.gone))
         self.report.removed = len(self.gone)
         return self.report
@@ -339,7 +322,7 @@ class _Update:
                 hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
             )
 
-    def _changed(self) -> list[Source]:
+    def _changed(self) -> list[PictureFile]:
         """The sources that are new or changed; those known to be unusable are reported again."""
         unusable = {skipped.path: skipped for skipped in self.index.skipped()}
         todo = []
@@ -353,10 +336,10 @@ class _Update:
         self.index.remove(sorted(unusable.keys() - self.sources.keys()))
         return todo
 
-    def _is_known(self, source: Source, digest: str) -> bool:
+    def _is_known(self, source: PictureFile, digest: str) -> bool:
         return digest in self.twins or self._is_touched(source, digest)
 
-    def _is_touched(self, source: Source, digest: str) -> bool:
+    def _is_touched(self, source: PictureFile, digest: str) -> bool:
         """Its time changed but not its content."""
         stored = self.stored.get(source.path)
         return stored is not None and stored.digest == digest
@@ -372,7 +355,7 @@ class _Update:
                 self._keep_known(outcome.source, outcome.digest)
         self._keep_unusable([each for each in outcomes if isinstance(each, Unusable)])
 
-    def _keep_known(self, source: Source, digest: str) -> None:
+    def _keep_known(self, source: PictureFile, digest: str) -> None:
         path, size, mtime_ns = source.path, source.size, source.mtime_ns
         if self._is_touched(source, digest):
             self.index.touch(path, size=size, mtime_ns=mtime_ns)
@@ -397,7 +380,7 @@ class _Update:
         self.report.skipped += skipped
 
 
-def _same_file(remembered: FileState | Skipped | None, source: Source) -> bool:
+def _same_file(remembered: FileState | Skipped | None, source: PictureFile) -> bool:
     return remembered is not None and (remembered.size, remembered.mtime_ns) == (
         source.size,
         source.mtime_ns,
@@ -417,7 +400,7 @@ def _picture(encoded: Encoded) -> Picture:
     )
 
 
-def scan(folder: Path) -> Iterator[Source]:
+def scan(folder: Path) -> Iterator[PictureFile]:
     """Picture files under ``folder`` by their suffix, sorted, hidden ones and links to folders not.
 
     A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
@@ -433,9 +416,9 @@ def scan(folder: Path) -> Iterator[Source]:
             try:
                 found = file.stat()
             except OSError:
-                yield Source(file, path, -1, 0)
+                yield PictureFile(file, path, -1, 0)
             else:
-                yield Source(file, path, found.st_size, found.st_mtime_ns)
+                yield PictureFile(file, path, found.st_size, found.st_mtime_ns)
 
 
 def store_path(folder: Path, store: str | Path | None) -> Path:

@@ -10,27 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from samebut.data.benchmark import Benchmark
 from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
+from samebut.loader import (
+    Loaded,
+    PictureFile,
+    Progress,
+    Unusable,
+    in_batches,
+    load_pictures,
+    silent,
+)
 from samebut.metrics import Floats
 
 if TYPE_CHECKING:
-    from samebut.encode import Source
     from samebut.preprocess import Preprocess
-    from samebut.runtime import Composed, Features, Model
+    from samebut.runtime import Composed, Features
 
 QUERIES_AT_ONCE = 64
 FORMAT = 1
-
-Progress = Callable[[int, int], None]
 
 
 class Encoder(Protocol):
@@ -90,7 +96,7 @@ def embed_benchmark(
     model: Encoder,
     *,
     cache: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Embedded:
     """Embed every picture and query of ``benchmark``; ``progress`` hears of pictures done.
 
@@ -121,43 +127,33 @@ def texts_cut(model: Encoder, texts: Sequence[str]) -> int:
     return sum(len(encoding.ids) > longest for encoding in encodings)
 
 
-class _Listening:
-    """A model that keeps the features of the batch it embedded last."""
-
-    def __init__(self, model: Encoder) -> None:
-        self.preprocess = model.preprocess
-        self.encode_images = model.encode_images
-        self._model = model
-        self.heard: Features | None = None
-
-    def embed(self, features: Features) -> Floats:
-        self.heard = features
-        return self._model.embed(features)
-
-
 def _embed(benchmark: Benchmark, model: Encoder, progress: Progress) -> Embedded:
-    from samebut.encode import Encoded, Unusable, encode_pictures
     from samebut.runtime import unit
 
     asking = defaultdict(list)
     for row, query in enumerate(benchmark.queries):
         asking[query.reference].append(row)
-    listening = _Listening(model)
     gallery: list[Floats] = []
     sums: dict[str, dict[int, Floats]] = {mode: {} for mode in MODES}
     unusable: list[Unusable] = []
-    for outcomes in encode_pictures(cast("Model", listening), _sources(benchmark)):
-        encoded = [outcome for outcome in outcomes if isinstance(outcome, Encoded)]
-        unusable += [outcome for outcome in outcomes if isinstance(outcome, Unusable)]
-        gallery += [outcome.embedding for outcome in encoded]
-        if encoded and not unusable and listening.heard is not None:
+    files = [PictureFile(path, name) for name, path in benchmark.images.items()]
+    preprocess = model.preprocess
+    pictures = load_pictures(files, preprocess, shorter_side=preprocess.wanted_shorter_side)
+    done = 0
+    for batch in in_batches(pictures):
+        loaded = [each for each in batch if isinstance(each, Loaded)]
+        unusable += [each for each in batch if isinstance(each, Unusable)]
+        if loaded and not unusable:
+            features = model.encode_images(np.stack([each.content for each in loaded]))
+            gallery += list(model.embed(features))
             references = [
                 (place, row)
-                for place, outcome in enumerate(encoded)
-                for row in asking[outcome.source.path]
+                for place, each in enumerate(loaded)
+                for row in asking[each.source.path]
             ]
-            _ask(benchmark, model, listening.heard, references, sums)
-        progress(len(gallery) + len(unusable), len(benchmark.images))
+            _ask(benchmark, model, features, references, sums)
+        done += len(batch)
+        progress(done, len(files))
     _require_usable(benchmark, unusable)
     size = range(len(benchmark.queries))
     return Embedded(
@@ -189,15 +185,7 @@ def _ask(
                 sums[mode][row] = embedding if before is None else before + embedding
 
 
-def _sources(benchmark: Benchmark) -> Iterator[Source]:
-    from samebut.encode import Source
-
-    for name, path in benchmark.images.items():
-        status = path.stat()
-        yield Source(path, name, status.st_size, status.st_mtime_ns)
-
-
-def _require_usable(benchmark: Benchmark, unusable: Sequence[Any]) -> None:
+def _require_usable(benchmark: Benchmark, unusable: Sequence[Unusable]) -> None:
     if unusable:
         named = "; ".join(f"{each.source.path}: {each.reason}" for each in unusable[:3])
         raise DataError(

@@ -31,12 +31,12 @@ from samebut.evaluate.embeddings import (
     MEANING,
     MODES,
     Encoder,
-    Progress,
     embed_benchmark,
     texts_cut,
 )
 from samebut.evaluate.ranking import KEPT, Ranked, rank
 from samebut.evaluate.scoring import Score, score
+from samebut.loader import Progress, silent
 
 FORMAT = 1
 DESCRIPTION, QUERIES, RANKING, METRICS = (
@@ -112,7 +112,7 @@ def evaluate(
     out: Path | None = None,
     cache: Path | None = None,
     kept: int = KEPT,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> dict[str, tuple[Run, Score]]:
     """Embed, rank and score ``benchmark`` for each mode of asking; mode to run and score.
 
