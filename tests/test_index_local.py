@@ -30,7 +30,7 @@ from samebut.errors import (
     StoreMissing,
     StoreNewer,
 )
-from samebut.index import Entry, FileState, Index, Picture, Skipped, store
+from samebut.index import Entry, FileState, Index, PictureRow, Skipped, store
 from samebut.index.local import LocalIndex
 
 DIM = 8
@@ -45,8 +45,10 @@ def halved(row: NDArray[np.float32]) -> NDArray[np.float32]:
     return row.astype(np.float16).astype(np.float32)
 
 
-def picture(path: str, seed: int = 0, **changes: object) -> Picture:
-    made = Picture(path, 100 + seed, 1_700_000_000_123_456_789, f"digest {seed}", 4, 3, unit(seed))
+def picture(path: str, seed: int = 0, **changes: object) -> PictureRow:
+    made = PictureRow(
+        path, 100 + seed, 1_700_000_000_123_456_789, f"digest {seed}", 4, 3, unit(seed)
+    )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -334,7 +336,7 @@ class Changes(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "store"
         self.index = create(self.path)
         self.reader = LocalIndex.open(self.path)
-        self.pictures: dict[str, Picture] = {}
+        self.pictures: dict[str, PictureRow] = {}
         self.broken: dict[str, Skipped] = {}
 
     def teardown(self) -> None:
@@ -485,13 +487,13 @@ import dataclasses, sys
 from pathlib import Path
 import numpy as np
 from samebut.errors import StoreBusy
-from samebut.index import Picture
+from samebut.index import PictureRow
 from samebut.index.local import LocalIndex
 
 def picture(path, seed):
     row = np.random.default_rng(seed).standard_normal(8)
     row = (row / np.linalg.norm(row)).astype(np.float32)
-    return Picture(path, 100 + seed, 1, f"digest {seed}", 4, 3, row)
+    return PictureRow(path, 100 + seed, 1, f"digest {seed}", 4, 3, row)
 
 index = LocalIndex.create(Path(sys.argv[1]), dim=8, fingerprint="print", model="small")
 """

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from samebut.embedding import Floats
 from samebut.loader import (
     Known,
     Loaded,
@@ -19,8 +19,6 @@ from samebut.loader import (
     load_pictures,
 )
 from samebut.runtime import Model
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from samebut.data import catalog
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
-from samebut.index import Entry, FileState, Found, Picture, Skipped
+from samebut.index import Entry, FileState, Found, PictureRow, Skipped
 from samebut.index.local import LocalIndex
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, silent
 from samebut.runtime import BUNDLED, Model
-from samebut.turns import NEUTRAL, Turn, ask
-from samebut.turns import Spent as SearchSpent
+from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
 
 STORE_FOLDER = ".samebut"
 STORE_FILE = "gallery.sqlite"
@@ -51,11 +50,11 @@ class Results:
     hits: list[Hit]
     gate: float | None
     total: int = 0
-    spent: SearchSpent = field(default_factory=SearchSpent)
+    spent: SearchSeconds = field(default_factory=SearchSeconds)
 
 
 @dataclass(slots=True)
-class Report:
+class UpdateReport:
     """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
 
     encoded: int = 0
@@ -87,7 +86,7 @@ class Gallery:
         metadata: str | Path | None = None,
         replace_model: bool = False,
         progress: Progress = silent,
-    ) -> tuple[Gallery, Report]:
+    ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
         ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
@@ -166,7 +165,7 @@ class Gallery:
         *,
         metadata: str | Path | None = None,
         progress: Progress = silent,
-    ) -> Report:
+    ) -> UpdateReport:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
@@ -227,7 +226,7 @@ class Gallery:
         Raises UnknownPicture if there is no such picture, FilterError.
         """
         _check_page(k, offset)
-        spent = SearchSpent()
+        spent = SearchSeconds()
         with spent.on("search"), self.index.snapshot():
             embedding = self.index.embedding([number])
             copies = self.index.copies(self.picture(number).digest)
@@ -289,7 +288,7 @@ class _Update:
         progress: Progress,
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
-        self.report = Report()
+        self.report = UpdateReport()
         self.stored = index.files()
         self.sources = {source.path: source for source in scan(folder)}
         self.gone = self.stored.keys() - self.sources.keys()
@@ -300,7 +299,7 @@ class _Update:
         changed = {source.path for source in self.todo}
         self.twins = {f.digest: path for path, f in self.stored.items() if path not in changed}
 
-    def run(self) -> Report:
+    def run(self) -> UpdateReport:
         done = 0
         for outcomes in encode_pictures(
             self.model, self.todo, is_known=self._is_known, spent=self.report.spent
@@ -387,9 +386,9 @@ def _same_file(remembered: FileState | Skipped | None, source: PictureFile) -> b
     )
 
 
-def _picture(encoded: Encoded) -> Picture:
+def _picture(encoded: Encoded) -> PictureRow:
     source = encoded.source
-    return Picture(
+    return PictureRow(
         path=source.path,
         size=source.size,
         mtime_ns=source.mtime_ns,

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from conftest import COLOURS, draw_picture
 from fake_model import in_fp32
 from samebut.data import triplets
+from samebut.embedding import unit
 from samebut.errors import ModelError
 from samebut.images import open_picture
 from samebut.learning import agreement
@@ -31,7 +32,7 @@ from samebut.learning.graphs import quantize, store_as_half
 from samebut.learning.model import CIRModel
 from samebut.learning.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
-from samebut.runtime import BUNDLED, Model, unit
+from samebut.runtime import BUNDLED, Model
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 

@@ -14,7 +14,7 @@ from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Report, Results
+    from samebut.gallery import Gallery, Results, UpdateReport
     from samebut.turns import Turn
 
 SOME_SKIPPED = 3
@@ -216,7 +216,7 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
     return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
 
 
-def print_report(gallery: Gallery, report: Report) -> None:
+def print_report(gallery: Gallery, report: UpdateReport) -> None:
     counts = {
         "encoded": report.encoded,
         "unchanged": report.unchanged,

@@ -33,13 +33,13 @@ from samebut.metrics import Floats
 
 if TYPE_CHECKING:
     from samebut.preprocess import Preprocess
-    from samebut.runtime import Composed, Features
+    from samebut.runtime import Composed, FeatureArrays
 
 QUERIES_AT_ONCE = 64
 FORMAT = 1
 
 
-class Encoder(Protocol):
+class EvaluatedModel(Protocol):
     """What is asked of a model: ``samebut.runtime.Model`` is one."""
 
     @property
@@ -52,22 +52,22 @@ class Encoder(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def preprocess(self) -> Preprocess: ...
-    def encode_images(self, pixels: Floats) -> Features: ...
-    def encode_texts(self, texts: Sequence[str]) -> Features: ...
-    def embed(self, features: Features) -> Floats: ...
-    def compose(self, image: Features, text: Features) -> Composed: ...
+    def encode_images(self, pixels: Floats) -> FeatureArrays: ...
+    def encode_texts(self, texts: Sequence[str]) -> FeatureArrays: ...
+    def embed(self, features: FeatureArrays) -> Floats: ...
+    def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed: ...
 
 
-def _composed(model: Encoder, image: Features, text: Features) -> Floats:
+def _composed(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
     return model.compose(image, text).embedding
 
 
-def _sum(model: Encoder, image: Features, text: Features) -> Floats:
+def _sum(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
     return model.embed(image) + model.embed(text)
 
 
 # How a query is asked. All four come from the same features, so all are made in one pass.
-MODES: dict[str, Callable[[Encoder, Features, Features], Floats]] = {
+MODES: dict[str, Callable[[EvaluatedModel, FeatureArrays, FeatureArrays], Floats]] = {
     "composed": _composed,
     "sum": _sum,
     "image": lambda model, image, text: model.embed(image),
@@ -93,7 +93,7 @@ class Embedded:
 
 def embed_benchmark(
     benchmark: Benchmark,
-    model: Encoder,
+    model: EvaluatedModel,
     *,
     cache: Path | None = None,
     progress: Progress = silent,
@@ -115,7 +115,7 @@ def embed_benchmark(
     return made
 
 
-def texts_cut(model: Encoder, texts: Sequence[str]) -> int:
+def texts_cut(model: EvaluatedModel, texts: Sequence[str]) -> int:
     """How many of ``texts`` are longer than the model reads, and so were read in part."""
     from tokenizers import Tokenizer
 
@@ -127,8 +127,8 @@ def texts_cut(model: Encoder, texts: Sequence[str]) -> int:
     return sum(len(encoding.ids) > longest for encoding in encodings)
 
 
-def _embed(benchmark: Benchmark, model: Encoder, progress: Progress) -> Embedded:
-    from samebut.runtime import unit
+def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> Embedded:
+    from samebut.embedding import unit
 
     asking = defaultdict(list)
     for row, query in enumerate(benchmark.queries):
@@ -164,13 +164,13 @@ def _embed(benchmark: Benchmark, model: Encoder, progress: Progress) -> Embedded
 
 def _ask(
     benchmark: Benchmark,
-    model: Encoder,
-    pictures: Features,
+    model: EvaluatedModel,
+    pictures: FeatureArrays,
     references: Sequence[tuple[int, int]],
     sums: dict[str, dict[int, Floats]],
 ) -> None:
     """Add to ``sums`` the embeddings of queries, each given as (row of its picture, its row)."""
-    from samebut.runtime import unit
+    from samebut.embedding import unit
 
     asked = [
         (place, row, text) for place, row in references for text in benchmark.queries[row].texts

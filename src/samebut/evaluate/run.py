@@ -30,7 +30,7 @@ from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
     MEANING,
     MODES,
-    Encoder,
+    EvaluatedModel,
     embed_benchmark,
     texts_cut,
 )
@@ -106,7 +106,7 @@ class Run:
 
 def evaluate(
     benchmark: Benchmark,
-    model: Encoder,
+    model: EvaluatedModel,
     *,
     modes: Sequence[str] = ("composed",),
     out: Path | None = None,
@@ -146,7 +146,7 @@ def evaluate(
     return results
 
 
-def describe(benchmark: Benchmark, model: Encoder, mode: str) -> dict[str, Any]:
+def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str, Any]:
     """Everything that decides a run's numbers, as ``ranking.json`` and ``metrics.json`` say it."""
     texts = [text for query in benchmark.queries for text in query.texts]
     return {

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from samebut.index.where import Filter
 
-__all__ = ["Entry", "FileState", "Found", "Index", "Picture", "Skipped"]
+__all__ = ["Entry", "FileState", "Found", "Index", "PictureRow", "Skipped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureRow:
     """One picture as it is written. ``width`` and ``height`` are those of the upright picture,
     ``embedding`` is a unit-length float32 vector ``(D,)``."""
 
@@ -109,7 +109,7 @@ class Index(Protocol):
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
         """Forget every picture because another model will embed them; the same model: no change."""
 
-    def put(self, pictures: Sequence[Picture]) -> None:
+    def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths."""
 
     def skip(self, records: Sequence[Skipped]) -> None:
@@ -130,7 +130,7 @@ class Index(Protocol):
     def skipped(self) -> list[Skipped]:
         """Files that could not be used, ordered by path."""
 
-    def by_digest(self, digest: str) -> Picture | None:
+    def by_digest(self, digest: str) -> PictureRow | None:
         """A picture with this content, ready to be `put` under another path."""
 
     def copies(self, digest: str) -> list[int]:

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import StoreDamaged, StoreError
-from samebut.index import Picture
+from samebut.index import PictureRow
 
 _HALF = np.dtype("<f2")
 _UNIT_TOLERANCE = 0.01
 _ROWS_AT_ONCE = 4096
 
 
-def as_blob(picture: Picture, dim: int) -> bytes:
+def as_blob(picture: PictureRow, dim: int) -> bytes:
     """The embedding of ``picture`` as it is kept.
 
     Raises:

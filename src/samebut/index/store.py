@@ -24,7 +24,7 @@ from samebut.errors import (
     StoreMissing,
     UnknownPicture,
 )
-from samebut.index import Entry, FileState, Picture, Skipped, embeddings
+from samebut.index import Entry, FileState, PictureRow, Skipped, embeddings
 from samebut.index.database import Database, exclusive
 from samebut.index.paths import ID_OF, give_ids, given, kept
 from samebut.index.schema import APPLICATION_ID, MIGRATIONS
@@ -160,7 +160,7 @@ class Store:
                 _changed(connection)
         self._model = old if old.fingerprint == new.fingerprint else new
 
-    def put(self, pictures: Sequence[Picture]) -> None:
+    def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths.
 
         Raises:
@@ -248,7 +248,7 @@ class Store:
         records = [Skipped(given(n), size, time, given(reason)) for n, size, time, reason in rows]
         return sorted(records, key=lambda record: record.path)
 
-    def by_digest(self, digest: str) -> Picture | None:
+    def by_digest(self, digest: str) -> PictureRow | None:
         """A picture with this content, ready to be `put` under another path; the lowest id's."""
         with self._database.reading() as connection:
             row = connection.execute(
@@ -261,7 +261,7 @@ class Store:
             return None
         name, size, mtime_ns, found, width, height, vector = row
         full = embeddings.from_blob(vector, self.dim, self.path)
-        return Picture(given(name), size, mtime_ns, found, width, height, full)
+        return PictureRow(given(name), size, mtime_ns, found, width, height, full)
 
     def copies(self, digest: str) -> list[int]:
         with self._database.reading() as connection:

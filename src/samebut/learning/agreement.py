@@ -16,7 +16,8 @@ from samebut.errors import ModelError
 from samebut.evaluate import score_embeddings
 from samebut.learning.encoders import Features as TorchFeatures
 from samebut.learning.model import CIRModel
-from samebut.runtime import Features, Model
+from samebut.runtime import FeatureArrays as Features
+from samebut.runtime import Model
 
 Floats = npt.NDArray[np.float32]
 

@@ -16,14 +16,14 @@ from samebut.explain import explain
 from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.serve import schemas, telemetry, thumbnails
-from samebut.serve.asking import Asked, query_of
+from samebut.serve.asking import ReceivedQuery, query_of
 from samebut.serve.guard import API
 from samebut.serve.problems import LANGUAGES, Problem
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
 from samebut.serve.thumbnails import Thumbnails
 from samebut.serve.workers import Workers
-from samebut.turns import Spent
+from samebut.turns import SearchSeconds
 
 FACET_VALUES = 50
 _THUMBNAIL_THREADS = 2
@@ -90,7 +90,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Refusal}
     for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
 }
-_QUERY = schemas.inlined(schemas.Query)
+_QUERY = schemas.inlined(schemas.QueryBody)
 _QUERY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -145,7 +145,7 @@ async def browse(
     """Pictures by their path: a start page."""
 
     def job() -> schemas.Hits:
-        spent = Spent()
+        spent = SearchSeconds()
         with spent.on("search"):
             found, total = serving.gallery.listing(k, offset=offset, where=_filter(where))
         hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
@@ -277,7 +277,7 @@ async def metrics(serving: Shared) -> PlainTextResponse:
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
-def _search(serving: Serving, asked: Asked) -> schemas.Hits:
+def _search(serving: Serving, asked: ReceivedQuery) -> schemas.Hits:
     query = asked.query
     results = serving.gallery.search(
         asked.turns(serving.gallery),
@@ -292,7 +292,7 @@ def _search(serving: Serving, asked: Asked) -> schemas.Hits:
     return _answer(serving, results, asked.upload_seconds)
 
 
-def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
+def _explain(serving: Serving, asked: ReceivedQuery) -> schemas.Explained:
     (turn,) = asked.turns(serving.gallery)
     found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
     words = [
@@ -327,8 +327,8 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
     )
 
 
-def _shown(picture: Entry | gallery.Hit, rank: int, score: float | None = None) -> schemas.Hit:
-    return schemas.Hit(
+def _shown(picture: Entry | gallery.Hit, rank: int, score: float | None = None) -> schemas.HitBody:
+    return schemas.HitBody(
         rank=rank,
         score=score,
         id=picture.id,
@@ -346,7 +346,7 @@ def _text(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def _milliseconds(spent: Spent, upload: float = 0.0) -> schemas.Milliseconds:
+def _milliseconds(spent: SearchSeconds, upload: float = 0.0) -> schemas.Milliseconds:
     seconds = {
         "upload": upload,
         "decode": spent.decode,
