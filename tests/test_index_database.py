@@ -133,6 +133,35 @@ def test_damage_is_named_and_nothing_is_touched(path: Path, tmp_path: Path) -> N
         assert bad.read_bytes() == content
 
 
+def test_pages_are_counted_in_four_bytes(path: Path) -> None:
+    """The largest stores have more pages than three bytes can say."""
+    with path.open("r+b") as file:
+        file.seek(28)
+        file.write(b"\x01")
+    with pytest.raises(StoreDamaged, match="cut short at"):
+        open_(path)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_store_that_is_refused_is_let_go_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    create(path, TALLER).close()
+    connections = []
+    connect = module._connect
+
+    def remembered(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
+        connections.append(connect(path, mode, wait))
+        return connections[-1]
+
+    monkeypatch.setattr(module, "_connect", remembered)
+    with pytest.raises(StoreNewer):
+        open_(path, writable=writable)
+    (connection,) = connections
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for attempt in (create, open_):
