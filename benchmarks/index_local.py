@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import Found, Picture
+from samebut.index import Found, PictureRow
 from samebut.index.local import LocalIndex
 
 QUERIES = 200
@@ -45,10 +45,10 @@ def unit_rows(count: int, dim: int, seed: int) -> NDArray[np.float32]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def batches(embeddings: NDArray[np.float32]) -> Iterator[list[Picture]]:
+def batches(embeddings: NDArray[np.float32]) -> Iterator[list[PictureRow]]:
     for start in range(0, len(embeddings), BATCH):
         yield [
-            Picture(name(i), 54_321, 1_700_000_000_000_000_000 + i, f"{i:032x}", 640, 480, row)
+            PictureRow(name(i), 54_321, 1_700_000_000_000_000_000 + i, f"{i:032x}", 640, 480, row)
             for i, row in enumerate(embeddings[start : start + BATCH], start)
         ]
 

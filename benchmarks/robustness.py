@@ -21,9 +21,10 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark
+from samebut.embedding import Floats
 from samebut.evaluate import score_embeddings
 from samebut.images import open_picture
-from samebut.runtime import Features, Floats, Model
+from samebut.runtime import FeatureArrays, Model
 
 AT_ONCE = 256
 SHOWN = ("R@1", "R@10", "RecallSubset@1")
@@ -102,7 +103,9 @@ class Bench:
         self.features = self.encode(self.names, lambda picture: picture)
         self.gallery = model.embed(self.features)
 
-    def encode(self, names: Sequence[str], spoil: Callable[[Image.Image], Image.Image]) -> Features:
+    def encode(
+        self, names: Sequence[str], spoil: Callable[[Image.Image], Image.Image]
+    ) -> FeatureArrays:
         """Features of pictures, spoilt after they are opened as the gallery opens them."""
         prepare, chunks = self.model.preprocess, []
         for start in range(0, len(names), AT_ONCE):
@@ -111,14 +114,16 @@ class Bench:
             pixels = np.stack([prepare(spoil(picture)) for picture in opened])
             chunks.append(self.model.encode_images(pixels))
         parts = zip(*((each.pooled, each.tokens, each.mask) for each in chunks), strict=True)
-        return Features(*(np.concatenate(part) for part in parts))
+        return FeatureArrays(*(np.concatenate(part) for part in parts))
 
     def score(
-        self, texts: Sequence[str], features: Features, place: dict[str, int]
+        self, texts: Sequence[str], features: FeatureArrays, place: dict[str, int]
     ) -> dict[str, float]:
         return score_embeddings(self.benchmark, self.compose(texts, features, place), self.gallery)
 
-    def compose(self, texts: Sequence[str], features: Features, place: dict[str, int]) -> Floats:
+    def compose(
+        self, texts: Sequence[str], features: FeatureArrays, place: dict[str, int]
+    ) -> Floats:
         queries = []
         for start in range(0, len(texts), AT_ONCE):
             asked = self.benchmark.queries[start : start + AT_ONCE]

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from samebut.data import catalog
-from samebut.encode import BATCH
+from samebut.embedding import Floats, unit
 from samebut.images import open_picture
-from samebut.runtime import Features, Floats, Model, unit
+from samebut.loader import BATCH
+from samebut.runtime import FeatureArrays, Model
 
 Row = dict[str, str]
 SAME = ("gender", "colour", "article")
@@ -38,17 +39,17 @@ class Talk:
     targets: list[int]
 
 
-def last_only(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+def last_only(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
     return model.compose(image, model.encode_texts([texts[1]])).embedding
 
 
-def joined(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+def joined(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
     return model.compose(image, model.encode_texts([", ".join(texts)])).embedding
 
 
-def mean(earlier: float) -> Callable[[Model, Features, tuple[str, str]], Floats]:
-    def way(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
-        both = Features(
+def mean(earlier: float) -> Callable[[Model, FeatureArrays, tuple[str, str]], Floats]:
+    def way(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
+        both = FeatureArrays(
             *(np.repeat(part, 2, 0) for part in (image.pooled, image.tokens, image.mask))
         )
         first, second = model.compose(both, model.encode_texts(list(texts))).embedding
@@ -57,16 +58,16 @@ def mean(earlier: float) -> Callable[[Model, Features, tuple[str, str]], Floats]
     return way
 
 
-def one_on_another(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+def one_on_another(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
     """The query of the first turn stands for the picture of the second."""
     first = model.compose(image, model.encode_texts([texts[0]])).embedding
     length = np.linalg.norm(image.pooled, axis=-1, keepdims=True)
-    reference = Features(first * length, image.tokens, image.mask)
+    reference = FeatureArrays(first * length, image.tokens, image.mask)
     return model.compose(reference, model.encode_texts([texts[1]])).embedding
 
 
-def joined_and_last(last: float) -> Callable[[Model, Features, tuple[str, str]], Floats]:
-    def way(model: Model, image: Features, texts: tuple[str, str]) -> Floats:
+def joined_and_last(last: float) -> Callable[[Model, FeatureArrays, tuple[str, str]], Floats]:
+    def way(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
         return unit(joined(model, image, texts) + last * last_only(model, image, texts))
 
     return way
@@ -143,7 +144,7 @@ def main() -> None:
         print(f"{name:<24}" + "".join(f"{value:>12.1f}" for value in scores))
 
 
-def encode(model: Model, files: list[Path]) -> Features:
+def encode(model: Model, files: list[Path]) -> FeatureArrays:
     prepare = model.preprocess
     chunks = []
     for start in range(0, len(files), BATCH):
@@ -153,13 +154,13 @@ def encode(model: Model, files: list[Path]) -> Features:
         ]
         chunks.append(model.encode_images(np.stack([prepare(picture) for picture in opened])))
     fields = ("pooled", "tokens", "mask")
-    return Features(*(np.concatenate([getattr(chunk, f) for chunk in chunks]) for f in fields))
+    return FeatureArrays(*(np.concatenate([getattr(chunk, f) for chunk in chunks]) for f in fields))
 
 
 def score(
-    way: Callable[[Model, Features, tuple[str, str]], Floats],
+    way: Callable[[Model, FeatureArrays, tuple[str, str]], Floats],
     model: Model,
-    features: Features,
+    features: FeatureArrays,
     gallery: Floats,
     talks: list[Talk],
 ) -> float:

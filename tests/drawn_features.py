@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samebut.embedding import unit
 from samebut.metrics import Floats, Ints
 
 
@@ -38,11 +39,6 @@ def drawn(seed: int, queries: int, pictures: int, *, dim: int = 64, most_targets
         references.astype(np.int32),
         random.permuted(subsets, axis=1).astype(np.int32),
     )
-
-
-def unit(rows: np.ndarray) -> Floats:
-    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows.astype(np.float32)
 
 
 ASPECTS = (

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from samebut.embedding import unit
 from samebut.metrics import Floats
 from samebut.preprocess import Preprocess
-from samebut.runtime import Composed, Features, unit
+from samebut.runtime import Composed, FeatureArrays
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220)}
 MAX_TOKENS = 4
@@ -37,29 +38,29 @@ class ColourModel:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.save(str(folder / "tokenizer.json"))
 
-    def encode_images(self, pixels: Floats) -> Features:
+    def encode_images(self, pixels: Floats) -> FeatureArrays:
         self.runs += len(pixels)
         return _features(pixels.mean(axis=(2, 3)))
 
-    def encode_texts(self, texts: Sequence[str]) -> Features:
+    def encode_texts(self, texts: Sequence[str]) -> FeatureArrays:
         gray = np.full(3, 1e-3)
         said = [
             [np.array(COLOURS[w]) / 255 - 0.5 for w in t.split() if w in COLOURS] for t in texts
         ]
         return _features(np.array([np.mean(colours or [gray], axis=0) for colours in said]))
 
-    def embed(self, features: Features) -> Floats:
+    def embed(self, features: FeatureArrays) -> Floats:
         return unit(features.pooled)
 
-    def compose(self, image: Features, text: Features) -> Composed:
+    def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed:
         return Composed(
             unit(0.2 * image.pooled + text.pooled), np.full(len(image), 0.8, np.float32)
         )
 
 
-def _features(pooled: np.ndarray) -> Features:
+def _features(pooled: np.ndarray) -> FeatureArrays:
     rows = pooled.astype(np.float32)
-    return Features(rows, rows[:, None], np.ones((len(rows), 1), np.bool_))
+    return FeatureArrays(rows, rows[:, None], np.ones((len(rows), 1), np.bool_))
 
 
 def colour_folder(root: Path, copies: int = 2) -> Path:

@@ -18,7 +18,7 @@ EVIL = '<script>alert("x")</script>&\'"'
 
 
 def hit(path: str, **metadata: str) -> Hit:
-    return Hit(1, 0.5, 1, path, metadata)
+    return Hit(1, 0.5, 1, path, 160, 200, metadata)
 
 
 def test_pictures_are_inside(photos: Path) -> None:
@@ -29,7 +29,7 @@ def test_pictures_are_inside(photos: Path) -> None:
     for picture in pictures:
         opened = Image.open(io.BytesIO(base64.b64decode(picture)))
         assert max(opened.size) <= THUMBNAIL
-    assert "in blue" in page
+    assert "in blue" in page and "160 × 200" in page
     assert "http" not in page
 
 

@@ -123,10 +123,10 @@ def test_triplets_are_examined_in_every_split(tmp_path: Path) -> None:
 
 
 def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
+    from samebut.embedding import unit
     from samebut.gallery import store_path
-    from samebut.index import Picture
+    from samebut.index import PictureRow
     from samebut.index.local import LocalIndex
-    from samebut.runtime import unit
 
     for i, name in enumerate(("kept", "changed", "new")):
         paint(tmp_path / f"{name}.png", 20 * i)
@@ -138,9 +138,9 @@ def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
         stat = (tmp_path / "kept.png").stat()
         index.put(
             [
-                Picture("kept.png", stat.st_size, stat.st_mtime_ns, "a" * 32, 40, 40, embedding),
-                Picture("changed.png", 1, 1, "b" * 32, 40, 40, embedding),
-                Picture("gone.png", 1, 1, "c" * 32, 40, 40, embedding),
+                PictureRow("kept.png", stat.st_size, stat.st_mtime_ns, "a" * 32, 40, 40, embedding),
+                PictureRow("changed.png", 1, 1, "b" * 32, 40, 40, embedding),
+                PictureRow("gone.png", 1, 1, "c" * 32, 40, 40, embedding),
             ]
         )
     report = doctor.examine("gallery", tmp_path)

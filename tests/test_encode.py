@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samebut import encode
-from samebut.encode import BATCH, LOOK_AHEAD, Encoded, Known, Source, Spent, Unusable
+from samebut import encode, loader
+from samebut.encode import Encoded, IndexingSeconds
 from samebut.gallery import scan
+from samebut.loader import BATCH, LOOK_AHEAD, Known, PictureFile, Unusable
 from samebut.runtime import Model
 
 
@@ -47,7 +48,7 @@ def test_embeddings_are_those_of_the_picture_alone(photos: Path, model: Model) -
 
 def test_known_content_is_not_decoded(photos: Path, model: Model) -> None:
     sources = list(scan(photos))
-    digests = {encode.digest_of(source.file.read_bytes()) for source in sources[:4]}
+    digests = {loader.digest_of(source.file.read_bytes()) for source in sources[:4]}
     outcomes = flat(
         encode.encode_pictures(model, sources, is_known=lambda source, digest: digest in digests)
     )
@@ -59,7 +60,7 @@ def test_a_large_file_has_the_same_digest(
 ) -> None:
     (source, *_) = scan(photos)
     (at_once,) = flat(encode.encode_pictures(model, [source]))
-    monkeypatch.setattr(encode, "READ_AT_ONCE", 10)
+    monkeypatch.setattr(loader, "READ_AT_ONCE", 10)
     (in_pieces,) = flat(encode.encode_pictures(model, [source]))
     assert isinstance(at_once, Encoded)
     assert isinstance(in_pieces, Encoded)
@@ -72,7 +73,7 @@ def test_look_ahead_is_bounded(photos: Path, model: Model) -> None:
     (source, *_) = scan(photos)
     taken = 0
 
-    def endless() -> Iterator[Source]:
+    def endless() -> Iterator[PictureFile]:
         nonlocal taken
         while True:
             taken += 1
@@ -85,14 +86,14 @@ def test_look_ahead_is_bounded(photos: Path, model: Model) -> None:
 
 
 def test_what_can_not_be_read_is_named(photos: Path, model: Model, tmp_path: Path) -> None:
-    gone = Source(photos / "gone.png", "gone.png", -1, 0)
-    folder = Source(tmp_path, "folder.png", 0, 0)
+    gone = PictureFile(photos / "gone.png", "gone.png", -1, 0)
+    folder = PictureFile(tmp_path, "folder.png", 0, 0)
     reasons = [each.reason for each in flat(encode.encode_pictures(model, [gone, folder]))]
     assert reasons == ["can't be read: No such file or directory", "is not a file"]
 
 
 def test_time_is_accounted_for(photos: Path, model: Model) -> None:
-    spent = Spent()
+    spent = IndexingSeconds()
     flat(encode.encode_pictures(model, list(scan(photos)), spent=spent))
     assert spent.decode > 0
     assert spent.encode > 0
@@ -105,7 +106,7 @@ def test_a_failing_model_stops_the_threads(photos: Path, model: Model) -> None:
         shutil.copy(photos / "red-round.png", photos / f"copy-{copy}.png")
     sources = list(scan(photos))
 
-    def fail(source: Source, digest: str) -> bool:
+    def fail(source: PictureFile, digest: str) -> bool:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):

@@ -14,7 +14,7 @@ from conftest import COLOURS, draw_picture
 from samebut.errors import ModelError, PictureError, QueryError
 from samebut.explain import LONGER_SIDE, as_square, explain, over_picture, words_of
 from samebut.preprocess import Preprocess
-from samebut.runtime import Composed, Features, Model
+from samebut.runtime import Composed, FeatureArrays, Model
 from samebut.turns import Turn
 
 
@@ -74,7 +74,7 @@ def test_a_fusion_with_attention_says_where_it_looks(
     """A word in two pieces gets the mean of theirs; marks and padding are no words."""
     composed = model.compose
 
-    def attending(image: Features, text: Features) -> Composed:
+    def attending(image: FeatureArrays, text: FeatureArrays) -> Composed:
         said = composed(image, text)
         attention = np.zeros((1, text.tokens.shape[1], image.tokens.shape[1]), np.float32)
         attention[0, :, 0] = 1  # all look at the top left

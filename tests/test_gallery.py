@@ -13,13 +13,13 @@ import pytest
 from conftest import COLOURS, draw_picture
 from odd_pictures import make_odd_pictures
 from samebut.errors import FingerprintMismatch, PictureError, QueryError, StoreError, StoreMissing
-from samebut.gallery import Gallery, Report, scan, store_path
+from samebut.gallery import Gallery, UpdateReport, scan, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.turns import Turn
 
 
-def build(photos: Path, **options: object) -> Report:
+def build(photos: Path, **options: object) -> UpdateReport:
     gallery, report = Gallery.build(photos, **options)  # type: ignore[arg-type]
     gallery.close()
     return report
@@ -288,12 +288,36 @@ def test_bad_questions(photos: Path, tmp_path: Path) -> None:
 def test_progress_is_told_after_it_is_stored(photos: Path) -> None:
     seen: list[tuple[int, int, int]] = []
 
-    def progress(now: object) -> None:
+    def progress(done: int, total: int, skipped: int = 0) -> None:
         with LocalIndex.open(store_path(photos, None)) as reader:
-            seen.append((now.done, now.total, len(reader)))  # type: ignore[attr-defined]
+            seen.append((done, total, len(reader)))
 
     build(photos, progress=progress)
     assert seen == [(10, 10, 10)]
+
+
+def test_a_search_is_of_one_state_of_the_store(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that leave the store between the search and its description are still described."""
+    build(photos)
+    search = LocalIndex.search
+    with (
+        Gallery.open(photos) as gallery,
+        LocalIndex.open(store_path(photos, None), writable=True) as writer,
+    ):
+
+        def then_removed(self: LocalIndex, *query: object, **options: object) -> object:
+            found = search(self, *query, **options)  # type: ignore[arg-type]
+            writer.remove(list(writer.files()))
+            return found
+
+        monkeypatch.setattr(LocalIndex, "search", then_removed)
+        results = gallery.search(Turn(text="x"), 10)
+        assert (len(results.hits), results.total) == (10, 10)
+        assert {(hit.width, hit.height) for hit in results.hits} == {(160, 200)}
+        assert len({hit.path for hit in results.hits}) == 10
+        assert gallery.search(Turn(text="x"), 10).hits == []
 
 
 def test_pages_of_a_search_are_its_slices(photos: Path) -> None:

@@ -133,6 +133,35 @@ def test_damage_is_named_and_nothing_is_touched(path: Path, tmp_path: Path) -> N
         assert bad.read_bytes() == content
 
 
+def test_pages_are_counted_in_four_bytes(path: Path) -> None:
+    """The largest stores have more pages than three bytes can say."""
+    with path.open("r+b") as file:
+        file.seek(28)
+        file.write(b"\x01")
+    with pytest.raises(StoreDamaged, match="cut short at"):
+        open_(path)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_store_that_is_refused_is_let_go_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    create(path, TALLER).close()
+    connections = []
+    connect = module._connect
+
+    def remembered(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
+        connections.append(connect(path, mode, wait))
+        return connections[-1]
+
+    monkeypatch.setattr(module, "_connect", remembered)
+    with pytest.raises(StoreNewer):
+        open_(path, writable=writable)
+    (connection,) = connections
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for attempt in (create, open_):
@@ -227,6 +256,20 @@ def test_a_reader_sees_one_moment_while_another_writes(path: Path) -> None:
             write(writer, "new")
             assert connection.execute(count).fetchone() == (1,)
         assert read(reader) == ["kept", "new"]
+
+
+def test_a_read_inside_another_is_of_the_same_moment(path: Path) -> None:
+    with closing(open_(path)) as reader, closing(create(path)) as writer:
+        with reader.reading():
+            before = read(reader)
+            write(writer, "new")
+            assert read(reader) == before
+        assert read(reader) == [*before, "new"]
+        with pytest.raises(ZeroDivisionError), writer.writing() as connection:
+            connection.execute("DELETE FROM fact")
+            assert read(writer) == []
+            raise ZeroDivisionError
+        assert read(writer) == [*before, "new"]
 
 
 def test_a_second_writer_waits_and_then_says_so(

@@ -30,7 +30,7 @@ from samebut.errors import (
     StoreMissing,
     StoreNewer,
 )
-from samebut.index import Entry, FileState, Index, Picture, Skipped, local
+from samebut.index import Entry, FileState, Index, PictureRow, Skipped, store
 from samebut.index.local import LocalIndex
 
 DIM = 8
@@ -45,8 +45,10 @@ def halved(row: NDArray[np.float32]) -> NDArray[np.float32]:
     return row.astype(np.float16).astype(np.float32)
 
 
-def picture(path: str, seed: int = 0, **changes: object) -> Picture:
-    made = Picture(path, 100 + seed, 1_700_000_000_123_456_789, f"digest {seed}", 4, 3, unit(seed))
+def picture(path: str, seed: int = 0, **changes: object) -> PictureRow:
+    made = PictureRow(
+        path, 100 + seed, 1_700_000_000_123_456_789, f"digest {seed}", 4, 3, unit(seed)
+    )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -69,6 +71,10 @@ def found(index: Index, seed: int, k: int = 99) -> list[str]:
     """Paths of the best pictures for the embedding of ``seed``."""
     ids = index.search(unit(seed)[None], k).ids[0].tolist()
     return [entry.path for entry in index.pictures(ids)]
+
+
+def described(index: Index, ids: list[int]) -> list[dict[str, str]]:
+    return [entry.metadata for entry in index.pictures(ids)]
 
 
 def test_it_is_an_index(index: LocalIndex) -> None:
@@ -109,12 +115,10 @@ def test_names_that_are_no_unicode(index: LocalIndex) -> None:
     index.put([picture(name, seed) for seed, name in enumerate(names)])
     index.skip([Skipped("bad \udcff.gif", 1, 2, "bad \udcff.gif: no picture")])
     index.set_metadata({names[0]: {"colour": "blue"}})
-    index.set_setting("folder", "/photos/\udcff")
     assert list(index.files()) == names
     assert [index.id_of(name) for name in names] == [1, 2, 3]
     assert index.skipped()[0].reason == "bad \udcff.gif: no picture"
-    assert index.metadata([1]) == [{"colour": "blue"}]
-    assert index.setting("folder") == "/photos/\udcff"
+    assert described(index, [1]) == [{"colour": "blue"}]
     index.remove(names[:2])
     assert list(index.files()) == ["café.jpg"]
 
@@ -189,13 +193,6 @@ def test_a_copy_is_recognised_by_its_content(index: LocalIndex) -> None:
     np.testing.assert_array_equal(*index.embedding([i for i in ids if i]))
     assert index.by_digest("unknown") is None
     assert (index.copies("digest 1"), index.copies("unknown")) == ([1, 3, 4], [])
-
-
-def test_settings(index: LocalIndex) -> None:
-    assert index.setting("folder") is None
-    index.set_setting("folder", "/a")
-    index.set_setting("folder", "/b")
-    assert index.setting("folder") == "/b"
 
 
 @pytest.mark.parametrize(
@@ -290,13 +287,13 @@ def test_metadata(index: LocalIndex) -> None:
     index.set_metadata(rows)
     assert index.columns() == ["title", "颜色", "empty", "new"]
     expected = [{"title": "b"}, {}, {"title": 'It\'s "1"', "颜色": "蓝"}]
-    assert index.metadata([3, 2, 1]) == expected
+    assert described(index, [3, 2, 1]) == expected
     index.put([picture("later", 9)])
-    assert index.metadata([index.id_of("later") or 0]) == [rows["later"]]
+    assert described(index, [index.id_of("later") or 0]) == [rows["later"]]
     index.rename("a", "moved", size=1, mtime_ns=1)
-    assert index.metadata([index.id_of("moved") or 0]) == [{}]
+    assert described(index, [index.id_of("moved") or 0]) == [{}]
     index.set_metadata({"b": {"only": "this"}})
-    assert (index.columns(), index.metadata([1, 2])) == (["only"], [{}, {"only": "this"}])
+    assert (index.columns(), described(index, [1, 2])) == (["only"], [{"only": "this"}])
     index.set_metadata({})
     assert (index.columns(), index.facets(9)) == ([], {})
 
@@ -339,7 +336,7 @@ class Changes(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "store"
         self.index = create(self.path)
         self.reader = LocalIndex.open(self.path)
-        self.pictures: dict[str, Picture] = {}
+        self.pictures: dict[str, PictureRow] = {}
         self.broken: dict[str, Skipped] = {}
 
     def teardown(self) -> None:
@@ -430,7 +427,6 @@ def test_embeddings_are_read_again_only_when_they_changed(
             lambda: index.touch("a", size=1, mtime_ns=1),
             lambda: index.set_metadata({"a": {"colour": "blue"}}),
             lambda: index.skip([Skipped("b", 1, 1, "broken")]),
-            lambda: index.set_setting("folder", "/a"),
             lambda: index.remove(["b", "c"]),
         ):
             change()
@@ -491,13 +487,13 @@ import dataclasses, sys
 from pathlib import Path
 import numpy as np
 from samebut.errors import StoreBusy
-from samebut.index import Picture
+from samebut.index import PictureRow
 from samebut.index.local import LocalIndex
 
 def picture(path, seed):
     row = np.random.default_rng(seed).standard_normal(8)
     row = (row / np.linalg.norm(row)).astype(np.float32)
-    return Picture(path, 100 + seed, 1, f"digest {seed}", 4, 3, row)
+    return PictureRow(path, 100 + seed, 1, f"digest {seed}", 4, 3, row)
 
 index = LocalIndex.create(Path(sys.argv[1]), dim=8, fingerprint="print", model="small")
 """
@@ -539,7 +535,7 @@ def test_no_acknowledged_picture_is_lost_to_a_kill(path: Path) -> None:
 
 
 def test_a_store_whose_making_was_cut_off(path: Path) -> None:
-    local.Database.create(path, local.APPLICATION_ID, local.MIGRATIONS).close()
+    store.Database.create(path, store.APPLICATION_ID, store.MIGRATIONS).close()
     with pytest.raises(StoreMissing, match="nothing is indexed"):
         LocalIndex.open(path)
     with create(path) as index:
@@ -547,13 +543,13 @@ def test_a_store_whose_making_was_cut_off(path: Path) -> None:
 
 
 def test_the_ladder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(local.MIGRATIONS) == list(range(1, len(local.MIGRATIONS) + 1))
+    assert list(store.MIGRATIONS) == list(range(1, len(store.MIGRATIONS) + 1))
     with create(path) as index:
         index.put([picture("a", 1)])
-    taller = len(local.MIGRATIONS) + 1
+    taller = len(store.MIGRATIONS) + 1
     rung = ("CREATE TABLE note (word TEXT)", "INSERT INTO note SELECT name FROM path")
     with monkeypatch.context() as patch:
-        patch.setattr(local, "MIGRATIONS", local.MIGRATIONS | {taller: rung})
+        patch.setattr(store, "MIGRATIONS", store.MIGRATIONS | {taller: rung})
         with LocalIndex.open(path) as index:
             assert found(index, 1) == ["a"]
     with pytest.raises(
@@ -616,3 +612,20 @@ def test_listing_and_counting(index: LocalIndex) -> None:
     assert index.count("kind = 'none'") == 0
     with pytest.raises(FilterError, match="no column size"):
         index.count("size = 1")
+
+
+def test_a_snapshot_is_of_one_moment(index: LocalIndex, path: Path) -> None:
+    """Answers, paths, sizes and metadata belong together, whoever writes in between."""
+    index.put([picture("a", 1), picture("b", 2)])
+    index.set_metadata({"a": {"colour": "red"}})
+    with LocalIndex.open(path) as reader:
+        with reader.snapshot():
+            before = reader.search(unit(1)[None], 1).ids[0].tolist()
+            index.rename("a", "moved", size=1, mtime_ns=1)
+            index.set_metadata({"moved": {"colour": "blue"}})
+            (entry,) = reader.pictures(before)
+            assert (entry.path, entry.metadata) == ("a", {"colour": "red"})
+            assert (reader.count("colour = 'red'"), reader.listing(9)) == (1, [1, 2])
+        assert reader.pictures(before) == []
+        (entry,) = reader.pictures(reader.search(unit(1)[None], 1).ids[0].tolist())
+        assert (entry.path, entry.metadata) == ("moved", {"colour": "blue"})

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samebut.errors import FilterError
-from samebut.index import Picture
+from samebut.index import PictureRow
 from samebut.index.local import LocalIndex
 from samebut.index.where import (
     MAX_DEPTH,
@@ -219,8 +219,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
         yield index
 
 
-def picture(name: str) -> Picture:
-    return Picture(name, 1, 1, name, 1, 1, np.eye(DIM, dtype=np.float32)[0])
+def picture(name: str) -> PictureRow:
+    return PictureRow(name, 1, 1, name, 1, 1, np.eye(DIM, dtype=np.float32)[0])
 
 
 def passing(index: LocalIndex, where: str | Filter) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from samebut.data.wardrobe import draw_gallery
+from samebut.embedding import unit
 from samebut.errors import ModelError, QueryError
 from samebut.images import open_picture
-from samebut.runtime import BUNDLED, Model, unit
+from samebut.runtime import BUNDLED, Model
 
 
 @pytest.fixture

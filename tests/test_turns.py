@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from conftest import COLOURS, draw_picture
+from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
-from samebut.runtime import Model, unit
+from samebut.runtime import Model
 from samebut.turns import EARLIER, Turn, ask, encode_picture
 
 

@@ -92,7 +92,7 @@ def _hit(hit: Hit, answer: Answer) -> str:
         picture = f"<span>{html.escape(error.reason)}</span>"
     return (
         f'<li><div class="frame">{picture}</div><div class="about"><b>{hit.rank}</b> '
-        f"{html.escape(hit.path)}<small>{hit.score:.3f}</small>"
+        f"{html.escape(hit.path)}<small>{hit.score:.3f} · {hit.width} × {hit.height}</small>"
         f"<small>{html.escape(known)}</small></div></li>"
     )
 

@@ -6,28 +6,24 @@ those pictures was decoded to its last pixel.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from PIL import Image
 
 from samebut.data import circo, cirr, fashion200k, fashioniq, triplets
 from samebut.data.benchmark import Benchmark
 from samebut.data.folders import Folder
-from samebut.errors import DataError, PictureError, SamebutError
-from samebut.images import open_picture
+from samebut.errors import DataError, SamebutError
+from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
 
 NAMED = 5  # examples in a line
 DECODED_SIDE = 64  # a JPEG is read to its end however small it is decoded
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ PATIENTS: dict[str, Patient] = {
 }
 
 
-def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: None) -> Report:
+def examine(kind: str, root: Path, *, progress: Progress = silent) -> Report:
     """Examine ``root`` as a ``kind`` of ``EXAMINATIONS``. Only an unknown kind raises DataError:
     whatever is wrong with the folder is a finding."""
     if kind not in EXAMINATIONS:
@@ -304,14 +300,14 @@ def _pictures(pictures: Mapping[str, Path | None], progress: Progress) -> list[F
     present = {name: path for name, path in pictures.items() if path is not None}
     reasons: dict[str, str] = {}
     contents: dict[str, list[str]] = defaultdict(list)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        opened = threads.map(_open, present.values())
-        for done, (name, (digest, reason)) in enumerate(zip(present, opened, strict=True), 1):
-            if reason:
-                reasons[name] = reason
-            else:
-                contents[digest].append(name)
-            progress(done, len(present))
+    files = [PictureFile(path, name) for name, path in present.items()]
+    loaded = load_pictures(files, _nothing, shorter_side=DECODED_SIDE)
+    for done, each in enumerate(loaded, 1):
+        if isinstance(each, Unusable):
+            reasons[each.source.path] = each.reason
+        else:
+            contents[each.digest].append(each.source.path)
+        progress(done, len(present))
     missing = [name for name, path in pictures.items() if path is None]
     corrupt = [f"{name} ({reason})" for name, reason in reasons.items()]
     copies = [" = ".join(names) for names in contents.values() if len(names) > 1]
@@ -324,16 +320,8 @@ def _pictures(pictures: Mapping[str, Path | None], progress: Progress) -> list[F
     ]
 
 
-def _open(path: Path) -> tuple[str, str]:
-    """Digest of the file, and why it is not a usable picture, if it is not."""
-    try:
-        content = path.read_bytes()
-        open_picture(content, shorter_side=DECODED_SIDE, name=path.name)
-    except PictureError as error:
-        return "", error.reason
-    except OSError as error:
-        return "", error.strerror or type(error).__name__
-    return hashlib.blake2b(content, digest_size=16).hexdigest(), ""
+def _nothing(picture: Image.Image) -> None:
+    """Of a picture that could be decoded nothing else is wanted."""
 
 
 def _if_any(names: Sequence[str], what: str, *, fault: bool = True) -> Iterable[Finding]:

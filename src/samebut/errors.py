@@ -12,6 +12,7 @@
     ├── MetadataError           a table of metadata that can't be read or matched
     ├── FilterError             a `--where` that can't be understood
     ├── QueryError              a search that can't be run as asked
+    │   └── UnknownPicture      no picture of the gallery has this id
     ├── DataError               a benchmark's files: missing, of another version, inconsistent
     └── RecipeError             a training recipe or run that can't start
 
@@ -77,6 +78,14 @@ class FilterError(SamebutError):
 
 class QueryError(SamebutError):
     """A search can't be run as asked."""
+
+
+class UnknownPicture(QueryError):
+    """No picture of the gallery has this id: there never was one, or it has left since."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no picture with id {number}")
+        self.number = number
 
 
 class DataError(SamebutError):

@@ -18,10 +18,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
 from samebut.images import MAX_PIXELS, picture_size
 from samebut.preprocess import Preprocess
-from samebut.runtime import Features, Floats, Model, unit
+from samebut.runtime import FeatureArrays, Model
 from samebut.turns import Turn, encode_picture
 
 Kind = Literal["attention", "nearness"]
@@ -85,7 +86,7 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
     return Explanation(said, kind, float(composed.gate[0]), *size)
 
 
-def _nearness(image: Features, text: Features) -> Floats:
+def _nearness(image: FeatureArrays, text: FeatureArrays) -> Floats:
     """Cosines of the words and regions of one picture and text: ``(T, P)``."""
     nearness: Floats = unit(text.tokens[0]) @ unit(image.tokens[0]).T
     return nearness

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from samebut.data import catalog
-from samebut.encode import (
-    Encoded,
-    Known,
-    Outcome,
-    Source,
-    Spent,
-    Unusable,
-    digest_of,
-    encode_pictures,
-)
-from samebut.errors import FingerprintMismatch, QueryError, StoreError
+from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
+from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
-from samebut.index import FileState, Found, Picture, Skipped
+from samebut.index import Entry, FileState, Found, PictureRow, Skipped
 from samebut.index.local import LocalIndex
+from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, silent
 from samebut.runtime import BUNDLED, Model
-from samebut.turns import NEUTRAL, Turn, ask
-from samebut.turns import Spent as SearchSpent
+from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
 
 STORE_FOLDER = ".samebut"
 STORE_FILE = "gallery.sqlite"
@@ -35,12 +26,17 @@ STORE_FILE = "gallery.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1."""
+    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1.
+
+    ``width`` and ``height`` are those of the upright picture when it was indexed.
+    """
 
     rank: int
     score: float
     id: int
     path: str
+    width: int
+    height: int
     metadata: dict[str, str]
 
 
@@ -54,20 +50,11 @@ class Results:
     hits: list[Hit]
     gate: float | None
     total: int = 0
-    spent: SearchSpent = field(default_factory=SearchSpent)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an update is: ``done`` of ``total`` files looked at, ``skipped`` of them unusable."""
-
-    done: int
-    total: int
-    skipped: int
+    spent: SearchSeconds = field(default_factory=SearchSeconds)
 
 
 @dataclass(slots=True)
-class Report:
+class UpdateReport:
     """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
 
     encoded: int = 0
@@ -78,7 +65,7 @@ class Report:
     skipped: list[Skipped] = field(default_factory=list)
     with_metadata: int | None = None
     rows_without_picture: list[str] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: IndexingSeconds = field(default_factory=IndexingSeconds)
 
 
 class Gallery:
@@ -98,8 +85,8 @@ class Gallery:
         model: str | Path | None = None,
         metadata: str | Path | None = None,
         replace_model: bool = False,
-        progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> tuple[Gallery, Report]:
+        progress: Progress = silent,
+    ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
         ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
@@ -177,8 +164,8 @@ class Gallery:
         self,
         *,
         metadata: str | Path | None = None,
-        progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> Report:
+        progress: Progress = silent,
+    ) -> UpdateReport:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
@@ -222,8 +209,9 @@ class Gallery:
         asked = ask(
             self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
         )
-        with asked.spent.on("search"):
-            references = [] if include_references else self._references(turns)
+        left_out = [] if include_references else _digests(turns)
+        with asked.spent.on("search"), self.index.snapshot():
+            references = [copy for digest in left_out for copy in self.index.copies(digest)]
             nearest = self.index.search(
                 asked.embedding[None], offset + k, where=where, exclude=references
             )
@@ -235,45 +223,46 @@ class Gallery:
     ) -> Results:
         """The ``k`` pictures nearest to the indexed picture with this id; its copies are left out.
 
-        Raises QueryError if there is no such picture, FilterError.
+        Raises UnknownPicture if there is no such picture, FilterError.
         """
         _check_page(k, offset)
-        spent = SearchSpent()
-        with spent.on("search"):
+        spent = SearchSeconds()
+        with spent.on("search"), self.index.snapshot():
             embedding = self.index.embedding([number])
-            copies = [
-                copy
-                for entry in self.index.pictures([number])
-                for copy in self.index.copies(entry.digest)
-            ]
+            copies = self.index.copies(self.picture(number).digest)
             nearest = self.index.search(embedding, offset + k, where=where, exclude=copies)
             hits, total = self._hits(nearest, offset), self.index.count(where)
         return Results(hits, None, total, spent)
 
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | None = None
+    ) -> tuple[list[Entry], int]:
+        """``count`` pictures by path, from ``offset`` on, and how many ``where`` lets through.
+
+        Raises FilterError.
+        """
+        with self.index.snapshot():
+            ids = self.index.listing(count, offset=offset, where=where)
+            return self.index.pictures(ids), self.index.count(where)
+
+    def picture(self, number: int) -> Entry:
+        """The indexed picture with this id. Raises UnknownPicture."""
+        for entry in self.index.pictures([number]):
+            return entry
+        raise UnknownPicture(number)
+
     def _hits(self, nearest: Found, offset: int) -> list[Hit]:
-        found = [int(number) for number in nearest.ids[0, offset:]]
-        # A picture may leave the store between the search and this.
-        entries = {entry.id: entry for entry in self.index.pictures(found)}
-        described = dict(zip(found, self.index.metadata(found), strict=True))
+        """What was found, described in the snapshot of the search: each is still there."""
+        found = self.index.pictures(nearest.ids[0, offset:].tolist())
         scored = zip(found, nearest.scores[0, offset:].tolist(), strict=True)
-        there = [(number, score) for number, score in scored if number in entries]
         return [
-            Hit(rank, score, number, entries[number].path, described[number])
-            for rank, (number, score) in enumerate(there, start=offset + 1)
+            Hit(rank, score, each.id, each.path, each.width, each.height, each.metadata)
+            for rank, (each, score) in enumerate(scored, start=offset + 1)
         ]
 
     def file_of(self, path: str) -> Path:
         """Where a hit's picture lies."""
         return self.folder / path
-
-    def _references(self, turns: Sequence[Turn]) -> list[int]:
-        sources = [turn.source for turn in turns]
-        contents = [
-            source.read_bytes() if isinstance(source, Path) else source
-            for source in sources
-            if source is not None
-        ]
-        return [number for content in contents for number in self.index.copies(digest_of(content))]
 
     def _mismatch(self) -> FingerprintMismatch:
         command = ["samebut index", str(self.folder), "--replace-model"]
@@ -296,10 +285,10 @@ class _Update:
         folder: Path,
         index: LocalIndex,
         model: Model,
-        progress: Callable[[Progress], None],
+        progress: Progress,
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
-        self.report = Report()
+        self.report = UpdateReport()
         self.stored = index.files()
         self.sources = {source.path: source for source in scan(folder)}
         self.gone = self.stored.keys() - self.sources.keys()
@@ -310,7 +299,7 @@ class _Update:
         changed = {source.path for source in self.todo}
         self.twins = {f.digest: path for path, f in self.stored.items() if path not in changed}
 
-    def run(self) -> Report:
+    def run(self) -> UpdateReport:
         done = 0
         for outcomes in encode_pictures(
             self.model, self.todo, is_known=self._is_known, spent=self.report.spent
@@ -319,7 +308,7 @@ class _Update:
             self._keep(outcomes)
             self.report.spent.write += time.monotonic() - started
             done += len(outcomes)
-            self.progress(Progress(done, len(self.todo), len(self.report.skipped)))
+            self.progress(done, len(self.todo), len(self.report.skipped))
         self.index.remove(sorted(self.gone))
         self.report.removed = len(self.gone)
         return self.report
@@ -332,7 +321,7 @@ class _Update:
                 hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
             )
 
-    def _changed(self) -> list[Source]:
+    def _changed(self) -> list[PictureFile]:
         """The sources that are new or changed; those known to be unusable are reported again."""
         unusable = {skipped.path: skipped for skipped in self.index.skipped()}
         todo = []
@@ -346,10 +335,10 @@ class _Update:
         self.index.remove(sorted(unusable.keys() - self.sources.keys()))
         return todo
 
-    def _is_known(self, source: Source, digest: str) -> bool:
+    def _is_known(self, source: PictureFile, digest: str) -> bool:
         return digest in self.twins or self._is_touched(source, digest)
 
-    def _is_touched(self, source: Source, digest: str) -> bool:
+    def _is_touched(self, source: PictureFile, digest: str) -> bool:
         """Its time changed but not its content."""
         stored = self.stored.get(source.path)
         return stored is not None and stored.digest == digest
@@ -365,7 +354,7 @@ class _Update:
                 self._keep_known(outcome.source, outcome.digest)
         self._keep_unusable([each for each in outcomes if isinstance(each, Unusable)])
 
-    def _keep_known(self, source: Source, digest: str) -> None:
+    def _keep_known(self, source: PictureFile, digest: str) -> None:
         path, size, mtime_ns = source.path, source.size, source.mtime_ns
         if self._is_touched(source, digest):
             self.index.touch(path, size=size, mtime_ns=mtime_ns)
@@ -390,16 +379,16 @@ class _Update:
         self.report.skipped += skipped
 
 
-def _same_file(remembered: FileState | Skipped | None, source: Source) -> bool:
+def _same_file(remembered: FileState | Skipped | None, source: PictureFile) -> bool:
     return remembered is not None and (remembered.size, remembered.mtime_ns) == (
         source.size,
         source.mtime_ns,
     )
 
 
-def _picture(encoded: Encoded) -> Picture:
+def _picture(encoded: Encoded) -> PictureRow:
     source = encoded.source
-    return Picture(
+    return PictureRow(
         path=source.path,
         size=source.size,
         mtime_ns=source.mtime_ns,
@@ -410,7 +399,7 @@ def _picture(encoded: Encoded) -> Picture:
     )
 
 
-def scan(folder: Path) -> Iterator[Source]:
+def scan(folder: Path) -> Iterator[PictureFile]:
     """Picture files under ``folder`` by their suffix, sorted, hidden ones and links to folders not.
 
     A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
@@ -426,9 +415,9 @@ def scan(folder: Path) -> Iterator[Source]:
             try:
                 found = file.stat()
             except OSError:
-                yield Source(file, path, -1, 0)
+                yield PictureFile(file, path, -1, 0)
             else:
-                yield Source(file, path, found.st_size, found.st_mtime_ns)
+                yield PictureFile(file, path, found.st_size, found.st_mtime_ns)
 
 
 def store_path(folder: Path, store: str | Path | None) -> Path:
@@ -440,6 +429,16 @@ def store_path(folder: Path, store: str | Path | None) -> Path:
         return folder / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def _digests(turns: Sequence[Turn]) -> list[str]:
+    """What identifies the contents of the turns' pictures."""
+    sources = [turn.source for turn in turns]
+    return [
+        digest_of(source.read_bytes() if isinstance(source, Path) else source)
+        for source in sources
+        if source is not None
+    ]
 
 
 def _check_page(k: int, offset: int) -> None:

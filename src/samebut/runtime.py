@@ -21,10 +21,10 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
 from samebut.preprocess import Preprocess
 
-Floats = npt.NDArray[np.float32]
 Room = Literal["image", "text", "compose"]
 PLAIN = "sum"  # the fusion that needs no graph
 
@@ -34,7 +34,7 @@ REINSTALL = "Install samebut again, or give another --model."
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class FeatureArrays:
     """What an encoder says of B pictures or texts.
 
     ``pooled (B, D)`` in the shared space, not normalised; ``tokens (B, L, D)``: regions or word
@@ -45,9 +45,9 @@ class Features:
     tokens: Floats
     mask: npt.NDArray[np.bool_]
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.integer[Any]] | list[int]) -> Features:
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer[Any]] | list[int]) -> FeatureArrays:
         """The rows asked for; always a batch."""
-        return Features(self.pooled[rows], self.tokens[rows], self.mask[rows])
+        return FeatureArrays(self.pooled[rows], self.tokens[rows], self.mask[rows])
 
     def __len__(self) -> int:
         return len(self.pooled)
@@ -69,17 +69,6 @@ class Composed:
 def model_folder(said: str | Path) -> Path:
     """Where a model lies: ``said`` itself, or the model that ships if it is called "bundled"."""
     return BUNDLED if str(said) == "bundled" else Path(said)
-
-
-def unit(vectors: npt.ArrayLike) -> Floats:
-    """Rows of length one, ``(B, D) -> (B, D)``: the one place where embeddings are normalised.
-
-    A row of zeros stays zeros; it is equally far from everything.
-    """
-    rows = np.asarray(vectors, dtype=np.float32)
-    length = np.linalg.norm(rows, axis=-1, keepdims=True)
-    normal: Floats = rows / np.maximum(length, np.finfo(np.float32).tiny)
-    return normal
 
 
 @dataclass(frozen=True)
@@ -126,18 +115,18 @@ class Model:
         said = json.dumps(parts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
-    def encode_images(self, pixels: Floats) -> Features:
+    def encode_images(self, pixels: Floats) -> FeatureArrays:
         """``pixels (B, 3, S, S)`` as ``preprocess`` makes them, to features of B pictures."""
         pooled, tokens = self._run("image", {"pixels": pixels})
-        return Features(pooled, tokens, np.ones(tokens.shape[:2], dtype=np.bool_))
+        return FeatureArrays(pooled, tokens, np.ones(tokens.shape[:2], dtype=np.bool_))
 
-    def encode_texts(self, texts: Sequence[str]) -> Features:
+    def encode_texts(self, texts: Sequence[str]) -> FeatureArrays:
         """Features of texts. A text longer than the encoder reads is cut at ``max_tokens``."""
         encodings = self._tokenizer.encode_batch([text.strip() for text in texts])
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.bool_)
         pooled, tokens = self._run("text", {"ids": ids, "mask": mask})
-        return Features(pooled, tokens, mask)
+        return FeatureArrays(pooled, tokens, mask)
 
     def text_spans(self, text: str) -> list[tuple[int, int]]:
         """Where each token of ``encode_texts([text])`` stands in ``text.strip()``: from, to.
@@ -147,7 +136,7 @@ class Model:
         spans: list[tuple[int, int]] = self._tokenizer.encode(text.strip()).offsets
         return spans
 
-    def embed(self, features: Features) -> Floats:
+    def embed(self, features: FeatureArrays) -> Floats:
         """Embeddings of pictures or texts on their own: unit-length pooled features, ``(B, D)``."""
         return unit(features.pooled)
 
@@ -157,7 +146,9 @@ class Model:
         own = str(self.description["fusion"]["name"])
         return (own,) if own == PLAIN else (own, PLAIN)
 
-    def compose(self, image: Features, text: Features, fusion: str | None = None) -> Composed:
+    def compose(
+        self, image: FeatureArrays, text: FeatureArrays, fusion: str | None = None
+    ) -> Composed:
         """One query for each row of both: a fusion of the model (its own if None), as embeddings.
 
         QueryError if one side has other than as many rows as the other, or it has no such fusion.

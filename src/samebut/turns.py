@@ -27,9 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
+from samebut.embedding import Floats, unit
 from samebut.errors import QueryError
 from samebut.images import MAX_PIXELS, open_picture
-from samebut.runtime import Features, Floats, Model, unit
+from samebut.runtime import FeatureArrays, Model
 
 EARLIER = 0.5
 NEUTRAL = 0.5
@@ -56,7 +57,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Spent:
+class SearchSeconds:
     """Seconds of one search, by what they went into."""
 
     decode: float = 0.0
@@ -75,7 +76,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConversationQuery:
     """The query of a conversation: ``embedding (D,)``, and the gate of its last composed turn.
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
@@ -83,7 +84,7 @@ class Asked:
 
     embedding: Floats
     gate: float | None
-    spent: Spent = field(default_factory=Spent)
+    spent: SearchSeconds = field(default_factory=SearchSeconds)
 
 
 def ask(
@@ -93,7 +94,7 @@ def ask(
     text_weight: float = NEUTRAL,
     fusion: str | None = None,
     max_pixels: int = MAX_PIXELS,
-) -> Asked:
+) -> ConversationQuery:
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
@@ -107,7 +108,7 @@ def ask(
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
-    spent = Spent()
+    spent = SearchSeconds()
     passages: list[_Passage] = []
     for turn in turns:
         if (picture := turn.source) is not None:
@@ -119,13 +120,13 @@ def ask(
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
-    return Asked(query, gates[-1] if gates else None, spent)
+    return ConversationQuery(query, gates[-1] if gates else None, spent)
 
 
 class _Passage:
     """What is said about one picture, or before any: ``query (1, D)`` follows the conversation."""
 
-    def __init__(self, model: Model, picture: Features | None) -> None:
+    def __init__(self, model: Model, picture: FeatureArrays | None) -> None:
         self.model = model
         self.picture = picture
         self.words: list[str] = []
@@ -135,7 +136,7 @@ class _Passage:
             self.length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
         self.gate: float | None = None
 
-    def say(self, text: str, text_weight: float, fusion: str | None, spent: Spent) -> None:
+    def say(self, text: str, text_weight: float, fusion: str | None, spent: SearchSeconds) -> None:
         """Go on with ``text``, which is not empty."""
         self.words.append(text)
         with spent.on("encode"):
@@ -154,13 +155,13 @@ def encode_picture(
     model: Model,
     picture: Path | bytes,
     max_pixels: int = MAX_PIXELS,
-    spent: Spent | None = None,
-) -> Features:
+    spent: SearchSeconds | None = None,
+) -> FeatureArrays:
     """Features of one picture, a batch of one. The time it took is added to ``spent``.
 
     Raises PictureError if the picture can't be used or has more than ``max_pixels``.
     """
-    spent = spent or Spent()
+    spent = spent or SearchSeconds()
     prepare = model.preprocess
     name = str(picture) if isinstance(picture, Path) else "the picture"
     with spent.on("decode"):
@@ -173,7 +174,7 @@ def encode_picture(
 
 
 def _compose(
-    model: Model, image: Features, text: Features, text_weight: float, fusion: str | None
+    model: Model, image: FeatureArrays, text: FeatureArrays, text_weight: float, fusion: str | None
 ) -> tuple[Floats, float]:
     composed = model.compose(image, text, fusion)
     lean = 2 * abs(text_weight - NEUTRAL)

@@ -7,8 +7,8 @@ import random
 import pytest
 import torch
 
-from samebut.learning.data.sampler import Triplets
 from samebut.learning.data.corpus import Composed
+from samebut.learning.data.sampler import Triplets
 
 
 def drawn(queries: int, pictures: int, seed: int = 0) -> list[Composed]:

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from samebut.learning.objective.tasks import Learner
 from torch import nn
 
 from drawn_shapes import ATTENTION, COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.errors import RecipeError
 from samebut.learning import contrast
-from samebut.learning.objective.contrast import Contrast, Fuse, Tune
 from samebut.learning.data.corpus import Corpus, Source, read_corpus
 from samebut.learning.model.cir_model import CIRModel, unit
-from samebut.learning.run.plan import new_model, preprocess_of
+from samebut.learning.objective.contrast import Contrast, Fuse, Tune
 from samebut.learning.recipe.schema import Recipe, Stage, read_recipe
-from samebut.learning.objective.tasks import Learner
+from samebut.learning.run.plan import new_model, preprocess_of
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 

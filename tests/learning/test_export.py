@@ -21,17 +21,18 @@ from safetensors.torch import load_file
 from conftest import COLOURS, draw_picture
 from fake_model import in_fp32
 from samebut.data import triplets
+from samebut.embedding import unit
 from samebut.errors import ModelError
 from samebut.images import open_picture
 from samebut.learning import agreement
-from samebut.learning.model.card import MARK
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
+from samebut.learning.encoders.tokenizer import train_tokenizer
 from samebut.learning.export.export import _write_card, export
 from samebut.learning.export.graphs import quantize, store_as_half
+from samebut.learning.model.card import MARK
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.encoders.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
-from samebut.runtime import BUNDLED, Model, unit
+from samebut.runtime import BUNDLED, Model
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 

@@ -17,9 +17,9 @@ from conftest import COLOURS, draw_picture
 from samebut.errors import PictureError, RecipeError
 from samebut.images import open_picture
 from samebut.learning import features as caching
+from samebut.learning.data.feature_cache import Store, Views, picture_features, text_features
 from samebut.learning.encoders.base import Features
 from samebut.learning.encoders.small import SmallEncoder
-from samebut.learning.data.feature_cache import Store, Views, picture_features, text_features
 from samebut.learning.recipe.schema import Augment
 from samebut.preprocess import Preprocess
 

@@ -11,10 +11,10 @@ import torch
 from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, TUNE_AND_FUSE, draw, tiny_recipe
 from samebut.learning import distributed, stages
 from samebut.learning.data.corpus import Source, read_corpus
-from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.data.pictures import vary
-from samebut.learning.run.plan import preprocess_of
+from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.recipe.schema import Augment
+from samebut.learning.run.plan import preprocess_of
 from samebut.learning.run.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

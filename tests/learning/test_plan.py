@@ -15,8 +15,8 @@ from drawn_shapes import COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.errors import DataError, ModelError, RecipeError
 from samebut.learning.data.corpus import Source, source_of
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.run.plan import READ_BY, TASKS, make_plan, new_model
 from samebut.learning.recipe.schema import Recipe, Stage, read_recipe
+from samebut.learning.run.plan import READ_BY, TASKS, make_plan, new_model
 from samebut.learning.run.train import dry_run, train
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from samebut.errors import RecipeError
-from samebut.learning.run.plan import READ_BY
 from samebut.learning.recipe.schema import CHOICES, LIMITS, Augment, Recipe, Stage, read_recipe
+from samebut.learning.run.plan import READ_BY
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 STAGE = '[[stages]]\ntask = "align"\nepochs = 1\nbatch = 2\nlr = 0.1\n'

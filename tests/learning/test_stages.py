@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from samebut.learning.objective.tasks import Align
 
 from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, draw, tiny_recipe
 from samebut.errors import RecipeError
 from samebut.learning import corpus, pictures, stages, validation
-from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.data.pictures import Pictures
+from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.recipe.schema import Recipe, Stage
-from samebut.learning.objective.tasks import Align
 from samebut.learning.run.train import train
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")

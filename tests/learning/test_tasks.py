@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from samebut.learning.objective.tasks import Align, Compose, Drawn, Learner
 from torch import nn
 
 from samebut.errors import RecipeError
-from samebut.learning.objective.attributes import Prototypes, naming_loss
 from samebut.learning.data.corpus import Composed, Corpus, Part
 from samebut.learning.encoders.base import Features, every_token
+from samebut.learning.objective.attributes import Prototypes, naming_loss
 from samebut.learning.recipe.schema import Recipe, Stage
-from samebut.learning.objective.tasks import Align, Compose, Drawn, Learner
 from samebut.preprocess import Preprocess
 
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)

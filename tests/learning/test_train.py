@@ -17,6 +17,7 @@ import pytest
 import torch
 from kills_training import compare
 from safetensors.torch import load_file, save_file
+from samebut.learning.objective.tasks import Compose
 
 from drawn_shapes import (
     ALIGN_AND_COMPOSE,
@@ -36,9 +37,8 @@ from samebut.learning import train as training
 from samebut.learning.data.corpus import Source, read_corpus
 from samebut.learning.export.export import export
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.run.plan import preprocess_of
 from samebut.learning.recipe.schema import Recipe, Stage
-from samebut.learning.objective.tasks import Compose
+from samebut.learning.run.plan import preprocess_of
 from samebut.learning.run.train import train
 from samebut.runtime import Model
 

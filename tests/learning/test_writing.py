@@ -7,8 +7,8 @@ import random
 import torch
 
 from samebut.learning import writing
-from samebut.learning.recipe.schema import Augment
 from samebut.learning.data.text_noise import written
+from samebut.learning.recipe.schema import Augment
 
 
 def test_a_mistyped_text_is_one_slip_away() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.progress import progress_shown
 from samebut.errors import DataError, QueryError
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ def evaluate(
     asked = list(dict.fromkeys(query or ["composed"]))
     modes = list(MODES) if ALL_MODES in asked else asked
     data = readers.read(benchmark, root, split, _options(option or []))
-    results = measure(
-        data, Model.load(model), modes=modes, out=out, cache=cache, progress=_Lines("pictures")
-    )
+    with progress_shown() as progress:
+        results = measure(
+            data, Model.load(model), modes=modes, out=out, cache=cache, progress=progress
+        )
     if not results:
         typer.echo(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
         if out:
@@ -141,7 +142,8 @@ def doctor(
     """
     from samebut.doctor import examine
 
-    report = examine(kind, root, progress=_Lines("pictures"))
+    with progress_shown() as progress:
+        report = examine(kind, root, progress=progress)
     typer.echo(str(report))
     if not report.healthy:
         raise typer.Exit(1)
@@ -235,17 +237,3 @@ def _options(given: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise QueryError(f"--option {name} has no value", hint="Write it as NAME=VALUE.")
     return {name: value for name, _, value in pairs}
-
-
-class _Lines:
-    """Progress on stderr, at most a line in five seconds."""
-
-    INTERVAL = 5.0
-
-    def __init__(self, what: str) -> None:
-        self.what, self.said = what, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self.said >= self.INTERVAL:
-            self.said = time.monotonic()
-            typer.echo(f"{done:,} of {total:,} {self.what}", err=True)

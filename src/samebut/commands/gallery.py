@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Progress, Report, Results
+    from samebut.gallery import Gallery, Results, UpdateReport
     from samebut.turns import Turn
 
 SOME_SKIPPED = 3
@@ -217,64 +216,7 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
     return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
 
 
-@contextlib.contextmanager
-def progress_shown() -> Iterator[Any]:
-    """A live bar on a terminal, a line every few seconds elsewhere; both on stderr."""
-    if sys.stderr.isatty():
-        with _bar() as progress:
-            yield progress
-    else:
-        yield _Lines()
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f} pictures/s"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[skipped]}"),
-    )
-    started = time.monotonic()
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", rate=0.0, skipped="")
-
-        def progress(now: Progress) -> None:
-            rate = now.done / max(time.monotonic() - started, 1e-6)
-            skipped = f"{now.skipped:,} skipped" if now.skipped else ""
-            bar.update(task, total=now.total, completed=now.done, rate=rate, skipped=skipped)
-
-        yield progress
-
-
-class _Lines:
-    """Progress as lines, for logs: not more than one in five seconds."""
-
-    INTERVAL = 5.0
-
-    def __init__(self) -> None:
-        self.started = self.said = time.monotonic()
-
-    def __call__(self, now: Progress) -> None:
-        time_now = time.monotonic()
-        if time_now - self.said < self.INTERVAL:
-            return
-        self.said = time_now
-        rate = now.done / (time_now - self.started)
-        left = (now.total - now.done) / rate
-        typer.echo(
-            f"{now.done:,} of {now.total:,}, {rate:.0f} pictures/s, {left:.0f} s left"
-            + (f", {now.skipped:,} skipped" if now.skipped else ""),
-            err=True,
-        )
-
-
-def print_report(gallery: Gallery, report: Report) -> None:
+def print_report(gallery: Gallery, report: UpdateReport) -> None:
     counts = {
         "encoded": report.encoded,
         "unchanged": report.unchanged,
@@ -333,6 +275,8 @@ def _as_json(gallery: Gallery, results: Results) -> str:
             "id": hit.id,
             "path": hit.path,
             "file": str(gallery.file_of(hit.path)),
+            "width": hit.width,
+            "height": hit.height,
             "metadata": hit.metadata,
         }
         for hit in results.hits

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 
@@ -89,7 +89,7 @@ def triplets(
     from samebut.data.catalogue_queries import Rules
     from samebut.data.relative_captions import RelativeCaptions
 
-    with _progress() as progress:
+    with progress_shown() as progress:
         table = catalogue_triplets.read_table(
             catalogue, images, file_column=file_column, progress=progress
         )
@@ -150,13 +150,3 @@ def _kept(entries: Sequence[str], column: Callable[[str], str]) -> dict[str, tup
             raise QueryError(f"--keep {entry} keeps nothing", hint="Write it as CHANGE=A,B.")
         kept[_change(name, column)] = tuple(map(column, _names(columns)))
     return kept
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pictures", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

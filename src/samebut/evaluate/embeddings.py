@@ -10,30 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from samebut.data.benchmark import Benchmark
 from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
+from samebut.loader import (
+    Loaded,
+    PictureFile,
+    Progress,
+    Unusable,
+    in_batches,
+    load_pictures,
+    silent,
+)
 from samebut.metrics import Floats
 
 if TYPE_CHECKING:
-    from samebut.encode import Source
     from samebut.preprocess import Preprocess
-    from samebut.runtime import Composed, Features, Model
+    from samebut.runtime import Composed, FeatureArrays
 
 QUERIES_AT_ONCE = 64
 FORMAT = 1
 
-Progress = Callable[[int, int], None]
 
-
-class Encoder(Protocol):
+class EvaluatedModel(Protocol):
     """What is asked of a model: ``samebut.runtime.Model`` is one."""
 
     @property
@@ -46,22 +52,22 @@ class Encoder(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def preprocess(self) -> Preprocess: ...
-    def encode_images(self, pixels: Floats) -> Features: ...
-    def encode_texts(self, texts: Sequence[str]) -> Features: ...
-    def embed(self, features: Features) -> Floats: ...
-    def compose(self, image: Features, text: Features) -> Composed: ...
+    def encode_images(self, pixels: Floats) -> FeatureArrays: ...
+    def encode_texts(self, texts: Sequence[str]) -> FeatureArrays: ...
+    def embed(self, features: FeatureArrays) -> Floats: ...
+    def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed: ...
 
 
-def _composed(model: Encoder, image: Features, text: Features) -> Floats:
+def _composed(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
     return model.compose(image, text).embedding
 
 
-def _sum(model: Encoder, image: Features, text: Features) -> Floats:
+def _sum(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
     return model.embed(image) + model.embed(text)
 
 
 # How a query is asked. All four come from the same features, so all are made in one pass.
-MODES: dict[str, Callable[[Encoder, Features, Features], Floats]] = {
+MODES: dict[str, Callable[[EvaluatedModel, FeatureArrays, FeatureArrays], Floats]] = {
     "composed": _composed,
     "sum": _sum,
     "image": lambda model, image, text: model.embed(image),
@@ -87,10 +93,10 @@ class Embedded:
 
 def embed_benchmark(
     benchmark: Benchmark,
-    model: Encoder,
+    model: EvaluatedModel,
     *,
     cache: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Embedded:
     """Embed every picture and query of ``benchmark``; ``progress`` hears of pictures done.
 
@@ -109,7 +115,7 @@ def embed_benchmark(
     return made
 
 
-def texts_cut(model: Encoder, texts: Sequence[str]) -> int:
+def texts_cut(model: EvaluatedModel, texts: Sequence[str]) -> int:
     """How many of ``texts`` are longer than the model reads, and so were read in part."""
     from tokenizers import Tokenizer
 
@@ -121,43 +127,33 @@ def texts_cut(model: Encoder, texts: Sequence[str]) -> int:
     return sum(len(encoding.ids) > longest for encoding in encodings)
 
 
-class _Listening:
-    """A model that keeps the features of the batch it embedded last."""
-
-    def __init__(self, model: Encoder) -> None:
-        self.preprocess = model.preprocess
-        self.encode_images = model.encode_images
-        self._model = model
-        self.heard: Features | None = None
-
-    def embed(self, features: Features) -> Floats:
-        self.heard = features
-        return self._model.embed(features)
-
-
-def _embed(benchmark: Benchmark, model: Encoder, progress: Progress) -> Embedded:
-    from samebut.encode import Encoded, Unusable, encode_pictures
-    from samebut.runtime import unit
+def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> Embedded:
+    from samebut.embedding import unit
 
     asking = defaultdict(list)
     for row, query in enumerate(benchmark.queries):
         asking[query.reference].append(row)
-    listening = _Listening(model)
     gallery: list[Floats] = []
     sums: dict[str, dict[int, Floats]] = {mode: {} for mode in MODES}
     unusable: list[Unusable] = []
-    for outcomes in encode_pictures(cast("Model", listening), _sources(benchmark)):
-        encoded = [outcome for outcome in outcomes if isinstance(outcome, Encoded)]
-        unusable += [outcome for outcome in outcomes if isinstance(outcome, Unusable)]
-        gallery += [outcome.embedding for outcome in encoded]
-        if encoded and not unusable and listening.heard is not None:
+    files = [PictureFile(path, name) for name, path in benchmark.images.items()]
+    preprocess = model.preprocess
+    pictures = load_pictures(files, preprocess, shorter_side=preprocess.wanted_shorter_side)
+    done = 0
+    for batch in in_batches(pictures):
+        loaded = [each for each in batch if isinstance(each, Loaded)]
+        unusable += [each for each in batch if isinstance(each, Unusable)]
+        if loaded and not unusable:
+            features = model.encode_images(np.stack([each.content for each in loaded]))
+            gallery += list(model.embed(features))
             references = [
                 (place, row)
-                for place, outcome in enumerate(encoded)
-                for row in asking[outcome.source.path]
+                for place, each in enumerate(loaded)
+                for row in asking[each.source.path]
             ]
-            _ask(benchmark, model, listening.heard, references, sums)
-        progress(len(gallery) + len(unusable), len(benchmark.images))
+            _ask(benchmark, model, features, references, sums)
+        done += len(batch)
+        progress(done, len(files))
     _require_usable(benchmark, unusable)
     size = range(len(benchmark.queries))
     return Embedded(
@@ -168,13 +164,13 @@ def _embed(benchmark: Benchmark, model: Encoder, progress: Progress) -> Embedded
 
 def _ask(
     benchmark: Benchmark,
-    model: Encoder,
-    pictures: Features,
+    model: EvaluatedModel,
+    pictures: FeatureArrays,
     references: Sequence[tuple[int, int]],
     sums: dict[str, dict[int, Floats]],
 ) -> None:
     """Add to ``sums`` the embeddings of queries, each given as (row of its picture, its row)."""
-    from samebut.runtime import unit
+    from samebut.embedding import unit
 
     asked = [
         (place, row, text) for place, row in references for text in benchmark.queries[row].texts
@@ -189,15 +185,7 @@ def _ask(
                 sums[mode][row] = embedding if before is None else before + embedding
 
 
-def _sources(benchmark: Benchmark) -> Iterator[Source]:
-    from samebut.encode import Source
-
-    for name, path in benchmark.images.items():
-        status = path.stat()
-        yield Source(path, name, status.st_size, status.st_mtime_ns)
-
-
-def _require_usable(benchmark: Benchmark, unusable: Sequence[Any]) -> None:
+def _require_usable(benchmark: Benchmark, unusable: Sequence[Unusable]) -> None:
     if unusable:
         named = "; ".join(f"{each.source.path}: {each.reason}" for each in unusable[:3])
         raise DataError(

@@ -19,11 +19,10 @@ from PIL import Image
 
 from samebut.data.benchmark import Query
 from samebut.data.folders import write_whole, writing
-from samebut.errors import PictureError
 from samebut.evaluate.report import cell
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score
-from samebut.images import open_picture
+from samebut.loader import Loaded, PictureFile, Unusable, load_pictures
 from samebut.metrics import NOBODY
 
 SHOWN = 300  # queries; a page of all of them would weigh hundreds of megabytes
@@ -122,8 +121,8 @@ def write(
 def error_page(run: Run, scored: Score, pictures: dict[str, Path], *, shown: int = SHOWN) -> str:
     """The page as text; see ``write``."""
     worst = _worst(run, shown)
-    book = _Thumbnails(pictures)
     names = list(run.benchmark.images)
+    book = _Thumbnails(pictures, [name for row in worst for name in _shown(run, row, names)])
     cards = "".join(_card(run, row, names, book) for row in worst)
     title = f"{run.about['benchmark']} {run.about['split']} · {run.about['query']}"
     count = len(run.benchmark.queries)
@@ -145,33 +144,40 @@ def error_page(run: Run, scored: Score, pictures: dict[str, Path], *, shown: int
 class _Thumbnails:
     """Pictures as ``data:`` addresses, each made and kept once."""
 
-    def __init__(self, pictures: dict[str, Path]) -> None:
+    def __init__(self, pictures: dict[str, Path], names: Sequence[str]) -> None:
         self.pages: list[str] = []
-        self._pictures = pictures
         self._places: dict[str, int | str] = {}
+        files = [PictureFile(pictures[n], n) for n in dict.fromkeys(names) if n in pictures]
+        for each in load_pictures(files, _as_address, shorter_side=THUMBNAIL):
+            if isinstance(each, Loaded):
+                self._places[each.source.path] = len(self.pages)
+                self.pages.append(each.content)
+            elif isinstance(each, Unusable):
+                self._places[each.source.path] = each.reason
 
     def frame(self, name: str) -> str:
         """The framed picture, or in its place why there is none."""
-        if name not in self._places:
-            self._places[name] = self._make(name)
-        place = self._places[name]
+        place = self._places.get(name, "not in this folder")
         if isinstance(place, str):
             return f'<div class="frame"><span>{_safe(place)}</span></div>'
         return f'<div class="frame"><img data-p="{place}" alt="{_safe(name)}"></div>'
 
-    def _make(self, name: str) -> int | str:
-        try:
-            picture = open_picture(self._pictures[name], shorter_side=THUMBNAIL)
-        except KeyError:
-            return "not in this folder"
-        except PictureError as error:
-            return error.reason
-        picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=QUALITY)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        self.pages.append(f"data:image/jpeg;base64,{data}")
-        return len(self.pages) - 1
+
+def _as_address(picture: Image.Image) -> str:
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _found(run: Run, row: int, names: Sequence[str]) -> list[str]:
+    return [names[i] for i in run.ranked.ids[row, :HITS] if i != NOBODY]
+
+
+def _shown(run: Run, row: int, names: Sequence[str]) -> list[str]:
+    """Names of the pictures on a query's card."""
+    query = run.benchmark.queries[row]
+    return [query.reference, query.targets[0], *_found(run, row, names)]
 
 
 def _worst(run: Run, shown: int) -> list[int]:
@@ -192,7 +198,7 @@ def _worst(run: Run, shown: int) -> list[int]:
 def _card(run: Run, row: int, names: Sequence[str], book: _Thumbnails) -> str:
     query, best = run.benchmark.queries[row], int(run.ranked.target_ranks[row].min())
     right = " right" if best <= HITS else ""
-    found = [names[i] for i in run.ranked.ids[row, :HITS] if i != NOBODY]
+    found = _found(run, row, names)
     hits = "".join(_hit(place, name, query, book) for place, name in enumerate(found, 1))
     more = f" and {len(query.targets) - 1} more" if len(query.targets) > 1 else ""
     return (

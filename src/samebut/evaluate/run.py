@@ -30,13 +30,13 @@ from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
     MEANING,
     MODES,
-    Encoder,
-    Progress,
+    EvaluatedModel,
     embed_benchmark,
     texts_cut,
 )
 from samebut.evaluate.ranking import KEPT, Ranked, rank
 from samebut.evaluate.scoring import Score, score
+from samebut.loader import Progress, silent
 
 FORMAT = 1
 DESCRIPTION, QUERIES, RANKING, METRICS = (
@@ -106,13 +106,13 @@ class Run:
 
 def evaluate(
     benchmark: Benchmark,
-    model: Encoder,
+    model: EvaluatedModel,
     *,
     modes: Sequence[str] = ("composed",),
     out: Path | None = None,
     cache: Path | None = None,
     kept: int = KEPT,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> dict[str, tuple[Run, Score]]:
     """Embed, rank and score ``benchmark`` for each mode of asking; mode to run and score.
 
@@ -146,7 +146,7 @@ def evaluate(
     return results
 
 
-def describe(benchmark: Benchmark, model: Encoder, mode: str) -> dict[str, Any]:
+def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str, Any]:
     """Everything that decides a run's numbers, as ``ranking.json`` and ``metrics.json`` say it."""
     texts = [text for query in benchmark.queries for text in query.texts]
     return {

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from samebut.index.where import Filter
 
-__all__ = ["Entry", "FileState", "Found", "Index", "Picture", "Skipped"]
+__all__ = ["Entry", "FileState", "Found", "Index", "PictureRow", "Skipped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureRow:
     """One picture as it is written. ``width`` and ``height`` are those of the upright picture,
     ``embedding`` is a unit-length float32 vector ``(D,)``."""
 
@@ -38,7 +38,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture as it is listed: ``id`` is what a search answers with."""
+    """One picture as it is listed: ``id`` is what a search answers with, ``width`` and ``height``
+    are those of the upright picture, ``metadata`` maps a column to a text."""
 
     id: int
     path: str
@@ -47,6 +48,7 @@ class Entry:
     digest: str
     width: int
     height: int
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +100,16 @@ class Index(Protocol):
     def close(self) -> None:
         """Let go of the store. Closing twice is fine."""
 
+    def snapshot(self) -> AbstractContextManager[object]:
+        """All that this thread reads inside is of the same moment, whoever writes meanwhile."""
+
     def writer_lock(self) -> AbstractContextManager[None]:
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
-
-    def setting(self, name: str) -> str | None:
-        """A small text the gallery keeps with the store."""
-
-    def set_setting(self, name: str, value: str) -> None:
-        """Keep it, replacing what had that name."""
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
         """Forget every picture because another model will embed them; the same model: no change."""
 
-    def put(self, pictures: Sequence[Picture]) -> None:
+    def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths."""
 
     def skip(self, records: Sequence[Skipped]) -> None:
@@ -131,7 +130,7 @@ class Index(Protocol):
     def skipped(self) -> list[Skipped]:
         """Files that could not be used, ordered by path."""
 
-    def by_digest(self, digest: str) -> Picture | None:
+    def by_digest(self, digest: str) -> PictureRow | None:
         """A picture with this content, ready to be `put` under another path."""
 
     def copies(self, digest: str) -> list[int]:
@@ -141,16 +140,13 @@ class Index(Protocol):
         """Id of an indexed picture."""
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
-        """Entries in the order asked. An id that has left the store is left out."""
+        """Entries with their metadata, in the order asked. An id that has left is left out."""
 
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """Stored embeddings ``(N, D)`` in the order asked; `QueryError` for an unknown id."""
+        """Stored embeddings ``(N, D)`` in the order asked; `UnknownPicture` for an unknown id."""
 
     def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
         """Replace all metadata: path to column to text. An empty text is a missing value."""
-
-    def metadata(self, ids: Sequence[int]) -> list[dict[str, str]]:
-        """Column to text of each picture, in the order asked; empty where there is none."""
 
     def columns(self) -> list[str]:
         """Names of the metadata columns, in the order they were given."""

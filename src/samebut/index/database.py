@@ -151,9 +151,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One read transaction: everything read inside is of the same moment."""
-        with self._transaction("BEGIN") as connection:
-            yield connection
+        """One read transaction: everything read inside is of the same moment. Inside another
+        block of the same thread it is part of that block's transaction."""
+        with self._lock:
+            if self._connection.in_transaction:  # of this thread: the lock is held
+                yield self._connection
+                return
+            with self._transaction("BEGIN") as connection:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

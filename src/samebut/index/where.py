@@ -23,13 +23,21 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from samebut.errors import FilterError
+from samebut.index.tokens import (
+    COLUMN_QUOTES,
+    KEYWORDS,
+    NUMBER,
+    VALUE_QUOTES,
+    Token,
+    error_at,
+    tokens_of,
+)
 
 Operator = Literal["=", "<", "<=", ">", ">=", "like", "contains"]
 Value = str | float
@@ -43,13 +51,6 @@ MAX_TESTS = 200
 
 _OPERATORS: dict[str, Operator] = {"==": "=", **{name: name for name in get_args(Operator)}}
 _INVERTED: dict[str, Operator] = {"!=": "=", "<>": "="}
-_KEYWORDS = frozenset({"and", "or", "not", "in", "like", "contains", "is", "null"})
-_ASCII = str.maketrans("＝＜＞！（），", "=<>!(),")
-_QUOTES = {"'": "'", '"': '"', "‘": "’", "“": "”", "[": "]", "`": "`"}
-_VALUE_QUOTES = frozenset("'\"‘“")
-_COLUMN_QUOTES = frozenset('"“[`')
-_SYMBOL = re.compile(r"<=|>=|<>|!=|==|[=<>(),]")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TEST_EXPECTED = "an operator (=, !=, <, <=, >, >=, like, contains, in, is null)"
 
 
@@ -144,7 +145,7 @@ def fold(text: str) -> str:
 def as_number(text: str) -> float | None:
     """The number that ``text`` is as a whole, in plain decimal notation; None if it is none."""
     plain = unicodedata.normalize("NFKC", text).strip()
-    if not _NUMBER.fullmatch(plain):
+    if not NUMBER.fullmatch(plain):
         return None
     number = float(plain)
     return number if math.isfinite(number) else None
@@ -162,93 +163,12 @@ def _grouped(term: Filter) -> str:
     return f"({term})" if isinstance(term, And | Or) else str(term)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """``kind`` is ``word``, ``number``, ``end``, an opening quote, a symbol or a keyword itself."""
-
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def shown(self) -> str:
-        return "the end" if self.kind == "end" else self.text
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens = []
-    at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        token, at = _token(text, at)
-        tokens.append(token)
-    tokens.append(_Token("end", "", len(text)))
-    return tokens
-
-
-def _token(text: str, at: int) -> tuple[_Token, int]:
-    if text[at] in _QUOTES:
-        return _quoted_token(text, at)
-    if symbol := _SYMBOL.match(text[at : at + 2].translate(_ASCII)):
-        return _Token(symbol[0], symbol[0], at), at + len(symbol[0])
-    if number := _NUMBER.match(text, at):
-        return _number_token(text, number)
-    end = _name_end(text, at)
-    if end == at:
-        hint = "a text, and a column with such a sign in its name, goes in quotes"
-        raise _error(text, at, f"{text[at]!r} means nothing here", hint)
-    word = text[at:end]
-    kind = word.lower() if word.lower() in _KEYWORDS else "word"
-    return _Token(kind, word, at), end
-
-
-def _quoted_token(text: str, at: int) -> tuple[_Token, int]:
-    closing = _QUOTES[text[at]]
-    parts: list[str] = []
-    start = at + 1
-    while (end := text.find(closing, start)) >= 0:
-        parts.append(text[start:end])
-        if not text.startswith(closing, end + 1):
-            return _Token(text[at], closing.join(parts), at), end + 1
-        start = end + 2
-    raise _error(text, at, f"this {text[at]} is never closed", f"end the text with {closing}")
-
-
-def _number_token(text: str, number: re.Match[str]) -> tuple[_Token, int]:
-    end = number.end()
-    # A name stuck to it, or the rest of a date.
-    if (stuck_end := _name_end(text, end)) > end:
-        stuck = text[number.start() : stuck_end]
-        hint = "write a column in double quotes and a text in single quotes"
-        raise _error(text, number.start(), f"{stuck} is neither a number nor a name", hint)
-    if not math.isfinite(float(number[0])):
-        raise _error(
-            text, number.start(), f"{number[0]} is too large a number", "use a smaller one"
-        )
-    return _Token("number", number[0], number.start()), end
-
-
-def _name_end(text: str, at: int) -> int:
-    """End of a bare name: letters of any script, digits, ``_``, and ``-`` or ``.`` inside it."""
-    while _continues_name(text, at) or (
-        text[at : at + 1] in ("-", ".") and _continues_name(text, at + 1)
-    ):
-        at += 1
-    return at
-
-
-def _continues_name(text: str, at: int) -> bool:
-    return ("_" + text[at : at + 1]).isidentifier() and at < len(text)
-
-
 class _Parser:
     """Recursive descent: ``any`` of ``all`` of ``one``, where one may be a parenthesised any."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _tokens(text)
+        self._tokens = tokens_of(text)
         self._at = 0
         self._depth = 0
         self._tests = 0
@@ -260,7 +180,7 @@ class _Parser:
         return found
 
     @property
-    def _now(self) -> _Token:
+    def _now(self) -> Token:
         return self._tokens[self._at]
 
     def _take(self, *kinds: str) -> bool:
@@ -271,7 +191,7 @@ class _Parser:
 
     def _expected(self, what: str, hint: str = "") -> FilterError:
         found = f"expected {what}, found {self._now.shown}"
-        return _error(self._text, self._now.start, found, hint)
+        return error_at(self._text, self._now.start, found, hint)
 
     def _any(self) -> Filter:
         terms = self._joined("or", self._all)
@@ -292,7 +212,7 @@ class _Parser:
             return self._test()
         if self._depth == MAX_DEPTH:
             message = f"parentheses and nots are nested more than {MAX_DEPTH} deep"
-            raise _error(self._text, self._now.start, message, "write it flatter")
+            raise error_at(self._text, self._now.start, message, "write it flatter")
         self._depth += 1
         found = Not(self._one()) if self._take("not") else self._group()
         self._depth -= 1
@@ -309,7 +229,7 @@ class _Parser:
         self._tests += 1
         if self._tests > MAX_TESTS:
             message = f"more than {MAX_TESTS} tests"
-            raise _error(
+            raise error_at(
                 self._text, self._now.start, message, "use in (...) for many values of a column"
             )
         column = self._column()
@@ -341,7 +261,7 @@ class _Parser:
 
     def _column(self) -> str:
         token = self._now
-        if not self._take("word", *_COLUMN_QUOTES):
+        if not self._take("word", *COLUMN_QUOTES):
             raise self._expected("a column", _column_hint(token))
         return token.text
 
@@ -363,37 +283,17 @@ class _Parser:
 
     def _quoted_value(self, operator: str = "") -> str:
         token = self._now
-        if not self._take(*_VALUE_QUOTES):
+        if not self._take(*VALUE_QUOTES):
             what = f"a text in quotes after {operator}" if operator else "a number or quoted text"
             bare = token.kind in ("word", "number")
             raise self._expected(what, f"write it in quotes: '{token.text}'" if bare else "")
         if not token.text:
             hint = "an empty value is a missing one: write is null"
-            raise _error(self._text, token.start, "a text can't be empty", hint)
+            raise error_at(self._text, token.start, "a text can't be empty", hint)
         return token.text
 
 
-def _column_hint(token: _Token) -> str:
-    if token.kind in _VALUE_QUOTES:
+def _column_hint(token: Token) -> str:
+    if token.kind in VALUE_QUOTES:
         return "the column goes first, bare or in double quotes: colour = 'blue'"
-    return f'a column of that name is written "{token.text}"' if token.kind in _KEYWORDS else ""
-
-
-def _error(text: str, at: int, message: str, hint: str = "") -> FilterError:
-    return FilterError(f"in the filter, {message}\n{_marked(text, at)}", hint=hint)
-
-
-def _marked(text: str, at: int) -> str:
-    """The line around ``at`` with a caret below the character, also after double-width ones."""
-    start = max(text.rfind("\n", 0, at) + 1, at - 60)
-    end = text.find("\n", at)
-    line = text[start : at + 20 if end < 0 else min(end, at + 20)]
-    shown = "".join(ch if ch.isprintable() else " " for ch in line)
-    columns = sum(_columns(ch) for ch in shown[: at - start])
-    return f"  {shown}\n  {' ' * columns}^"
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return f'a column of that name is written "{token.text}"' if token.kind in KEYWORDS else ""

@@ -16,28 +16,28 @@ from starlette.exceptions import HTTPException
 
 from samebut.gallery import Gallery
 from samebut.serve.problems import Problem
-from samebut.serve.schemas import MAX_TURNS, Query, QueryTurn
+from samebut.serve.schemas import MAX_TURNS, QueryBody, QueryTurn
 from samebut.turns import Turn
 
 _LARGEST_QUERY = 200_000  # bytes; ten turns of a thousand characters, every one of them escaped
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReceivedQuery:
     """A query, the pictures sent with it by name, and the seconds they took to come.
 
     Large pictures lie on disk until a worker reads them: a queue of them in memory would be
     hundreds of megabytes.
     """
 
-    query: Query
+    query: QueryBody
     pictures: dict[str, UploadFile]
     upload_seconds: float
 
     def turns(self, gallery: Gallery) -> list[Turn]:
         """The turns, pictures of the gallery as files. Reads files: for a worker thread.
 
-        Raises Problem "picture_unknown" for an id that the gallery does not have.
+        Raises UnknownPicture for an id that the gallery does not have.
         """
         read = {name: part.file.read() for name, part in self.pictures.items()}
 
@@ -45,22 +45,14 @@ class Asked:
             if turn.upload is not None:
                 return read[turn.upload]
             if turn.picture is not None:
-                return gallery.file_of(gallery_path(gallery, turn.picture))
+                return gallery.file_of(gallery.picture(turn.picture).path)
             return None
 
         return [Turn(source(turn), turn.text) for turn in self.query.turns]
 
 
-def gallery_path(gallery: Gallery, number: int) -> str:
-    """The path of a picture by its id. Raises Problem "picture_unknown"."""
-    entries = gallery.index.pictures([number])
-    if not entries:
-        raise Problem("picture_unknown", number=number)
-    return entries[0].path
-
-
 @asynccontextmanager
-async def query_of(request: Request) -> AsyncIterator[Asked]:
+async def query_of(request: Request) -> AsyncIterator[ReceivedQuery]:
     """What is asked, from JSON or from a form with a field ``query`` and files.
 
     Raises Problem: the body is damaged, no query, or names other files than it holds.
@@ -78,7 +70,7 @@ async def query_of(request: Request) -> AsyncIterator[Asked]:
         for name in pictures:
             if name not in query.uploads:
                 raise Problem("upload_unused", name=_shown(name))
-        yield Asked(query, pictures, time.perf_counter() - started)
+        yield ReceivedQuery(query, pictures, time.perf_counter() - started)
 
 
 async def _from_json(
@@ -119,9 +111,9 @@ async def _from_form(
 _READERS = {"application/json": _from_json, "multipart/form-data": _from_form}
 
 
-def _parsed(text: bytes) -> Query:
+def _parsed(text: bytes) -> QueryBody:
     try:
-        return Query.model_validate_json(text)
+        return QueryBody.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise malformed(first["loc"], first["msg"]) from None

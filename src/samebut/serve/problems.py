@@ -20,6 +20,7 @@ from samebut.errors import (
     QueryError,
     SamebutError,
     StoreError,
+    UnknownPicture,
 )
 from samebut.serve import chinese
 
@@ -198,6 +199,8 @@ def problem_of(error: SamebutError) -> Problem:
     What is wrong on this side (`StoreError`, `ModelError`) names files of the server, which are
     nobody's business: its words go to the log only.
     """
+    if isinstance(error, UnknownPicture):
+        return Problem("picture_unknown", number=error.number)
     code = next((c for kind, c in _CODES.items() if isinstance(error, kind)), "internal")
     if KINDS[code].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Problem(code, headers={"Retry-After": "5"} if KINDS[code].status == 503 else None)

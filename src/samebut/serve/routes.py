@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -17,14 +16,14 @@ from samebut.explain import explain
 from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.serve import schemas, telemetry, thumbnails
-from samebut.serve.asking import Asked, query_of
+from samebut.serve.asking import ReceivedQuery, query_of
 from samebut.serve.guard import API
 from samebut.serve.problems import LANGUAGES, Problem
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
 from samebut.serve.thumbnails import Thumbnails
 from samebut.serve.workers import Workers
-from samebut.turns import Spent
+from samebut.turns import SearchSeconds
 
 FACET_VALUES = 50
 _THUMBNAIL_THREADS = 2
@@ -91,7 +90,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Refusal}
     for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
 }
-_QUERY = schemas.inlined(schemas.Query)
+_QUERY = schemas.inlined(schemas.QueryBody)
 _QUERY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -133,7 +132,6 @@ async def similar(
     """Pictures most like one of the gallery."""
 
     def job() -> schemas.Hits:
-        _entry(serving, number)
         results = serving.gallery.similar(number, k, offset=offset, where=_filter(where))
         return _answer(serving, results)
 
@@ -147,11 +145,10 @@ async def browse(
     """Pictures by their path: a start page."""
 
     def job() -> schemas.Hits:
-        index, spent = serving.gallery.index, Spent()
+        spent = SearchSeconds()
         with spent.on("search"):
-            ids = index.listing(k, offset=offset, where=_filter(where))
-            hits = _shown(serving, ids, [None] * len(ids), offset + 1)
-            total = index.count(_filter(where))
+            found, total = serving.gallery.listing(k, offset=offset, where=_filter(where))
+        hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
         return schemas.Hits(hits=hits, gate=None, total=total, milliseconds=_milliseconds(spent))
 
     return await serving.searching.run(job)
@@ -208,7 +205,7 @@ async def picture(serving: Shared, number: Number) -> FileResponse:
     """A picture's file as it is."""
 
     def job() -> FileResponse:
-        file = serving.gallery.file_of(_entry(serving, number).path)
+        file = serving.gallery.file_of(serving.gallery.picture(number).path)
         try:
             # What is no picture any more must not be sent: it may hold anything by now.
             picture_size(file)
@@ -238,7 +235,7 @@ async def thumbnail(
     """A small JPEG of a picture, its longer side at least `size` where the picture has that."""
 
     def job() -> Response:
-        entry = _entry(serving, number)
+        entry = serving.gallery.picture(number)
         headers = {"Cache-Control": _CACHED, "ETag": thumbnails.etag(entry, size)}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -280,7 +277,7 @@ async def metrics(serving: Shared) -> PlainTextResponse:
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
-def _search(serving: Serving, asked: Asked) -> schemas.Hits:
+def _search(serving: Serving, asked: ReceivedQuery) -> schemas.Hits:
     query = asked.query
     results = serving.gallery.search(
         asked.turns(serving.gallery),
@@ -295,7 +292,7 @@ def _search(serving: Serving, asked: Asked) -> schemas.Hits:
     return _answer(serving, results, asked.upload_seconds)
 
 
-def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
+def _explain(serving: Serving, asked: ReceivedQuery) -> schemas.Explained:
     (turn,) = asked.turns(serving.gallery)
     found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
     words = [
@@ -313,13 +310,6 @@ def _explain(serving: Serving, asked: Asked) -> schemas.Explained:
     )
 
 
-def _entry(serving: Serving, number: int) -> Entry:
-    entries = serving.gallery.index.pictures([number])
-    if not entries:
-        raise Problem("picture_unknown", number=number)
-    return entries[0]
-
-
 def _filter(where: str | None) -> str | None:
     """A filter of nothing but blanks is none: an empty field of a form."""
     return where if where and where.strip() else None
@@ -329,38 +319,26 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
     for stage in ("decode", "encode", "fuse", "search"):
         if seconds := getattr(results.spent, stage):
             serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
-    ids = [hit.id for hit in results.hits]
-    first = results.hits[0].rank if results.hits else 1
     return schemas.Hits(
-        hits=_shown(serving, ids, [hit.score for hit in results.hits], first),
+        hits=[_shown(hit, hit.rank, hit.score) for hit in results.hits],
         gate=results.gate,
         total=results.total,
         milliseconds=_milliseconds(results.spent, upload),
     )
 
 
-def _shown(
-    serving: Serving, ids: Sequence[int], scores: Sequence[float | None], first: int
-) -> list[schemas.Hit]:
-    """Hits with all that is known of them. One that has left meanwhile is left out."""
-    index = serving.gallery.index
-    entries = {entry.id: entry for entry in index.pictures(ids)}
-    rows = zip(ids, scores, index.metadata(ids), strict=True)
-    there = [row for row in rows if row[0] in entries]
-    return [
-        schemas.Hit(
-            rank=rank,
-            score=score,
-            id=number,
-            path=_text(entries[number].path),
-            width=entries[number].width,
-            height=entries[number].height,
-            metadata=metadata,
-            picture=f"{API}/pictures/{number}",
-            thumbnail=f"{API}/thumbnails/{number}",
-        )
-        for rank, (number, score, metadata) in enumerate(there, start=first)
-    ]
+def _shown(picture: Entry | gallery.Hit, rank: int, score: float | None = None) -> schemas.HitBody:
+    return schemas.HitBody(
+        rank=rank,
+        score=score,
+        id=picture.id,
+        path=_text(picture.path),
+        width=picture.width,
+        height=picture.height,
+        metadata=picture.metadata,
+        picture=f"{API}/pictures/{picture.id}",
+        thumbnail=f"{API}/thumbnails/{picture.id}",
+    )
 
 
 def _text(path: str) -> str:
@@ -368,7 +346,7 @@ def _text(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def _milliseconds(spent: Spent, upload: float = 0.0) -> schemas.Milliseconds:
+def _milliseconds(spent: SearchSeconds, upload: float = 0.0) -> schemas.Milliseconds:
     seconds = {
         "upload": upload,
         "decode": spent.decode,

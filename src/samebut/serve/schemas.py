@@ -40,7 +40,7 @@ class QueryTurn(BaseModel):
         return self
 
 
-class Query(BaseModel):
+class QueryBody(BaseModel):
     """A search: a conversation of one to ten turns, and how to answer it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +63,7 @@ class Query(BaseModel):
         return list(dict.fromkeys(turn.upload for turn in self.turns if turn.upload is not None))
 
 
-class Hit(BaseModel):
+class HitBody(BaseModel):
     """A picture of the gallery. ``score``: cosine to the query; null if nothing was asked."""
 
     rank: int
@@ -93,7 +93,7 @@ class Hits(BaseModel):
     ``total``: pictures in the gallery, or those that pass the filter.
     """
 
-    hits: list[Hit]
+    hits: list[HitBody]
     gate: float | None
     total: int
     milliseconds: Milliseconds

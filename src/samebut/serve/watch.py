@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from samebut.errors import SamebutError, StoreBusy
-from samebut.gallery import Gallery, Progress, scan
+from samebut.gallery import Gallery, scan
 from samebut.index.local import LocalIndex
 
 _SHARE = 0.05  # of the time may go into looking, however large the folder is
@@ -63,7 +63,7 @@ class Watch:
         _logger.info("folder: %s", said or "nothing new")
         return True
 
-    def _go_on(self, progress: Progress) -> None:
+    def _go_on(self, done: int, total: int, skipped: int = 0, /) -> None:
         if self._stopping.is_set():
             raise _StoppedError("stopped")
 

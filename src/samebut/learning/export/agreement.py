@@ -14,9 +14,9 @@ import torch
 from samebut.data.benchmark import Benchmark
 from samebut.errors import ModelError
 from samebut.evaluate import score_embeddings
-from samebut.learning.encoders.base import Features as TorchFeatures
+from samebut.learning.encoders.base import Features
 from samebut.learning.model.cir_model import CIRModel
-from samebut.runtime import Features, Model
+from samebut.runtime import FeatureArrays, Model
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,7 +52,7 @@ def check_against_torch(model: CIRModel, runtime: Model, pixels: Floats) -> floa
 
 
 def _check_attention(
-    model: CIRModel, sides: tuple[TorchFeatures, TorchFeatures], ours: Floats | None
+    model: CIRModel, sides: tuple[Features, Features], ours: Floats | None
 ) -> None:
     expected = model.fusion.attention(*sides)
     if (ours is None) != (expected is None):
@@ -104,9 +104,9 @@ def _search(
     for at in range(0, len(pixels), _CHUNK):
         chunk = model.encode_images(pixels[at : at + _CHUNK])
         if benchmark is None or not model.reads_tokens:  # hundreds of MB at ViT sizes
-            chunk = Features(chunk.pooled, chunk.tokens[:, :0], chunk.mask[:, :0])
+            chunk = FeatureArrays(chunk.pooled, chunk.tokens[:, :0], chunk.mask[:, :0])
         chunks.append(chunk)
-    features = Features(
+    features = FeatureArrays(
         *(np.concatenate(parts) for parts in zip(*map(_parts, chunks), strict=True))
     )
     gallery = model.embed(features)
@@ -122,7 +122,7 @@ def _search(
     return gallery, score_embeddings(benchmark, np.concatenate(queries), gallery)
 
 
-def _parts(features: Features) -> tuple[npt.NDArray[Any], ...]:
+def _parts(features: FeatureArrays) -> tuple[npt.NDArray[Any], ...]:
     return features.pooled, features.tokens, features.mask
 
 

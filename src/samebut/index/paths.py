@@ -1,0 +1,29 @@
+"""Paths in the store: each has an id, which never comes to mean another path."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+ID_OF = "(SELECT id FROM path WHERE name = ?)"
+"""SQL for the id of a path; its parameter is what `kept` makes of the path."""
+
+
+def give_ids(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
+    """Give ids to paths that have none."""
+    connection.executemany("INSERT OR IGNORE INTO path (name) VALUES (?)", names)
+
+
+def kept(text: str) -> str | bytes:
+    """A text as SQLite can keep it. A file's name need not be valid Unicode: such a one becomes
+    bytes, which differ from every text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def given(stored: str | bytes) -> str:
+    """The text that `kept` was given."""
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")

@@ -1,0 +1,84 @@
+"""Searching: the embeddings of a store in memory, what a filter selects of them, the best of those.
+
+Embeddings are read into memory by the first search and again when the store has changed them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.errors import QueryError
+from samebut.index import Found, metadata
+from samebut.index.where import Filter, parse
+
+if TYPE_CHECKING:
+    from samebut.index.vectors import Vectors
+
+Embeddings = tuple[NDArray[np.int64], NDArray[np.float16]]
+"""Ids ``(N,)``, ascending, and half-precision vectors ``(N, D)``."""
+
+
+class Searcher:
+    """Vectors in memory, of the revision of the store that they were read at."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[int, Vectors] | None = None
+
+    def vectors(self, revision: int, read: Callable[[], Embeddings]) -> Vectors:
+        """Those of ``revision``, from memory if they are there, else from ``read``."""
+        from samebut.index.vectors import Vectors  # FAISS: an indexer has no need to wait for it.
+
+        if self._loaded is None or self._loaded[0] != revision:
+            self._loaded = revision, Vectors(*read())
+        return self._loaded[1]
+
+
+def search(
+    connection: sqlite3.Connection,
+    vectors: Vectors,
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    where: Filter | None,
+    exclude: Sequence[int],
+) -> Found:
+    """The ``k`` best of ``vectors`` that the filter lets through and that are not excluded."""
+    allowed = None if where is None else metadata.select(connection, where, vectors.among)
+    if len(exclude):
+        others = ~vectors.among(np.asarray(exclude, np.int64))
+        allowed = others if allowed is None else allowed & others
+    return vectors.search(queries, k, allowed)
+
+
+def passing(connection: sqlite3.Connection, where: Filter) -> NDArray[np.int64]:
+    """Ids of the pictures that the filter lets through, ascending."""
+    rows = connection.execute("SELECT id FROM picture ORDER BY id")
+    ids = np.fromiter((number for (number,) in rows), np.int64)
+    return ids[metadata.select(connection, where, lambda some: np.isin(ids, some))]
+
+
+def checked(queries: NDArray[np.float32], k: int, dim: int) -> NDArray[np.float32]:
+    """The queries as FAISS takes them.
+
+    Raises:
+        QueryError: they are not finite numbers ``(Q, dim)``, or ``k`` is below 1.
+    """
+    queries = np.ascontiguousarray(queries, np.float32)
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        shape = "x".join(map(str, queries.shape))
+        raise QueryError(f"queries of shape {shape}, this store wants Qx{dim}")
+    if not np.isfinite(queries).all():
+        raise QueryError("a query holds numbers that are not finite")
+    if k < 1:
+        raise QueryError(f"{k} results were asked for; ask for at least one")
+    return queries
+
+
+def parsed(where: str | Filter) -> Filter:
+    """The filter, read if it is a text."""
+    return parse(where) if isinstance(where, str) else where

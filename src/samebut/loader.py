@@ -1,0 +1,184 @@
+"""The one loop that opens many pictures.
+
+Threads read, hash, decode and prepare a bounded number of pictures ahead of whoever takes them, so
+memory does not grow with the folder and a model does not wait for a disk. A picture that can't be
+used is yielded with its reason, never dropped; one whose content is known is not decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from PIL import Image
+
+from samebut.errors import PictureError
+from samebut.images import open_picture, picture_size
+
+BATCH = 32
+LOOK_AHEAD = 3 * BATCH  # pictures prepared but not yet taken, at most
+READ_AT_ONCE = 32 << 20  # bytes; a larger file is read twice rather than held in memory
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file to open: where it is, what the caller calls it, and what marks a change of it.
+
+    ``size`` is -1 where nobody looked.
+    """
+
+    file: Path
+    path: str
+    size: int = -1
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[Content]):
+    """A picture as it was prepared; ``width`` and ``height`` are those of the upright picture."""
+
+    source: PictureFile
+    digest: str
+    width: int
+    height: int
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file whose content was known before it was decoded."""
+
+    source: PictureFile
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file that is no picture samebut can use, and why."""
+
+    source: PictureFile
+    reason: str
+
+
+@dataclass(slots=True)
+class LoadingSeconds:
+    """``decode`` counts reading and hashing too, summed over threads; ``wait`` is for pictures."""
+
+    decode: float = 0.0
+    wait: float = 0.0
+
+
+class Progress(Protocol):
+    """Hears how far a long job is: ``done`` of ``total`` pictures, ``skipped`` of them unusable."""
+
+    def __call__(self, done: int, total: int, skipped: int = 0, /) -> None: ...
+
+
+def silent(done: int, total: int, skipped: int = 0, /) -> None:
+    """Progress that nobody is told."""
+
+
+def load_pictures(
+    sources: Iterable[PictureFile],
+    prepare: Callable[[Image.Image], Content],
+    *,
+    shorter_side: int | None,
+    is_known: Callable[[PictureFile, str], bool] = lambda source, digest: False,
+    workers: int | None = None,
+    spent: LoadingSeconds | None = None,
+) -> Iterator[Loaded[Content] | Known | Unusable]:
+    """Each of ``sources``, in their order, opened and prepared ahead of being taken.
+
+    Args:
+        prepare: makes of an upright RGB picture what is yielded as ``content``.
+        shorter_side: as `samebut.images.open_picture` takes it.
+        is_known: says that a content needs no decoding. Worker threads call it and ``prepare``.
+        workers: threads, as many as cores if None.
+        spent: is added to as work goes on.
+    """
+    spent = spent if spent is not None else LoadingSeconds()
+
+    def load(source: PictureFile) -> tuple[Loaded[Content] | Known | Unusable, float]:
+        started = time.thread_time()
+        loaded = _load(source, prepare, shorter_side, is_known)
+        return loaded, time.thread_time() - started
+
+    waiting: deque[Future[tuple[Loaded[Content] | Known | Unusable, float]]] = deque()
+    threads = ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="decode")
+    try:
+        for source in sources:
+            waiting.append(threads.submit(load, source))
+            if len(waiting) >= LOOK_AHEAD:
+                yield _next(waiting, spent)
+        while waiting:
+            yield _next(waiting, spent)
+    finally:
+        # Left early (an error, Ctrl-C): what has not begun is not begun.
+        threads.shutdown(wait=True, cancel_futures=True)
+
+
+def in_batches(loaded: Iterator[Content]) -> Iterator[list[Content]]:
+    """What ``loaded`` yields, in lists of ``BATCH``; the last may be shorter."""
+    while batch := list(itertools.islice(loaded, BATCH)):
+        yield batch
+
+
+def digest_of(data: bytes) -> str:
+    """What identifies a content: 32 hex digits of BLAKE2b."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _next(waiting: deque[Future[tuple[Content, float]]], spent: LoadingSeconds) -> Content:
+    started = time.monotonic()
+    loaded, seconds = waiting.popleft().result()
+    spent.wait += time.monotonic() - started
+    spent.decode += seconds
+    return loaded
+
+
+def _load(
+    source: PictureFile,
+    prepare: Callable[[Image.Image], Content],
+    shorter_side: int | None,
+    is_known: Callable[[PictureFile, str], bool],
+) -> Loaded[Content] | Known | Unusable:
+    try:
+        content, digest = _read(source)
+        if is_known(source, digest):
+            return Known(source, digest)
+        width, height = picture_size(content, name=source.path)
+        picture = open_picture(content, shorter_side=shorter_side, name=source.path)
+        return Loaded(source, digest, width, height, prepare(picture))
+    except PictureError as error:
+        return Unusable(source, error.reason)
+
+
+def _read(source: PictureFile) -> tuple[bytes | Path, str]:
+    """What ``open_picture`` shall read, and the digest of it."""
+    try:
+        found = source.file.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+            raise PictureError(source.path, "is not a file")
+        if found.st_size <= READ_AT_ONCE:
+            content = source.file.read_bytes()
+            return content, digest_of(content)
+        with source.file.open("rb") as file:
+            return source.file, hashlib.file_digest(file, _blake2b).hexdigest()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise PictureError(source.path, f"can't be read: {reason}") from error
+
+
+def _blake2b() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
