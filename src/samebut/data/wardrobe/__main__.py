@@ -18,6 +18,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the folder to write to")
     parser.add_argument("--count", type=int, default=100, help="how many pictures")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=320, help="its square is a picture's area")
+    parser.add_argument("--format", choices=("jpg", "webp"), default="jpg")
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEG or WebP, up to 100")
     parser.add_argument("--benchmark", action="store_true", help="pictures, splits and queries")
     parser.add_argument(
         "--families",
@@ -38,7 +41,14 @@ def main() -> None:
             families[MORE] = asked.more
         write_benchmark(asked.out, seed=asked.seed, families=families, workers=asked.workers)
     else:
-        draw_gallery(asked.out, asked.count, asked.seed)
+        draw_gallery(
+            asked.out,
+            asked.count,
+            asked.seed,
+            size=asked.size,
+            suffix=f".{asked.format}",
+            quality=asked.quality,
+        )
 
 
 if __name__ == "__main__":
