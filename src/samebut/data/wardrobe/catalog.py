@@ -10,6 +10,7 @@ from pathlib import Path
 from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
 from samebut.data.wardrobe.draw import draw
 from samebut.data.wardrobe.phrases import title
+from samebut.data.wardrobe.vector import pdfium
 
 _FAMILY = 5  # a first item and its relatives, so that "the same, but ..." finds an answer
 
@@ -28,7 +29,10 @@ def draw_gallery(
     Pictures come in families: one item, and items that differ from it in one attribute or two.
     ``size`` squared is the area of a picture in pixels; ``suffix`` (.jpg or .webp) is its format.
     The same arguments write the same files.
+
+    Raises DataError, before anything is written, if the extra ``draw`` is not installed.
     """
+    pdfium()
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     rows: list[dict[str, str]] = []
