@@ -6,7 +6,7 @@ DEMO   ?= demo
 DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench train-bundled clean
+.PHONY: help demo demo-gallery test check format bench train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,11 @@ $(VENV)/.dev: $(VENV)/.base
 demo: $(VENV)/.base ## the main job: index pictures, search by example plus words (DEMO_PHOTOS=folder for your own)
 	$(BIN)/samebut demo $(if $(DEMO_PHOTOS),"$(DEMO_PHOTOS)") --out "$(DEMO)"
 
+# Another version of PDFium or of libwebp may round otherwise: the versions are those of constraints.txt.
+demo-gallery: $(VENV)/.dev ## draw the pictures that `samebut demo` ships with again, bit for bit
+	rm -rf src/samebut/demo_gallery
+	$(BIN)/python -m samebut.data.wardrobe src/samebut/demo_gallery --count 300 --seed 11 --size 256 --format webp --quality 80
+
 test: $(VENV)/.dev ## the whole test suite, offline
 	$(BIN)/python -m pytest
 
@@ -35,11 +40,11 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	$(BIN)/lint-imports
 	$(BIN)/python docs/tables.py --check
 
-bench: $(VENV)/.dev ## speed and memory: the index, indexing a drawn gallery, whole commands
+bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, whole commands
 	$(BIN)/python benchmarks/index_local.py
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
-	$(BIN)/python benchmarks/indexing.py $(DEMO)/gallery
-	$(BIN)/python benchmarks/commands.py $(DEMO)/gallery "$$(ls $(DEMO)/gallery/*.jpg | head -n 1)" --store $(DEMO)/store
+	$(BIN)/python benchmarks/indexing.py src/samebut/demo_gallery
+	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
 
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
 train-bundled: $(VENV)/.dev ## train a model like the one that ships: DATA=folder with products/ and clothing/

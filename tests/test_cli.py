@@ -153,13 +153,13 @@ def test_a_name_that_is_not_utf8_is_printed(indexed: Path) -> None:
     assert len(done.stdout.splitlines()) == 12
 
 
-def test_demo_on_a_drawn_gallery_and_on_a_folder(photos: Path, tmp_path: Path) -> None:
-    drawn = samebut("demo", "--out", tmp_path / "drawn")
-    assert drawn.returncode == 0, drawn.stderr
-    assert drawn.stdout.count("rank") == 3
-    assert "换成" in drawn.stdout
-    assert (tmp_path / "drawn" / "contact-sheet.html").exists()
-    again = samebut("demo", "--out", tmp_path / "drawn")
+def test_demo_on_its_gallery_and_on_a_folder(photos: Path, tmp_path: Path) -> None:
+    shown = samebut("demo", "--out", tmp_path / "demo")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("rank") == 3
+    assert "换成" in shown.stdout
+    assert (tmp_path / "demo" / "contact-sheet.html").exists()
+    again = samebut("demo", "--out", tmp_path / "demo")
     assert "0 encoded" not in again.stderr
     assert "unchanged" in again.stderr
     own = samebut("demo", photos, "--out", tmp_path / "own")

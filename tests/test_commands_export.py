@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from samebut.cli import app
 from samebut.commands.export import check_target, parse_fusion
 from samebut.data.wardrobe import draw_gallery
+from samebut.demo import GALLERY
 from samebut.errors import ModelError
 
 
@@ -40,6 +41,15 @@ def test_from_a_checkpoint_to_a_search(tmp_path: Path, monkeypatch: pytest.Monke
     reference = sorted(photos.glob("*.jpg"))[0]
     hits = json.loads(run("search", photos, "-i", reference, "-t", "in blue", "--json", "-k", 5))
     assert len(hits["hits"] if isinstance(hits, dict) else hits) == 5
+
+
+def test_without_pictures_those_of_the_demo_gallery_are_taken() -> None:
+    from samebut.learning.export import DEMO_PICTURES, _files
+
+    files = _files(None, None)
+    assert len(set(files)) == DEMO_PICTURES
+    assert {file.parent for file in files} == {GALLERY}
+    assert len({file.stem.split("-")[-1] for file in files}) > 10  # kinds: it is a mixture
 
 
 @pytest.mark.parametrize("option", ["--fusion", "--size", "--padding"])

@@ -1,4 +1,4 @@
-"""The demonstration: a drawn gallery, and queries that fit it or any folder."""
+"""The demonstration: the gallery that ships, and queries that fit it or any folder."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebut.data import catalog
-from samebut.data.wardrobe import draw_gallery
 from samebut.errors import QueryError
 from samebut.gallery import Gallery, scan
 from samebut.turns import Turn
 
-DRAWN = 300
-SEED = 11
-FINISHED = "catalog.csv"  # written last by draw_gallery
+GALLERY = Path(__file__).parent / "demo_gallery"
+"""300 drawn pictures with a table, part of the package. ``make demo-gallery`` draws them again."""
+
+CATALOG = GALLERY / "catalog.csv"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Something to ask of the drawn gallery: of the first item that is this and not that."""
+    """Something to ask of the demo gallery: of the first item that is this and not that."""
 
     kind: str
     text: str
@@ -34,18 +34,11 @@ WISHES = (
 ANYWHERE = ("in red", "the same in black", "换成蓝色")
 
 
-def drawn_gallery(folder: Path) -> Path:
-    """``folder`` with the sample gallery in it, drawn now unless it was before."""
-    if not (folder / FINISHED).exists():
-        draw_gallery(folder, DRAWN, SEED)
-    return folder
-
-
-def queries(gallery: Gallery, *, drawn: bool) -> list[list[Turn]]:
-    """Three composed queries for a gallery, one of them in Chinese."""
-    if not drawn:
+def queries(gallery: Gallery) -> list[list[Turn]]:
+    """Three composed queries for the demo gallery or any other, one of them in Chinese."""
+    if gallery.folder != GALLERY:
         return _anywhere(gallery)
-    rows = catalog.read(gallery.folder / FINISHED).rows
+    rows = catalog.read(CATALOG).rows
     return [[Turn(gallery.file_of(_first(rows, wish)), wish.text)] for wish in WISHES]
 
 
@@ -54,7 +47,7 @@ def _first(rows: Mapping[str, Mapping[str, str]], wish: Wish) -> str:
     for name, row in rows.items():
         if row.get("kind") == wish.kind and row.get(column) != value:
             return name
-    raise QueryError(f"the drawn gallery has no {wish.kind}")
+    raise QueryError(f"the demo gallery has no {wish.kind}")
 
 
 def _anywhere(gallery: Gallery) -> list[list[Turn]]:

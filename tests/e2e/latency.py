@@ -18,7 +18,7 @@ from typing import Any
 import browsing
 from browsing import Visit
 
-from samebut.demo import drawn_gallery
+from samebut.demo import CATALOG, GALLERY
 from samebut.gallery import STORE_FOLDER, Gallery, scan
 
 COLOURS = ("blue", "red", "green", "black", "yellow", "white", "pink", "navy")
@@ -48,16 +48,18 @@ def measure(visit: Visit, photo: Path, words: str) -> dict[str, float]:
 
 
 def indexed_sample(root: Path) -> tuple[Path, Path]:
-    """The drawn gallery and its store, in ``root``."""
-    photos, store = drawn_gallery(root / "gallery"), root / "store"
-    gallery, _ = Gallery.build(photos, store=store, metadata=photos / "catalog.csv")
+    """The demo gallery and its store, in ``root``."""
+    store = root / "store"
+    gallery, _ = Gallery.build(GALLERY, store=store, metadata=CATALOG)
     gallery.close()
-    return photos, store
+    return GALLERY, store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, nargs="?", help="an indexed folder; else a drawn one")
+    parser.add_argument(
+        "photos", type=Path, nargs="?", help="an indexed folder; else the demo gallery"
+    )
     parser.add_argument("--store", type=Path, help="where its index is kept")
     parser.add_argument("--searches", type=int, default=20)
     arguments = parser.parse_args()

@@ -19,7 +19,7 @@ from browsing import PHONE, Visit
 from PIL import Image
 
 from samebut.data import catalog
-from samebut.demo import drawn_gallery
+from samebut.demo import CATALOG, GALLERY
 from samebut.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -126,11 +126,11 @@ def main() -> None:
         parser.error(reason)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root:
-        photos, store = drawn_gallery(Path(root, "gallery")), Path(root, "store")
-        gallery, _ = Gallery.build(photos, store=store, metadata=photos / "catalog.csv")
+        store = Path(root, "store")
+        gallery, _ = Gallery.build(GALLERY, store=store, metadata=CATALOG)
         numbers = gallery_numbers(gallery)
         gallery.close()
-        with browsing.serving(photos, store) as address, browsing.chromium() as browser:
+        with browsing.serving(GALLERY, store) as address, browsing.chromium() as browser:
             for shot in SHOTS:
                 if not arguments.names or shot.name in arguments.names:
                     picture = take(shot, browser, address, numbers)

@@ -153,9 +153,9 @@ def info(photos: Photos, store: Store = None) -> None:
 def demo(
     photos: Annotated[
         Path | None,
-        typer.Argument(metavar="[PHOTOS]", help="Your own folder; else a gallery is drawn."),
+        typer.Argument(metavar="[PHOTOS]", help="Your own folder; else the demo gallery."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the gallery and the contact sheet go.")] = Path(
+    out: Annotated[Path, typer.Option(help="Where the index and the contact sheet go.")] = Path(
         "demo"
     ),
     serve: Annotated[
@@ -165,7 +165,7 @@ def demo(
         int, typer.Option(min=0, max=65535, help="Of the page; 0: any free one.")
     ] = PAGE_PORT,
 ) -> None:
-    """Show the main job on a drawn gallery or on your own folder: index, search, look."""
+    """Show the main job on the demo gallery or on your own folder: index, search, look."""
     from samebut import demo as demonstration
     from samebut.gallery import Gallery
 
@@ -175,8 +175,8 @@ def demo(
         raise QueryError(
             f"{out} can't be made: {error.strerror}", hint="Give another folder: --out FOLDER."
         ) from error
-    folder = photos or demonstration.drawn_gallery(out / "gallery")
-    table = None if photos else folder / "catalog.csv"
+    folder = photos or demonstration.GALLERY
+    table = None if photos else demonstration.CATALOG
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             folder,
@@ -189,7 +189,7 @@ def demo(
     with gallery:
         print_report(gallery, report)
         answers = []
-        for turns in demonstration.queries(gallery, drawn=photos is None):
+        for turns in demonstration.queries(gallery):
             results = gallery.search(turns, 8)
             answers.append((turns, results))
             typer.echo("\n" + _spoken(turns))

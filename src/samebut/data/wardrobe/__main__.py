@@ -6,10 +6,12 @@ With ``--benchmark``, the whole benchmark: pictures in splits and ``SPLIT.jsonl`
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from samebut.data.wardrobe.benchmark import FAMILIES, MORE, write_benchmark
 from samebut.data.wardrobe.catalog import draw_gallery
+from samebut.errors import SamebutError
 
 
 def main() -> None:
@@ -18,6 +20,11 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the folder to write to")
     parser.add_argument("--count", type=int, default=100, help="how many pictures")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--size", type=int, default=320, help="a picture has about SIZE x SIZE pixels"
+    )
+    parser.add_argument("--format", choices=("jpg", "webp"), default="jpg")
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEG or WebP, up to 100")
     parser.add_argument("--benchmark", action="store_true", help="pictures, splits and queries")
     parser.add_argument(
         "--families",
@@ -38,8 +45,18 @@ def main() -> None:
             families[MORE] = asked.more
         write_benchmark(asked.out, seed=asked.seed, families=families, workers=asked.workers)
     else:
-        draw_gallery(asked.out, asked.count, asked.seed)
+        draw_gallery(
+            asked.out,
+            asked.count,
+            asked.seed,
+            size=asked.size,
+            suffix=f".{asked.format}",
+            quality=asked.quality,
+        )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamebutError as error:
+        sys.exit(f"{error}\n  {error.hint}")

@@ -31,6 +31,7 @@ from samebut.data.wardrobe.catalog import write_table
 from samebut.data.wardrobe.draw import draw
 from samebut.data.wardrobe.families import CLOTH, Family, is_held_out, random_family, twin
 from samebut.data.wardrobe.phrases import caption, title
+from samebut.data.wardrobe.vector import pdfium
 from samebut.data.wardrobe.words import LANGUAGES
 from samebut.errors import DataError
 
@@ -91,8 +92,10 @@ def write_benchmark(
     give the same files.
     A folder that was begun is finished; pictures that are there are not drawn again.
 
-    Raises DataError if the folder holds a benchmark made with other arguments.
+    Raises DataError if the folder holds a benchmark made with other arguments, or the extra
+    ``draw`` is not installed.
     """
+    pdfium()  # a folder that was claimed could not be drawn into with other arguments later
     _claim(folder, _recipe(seed, families, queries, size))
     splits = plan(seed=seed, families=families, queries=queries)
     wanted = [split for split in splits if only in ("", split.name)]

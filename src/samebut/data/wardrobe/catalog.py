@@ -10,22 +10,35 @@ from pathlib import Path
 from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
 from samebut.data.wardrobe.draw import draw
 from samebut.data.wardrobe.phrases import title
+from samebut.data.wardrobe.vector import pdfium
 
 _FAMILY = 5  # a first item and its relatives, so that "the same, but ..." finds an answer
 
 
-def draw_gallery(folder: Path, count: int, seed: int) -> None:
-    """Draw ``count`` pictures into ``folder`` as JPEG, with ``catalog.csv`` beside them.
+def draw_gallery(
+    folder: Path,
+    count: int,
+    seed: int,
+    *,
+    size: int = 320,
+    suffix: str = ".jpg",
+    quality: int = 90,
+) -> None:
+    """Draw ``count`` pictures into ``folder``, with ``catalog.csv`` beside them.
 
     Pictures come in families: one item, and items that differ from it in one attribute or two.
-    The same ``count`` and ``seed`` write the same files.
+    ``size`` squared is the area of a picture in pixels; ``suffix`` (.jpg or .webp) is its format.
+    The same arguments write the same files.
+
+    Raises DataError, before anything is written, if the extra ``draw`` is not installed.
     """
+    pdfium()
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     rows: list[dict[str, str]] = []
     for index, item in enumerate(_families(rng, count)):
-        name = f"{index:04d}-{item.colour}-{item.kind.lower()}.jpg"
-        draw(item, rng.getrandbits(48), 320).save(folder / name, quality=90)
+        name = f"{index:04d}-{item.colour}-{item.kind.lower()}{suffix}"
+        draw(item, rng.getrandbits(48), size).save(folder / name, quality=quality)
         rows.append({"file": name, "title": title(item), **item.as_dict()})
     write_table(folder / "catalog.csv", ("file", "title", *ATTRIBUTES), rows)
 

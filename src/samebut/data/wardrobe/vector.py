@@ -22,9 +22,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-import pypdfium2  # type: ignore[import-untyped]
 from PIL import Image
+
+from samebut.errors import DataError
 
 Point = tuple[float, float]
 Matrix = tuple[float, float, float, float, float, float]
@@ -441,9 +443,24 @@ def _file(objects: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def pdfium() -> Any:
+    """The module that renders. Imported when something is drawn: searching does without it.
+
+    Raises DataError where the extra ``draw`` is not installed.
+    """
+    try:
+        import pypdfium2  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise DataError(
+            "drawing pictures needs pypdfium2, which is not installed",
+            hint="Install it: pip install 'samebut[draw]'",
+        ) from error
+    return pypdfium2
+
+
 def _rasterise(document: bytes, *, grey: bool) -> Image.Image:
     with _PDFIUM:
-        pdf = pypdfium2.PdfDocument(document)
+        pdf = pdfium().PdfDocument(document)
         try:
             bitmap = pdf[0].render(scale=1, grayscale=grey, rev_byteorder=True)
             image: Image.Image = bitmap.to_pil().copy()

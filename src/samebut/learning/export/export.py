@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samebut.data.benchmark import Benchmark
-from samebut.data.wardrobe import draw_gallery
+from samebut.demo import GALLERY
 from samebut.errors import ModelError, PictureError
 from samebut.gallery import scan
 from samebut.images import open_picture
@@ -40,8 +40,7 @@ from samebut.runtime import FORMAT, Model
 
 CALIBRATION_PICTURES = 512
 CHECKED_PICTURES = 64
-DRAWN_PICTURES = 64
-_SEED = 20
+DEMO_PICTURES = 64
 
 
 def export(
@@ -56,9 +55,9 @@ def export(
     """Write the model folder ``out`` from a trained folder or a model; returns it.
 
     ``benchmark`` calibrates int8 with its gallery and measures what int8 costs with its queries.
-    Without it the pictures of the folder ``pictures`` calibrate and check, or drawn ones, and
-    fp32 is the default. ``trainable`` adds the weights in fp16, so that a recipe's ``init`` can
-    name the folder. It appears whole or not at all.
+    Without it the pictures of the folder ``pictures`` calibrate and check, or some of the demo
+    gallery, and fp32 is the default. ``trainable`` adds the weights in fp16, so that a recipe's
+    ``init`` can name the folder. It appears whole or not at all.
 
     ModelError: a graph does not agree with torch, or there is no picture to check with.
     """
@@ -67,7 +66,7 @@ def export(
     card_text = model.card.markdown(model.description)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as made:
-        files = _files(benchmark, pictures, Path(made) / "drawn")
+        files = _files(benchmark, pictures)
         new = Path(made) / "model"
         new.mkdir()
         if trainable:
@@ -119,13 +118,12 @@ def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
     }
 
 
-def _files(benchmark: Benchmark | None, pictures: Path | None, drawn: Path) -> list[Path]:
+def _files(benchmark: Benchmark | None, pictures: Path | None) -> Sequence[Path]:
     if benchmark is not None:
         return list(benchmark.images.values())
     if pictures is None:
-        say(f"drawing {DRAWN_PICTURES} pictures to check with")
-        draw_gallery(drawn, DRAWN_PICTURES, _SEED)
-        return sorted(drawn.glob("*.jpg"))
+        say(f"no pictures were given: taking {DEMO_PICTURES} of the demo gallery")
+        return _some(sorted(GALLERY.glob("*.webp")), DEMO_PICTURES)
     return [pictures / source.path for source in scan(pictures)]
 
 
@@ -147,7 +145,7 @@ def _pixels(prepare: Preprocess, files: Sequence[Path], *, strict: bool) -> npt.
     if not rows:
         raise ModelError(
             "there is no picture to check the graphs with",
-            hint="Give a folder of pictures, or leave --pictures out: some are drawn then.",
+            hint="Give a folder of pictures; without --pictures it is the demo gallery.",
         )
     return np.stack(rows)
 
