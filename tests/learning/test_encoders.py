@@ -282,9 +282,9 @@ def test_a_processor_of_its_own_is_read(folders: dict[str, Path], tmp_path: Path
 def test_size_and_padding_are_ours_to_choose(folders: dict[str, Path]) -> None:
     model = CIRModel.from_checkpoint(str(folders["clip"]), size=48, padding="target")
     assert (model.preprocess.size, model.preprocess.padding) == (48, "target")
-    with pytest.raises(ModelError, match="patches of 8 pixels, 50 is not made of") as error:
+    with pytest.raises(ModelError, match="multiple of the 8-pixel patch size; got 50") as error:
         CIRModel.from_checkpoint(str(folders["clip"]), size=50)
-    assert error.value.hint == "Give a multiple of 8."
+    assert error.value.hint == "Give 48."
 
 
 def test_bge_vl_is_a_clip_and_none_of_its_code_is_run(

@@ -96,7 +96,9 @@ def test_the_state_before_goes_when_the_new_one_is_named(
         raise KeyboardInterrupt
 
     take_steps(at, 1)
-    monkeypatch.setattr("samebut.learning.run.checkpoint.write_whole", cut)  # killed before it is named
+    monkeypatch.setattr(
+        "samebut.learning.run.checkpoint.write_whole", cut
+    )  # killed before it is named
     with pytest.raises(KeyboardInterrupt):
         at.save()
     monkeypatch.undo()

@@ -16,7 +16,7 @@ import torch
 from samebut.images import open_picture, picture_size
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
-from samebut.learning.data.feature_folder import CachedRows, as_module, digest, open_cache
+from samebut.learning.data.feature_folder import CachedRows, digest, open_cache
 from samebut.learning.data.feature_store import Store
 from samebut.learning.data.pictures import to_pixels
 from samebut.learning.encoders.base import Encoder, Features
@@ -92,7 +92,7 @@ def text_features(
 @torch.inference_mode()
 def regions_of(encoder: Encoder, size: int) -> int:
     """How many tokens a picture of this size has."""
-    blank = torch.zeros(1, 3, size, size, device=distributed.device_of(as_module(encoder)))
+    blank = torch.zeros(1, 3, size, size, device=distributed.device_of(encoder))
     return int(encoder.images(blank).tokens.shape[1])
 
 
@@ -107,7 +107,7 @@ def _longest(encoder: Encoder, texts: Sequence[str]) -> int:
 def _encode_pictures(
     encoder: Encoder, files: Sequence[Path], preprocess: Preprocess, views: Views, start: int
 ) -> list[Features]:
-    device = distributed.device_of(as_module(encoder))
+    device = distributed.device_of(encoder)
     plain = to_pixels(_decode(files, preprocess), preprocess, device)
     made = [encoder.images(plain)]
     if views.count > 1:

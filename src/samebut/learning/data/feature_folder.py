@@ -47,7 +47,7 @@ Encode = Callable[[int, int], list[Features]]
 def encoder_fingerprint(encoder: Encoder) -> str:
     """A digest of what decides features: weights, settings and tokenizer."""
     digest = hashlib.sha256(json.dumps([encoder.kind, encoder.settings]).encode())
-    weights: dict[str, Tensor] = as_module(encoder).state_dict()
+    weights: dict[str, Tensor] = encoder.state_dict()
     for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -123,17 +123,12 @@ def _complete(
 @contextmanager
 def _evaluated(encoder: Encoder) -> Iterator[None]:
     """The encoder as it is used: dropout off, norms by their running statistics."""
-    module = as_module(encoder)
+    module = encoder
     modes = {part: part.training for part in module.modules()}
     module.eval()
     yield
     for part, mode in modes.items():
         part.training = mode
-
-
-def as_module(encoder: Encoder) -> Any:
-    """Every family of encoders is a module, which the protocol does not say."""
-    return encoder
 
 
 def _begin(made: CachedRows, about: dict[str, Any], folder: Path, dim: int, tokens: int) -> None:

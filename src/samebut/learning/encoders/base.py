@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 from torch.nn import functional
 
 
@@ -33,8 +35,8 @@ class Features:
         return int(self.pooled.shape[0])
 
 
-class Encoder(Protocol):
-    """What every family of encoders offers; a family is a class and a row in ``encoders.ENCODERS``.
+class Encoder(nn.Module, ABC):
+    """What every family of encoders offers; a family is a class and a row in ``ENCODERS``.
 
     ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
     those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included;
@@ -47,37 +49,54 @@ class Encoder(Protocol):
     kind: ClassVar[str]
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
-    int8_operators: ClassVar[tuple[str, ...]]
-    int8_from: ClassVar[int]
-    int8_percentile: ClassVar[float]
-    dim: int
-    max_tokens: int
-    text_rules: dict[str, Any]
+    int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)
+    int8_from: ClassVar[int] = 0
+    int8_percentile: ClassVar[float] = 100.0
+
+    def __init__(self, dim: int, tokenizer: Tokenizer, text_rules: dict[str, Any]) -> None:
+        """``tokenizer`` must cut and pad texts as ``text_rules`` says."""
+        super().__init__()
+        self.dim, self.tokenizer, self.text_rules = dim, tokenizer, text_rules
 
     @property
+    def max_tokens(self) -> int:
+        return int(self.text_rules["max_tokens"])
+
+    @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What ``load`` needs to build it again, as JSON has it."""
 
+    @abstractmethod
     def images(self, pixels: Tensor) -> Features:
         """``pixels (B, 3, S, S)`` float32, normalised, to regions of the shared space."""
 
+    @abstractmethod
+    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
+        """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
+
     def texts(self, texts: list[str]) -> Features:
-        """One row a text; an empty text is a text."""
+        """One row a text; an empty text is a text (its tokens are the end marks)."""
+        return self.pieces(*self.tokenize(texts))
 
     def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """``ids (B, T)`` int64 and ``mask (B, T)`` bool, padded as the family wants it."""
-
-    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
-        """Features of tokenized texts: what ``texts`` does after ``tokenize``."""
+        encodings = self.tokenizer.encode_batch(texts)
+        device = next(self.parameters()).device
+        ids = torch.tensor([e.ids for e in encodings], device=device)
+        return ids, torch.tensor([e.attention_mask for e in encodings], device=device).bool()
 
     def save_tokenizer(self, folder: Path) -> None:
-        """Write what ``load`` reads beside the weights."""
+        """Write ``tokenizer.json``, which ``load`` reads beside the weights."""
+        self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
+    @abstractmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
         """An encoder to be trained; ``texts`` are there for a tokenizer of its own."""
 
     @classmethod
+    @abstractmethod
     def load(cls, settings: dict[str, Any], folder: Path) -> Self:
         """An encoder of these settings with the tokenizer of ``folder``, weights still random."""
 

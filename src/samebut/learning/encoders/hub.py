@@ -16,18 +16,17 @@ transformers is imported when a model is made: the small encoder does without it
 from __future__ import annotations
 
 import importlib
-from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning.encoders.base import Features, every_token
+from samebut.learning.encoders.base import Encoder, Features, every_token
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.wording import pad_id, read_tokenizer
 from samebut.preprocess import STRETCH, Preprocess
@@ -38,13 +37,12 @@ _OPENAI_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
 _NOT_SAVED = ("transformers_version", "auto_map", "architectures", "_name_or_path", "dtype")
 
 
-class HubEncoder(nn.Module):
+class HubEncoder(Encoder):
     """What the families share. Subclasses say what differs; they are rows of ``ENCODERS``.
 
     ``network`` is transformers' model of the family, ``source`` the name of the checkpoint.
     """
 
-    kind: ClassVar[str]
     model_type: ClassVar[str]  # what config.json calls the family
     architecture: ClassVar[str]  # its classes in transformers: ...Model and ...Config
     mean: ClassVar[Channels] = _OPENAI_MEAN
@@ -53,46 +51,22 @@ class HubEncoder(nn.Module):
     fixed_length: ClassVar[bool] = False  # of texts: all are as long as the longest can be
     pad_piece: ClassVar[str | None] = None  # where a checkpoint names none
     longest: ClassVar[int | None] = None  # of texts; None: as many positions as there are
-    int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)
-    int8_from: ClassVar[int] = 0
-    int8_percentile: ClassVar[float] = 100.0  # a percentile keeps all activations in memory at once
+    # A percentile would keep all activations in memory at once, so ranges hold all that was seen.
 
     def __init__(self, network: Any, tokenizer: Tokenizer, *, source: str, pad_id: int) -> None:
-        super().__init__()
-        self.network = network
-        self.dim = self.width(network.config)
-        self.source = source
-        self.tokenizer = tokenizer
-        self.max_tokens = self.longest or network.config.text_config.max_position_embeddings
-        self.text_rules: dict[str, Any] = {"max_tokens": self.max_tokens, "pad_id": pad_id}
+        longest = self.longest or network.config.text_config.max_position_embeddings
+        rules = {"max_tokens": longest, "pad_id": pad_id}
         if self.fixed_length:
-            self.text_rules["fixed_length"] = self.max_tokens
-        tokenizer.enable_truncation(self.max_tokens)
-        tokenizer.enable_padding(length=self.text_rules.get("fixed_length"), pad_id=pad_id)
+            rules["fixed_length"] = longest
+        super().__init__(self.width(network.config), tokenizer, rules)
+        self.network, self.source = network, source
+        tokenizer.enable_truncation(longest)
+        tokenizer.enable_padding(length=rules.get("fixed_length"), pad_id=pad_id)
 
     @staticmethod
     def width(config: Any) -> int:
         """The width D of the shared space."""
         return int(config.projection_dim)
-
-    @abstractmethod
-    def images(self, pixels: Tensor) -> Features:
-        """``pixels (B, 3, S, S)`` of any size: positions are interpolated (bicubic) to it."""
-
-    @abstractmethod
-    def pieces(self, ids: Tensor, mask: Tensor) -> Features:
-        """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
-
-    def texts(self, texts: list[str]) -> Features:
-        """One row a text; an empty text is a text (its tokens are the end marks)."""
-        return self.pieces(*self.tokenize(texts))
-
-    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """``ids (B, T)`` int64 and ``mask (B, T)`` bool."""
-        encodings = self.tokenizer.encode_batch(texts)
-        device = self.network.logit_scale.device
-        ids = torch.tensor([e.ids for e in encodings], device=device)
-        return ids, torch.tensor([e.attention_mask for e in encodings], device=device).bool()
 
     def default_preprocess(self, size: int | None = None) -> Preprocess:
         """As the family was trained, at ``size`` or the checkpoint's own.
@@ -101,9 +75,11 @@ class HubEncoder(nn.Module):
         """
         vision = self.network.config.vision_config
         if size and size != vision.image_size and size % vision.patch_size:
+            patch = vision.patch_size
             raise ModelError(
-                f"{self.source} sees patches of {vision.patch_size} pixels, {size} is not made of",
-                hint=f"Give a multiple of {vision.patch_size}.",
+                f"the input size of {self.source} must be a multiple of the {patch}-pixel patch "
+                f"size; got {size}",
+                hint=f"Give {max(1, size // patch) * patch}, for example.",
             )
         return Preprocess(
             size=size or vision.image_size, mean=self.mean, std=self.std, padding=self.padding
@@ -113,10 +89,6 @@ class HubEncoder(nn.Module):
     def settings(self) -> dict[str, Any]:
         config = _without(self.network.config.to_diff_dict(), _NOT_SAVED)
         return {"source": self.source, "pad_id": self.text_rules["pad_id"], "config": config}
-
-    def save_tokenizer(self, folder: Path) -> None:
-        """Write ``tokenizer.json``."""
-        self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.learning.encoders.base import Features, every_token, masked_mean
+from samebut.learning.encoders.base import Encoder, Features, every_token, masked_mean
 from samebut.learning.encoders.tokenizer import train_tokenizer
 
 
@@ -141,30 +141,26 @@ class TextTower(nn.Module):
         return self.project(self.norm(x))
 
 
-class SmallEncoder(nn.Module):
+class SmallEncoder(Encoder):
     """A residual CNN for pictures, a short transformer for texts, and a tokenizer of its own.
 
     ``dim`` is the width D of the shared space.
     """
 
-    kind: ClassVar[str] = "small"
-    mean: ClassVar[tuple[float, float, float]] = (0.5, 0.5, 0.5)
-    std: ClassVar[tuple[float, float, float]] = (0.25, 0.25, 0.25)
-    int8_operators: ClassVar[tuple[str, ...]] = ("Conv", "Relu")
+    kind = "small"
+    mean = (0.5, 0.5, 0.5)
+    std = (0.25, 0.25, 0.25)
+    int8_operators = ("Conv", "Relu")
     # The first convolution stays fp32: its rounded weights were most of what int8 cost
     # (docs/log.md).
-    int8_from: ClassVar[int] = 1
-    int8_percentile: ClassVar[float] = 99.999  # a few activations are far out (docs/log.md)
+    int8_from = 1
+    int8_percentile = 99.999  # a few activations are far out (docs/log.md)
 
     def __init__(self, config: SmallConfig, tokenizer: Tokenizer) -> None:
-        super().__init__()
+        super().__init__(config.dim, tokenizer, {"max_tokens": config.max_tokens, "pad_id": 0})
         self.config = config
-        self.dim = config.dim
-        self.max_tokens = config.max_tokens
-        self.text_rules: dict[str, Any] = {"max_tokens": config.max_tokens, "pad_id": 0}
         self.image_tower = ImageTower(config)
         self.text_tower = TextTower(config)
-        self.tokenizer = tokenizer
         tokenizer.enable_truncation(config.max_tokens)
         tokenizer.enable_padding()  # to the longest of the batch
 
@@ -172,18 +168,6 @@ class SmallEncoder(nn.Module):
         """``pixels (B, 3, S, S)`` float32, normalised; S a multiple of 16."""
         tokens = self.image_tower(pixels)
         return Features(tokens.mean(1), tokens, every_token(tokens))
-
-    def texts(self, texts: list[str]) -> Features:
-        """One row a text; an empty text is a text (its tokens are the two end marks)."""
-        return self.pieces(*self.tokenize(texts))
-
-    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """``ids (B, T)`` int64 and ``mask (B, T)`` bool, padded to the longest text."""
-        encodings = self.tokenizer.encode_batch(texts)
-        device = self.text_tower.positions.device
-        ids = torch.tensor([e.ids for e in encodings], device=device)
-        mask = torch.tensor([e.attention_mask for e in encodings], device=device).bool()
-        return ids, mask
 
     def pieces(self, ids: Tensor, mask: Tensor) -> Features:
         """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
@@ -193,10 +177,6 @@ class SmallEncoder(nn.Module):
     @property
     def settings(self) -> dict[str, Any]:
         return self.config.as_dict()
-
-    def save_tokenizer(self, folder: Path) -> None:
-        """Write ``tokenizer.json``."""
-        self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:

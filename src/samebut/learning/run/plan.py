@@ -12,7 +12,6 @@ from samebut.learning import distributed
 from samebut.learning.data.corpus import Corpus, SourceSettings, read_corpus, source_of
 from samebut.learning.data.encoding import EncodingRules, is_batch_norm
 from samebut.learning.data.feature_cache import regions_of
-from samebut.learning.data.feature_folder import as_module
 from samebut.learning.data.sampler import Sampler
 from samebut.learning.disk import megabytes, require_room
 from samebut.learning.model.cir_model import CIRModel
@@ -191,7 +190,7 @@ def check_model(plan: Plan, model: CIRModel) -> None:
                 f"stage {number}: the fusion '{model.fusion_name}' has no weights to train",
                 hint="Leave the stage out, or choose a fusion with weights.",
             )
-        norms = any(is_batch_norm(module) for module in as_module(model.encoder).modules())
+        norms = any(is_batch_norm(module) for module in model.encoder.modules())
         if stage.recompute and norms and not stage.frozen_norms:
             raise RecipeError(
                 f"stage {number}: recompute encodes twice, so batch norms would count every "
