@@ -284,7 +284,7 @@ def test_size_and_padding_are_ours_to_choose(folders: dict[str, Path]) -> None:
     assert (model.preprocess.size, model.preprocess.padding) == (48, "target")
     with pytest.raises(ModelError, match="multiple of the 8-pixel patch size; got 50") as error:
         CIRModel.from_checkpoint(str(folders["clip"]), size=50)
-    assert error.value.hint == "Give 48."
+    assert error.value.hint == "Give 48, for example."
 
 
 def test_bge_vl_is_a_clip_and_none_of_its_code_is_run(
