@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import samebut
-from samebut.data.wardrobe.attributes import ALLOWED, COLOURS, KINDS, MOTIFS, PATTERNS
+from samebut.wardrobe.attributes import ALLOWED, COLOURS, KINDS, MOTIFS, PATTERNS
 
 STATIC = Path(samebut.__file__).parent / "serve" / "static"
 LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in STATIC.glob("i18n/*.json")}

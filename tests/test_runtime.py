@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samebut.data.wardrobe import draw_gallery
 from samebut.errors import ModelError, QueryError
 from samebut.images import open_picture
 from samebut.runtime import BUNDLED, Model, unit
+from samebut.wardrobe import draw_gallery
 
 
 @pytest.fixture

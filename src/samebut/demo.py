@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebut.data import catalog
-from samebut.data.wardrobe import draw_gallery
 from samebut.errors import QueryError
 from samebut.gallery import Gallery, scan
 from samebut.turns import Turn
+from samebut.wardrobe import draw_gallery
 
 DRAWN = 300
 SEED = 11

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samebut.data import circo, cirr, css, fashion200k, fashioniq, triplets
+from samebut.data import circo, cirr, css, fashion200k, fashioniq, triplets, wardrobe
 from samebut.data.benchmark import Benchmark
-from samebut.data.wardrobe import benchmark as wardrobe
 from samebut.errors import DataError
+from samebut.wardrobe.benchmark import SIZES as WARDROBE_SIZES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ READERS: dict[str, Reader] = {
     "circo": Reader(circo.read, "val"),
     "fashion200k": Reader(fashion200k.read, "test", {"seed": ()}),
     "css": Reader(css.read, "test", {"size": tuple(css.SIZES), "seed": ()}),
-    "wardrobe": Reader(wardrobe.read, "test", {"size": tuple(wardrobe.SIZES), "seed": ()}),
+    "wardrobe": Reader(wardrobe.read, "test", {"size": tuple(WARDROBE_SIZES), "seed": ()}),
 }
 
 

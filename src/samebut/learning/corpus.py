@@ -12,11 +12,11 @@ from typing import Any
 
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
-from samebut.data.catalogue_queries import CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
 from samebut.learning.pictures import Pictures, decode_all
 from samebut.preprocess import Preprocess
+from samebut.query_maker.queries import CatalogueQueries, Rules
 
 # What a reader is asked for when its queries are to be learned from.
 TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
@@ -178,7 +178,7 @@ def read_corpus(
     """The train split of every source as one corpus; DataError if a picture is missing.
 
     ``fresh`` has, for sources by name, the rules by which further queries can be drawn
-    (``catalogue_queries.Rules``); ``most`` how many queries of them an epoch has at most.
+    (``query_maker.queries.Rules``); ``most`` how many queries of them an epoch has at most.
     """
     files: list[Path] = []
     rows: list[captions.Row] = []

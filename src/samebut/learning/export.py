@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from samebut.data.benchmark import Benchmark
-from samebut.data.wardrobe import draw_gallery
 from samebut.errors import ModelError, PictureError
 from samebut.gallery import scan
 from samebut.images import open_picture
@@ -33,6 +32,7 @@ from samebut.learning.model import CIRModel
 from samebut.learning.runs import say
 from samebut.preprocess import Preprocess
 from samebut.runtime import FORMAT, Model
+from samebut.wardrobe import draw_gallery
 
 CALIBRATION_PICTURES = 512
 CHECKED_PICTURES = 64

@@ -14,8 +14,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from samebut.data.wardrobe.attributes import Item
-from samebut.data.wardrobe.fabric import (
+from samebut.wardrobe.attributes import Item
+from samebut.wardrobe.fabric import (
     BLACK,
     PALETTE,
     WHITE,
@@ -25,7 +25,7 @@ from samebut.data.wardrobe.fabric import (
     mix,
     print_motif,
 )
-from samebut.data.wardrobe.vector import Path, Point, Rgb, Sheet, placed, stroke
+from samebut.wardrobe.vector import Path, Point, Rgb, Sheet, placed, stroke
 
 Volume = Sequence[tuple[float, float]]  # (where from left 0 to right 1, grey)
 

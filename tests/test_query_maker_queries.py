@@ -1,4 +1,4 @@
-"""data/catalogue_queries.py: which queries a table gives, and which pictures answer them."""
+"""query_maker/queries.py: which queries a table gives, and which pictures answer them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samebut.data.catalogue_queries import Asked, CatalogueQueries, Rules
 from samebut.errors import DataError
+from samebut.query_maker.queries import Asked, CatalogueQueries, Rules
 
 PRODUCTS = Path(__file__).parents[2] / "shared" / "data" / "products"
 

@@ -1,4 +1,4 @@
-"""data/catalogue_triplets.py and the report: from a table and pictures to a folder of queries."""
+"""query_maker/make.py and the report: from a table and pictures to a folder of queries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from conftest import COLOURS, draw_picture
 from samebut.data import triplets
-from samebut.data.catalogue_queries import Rules
-from samebut.data.catalogue_triplets import Table, read_table, split_rows, write
 from samebut.errors import DataError, MetadataError
+from samebut.query_maker.make import Table, read_table, split_rows, write
+from samebut.query_maker.queries import Rules
 
 RULES = Rules(("colour", "article"), chinese=0.3)
 ARTICLES = ("shirt", "jeans", "shoes", "cap")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from operator import attrgetter
 
-from samebut.data.wardrobe.fabric import contrasts
+from samebut.wardrobe.fabric import contrasts
 
 COLOURS = (
     "white",

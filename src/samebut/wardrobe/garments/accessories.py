@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, mix
-from samebut.data.wardrobe.garments import parts
-from samebut.data.wardrobe.tailor import METAL, ROUND, TUBE, Tailor, Volume
-from samebut.data.wardrobe.vector import (
+from samebut.wardrobe.fabric import BLACK, WHITE, brightness, mix
+from samebut.wardrobe.garments import parts
+from samebut.wardrobe.tailor import METAL, ROUND, TUBE, Tailor, Volume
+from samebut.wardrobe.vector import (
     Path,
     Point,
     Rgb,

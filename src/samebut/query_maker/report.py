@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from samebut.data.catalogue_queries import CatalogueQueries, Change, Rules, details_of
-from samebut.data.relative_captions import YES_NO, RelativeCaptions
 from samebut.errors import DataError
+from samebut.query_maker.queries import CatalogueQueries, Change, Rules, details_of
+from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
 
 if TYPE_CHECKING:
-    from samebut.data.catalogue_triplets import Table
+    from samebut.query_maker.make import Table
 
 NAMED = 3  # of a long list, in the printed report; report.json has them all
 VALUES_SHOWN = 8

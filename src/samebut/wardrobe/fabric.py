@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from samebut.data.wardrobe.vector import (
+from samebut.wardrobe.vector import (
     Matrix,
     Path,
     Point,

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from samebut.data import readers, triplets
-from samebut.data.wardrobe import benchmark, write_benchmark
-from samebut.data.wardrobe.__main__ import main
-from samebut.data.wardrobe.attributes import (
+from samebut.errors import DataError
+from samebut.wardrobe import benchmark, write_benchmark
+from samebut.wardrobe.__main__ import main
+from samebut.wardrobe.attributes import (
     ASPECTS,
     ATTRIBUTES,
     COLOURS,
@@ -24,8 +25,8 @@ from samebut.data.wardrobe.attributes import (
     differing,
     faults,
 )
-from samebut.data.wardrobe.benchmark import Split, plan
-from samebut.data.wardrobe.families import (
+from samebut.wardrobe.benchmark import Split, plan
+from samebut.wardrobe.families import (
     CLOTH,
     HELD_OUT,
     alternatives,
@@ -33,7 +34,6 @@ from samebut.data.wardrobe.families import (
     random_family,
     twin,
 )
-from samebut.errors import DataError
 
 FAMILIES = {"train": 10, "val": 3, "test": 8, "more": 4}
 

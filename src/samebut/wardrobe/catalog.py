@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
-from samebut.data.wardrobe.draw import draw
-from samebut.data.wardrobe.phrases import title
+from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
+from samebut.wardrobe.draw import draw
+from samebut.wardrobe.phrases import title
 
 _FAMILY = 5  # a first item and its relatives, so that "the same, but ..." finds an answer
 

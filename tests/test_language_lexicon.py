@@ -1,10 +1,10 @@
-"""data/lexicon.py: what shops say, and the little grammar that templates need."""
+"""language/lexicon.py: what shops say, and the little grammar that templates need."""
 
 from __future__ import annotations
 
 import pytest
 
-from samebut.data import lexicon
+from samebut.language import lexicon
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, line_of, mix
-from samebut.data.wardrobe.tailor import METAL, Tailor, Volume
-from samebut.data.wardrobe.vector import Point, Rgb, outline, polygon, rectangle, stroke
+from samebut.wardrobe.fabric import BLACK, WHITE, brightness, line_of, mix
+from samebut.wardrobe.tailor import METAL, Tailor, Volume
+from samebut.wardrobe.vector import Point, Rgb, outline, polygon, rectangle, stroke
 
 _UPPER: Volume = ((0.0, 0.54), (0.3, 0.55), (0.65, 0.48), (1.0, 0.38))
 

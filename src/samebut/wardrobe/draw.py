@@ -7,12 +7,12 @@ import random
 
 from PIL import Image, ImageChops, ImageFilter
 
-from samebut.data.wardrobe.attributes import Item
-from samebut.data.wardrobe.fabric import BLACK, PALETTE
-from samebut.data.wardrobe.garments import GARMENTS
-from samebut.data.wardrobe.scene import BACKGROUNDS, Scene, random_scene
-from samebut.data.wardrobe.tailor import Tailor, measure
-from samebut.data.wardrobe.vector import Matrix, Sheet, placed, rectangle, times
+from samebut.wardrobe.attributes import Item
+from samebut.wardrobe.fabric import BLACK, PALETTE
+from samebut.wardrobe.garments import GARMENTS
+from samebut.wardrobe.scene import BACKGROUNDS, Scene, random_scene
+from samebut.wardrobe.tailor import Tailor, measure
+from samebut.wardrobe.vector import Matrix, Sheet, placed, rectangle, times
 
 _SHADOW_SHRINK = 4  # what is soft is drawn small
 _LIGHT_SHRINK = 2

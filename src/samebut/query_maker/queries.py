@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations
 
-from samebut.data.relative_captions import RelativeCaptions
 from samebut.errors import DataError
+from samebut.query_maker.relative_captions import RelativeCaptions
 
 Row = Mapping[str, str]
 Values = tuple[str, ...]

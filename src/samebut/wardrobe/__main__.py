@@ -1,4 +1,4 @@
-"""``python -m samebut.data.wardrobe OUT --count 100 --seed 0``: a gallery to look at.
+"""``python -m samebut.wardrobe OUT --count 100 --seed 0``: a gallery to look at.
 
 With ``--benchmark``, the whole benchmark: pictures in splits and ``SPLIT.jsonl`` beside them.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from samebut.data.wardrobe.benchmark import FAMILIES, MORE, write_benchmark
-from samebut.data.wardrobe.catalog import draw_gallery
+from samebut.wardrobe.benchmark import FAMILIES, MORE, write_benchmark
+from samebut.wardrobe.catalog import draw_gallery
 
 
 def main() -> None:
     """Draw what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m samebut.data.wardrobe", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m samebut.wardrobe", description=__doc__)
     parser.add_argument("out", type=Path, help="the folder to write to")
     parser.add_argument("--count", type=int, default=100, help="how many pictures")
     parser.add_argument("--seed", type=int, default=0)

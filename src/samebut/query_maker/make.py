@@ -20,13 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from samebut.data import catalog, lexicon, triplets
-from samebut.data.catalogue_queries import ARTICLE, CatalogueQueries, Rules, details_of
-from samebut.data.catalogue_report import Report
+from samebut.data import catalog, triplets
 from samebut.data.folders import write_whole, writing
-from samebut.data.relative_captions import RelativeCaptions
 from samebut.errors import DataError, PictureError
 from samebut.images import PICTURE_SUFFIXES, picture_size
+from samebut.language import lexicon
+from samebut.query_maker.queries import ARTICLE, CatalogueQueries, Rules, details_of
+from samebut.query_maker.relative_captions import RelativeCaptions
+from samebut.query_maker.report import Report
 
 Progress = Callable[[int, int], None]
 SPLIT = "split"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from samebut.data.wardrobe.attributes import (
+from samebut.wardrobe.attributes import (
     ASPECTS,
     COLOURS,
     KINDS,

@@ -6,9 +6,9 @@ import random
 import re
 from collections.abc import Callable
 
-from samebut.data.wardrobe import words
-from samebut.data.wardrobe.attributes import ALLOWED, Item, differing
-from samebut.data.wardrobe.words import Wording
+from samebut.wardrobe import words
+from samebut.wardrobe.attributes import ALLOWED, Item, differing
+from samebut.wardrobe.words import Wording
 
 _NECKLINES = {
     "round": "round neck",

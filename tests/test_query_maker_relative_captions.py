@@ -1,4 +1,4 @@
-"""data/relative_captions.py: templates, their grammar, and a shop's own."""
+"""query_maker/relative_captions.py: templates, their grammar, and a shop's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from samebut.data.relative_captions import RelativeCaptions
 from samebut.errors import DataError
+from samebut.query_maker.relative_captions import RelativeCaptions
 
 JEANS = {"gender": "men", "article": "jeans", "colour": "blue", "pattern": "striped"}
 COLUMNS = ("gender", "colour", "article", "pattern", "heel height")

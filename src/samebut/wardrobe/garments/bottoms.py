@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samebut.data.wardrobe.garments import parts
-from samebut.data.wardrobe.tailor import TUBE, Tailor
-from samebut.data.wardrobe.vector import Path, Point, outline, polygon, symmetric
+from samebut.wardrobe.garments import parts
+from samebut.wardrobe.tailor import TUBE, Tailor
+from samebut.wardrobe.vector import Path, Point, outline, polygon, symmetric
 
 _WAIST = 15.5
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from samebut.data.wardrobe.garments import accessories, bottoms, feet, tops
-from samebut.data.wardrobe.tailor import Tailor
+from samebut.wardrobe.garments import accessories, bottoms, feet, tops
+from samebut.wardrobe.tailor import Tailor
 
 GARMENTS: dict[str, Callable[[Tailor], None]] = {
     "dress": tops.dress,

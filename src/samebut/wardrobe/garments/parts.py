@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samebut.data.wardrobe.fabric import BLACK, brightness, line_of, mix
-from samebut.data.wardrobe.tailor import FLAT, METAL, TUBE, Tailor
-from samebut.data.wardrobe.vector import (
+from samebut.wardrobe.fabric import BLACK, brightness, line_of, mix
+from samebut.wardrobe.tailor import FLAT, METAL, TUBE, Tailor
+from samebut.wardrobe.vector import (
     Path,
     Point,
     Rgb,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from samebut.data.wardrobe.garments import parts
-from samebut.data.wardrobe.tailor import ROUND, TUBE, Tailor
-from samebut.data.wardrobe.vector import Path, Point, corners, outline, stroke, symmetric
+from samebut.wardrobe.garments import parts
+from samebut.wardrobe.tailor import ROUND, TUBE, Tailor
+from samebut.wardrobe.vector import Path, Point, corners, outline, stroke, symmetric
 
 NECKLINES: dict[str, tuple[Point, ...]] = {
     # The right half from the middle outwards, in units of (half width, depth) of the opening.

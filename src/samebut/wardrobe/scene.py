@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from samebut.data.wardrobe.fabric import BLACK, WHITE, brightness, mix
-from samebut.data.wardrobe.vector import (
+from samebut.wardrobe.fabric import BLACK, WHITE, brightness, mix
+from samebut.wardrobe.vector import (
     Matrix,
     Point,
     Rgb,

@@ -31,9 +31,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebut.data import lexicon
 from samebut.data.folders import read_text
 from samebut.errors import DataError
+from samebut.language import lexicon
 
 LANGUAGES = ("en", "zh")
 BUILT_IN = Path(__file__).with_suffix(".toml")

@@ -15,24 +15,19 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from samebut.data import triplets
-from samebut.data.benchmark import Benchmark
-from samebut.data.folders import writing
-from samebut.data.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
-from samebut.data.wardrobe.catalog import write_table
-from samebut.data.wardrobe.draw import draw
-from samebut.data.wardrobe.families import CLOTH, Family, is_held_out, random_family, twin
-from samebut.data.wardrobe.phrases import caption, title
-from samebut.data.wardrobe.words import LANGUAGES
 from samebut.errors import DataError
+from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
+from samebut.wardrobe.catalog import write_table
+from samebut.wardrobe.draw import draw
+from samebut.wardrobe.families import CLOTH, Family, is_held_out, random_family, twin
+from samebut.wardrobe.phrases import caption, title
+from samebut.wardrobe.words import LANGUAGES
 
 VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
 FAMILIES = {"train": 160, "val": 40, "test": 60}
@@ -46,7 +41,7 @@ SIZES = {
 }
 QUERIES = 32  # asked of each family
 SIDE = 256  # squared, the area of a picture in pixels
-_RECIPE = "recipe.json"
+RECIPE = "recipe.json"
 _STEPS = ((1, 0.5), (2, 0.33), (3, 0.17))  # how many aspects a query changes, and how often
 _TWICE = 0.2  # share of items with a second picture, so that queries have several targets
 _TWINS = 0.4  # share of families with a family of another kind in the same cloth
@@ -93,7 +88,7 @@ def write_benchmark(
 
     Raises DataError if the folder holds a benchmark made with other arguments.
     """
-    _claim(folder, _recipe(seed, families, queries, size))
+    _claim(folder, recipe_of(seed, families, queries, size))
     splits = plan(seed=seed, families=families, queries=queries)
     wanted = [split for split in splits if only in ("", split.name)]
     _draw_all(folder / "images", wanted, size, workers)
@@ -102,38 +97,6 @@ def write_benchmark(
         lines = "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in split.queries)
         (folder / f"{split.name}.jsonl").write_text(lines, encoding="utf-8", newline="\n")
     return folder
-
-
-def read(
-    root: Path,
-    split: str = "test",
-    *,
-    size: Literal["standard", "large", "huge", "small"] = "standard",
-    seed: int = 0,
-) -> Benchmark:
-    """The wardrobe in the folder ``root``; a split that is not there yet is drawn, on all cores.
-
-    Raises DataError for an unknown split or size, or if ``root`` holds another wardrobe.
-    """
-    if size not in SIZES:
-        raise DataError(f"the wardrobe has no size {size!r}", hint=f"Known: {', '.join(SIZES)}.")
-    families = SIZES[size]
-    if split not in FAMILIES:
-        raise DataError(
-            f"the wardrobe has no split {split!r}", hint=f"Known: {', '.join(FAMILIES)}."
-        )
-    root = Path(root)
-    with writing(root):
-        if not _is_drawn(root, _recipe(seed, families), split):
-            workers = 1 if size == "small" else (os.cpu_count() or 1)
-            write_benchmark(root, seed=seed, families=families, workers=workers, only=split)
-    drawn = triplets.read(root, split)
-    return replace(
-        drawn,
-        name="wardrobe",
-        choices=(f"{size}, seed {seed}",),
-        protocol=f"drawn from seed {seed}, size {size}; {drawn.protocol}",
-    )
 
 
 def plan(
@@ -185,7 +148,7 @@ def _rows(splits: Iterable[Split]) -> Iterator[dict[str, str]]:
             }
 
 
-def _recipe(
+def recipe_of(
     seed: int, families: Mapping[str, int], queries: int = QUERIES, size: int = SIDE
 ) -> dict[str, object]:
     """What decides every byte of the files."""
@@ -198,18 +161,8 @@ def _recipe(
     }
 
 
-def _is_drawn(folder: Path, recipe: dict[str, object], split: str) -> bool:
-    """Whether this split of this wardrobe is there, whole. Tables are written after pictures."""
-    path = folder / _RECIPE
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != recipe:
-        return False
-    if not (folder / f"{split}.jsonl").is_file():
-        return False
-    return all(picture.is_file() for picture in triplets.read(folder, split).images.values())
-
-
 def _claim(folder: Path, recipe: dict[str, object]) -> None:
-    path = folder / _RECIPE
+    path = folder / RECIPE
     if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
         raise DataError(
             f"{folder} holds something else, and a wardrobe would be drawn over it",
