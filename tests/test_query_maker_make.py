@@ -1,4 +1,4 @@
-"""query_maker/make.py and the report: from a table and pictures to a folder of queries."""
+"""query_maker/table.py, make.py, report.py: from a table and pictures to a folder of queries."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from conftest import COLOURS, draw_picture
 from samebut.data import triplets
 from samebut.errors import DataError, MetadataError
-from samebut.query_maker.make import Table, read_table, split_rows, write
+from samebut.query_maker.make import write
 from samebut.query_maker.queries import Rules
+from samebut.query_maker.table import Table, read_table, split_rows
 
 RULES = Rules(("colour", "article"), chinese=0.3)
 ARTICLES = ("shirt", "jeans", "shoes", "cap")

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.gallery import PAGE_PORT, ModelOption, Photos, Store
+from samebut.commands.building import (
+    PAGE_PORT,
+    ModelOption,
+    Photos,
+    Store,
+    print_report,
+    progress_shown,
+)
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
@@ -114,7 +121,6 @@ def opened(photos: Path, store: Path | None, model: str | None, *, watch: bool) 
 
     A worker has one thread for the model: requests at the same time share the cores better so.
     """
-    from samebut.commands.gallery import print_report, progress_shown
     from samebut.gallery import Gallery
 
     if watch:

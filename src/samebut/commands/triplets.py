@@ -88,9 +88,10 @@ def triplets(
     from samebut.query_maker import make
     from samebut.query_maker.queries import Rules
     from samebut.query_maker.relative_captions import RelativeCaptions
+    from samebut.query_maker.table import read_table
 
     with _progress() as progress:
-        table = make.read_table(catalogue, images, file_column=file_column, progress=progress)
+        table = read_table(catalogue, images, file_column=file_column, progress=progress)
     column = table.column
     rules = Rules(
         attributes=tuple(map(column, _names(attributes))),

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from samebut.errors import DataError
 from samebut.query_maker.queries import CatalogueQueries, Change, Rules, details_of
 from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
-
-if TYPE_CHECKING:
-    from samebut.query_maker.make import Table
+from samebut.query_maker.table import Table
 
 NAMED = 3  # of a long list, in the printed report; report.json has them all
 VALUES_SHOWN = 8
