@@ -12,10 +12,10 @@ from conftest import COLOURS, draw_picture
 from samebut.data import triplets
 from samebut.errors import DataError, MetadataError
 from samebut.query_maker.make import write
-from samebut.query_maker.queries import Rules
+from samebut.query_maker.queries import QueryRules
 from samebut.query_maker.table import Table, read_table, split_rows
 
-RULES = Rules(("colour", "article"), chinese=0.3)
+RULES = QueryRules(("colour", "article"), chinese=0.3)
 ARTICLES = ("shirt", "jeans", "shoes", "cap")
 
 
@@ -151,7 +151,9 @@ def test_details_are_those_of_the_whole_table(shop: Path) -> None:
         known = not val or ("-0.png" in line and "red" not in line)
         lines.append(f"{line};{'slim' if known else ''};{'val' if val else 'train'}")
     (shop / "export.csv").write_text("\n".join(lines))
-    write(table(shop), Rules(("colour", "article", "fit"), changes={"colour": 1}), shop / "out")
+    write(
+        table(shop), QueryRules(("colour", "article", "fit"), changes={"colour": 1}), shop / "out"
+    )
     queries = triplets.read(shop / "out", "val").queries
     assert queries
     assert all("-0.png" in name for q in queries for name in (q.reference, *q.targets))
@@ -225,7 +227,7 @@ def test_what_others_wrote_is_not_overwritten(shop: Path) -> None:
 
 def test_no_query_at_all_is_an_error_that_shows_the_report(shop: Path) -> None:
     with pytest.raises(DataError, match="has no query") as caught:
-        write(table(shop), Rules(("colour",), max_targets=0, min_support=99), shop / "out")
+        write(table(shop), QueryRules(("colour",), max_targets=0, min_support=99), shop / "out")
     assert "below --min-support" in caught.value.hint
     assert not (shop / "out").exists()
 

@@ -6,14 +6,16 @@ import csv
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samebut.data.benchmark import Query
 from samebut.errors import DataError
-from samebut.query_maker.queries import Asked, CatalogueQueries, Rules
+from samebut.query_maker.queries import CatalogueQueries, QueryRules, Row
 
 PRODUCTS = Path(__file__).parents[2] / "shared" / "data" / "products"
 
@@ -30,7 +32,12 @@ ROWS = [
         ("", "red", "men", ""),  # 7
     )
 ]
-RULES = Rules(("colour", "article", "pattern"), ("gender",), details=("pattern",), chinese=0)
+RULES = QueryRules(("colour", "article", "pattern"), ("gender",), details=("pattern",), chinese=0)
+
+
+def queries_of(rows: Sequence[Row], rules: QueryRules) -> CatalogueQueries:
+    """Pictures are named after their row."""
+    return CatalogueQueries([str(number) for number in range(len(rows))], rows, rules)
 
 
 def every_answer(queries: CatalogueQueries, reference: int) -> dict[str, dict[str, set[int]]]:
@@ -42,7 +49,7 @@ def every_answer(queries: CatalogueQueries, reference: int) -> dict[str, dict[st
 
 
 def test_every_query_of_a_small_table() -> None:
-    queries = CatalogueQueries(ROWS, RULES)
+    queries = queries_of(ROWS, RULES)
     assert every_answer(queries, 0) == {
         "colour": {"red": {1, 2}},
         "article": {"jeans": {4}},
@@ -56,13 +63,13 @@ def test_every_query_of_a_small_table() -> None:
 
 
 def test_a_picture_that_lacks_what_is_kept_is_not_asked_of() -> None:
-    queries = CatalogueQueries(ROWS, RULES)
+    queries = queries_of(ROWS, RULES)
     assert every_answer(queries, 6) == {} and every_answer(queries, 7) == {}
-    assert queries.references == [0, 1, 2, 3, 4, 5]
+    assert queries.references == [*"012345"]
 
 
 def test_or_its_answers_may_differ_there() -> None:
-    queries = CatalogueQueries(ROWS, Rules(("colour", "article"), ("gender",), when_empty="open"))
+    queries = queries_of(ROWS, QueryRules(("colour", "article"), ("gender",), when_empty="open"))
     assert every_answer(queries, 7)["colour"] == {"blue": {0, 4, 5}}
     assert every_answer(queries, 6) == {"article": {"jeans": {4}}, "gender": {"women": {3}}}
 
@@ -71,8 +78,8 @@ def test_what_an_article_never_has_is_not_kept() -> None:
     def queries(shoes: int) -> CatalogueQueries:
         rows = [{"article": "shirt", "colour": c, "sleeve": "long"} for c in ("red", "blue") * 5]
         rows += [{"article": "shoes", "colour": c} for c in ("red", "blue", "red", "red", "red")]
-        return CatalogueQueries(
-            rows[: 10 + shoes], Rules(("article", "colour", "sleeve"), details=(), chinese=0)
+        return queries_of(
+            rows[: 10 + shoes], QueryRules(("article", "colour", "sleeve"), details=(), chinese=0)
         )
 
     assert every_answer(queries(5), 10)["colour"] == {"blue": {11}}
@@ -80,17 +87,17 @@ def test_what_an_article_never_has_is_not_kept() -> None:
 
 
 def test_what_a_change_keeps_can_be_said() -> None:
-    rules = Rules(
+    rules = QueryRules(
         ("colour", "article", "pattern"),
         ("gender",),
         changes={"colour": 1},
         keep={"colour": ("article", "pattern")},
     )
-    assert every_answer(CatalogueQueries(ROWS, rules), 0) == {"colour": {"red": {2}}}
+    assert every_answer(queries_of(ROWS, rules), 0) == {"colour": {"red": {2}}}
 
 
 def test_attributes_that_few_rows_know_are_details() -> None:
-    queries = CatalogueQueries(ROWS, Rules(("colour", "article", "pattern"), ("gender",)))
+    queries = queries_of(ROWS, QueryRules(("colour", "article", "pattern"), ("gender",)))
     assert queries.details == ("pattern",)
     assert {c.name: c.kept for c in queries.changes} == {
         "colour": ("gender", "article"),
@@ -104,8 +111,8 @@ def test_attributes_that_few_rows_know_are_details() -> None:
 
 
 def test_vague_and_rare_answers_are_left_out_and_kept_count_of() -> None:
-    strict = Rules(("colour", "article"), ("gender",), max_targets=1, min_support=2)
-    queries = CatalogueQueries(ROWS, strict)
+    strict = QueryRules(("colour", "article"), ("gender",), max_targets=1, min_support=2)
+    queries = queries_of(ROWS, strict)
     assert every_answer(queries, 0) == {}
     assert queries.too_vague == {
         ("colour", ("men", "shirt"), ("red",)),
@@ -118,35 +125,35 @@ def test_vague_and_rare_answers_are_left_out_and_kept_count_of() -> None:
 
 
 def test_drawing_is_even_complete_and_repeatable() -> None:
-    queries = CatalogueQueries(ROWS, RULES)
+    queries = queries_of(ROWS, RULES)
     drawn = queries.draw(random.Random(1), 40)
     assert drawn == queries.draw(random.Random(1), 40) != queries.draw(random.Random(2), 40)
     shown = Counter(asked.reference for asked in drawn)
-    assert len(drawn) == 40 and set(shown) == {0, 1, 2, 3, 4, 5}
+    assert len(drawn) == 40 and set(shown) == {*"012345"}
     assert max(shown.values()) - min(shown.values()) <= 1
-    assert CatalogueQueries(ROWS[:1], RULES).draw(random.Random(0), 5) == []
+    assert queries_of(ROWS[:1], RULES).draw(random.Random(0), 5) == []
 
 
 def test_asking_one_picture_never_repeats_a_change() -> None:
-    queries = CatalogueQueries(ROWS, RULES)
-    asked = list(queries.ask(random.Random(0), 0, 10))
-    assert Counter(a.change for a in asked) == {"colour": 1, "article": 1, "pattern": 1}
+    queries = queries_of(ROWS, RULES)
+    asked = list(queries.ask(random.Random(0), "0", 10))
+    assert Counter(a.group for a in asked) == {"colour": 1, "article": 1, "pattern": 1}
 
 
 def test_weights_say_how_often() -> None:
-    rules = Rules(("colour", "article"), changes={"colour": 9, "article": 1}, chinese=0)
-    dice = random.Random(0)
-    queries = CatalogueQueries(ROWS, rules)
-    drawn = [next(queries.ask(dice, 0, 1)).change for _ in range(1000)]
+    rules = QueryRules(("colour", "article"), changes={"colour": 9, "article": 1}, chinese=0)
+    rng = random.Random(0)
+    queries = queries_of(ROWS, rules)
+    drawn = [next(queries.ask(rng, "0", 1)).group for _ in range(1000)]
     assert 850 < drawn.count("colour") < 950
 
 
 def test_languages() -> None:
     rows = [*ROWS, {"article": "shirt", "colour": "greige", "gender": "men"}]
-    queries = CatalogueQueries(rows, Rules(("colour",), ("gender",), chinese=1))
+    queries = queries_of(rows, QueryRules(("colour",), ("gender",), chinese=1))
     drawn = queries.draw(random.Random(0), 60)
     assert {a.language for a in drawn} == {"en", "zh"}
-    assert all((a.language == "en") == ("greige" in a.text) for a in drawn)
+    assert all((a.language == "en") == ("greige" in a.texts[0]) for a in drawn)
 
 
 def test_a_subset_is_wrong_and_near() -> None:
@@ -155,17 +162,17 @@ def test_a_subset_is_wrong_and_near() -> None:
         for article in ("shirt", "jeans", "cap")
         for colour in ("red", "blue", "green", "black")
     ]
-    queries = CatalogueQueries(rows, RULES)
-    asked = Asked(0, "in blue", (1,), "colour", "en")
-    dice = random.Random(0)
+    queries = queries_of(rows, RULES)
+    asked = Query("", "0", ("in blue",), ("1",), group="colour")
+    rng = random.Random(0)
     seen = set()
     for _ in range(50):
-        subset = queries.subset(dice, asked, 1)
+        subset = queries.subset(rng, asked, "1")
         assert subset and len(set(subset)) == 6
         seen |= set(subset)
-    assert seen == {0, 1, 2, 3, 4, 5, 8, 9}  # red or blue, or a shirt
-    few = CatalogueQueries(ROWS[:3], RULES)
-    assert few.subset(random.Random(0), Asked(0, "red", (1, 2), "colour", "en"), 1) is None
+    assert seen == {*"01234589"}  # red or blue, or a shirt
+    few = queries_of(ROWS[:3], RULES)
+    assert few.subset(random.Random(0), Query("", "0", ("red",), ("1", "2")), "1") is None
 
 
 COLUMN_VALUES = {
@@ -183,14 +190,14 @@ COLUMN_VALUES = {
 )
 def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed: int) -> None:
     """Against the rule spelt out, picture by picture."""
-    queries = CatalogueQueries(rows, RULES)
+    queries = queries_of(rows, RULES)
     changes = {change.name: change for change in queries.changes}
-    dice = random.Random(seed)
-    for asked in queries.draw(dice, 20):
-        change, reference = changes[asked.change], rows[asked.reference]
-        new = [rows[asked.targets[0]][name] for name in change.columns]
+    rng = random.Random(seed)
+    for asked in queries.draw(rng, 20):
+        change, reference = changes[asked.group], rows[int(asked.reference)]
+        new = [rows[int(asked.targets[0])][name] for name in change.columns]
         right = {
-            number
+            str(number)
             for number, row in enumerate(rows)
             if [row[name] for name in change.columns] == new
             and all(row[name] == reference[name] for name in change.kept if reference[name])
@@ -199,7 +206,7 @@ def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed
         assert all(
             reference[name] not in ("", v) for name, v in zip(change.columns, new, strict=True)
         )
-        subset = queries.subset(dice, asked, asked.targets[0])
+        subset = queries.subset(rng, asked, asked.targets[0])
         if subset is not None:
             assert set(subset) & right == {asked.targets[0]}
             assert asked.reference in subset and len(set(subset)) == 6
@@ -208,20 +215,26 @@ def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        (Rules(()), "no attribute is named"),
-        (Rules(("colour",), ("colour",)), "named twice"),
-        (Rules(("colour",), changes={"price": 1}), "names 'price'"),
-        (Rules(("colour",), changes={"colour+colour": 1}), "is no change of one or two"),
-        (Rules(("colour",), changes={"colour": 0}), "is no change of one or two"),
-        (Rules(("colour",), keep={"colour": ("price",)}), "names 'price'"),
-        (Rules(("a", "b"), changes={"a": 1}, keep={"b": ()}), "not among the changes"),
-        (Rules(("colour",), details=("price",)), "the details names 'price'"),
-        (Rules(("colour",), when_empty="guess"), "skip or open"),
+        (QueryRules(()), "no attribute is named"),
+        (QueryRules(("colour",), ("colour",)), "named twice"),
+        (QueryRules(("colour",), changes={"price": 1}), "names 'price'"),
+        (QueryRules(("colour",), changes={"colour+colour": 1}), "is no change of one or two"),
+        (QueryRules(("colour",), changes={"colour": 0}), "is no change of one or two"),
+        (QueryRules(("colour",), keep={"colour": ("price",)}), "names 'price'"),
+        (QueryRules(("a", "b"), changes={"a": 1}, keep={"b": ()}), "not among the changes"),
+        (QueryRules(("colour",), details=("price",)), "the details names 'price'"),
+        (QueryRules(("colour",), when_empty="guess"), "skip or open"),
     ],
 )
-def test_rules_that_make_no_sense(rules: Rules, message: str) -> None:
+def test_rules_that_make_no_sense(rules: QueryRules, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        CatalogueQueries(ROWS, rules)
+        queries_of(ROWS, rules)
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    for names in (["a"], ["a", "a"], ["a", "b", "c"]):
+        with pytest.raises(DataError, match="2 rows were given with"):
+            CatalogueQueries(names, ROWS[:2], RULES)
 
 
 @pytest.mark.skipif(not PRODUCTS.is_dir(), reason="the products data are not beside the repository")
@@ -229,7 +242,7 @@ def test_the_defaults_give_the_targets_of_the_products_queries() -> None:
     """Made by another program to the same rule; all 3,566 of val."""
     with (PRODUCTS / "catalog.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
-    queries = CatalogueQueries(rows, Rules(("colour", "article", "pattern"), ("gender",)))
+    queries = queries_of(rows, QueryRules(("colour", "article", "pattern"), ("gender",)))
     place = {row["file"]: number for number, row in enumerate(rows)}
     changes = {change.name: change for change in queries.changes}
     for line in (PRODUCTS / "val.jsonl").read_text(encoding="utf-8").splitlines():

@@ -86,14 +86,14 @@ def triplets(
     table could not be used.
     """
     from samebut.query_maker import make
-    from samebut.query_maker.queries import Rules
+    from samebut.query_maker.queries import QueryRules
     from samebut.query_maker.relative_captions import RelativeCaptions
     from samebut.query_maker.table import read_table
 
     with _progress() as progress:
         table = read_table(catalogue, images, file_column=file_column, progress=progress)
     column = table.column
-    rules = Rules(
+    rules = QueryRules(
         attributes=tuple(map(column, _names(attributes))),
         groups=tuple(map(column, _names(group))),
         details=None if details is None else tuple(map(column, _names(details, none=True))),

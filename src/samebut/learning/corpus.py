@@ -16,7 +16,7 @@ from samebut.errors import DataError, RecipeError
 from samebut.learning import captions
 from samebut.learning.pictures import Pictures, decode_all
 from samebut.preprocess import Preprocess
-from samebut.query_maker.queries import CatalogueQueries, Rules
+from samebut.query_maker.queries import CatalogueQueries, QueryRules
 
 # What a reader is asked for when its queries are to be learned from.
 TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
@@ -128,13 +128,13 @@ class Part:
             return []
         found = []
         for asked in self.catalogue.draw(dice, count):
-            members: Sequence[int] = ()
+            members: Sequence[str] = ()
             if subsets:
                 members = self.catalogue.subset(dice, asked, dice.choice(asked.targets)) or ()
-            reference = asked.reference + self.first
-            targets = tuple(target + self.first for target in asked.targets)
-            wrong = _wrong([member + self.first for member in members], reference, targets)
-            found.append(Composed(reference, (asked.text,), targets, wrong))
+            reference = int(asked.reference) + self.first
+            targets = tuple(int(target) + self.first for target in asked.targets)
+            wrong = _wrong([int(member) + self.first for member in members], reference, targets)
+            found.append(Composed(reference, asked.texts, targets, wrong))
         return found
 
 
@@ -178,7 +178,7 @@ def read_corpus(
     """The train split of every source as one corpus; DataError if a picture is missing.
 
     ``fresh`` has, for sources by name, the rules by which further queries can be drawn
-    (``query_maker.queries.Rules``); ``most`` how many queries of them an epoch has at most.
+    (``query_maker.queries.QueryRules``); ``most`` how many queries of them an epoch has at most.
     """
     files: list[Path] = []
     rows: list[captions.Row] = []
@@ -190,7 +190,8 @@ def read_corpus(
         place = {image: first + number for number, image in enumerate(images)}
         queries = tuple(_composed(query, place) for query in asked)
         rules = (fresh or {}).get(name)
-        catalogue = CatalogueQueries(own, _rules(name, rules)) if rules else None
+        rows_of = map(str, range(len(own)))
+        catalogue = CatalogueQueries([*rows_of], own, _rules(name, rules)) if rules else None
         files += images.values()
         rows += own
         alike, limit = _alike(asked, place), (most or {}).get(name, 0)
@@ -218,15 +219,15 @@ def _alike(queries: Sequence[Query], place: Mapping[str, int]) -> dict[int, tupl
     return {row: tuple(others) for row, others in found.items()}
 
 
-def _rules(name: str, table: Mapping[str, Any]) -> Rules:
-    known = [f.name for f in fields(Rules)]
+def _rules(name: str, table: Mapping[str, Any]) -> QueryRules:
+    known = [f.name for f in fields(QueryRules)]
     for key in table:
         if key not in known:
             raise RecipeError(
                 f"[fresh.{name}] has an unknown key '{key}'", hint=f"Known: {', '.join(known)}."
             )
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
-    return Rules(**values)
+    return QueryRules(**values)
 
 
 def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:

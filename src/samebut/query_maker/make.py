@@ -22,7 +22,7 @@ from typing import Any
 from samebut.data import triplets
 from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
-from samebut.query_maker.queries import ARTICLE, CatalogueQueries, Rules, details_of
+from samebut.query_maker.queries import ARTICLE, CatalogueQueries, QueryRules, details_of
 from samebut.query_maker.relative_captions import RelativeCaptions
 from samebut.query_maker.report import Report
 from samebut.query_maker.table import SPLIT, Table, split_rows
@@ -33,7 +33,7 @@ WRITTEN_BY = "samebut triplets"
 
 def write(
     table: Table,
-    rules: Rules,
+    rules: QueryRules,
     out: Path,
     *,
     captions: RelativeCaptions | None = None,
@@ -61,10 +61,10 @@ def write(
     lines: dict[str, list[dict[str, Any]]] = {}
     tidy: dict[str, Mapping[str, str]] = {}
     for split, names in splits.items():
-        queries = CatalogueQueries([table.rows[n] for n in names], rules, captions)
+        queries = CatalogueQueries(names, [table.rows[n] for n in names], rules, captions)
         tidy |= dict(zip(names, queries.rows, strict=True))
-        dice = random.Random(f"{seed} {split}")
-        lines[split] = list(_lines(queries, names, split, max_per_reference, dice))
+        rng = random.Random(f"{seed} {split}")
+        lines[split] = list(_lines(queries, split, max_per_reference, rng))
         report.add(split, queries, lines[split])
     report.require_queries()
     files = {f"{split}.jsonl": _jsonl(rows) for split, rows in lines.items()}
@@ -108,27 +108,22 @@ def _save_folder(folder: Path, table: Table, files: Mapping[str, str]) -> None:
 
 
 def _lines(
-    queries: CatalogueQueries,
-    names: Sequence[str],
-    split: str,
-    most: int,
-    dice: random.Random,
+    queries: CatalogueQueries, split: str, most: int, rng: random.Random
 ) -> Iterator[dict[str, Any]]:
     """Queries as lines of a JSONL, up to ``most`` of each reference."""
     number = 0
     for reference in queries.references:
-        for asked in queries.ask(dice, reference, most):
-            target = dice.choice(asked.targets)
-            subset = queries.subset(dice, asked, target)
+        for query in queries.ask(rng, reference, most):
+            target = rng.choice(query.targets)
             yield {
                 "id": f"{split}-{number:05d}",
-                "reference": names[reference],
-                "text": asked.text,
-                "lang": asked.language,
-                "change": asked.change,
-                "target": names[target],
-                "targets": [names[row] for row in asked.targets],
-                "subset": subset and [names[row] for row in subset],
+                "reference": query.reference,
+                "text": query.texts[0],
+                "lang": query.language,
+                "change": query.group,
+                "target": target,
+                "targets": query.targets,
+                "subset": queries.subset(rng, query, target),
             }
             number += 1
 
@@ -160,7 +155,7 @@ def _dataset(table: Table, folder: Path) -> str:
 
 def _catalogue(
     table: Table,
-    rules: Rules,
+    rules: QueryRules,
     splits: Mapping[str, Sequence[str]],
     tidy: Mapping[str, Mapping[str, str]],
 ) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations
 
+from samebut.data.benchmark import Query
 from samebut.errors import DataError
 from samebut.query_maker.relative_captions import RelativeCaptions
 
@@ -31,7 +32,7 @@ WHEN_EMPTY = ("skip", "open")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class QueryRules:
     """Which queries are asked of a table, and what answers them.
 
     ``attributes`` and ``groups`` are its columns. ``details`` are the attributes that no change
@@ -71,18 +72,7 @@ class Change:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A composed query over rows of the table: pictures are row numbers."""
-
-    reference: int
-    text: str
-    targets: tuple[int, ...]
-    change: str
-    language: str
-
-
-def details_of(rules: Rules, rows: Sequence[Row]) -> tuple[str, ...]:
+def details_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[str, ...]:
     """The attributes that no change keeps: those named, else those most rows don't know."""
     if rules.details is not None:
         return rules.details
@@ -93,7 +83,7 @@ def details_of(rules: Rules, rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def changes_of(rules: Rules, rows: Sequence[Row]) -> tuple[Change, ...]:
+def changes_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[Change, ...]:
     """The kinds of change that ``rules`` ask for of ``rows``, with what each keeps.
 
     Raises DataError naming a change or a column that makes no sense.
@@ -116,7 +106,7 @@ def changes_of(rules: Rules, rows: Sequence[Row]) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def _require_columns(rules: Rules, details: Sequence[str]) -> None:
+def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
     known = f"Columns: {', '.join(rules.columns)}."
     if not rules.attributes:
         raise DataError("no attribute is named that could change", hint="Name one or more.")
@@ -147,13 +137,25 @@ def _require(names: Iterable[str], known: Sequence[str], where: str, hint: str) 
 class CatalogueQueries:
     """Every query that can be asked of ``rows`` by ``rules``, ready to be drawn from.
 
-    ``rows`` are one split: targets are looked for among them alone. Values that differ in capitals
-    or spaces are one. Drawing is a matter of microseconds and depends on the dice alone.
+    ``names`` are the pictures' files, one for each of ``rows``, which are one split: targets are
+    looked for among them alone. Values that differ in capitals or spaces are one. Drawing
+    is a matter of microseconds and depends on ``rng`` alone.
     """
 
     def __init__(
-        self, rows: Sequence[Row], rules: Rules, captions: RelativeCaptions | None = None
+        self,
+        names: Sequence[str],
+        rows: Sequence[Row],
+        rules: QueryRules,
+        captions: RelativeCaptions | None = None,
     ) -> None:
+        self.names = tuple(names)
+        self._numbers = {name: number for number, name in enumerate(names)}
+        if not len(self._numbers) == len(self.names) == len(rows):
+            raise DataError(
+                f"{len(rows):,} rows were given with {len(self._numbers):,} different names",
+                hint="Give one name for each row, no name twice.",
+            )
         self.rules = rules
         self.rows = _tidy(rows, rules.columns)
         self.captions = captions or RelativeCaptions.read()
@@ -176,7 +178,9 @@ class CatalogueQueries:
             changes: tuple(accumulate(change.weight for change in changes))
             for changes in set(self._possible)
         }
-        self.references = [number for number, changes in enumerate(self._possible) if changes]
+        self.references = [
+            name for name, changes in zip(self.names, self._possible, strict=True) if changes
+        ]
 
     def answers(self, reference: int, change: Change) -> tuple[Answer, ...]:
         """What ``change`` may ask of ``reference``: new values, and all pictures that answer."""
@@ -234,60 +238,64 @@ class CatalogueQueries:
             self._indices[columns, kept] = index
         return self._indices[columns, kept]
 
-    def draw(self, dice: random.Random, count: int) -> list[Asked]:
+    def draw(self, rng: random.Random, count: int) -> list[Query]:
         """``count`` random queries; each reference is shown as often as another, give or take one.
 
         A reference is not asked the same thing twice unless it has nothing else to be asked. Empty
         if the table has no query at all.
         """
-        drawn: list[Asked] = []
+        drawn: list[Query] = []
         share, left = divmod(count, len(self.references) or 1)
-        order = dice.sample(self.references, len(self.references))
+        order = rng.sample(self.references, len(self.references))
         for place, reference in enumerate(order):
             wanted = share + (place < left)
-            asked = list(self.ask(dice, reference, wanted))
+            asked = list(self.ask(rng, reference, wanted))
             while asked and len(asked) < wanted:
-                asked += self.ask(dice, reference, wanted - len(asked))
+                asked += self.ask(rng, reference, wanted - len(asked))
             drawn += asked
-        dice.shuffle(drawn)
+        rng.shuffle(drawn)
         return drawn
 
-    def ask(self, dice: random.Random, reference: int, count: int) -> Iterator[Asked]:
+    def ask(self, rng: random.Random, reference: str, count: int) -> Iterator[Query]:
         """Up to ``count`` queries of one reference, no two for the same values.
 
-        The kind of change is drawn by its weight, what it asks for evenly among what there is.
+        The kind of change, which is the query's group, is drawn by its weight, what it asks for
+        evenly among what there is. Targets stand in the order of the rows, none is the annotated
+        one. The queries have no id: whoever writes them down numbers them.
         """
-        changes = self._possible[reference]
+        number = self._numbers[reference]
+        changes = self._possible[number]
         weights = self._weights[changes]
         asked: set[tuple[str, Values]] = set()
         for _ in range(4 * count if changes else 0):
             if len(asked) == count:
                 return
-            change = changes[bisect(weights, dice.random() * weights[-1], hi=len(changes) - 1)]
-            new, targets = dice.choice(self.answers(reference, change))
+            change = changes[bisect(weights, rng.random() * weights[-1], hi=len(changes) - 1)]
+            new, targets = rng.choice(self.answers(number, change))
             if (change.name, new) not in asked:
                 asked.add((change.name, new))
-                yield self._say(dice, reference, change, new, targets)
+                yield self._say(rng, number, change, new, targets)
 
-    def subset(self, dice: random.Random, asked: Asked, target: int) -> tuple[int, ...] | None:
+    def subset(self, rng: random.Random, query: Query, target: str) -> tuple[str, ...] | None:
         """A hard subset: the reference, ``target``, and four that are wrong but much like them.
 
         The four differ from the reference or the target in one attribute where there are such
         pictures; then come those that equal the reference, then those that differ from it in two.
         None if there are not four.
         """
-        taken = {asked.reference, *asked.targets}
+        reference = self._numbers[query.reference]
+        taken = {reference, *(self._numbers[name] for name in query.targets)}
         chosen: list[int] = []
         for near in (
-            (*self._near(asked.reference, 1), *self._near(target, 1)),
-            self._near(asked.reference, 0),
-            self._near(asked.reference, 2),
+            (*self._near(reference, 1), *self._near(self._numbers[target], 1)),
+            self._near(reference, 0),
+            self._near(reference, 2),
         ):
-            chosen += _pick(dice, near, OTHERS - len(chosen), taken)
+            chosen += _pick(rng, near, OTHERS - len(chosen), taken)
         if len(chosen) < OTHERS:
             return None
-        members = [asked.reference, target, *chosen]
-        dice.shuffle(members)
+        members = [query.reference, target, *(self.names[number] for number in chosen)]
+        rng.shuffle(members)
         return tuple(members)
 
     def _near(self, picture: int, distance: int) -> tuple[Sequence[int], ...]:
@@ -311,25 +319,32 @@ class CatalogueQueries:
 
     def _say(
         self,
-        dice: random.Random,
+        rng: random.Random,
         reference: int,
         change: Change,
         new: Values,
         targets: tuple[int, ...],
-    ) -> Asked:
+    ) -> Query:
         row = self.rows[reference]
         before = {name: row[name] for name in (*change.columns, *change.kept)}
         asked = dict(zip(change.columns, new, strict=True))
-        language = "zh" if dice.random() < self.rules.chinese else "en"
-        text = self.captions.say(dice, before, asked, language)
+        language = "zh" if rng.random() < self.rules.chinese else "en"
+        text = self.captions.say(rng, before, asked, language)
         if text is None:
-            language, text = "en", self.captions.say(dice, before, asked, "en")
+            language, text = "en", self.captions.say(rng, before, asked, "en")
         if text is None:
             raise DataError(
                 f"no template can ask for a change of {change.name}",
                 hint="Templates of your own that replace ours must leave one that always fits.",
             )
-        return Asked(reference, text, targets, change.name, language)
+        return Query(
+            id="",
+            reference=self.names[reference],
+            texts=(text,),
+            targets=tuple(self.names[number] for number in targets),
+            group=change.name,
+            language=language,
+        )
 
 
 _Index = dict[Values, dict[Values, list[int]]]
@@ -350,20 +365,20 @@ def _never(rows: Sequence[Row], columns: Sequence[str]) -> set[tuple[str, str]]:
 
 
 def _pick(
-    dice: random.Random, near: Sequence[Sequence[int]], count: int, taken: set[int]
+    rng: random.Random, near: Sequence[Sequence[int]], count: int, taken: set[int]
 ) -> list[int]:
     """Up to ``count`` pictures, each kind of neighbour as likely as another; ``taken`` grows."""
     chosen: list[int] = []
     for _ in range(8 * count if near else 0):
         if len(chosen) == count:
             break
-        picture = dice.choice(dice.choice(near))
+        picture = rng.choice(rng.choice(near))
         if picture not in taken:
             taken.add(picture)
             chosen.append(picture)
     if len(chosen) < count:
         left = sorted({picture for pictures in near for picture in pictures} - taken)
-        more = dice.sample(left, min(count - len(chosen), len(left)))
+        more = rng.sample(left, min(count - len(chosen), len(left)))
         taken.update(more)
         chosen += more
     return chosen

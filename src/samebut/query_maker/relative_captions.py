@@ -118,7 +118,7 @@ class RelativeCaptions:
 
     def say(
         self,
-        dice: random.Random,
+        rng: random.Random,
         before: Mapping[str, str],
         changes: Mapping[str, str],
         language: str = "en",
@@ -132,12 +132,12 @@ class RelativeCaptions:
         values = self._values(before, changes, language)
         if len(changes) == 1:
             (column,) = changes
-            return self._one(dice, language, column, changes[column], self._of(values, column))
+            return self._one(rng, language, column, changes[column], self._of(values, column))
         kinds = ("+".join(changes), "+".join(reversed(list(changes))))
         sentences = self._fit(language, "sentences", kinds, values)
         if sentences:
-            return dice.choice(sentences).fill(values)
-        return self._joined(dice, language, changes, values)
+            return rng.choice(sentences).fill(values)
+        return self._joined(rng, language, changes, values)
 
     def word(self, column: str, value: str, language: str) -> str | None:
         """How ``value`` is said; None if it has no translation that we know of."""
@@ -177,29 +177,29 @@ class RelativeCaptions:
         return dict(values) | {name: values[long] for name, long in short.items() if long in values}
 
     def _one(
-        self, dice: random.Random, language: str, column: str, value: str, values: dict[str, str]
+        self, rng: random.Random, language: str, column: str, value: str, values: dict[str, str]
     ) -> str | None:
         kinds = (column, _kind(value))
         framed = self._fit(language, "framed", kinds, values)
         templates = self._fit(language, "sentences", kinds, values)
-        if framed and (not templates or dice.random() < FRAMED):
+        if framed and (not templates or rng.random() < FRAMED):
             templates = framed
-        return dice.choice(templates).fill(values) if templates else None
+        return rng.choice(templates).fill(values) if templates else None
 
     def _joined(
         self,
-        dice: random.Random,
+        rng: random.Random,
         language: str,
         changes: Mapping[str, str],
         values: dict[str, str],
     ) -> str | None:
-        text = dice.choice(self.books[language].joins)
+        text = rng.choice(self.books[language].joins)
         for number, (column, value) in enumerate(changes.items(), 1):
             mine = self._of(values, column)
             parts = self._fit(language, "parts", (column, _kind(value)), mine)
             if not parts:
                 return None
-            text = text.replace(f"{{{number}}}", dice.choice(parts).fill(mine))
+            text = text.replace(f"{{{number}}}", rng.choice(parts).fill(mine))
         return _SLOT.sub(lambda slot: values.get(slot[1], slot[0]), text)
 
     def _fit(

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from samebut.errors import DataError
-from samebut.query_maker.queries import CatalogueQueries, Change, Rules, details_of
+from samebut.query_maker.queries import CatalogueQueries, Change, QueryRules, details_of
 from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
 from samebut.query_maker.table import Table
 
@@ -76,7 +76,7 @@ class Report:
     def of(
         cls,
         table: Table,
-        rules: Rules,
+        rules: QueryRules,
         captions: RelativeCaptions,
         splits: Mapping[str, Sequence[str]],
         split_by: str,

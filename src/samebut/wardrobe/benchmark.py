@@ -105,14 +105,14 @@ def plan(
     """What :func:`write_benchmark` would draw and ask; no item is in two splits."""
     taken: set[Item] = set()
     splits = [_plan_families(seed, name, count, taken) for name, count in families.items()]
-    dice = {split.name: random.Random(f"{seed} {split.name} pictures") for split in splits}
+    rngs = {split.name: random.Random(f"{seed} {split.name} pictures") for split in splits}
     first = 0
     for split in splits:
-        _plan_pictures(dice[split.name], split, first)
+        _plan_pictures(rngs[split.name], split, first)
         first += len(split.pictures)
     splits = _with_more(splits)
     for split in splits:
-        _plan_queries(dice[split.name], split, queries)
+        _plan_queries(rngs[split.name], split, queries)
     return splits
 
 
