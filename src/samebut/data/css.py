@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark, Rules
-from samebut.data.folders import read_text, write_whole, writing
 from samebut.errors import DataError
+from samebut.files import read_text, write_whole, writing
 
 SPLITS = ("train", "test")
 SIDE = 64

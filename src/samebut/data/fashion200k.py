@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, read_lines
+from samebut.data.folders import Folder
 from samebut.errors import DataError
+from samebut.files import read_lines
 
 SPLITS = ("train", "test")
 QUERIES = "test_queries.txt"

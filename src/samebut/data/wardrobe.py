@@ -10,8 +10,8 @@ from typing import Literal
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark
-from samebut.data.folders import writing
 from samebut.errors import DataError
+from samebut.files import writing
 from samebut.wardrobe.benchmark import FAMILIES, RECIPE, SIZES, recipe_of, write_benchmark
 
 SPLITS = tuple(FAMILIES)

@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from samebut.data.benchmark import Query
-from samebut.data.folders import write_whole, writing
 from samebut.errors import PictureError
 from samebut.evaluate.report import cell
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score
+from samebut.files import write_whole, writing
 from samebut.images import open_picture
 from samebut.metrics import NOBODY
 

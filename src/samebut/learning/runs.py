@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from samebut.data import folders
+from samebut import files
 from samebut.errors import RecipeError
 from samebut.learning.tasks import Learner
 
@@ -170,9 +170,9 @@ class Checkpoint:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """``folders.write_whole``; RecipeError if the disk won't have it."""
+    """``files.write_whole``; RecipeError if the disk won't have it."""
     with _written(path, path.with_name(path.name + ".partial")):
-        folders.write_whole(path, text)
+        files.write_whole(path, text)
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data import triplets
-from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
+from samebut.files import write_whole, writing
 from samebut.query_maker.queries import ARTICLE, CatalogueQueries, QueryRules, details_of
 from samebut.query_maker.relative_captions import RelativeCaptions
 from samebut.query_maker.report import Report

@@ -31,8 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samebut.data.folders import read_text
 from samebut.errors import DataError
+from samebut.files import read_text
 from samebut.language import lexicon
 
 LANGUAGES = ("en", "zh")

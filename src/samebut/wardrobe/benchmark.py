@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebut.errors import DataError
+from samebut.files import replacing, write_whole
 from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
 from samebut.wardrobe.catalog import write_table
 from samebut.wardrobe.draw import draw
@@ -95,7 +96,7 @@ def write_benchmark(
     write_table(folder / "catalog.csv", _COLUMNS, _rows(splits))
     for split in splits:
         lines = "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in split.queries)
-        (folder / f"{split.name}.jsonl").write_text(lines, encoding="utf-8", newline="\n")
+        write_whole(folder / f"{split.name}.jsonl", lines)
     return folder
 
 
@@ -176,7 +177,7 @@ def _claim(folder: Path, recipe: dict[str, object]) -> None:
                 f"{folder} holds a wardrobe made otherwise: {found}",
                 hint="Name another folder, or remove this one.",
             )
-    path.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(recipe, indent=1) + "\n")
 
 
 def _plan_families(seed: int, name: str, count: int, taken: set[Item]) -> Split:
@@ -305,6 +306,5 @@ def _draw_all(images: Path, splits: Iterable[Split], size: int, workers: int) ->
 
 def _draw_one(job: tuple[Path, Item, int, int]) -> None:
     path, item, seed, size = job
-    half_done = path.with_suffix(".part")
-    draw(item, seed, size).save(half_done, "JPEG", quality=90)
-    half_done.replace(path)
+    with replacing(path) as partial:
+        draw(item, seed, size).save(partial, "JPEG", quality=90)

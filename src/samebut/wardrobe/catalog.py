@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import random
 from collections.abc import Iterable
 from pathlib import Path
 
+from samebut.files import write_whole
 from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item, varied
 from samebut.wardrobe.draw import draw
 from samebut.wardrobe.phrases import title
@@ -43,7 +45,8 @@ def _families(rng: random.Random, count: int) -> Iterable[Item]:
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
     """Write ``rows`` as CSV in UTF-8 with a header."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, tuple(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, tuple(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
