@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.encode import BATCH
 from samebut.images import open_picture
 from samebut.runtime import Features, Floats, Model, unit

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.encode import (
     Encoded,
     Known,

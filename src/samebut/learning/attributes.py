@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.data.catalog import NOT_ATTRIBUTES
+from samebut.catalog import NOT_ATTRIBUTES
 from samebut.learning import captions
 from samebut.learning.model import unit
 

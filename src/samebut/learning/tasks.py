@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from samebut.data.catalog import NOT_ATTRIBUTES
+from samebut.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
 from samebut.learning import captions, processes
 from samebut.learning.attributes import attributes_of, heads_for, naming_loss

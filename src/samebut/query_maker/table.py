@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.errors import DataError, PictureError
 from samebut.images import PICTURE_SUFFIXES, picture_size
 from samebut.language import lexicon
@@ -91,7 +91,7 @@ def _matched(table: catalog.Catalog, pictures: Sequence[str]) -> catalog.Matched
     """The table laid over the pictures. DataError if two of its rows name one picture."""
     names = _with_suffix(table.rows, pictures)
     rows = {names[name]: row for name, row in table.rows.items()}
-    matched = catalog.match(catalog.Catalog(table.path, rows), pictures)
+    matched = catalog.match(catalog.Catalog(table.path, table.columns, rows), pictures)
     again = len(table.rows) - len(matched.rows) - len(matched.without_picture)
     if again:
         raise DataError(

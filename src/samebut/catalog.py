@@ -1,4 +1,7 @@
-"""A table of metadata about pictures: one row a picture, one column a property."""
+"""A table of metadata about pictures: one row a picture, one column a property.
+
+This is the one reader of such tables: ``index --metadata``, ``triplets`` and training use it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from samebut.errors import MetadataError
 
+BESIDE = "catalog.csv"
+"""What the table is called that lies beside the pictures it describes."""
 FILE_COLUMNS = ("file", "path", "filename", "file_name", "image", "picture")
 NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
@@ -19,10 +24,19 @@ NOT_ATTRIBUTES = frozenset(
 
 @dataclass(frozen=True)
 class Catalog:
-    """Rows of a table by what its file column says; cells are text, empty ones left out."""
+    """Rows of a table by what its file column says; cells are text, empty ones left out.
+
+    ``columns`` are the others in the table's order, those without any text among them.
+    """
 
     path: Path
+    columns: tuple[str, ...]
     rows: Mapping[str, Mapping[str, str]]
+
+    def row(self, name: str) -> dict[str, str]:
+        """Every column with its cell, empty where nothing is said of the picture ``name``."""
+        row = self.rows.get(name, {})
+        return {column: row.get(column, "") for column in self.columns}
 
 
 @dataclass(frozen=True)
@@ -55,18 +69,37 @@ def read(path: Path, file_column: str | None = None) -> Catalog:
     table = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         columns = [name.strip() for name in next(table, [])]
-        return Catalog(path, _rows(path, columns, table, file_column))
+        place = _file_place(path, columns, file_column)
+        others = tuple(name for name in columns if name and name != columns[place])
+        return Catalog(path, others, _rows(path, columns, place, table))
     except csv.Error as error:
         raise MetadataError(f"{path} line {table.line_num}: {error}") from error
 
 
-def _rows(
-    path: Path, columns: Sequence[str], table: Iterable[list[str]], named: str | None
-) -> dict[str, Mapping[str, str]]:
+def rows_beside(folder: Path) -> dict[str, dict[str, str]]:
+    """The rows of ``catalog.csv`` in ``folder`` by file, every column in each, an empty text where
+    it says nothing; no rows if there is no such table.
+
+    Raises MetadataError as :func:`read` does.
+    """
+    path = Path(folder) / BESIDE
+    if not path.is_file():
+        return {}
+    table = read(path, "file")
+    return {name: table.row(name) for name in table.rows}
+
+
+def file_name(cell: str) -> str:
+    """A picture as a table names it, written one way: ``./a\\b.jpg`` is ``a/b.jpg``."""
+    plain = cell.strip().replace("\\", "/")
+    return str(PurePosixPath(plain)) if plain else ""
+
+
+def _file_place(path: Path, columns: Sequence[str], named: str | None) -> int:
     lower = [name.lower() for name in columns]
     names = FILE_COLUMNS if named is None else (named.lower(),)
-    file_column = next((lower.index(name) for name in names if name in lower), None)
-    if file_column is None:
+    place = next((lower.index(name) for name in names if name in lower), None)
+    if place is None:
         raise MetadataError(
             f"{path} has no column {named or 'that names the picture'}",
             hint=f"It has: {', '.join(columns)}."
@@ -76,6 +109,12 @@ def _rows(
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise MetadataError(f"{path} has the column '{repeated[0]}' twice")
+    return place
+
+
+def _rows(
+    path: Path, columns: Sequence[str], file_place: int, table: Iterable[list[str]]
+) -> dict[str, Mapping[str, str]]:
     rows: dict[str, Mapping[str, str]] = {}
     for number, cells in enumerate(table, start=2):
         if not any(cells):
@@ -84,14 +123,14 @@ def _rows(
             raise MetadataError(
                 f"{path} row {number} has {len(cells)} cells, the header has {len(columns)}"
             )
-        name = str(PurePosixPath(cells[file_column].strip().replace("\\", "/")))
+        name = file_name(cells[file_place])
         if name in rows:
             raise MetadataError(f"{path} row {number} names {name} a second time")
         pairs = zip(columns, cells, strict=True)
         rows[name] = {
             column: cell.strip()
             for place, (column, cell) in enumerate(pairs)
-            if place != file_column and column and cell.strip()
+            if place != file_place and column and cell.strip()
         }
     return rows
 
