@@ -26,6 +26,11 @@ def test_one_thing_is_said_with_its_article(phrase: str, said: str) -> None:
     assert lexicon.indefinite(phrase) == said
 
 
+def test_what_is_known_is_said_with_the() -> None:
+    assert lexicon.definite("jeans") == "the pair of jeans"
+    assert lexicon.definite("shirt") == "the shirt"
+
+
 def test_pairs_can_be_said_without_the_pair() -> None:
     assert lexicon.indefinite("jeans", pairs=False) == "jeans"
     assert lexicon.indefinite("shirt", pairs=False) == "a shirt"

@@ -152,6 +152,7 @@ def test_own_words_for_values(tmp_path: Path) -> None:
             r"fragments\] colour: nothing fills",
             "old.article",
         ),
+        ('en.joins = ["{1} and {tow}"]', r"joins: nothing fills \{tow\}", "Known: 1, 2"),
         ("zh.values.red = 7", r"values\] red: 7 is no text", ""),
     ],
 )

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-COLOURS_ZH = {
-    "black": "黑色", "blue": "蓝色", "white": "白色", "grey": "灰色", "brown": "棕色",
-    "red": "红色", "green": "绿色", "navy blue": "藏青色", "purple": "紫色", "pink": "粉色",
-    "beige": "米色", "maroon": "褐红色", "yellow": "黄色", "silver": "银色", "olive": "橄榄绿",
-    "orange": "橙色", "gold": "金色", "steel": "钢色", "cream": "奶油色", "tan": "棕褐色",
-    "charcoal": "炭灰色", "khaki": "卡其色", "off white": "米白色", "lavender": "淡紫色",
-    "peach": "桃色", "copper": "铜色", "magenta": "洋红色", "teal": "蓝绿色", "mustard": "芥末黄",
-    "turquoise blue": "绿松石色", "coffee brown": "咖啡色", "bronze": "古铜色", "rust": "铁锈色",
-    "sea green": "海绿色", "burgundy": "酒红色", "lime green": "青柠色",
-}  # fmt: skip
+from samebut.language import palette
 
+COLOURS_ZH = {name: colour.zh for name, colour in palette.CAPTIONED.items()}
 ARTICLES_ZH = {
     "t-shirt": "T恤", "shoes": "鞋子", "shirt": "衬衫", "watch": "手表", "kurta": "库尔塔长衫",
     "top": "上衣", "handbag": "手提包", "sunglasses": "太阳镜", "sandals": "凉鞋", "wallet": "钱包",
@@ -34,14 +26,6 @@ GENDERS_ZH = {"men": "男款", "women": "女款", "unisex": "中性", "boys": "�
 
 # Values of catalogues beyond those of the training data, for relative captions alone: what is
 # learned from captions would change with the tables above.
-MORE_COLOURS_ZH = {
-    "gray": "灰色", "navy": "藏青色", "turquoise": "绿松石色", "violet": "紫罗兰色",
-    "ivory": "象牙色", "camel": "驼色", "coral": "珊瑚色", "mint": "薄荷绿", "wine": "酒红色",
-    "light blue": "浅蓝色", "dark blue": "深蓝色", "light green": "浅绿色", "dark green": "深绿色",
-    "light grey": "浅灰色", "dark grey": "深灰色", "rose": "玫瑰色", "rose gold": "玫瑰金",
-    "multicolour": "多色", "multi": "多色", "nude": "裸色", "fluorescent green": "荧光绿",
-    "mushroom brown": "蘑菇棕", "grey melange": "混灰色", "skin": "肤色", "taupe": "灰褐色",
-}  # fmt: skip
 MORE_ARTICLES_ZH = {
     "coat": "外套", "boots": "靴子", "boot": "靴子", "shoe": "鞋子", "sneakers": "运动鞋",
     "casual shoes": "休闲鞋", "sports shoes": "运动鞋", "formal shoes": "正装鞋", "hat": "帽子",
@@ -84,7 +68,7 @@ COLUMNS = {
 }  # fmt: skip
 
 TRANSLATIONS = {
-    "colour": COLOURS_ZH | MORE_COLOURS_ZH,
+    "colour": {name: colour.zh for name, colour in palette.COLOURS.items()},
     "article": ARTICLES_ZH | MORE_ARTICLES_ZH,
     "pattern": PATTERNS_ZH | MORE_PATTERNS_ZH,
     "gender": GENDERS_ZH | MORE_GENDERS_ZH,
@@ -163,7 +147,7 @@ def measure_word(noun: str) -> str:
 
 def is_plural(noun: str) -> bool:
     """Whether an English noun phrase is plural by the form of its last word."""
-    last = noun.lower().rpartition(" ")[2]
+    last = _last(noun)
     if last in PAIRS:
         return True
     return last.endswith("s") and not last.endswith(("ss", "us", "is")) and last not in SINGULAR_S
@@ -174,7 +158,7 @@ def indefinite(phrase: str, *, pairs: bool = True) -> str:
 
     ``pairs`` False leaves "a pair of" out.
     """
-    last = phrase.lower().rpartition(" ")[2]
+    last = _last(phrase)
     if last in PAIRS:
         return f"a pair of {phrase}" if pairs else phrase
     if last in UNCOUNTABLE or is_plural(phrase):
@@ -182,6 +166,20 @@ def indefinite(phrase: str, *, pairs: bool = True) -> str:
     start = phrase.lower()
     vowel = start.startswith(AN) or (start[:1] in "aeiou" and not start.startswith(A))
     return f"{'an' if vowel else 'a'} {phrase}"
+
+
+def definite(phrase: str) -> str:
+    """``phrase`` as a thing known: "the shirt", "the pair of jeans"."""
+    return f"the pair of {phrase}" if _last(phrase) in PAIRS else f"the {phrase}"
+
+
+def people(gender: str) -> tuple[str, str]:
+    """Whom a gender's goods are for, and whose they are; the word itself if it is not known."""
+    return PEOPLE.get(gender.casefold(), (gender, gender))
+
+
+def _last(phrase: str) -> str:
+    return phrase.lower().rpartition(" ")[2]
 
 
 def column(name: str) -> str:

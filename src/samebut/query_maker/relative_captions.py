@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import difflib
 import random
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,40 +33,16 @@ from typing import Any
 from samebut.errors import DataError
 from samebut.files import read_text
 from samebut.language import lexicon
+from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
 
-LANGUAGES = ("en", "zh")
 BUILT_IN = Path(__file__).with_suffix(".toml")
 FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
 YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
 YES_NO = YES | NO
 
-_SLOT = re.compile(r"\{([^{}]*)\}")
 _OF_ARTICLE = {"it": ("it", "them"), "this": ("this", "these"), "is": ("is", "are")}
-_FORMS = ("a", "some", "for", "whose", "一")
 _TABLES = ("fragments", "parts", "values", "names")
 _LISTS = ("frames", "joins")
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A placeholder: the values it reads, and the form they are said in, or ""."""
-
-    form: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A template taken apart; without the values it ``needs`` it can't be said."""
-
-    parts: tuple[str | Slot, ...]
-    needs: frozenset[str]
-
-    def fill(self, values: Mapping[str, str]) -> str:
-        """The caption with ``values`` said."""
-        return "".join(
-            part if isinstance(part, str) else _said(part, values) for part in self.parts
-        )
 
 
 Table = Mapping[str, tuple[Template, ...]]
@@ -83,7 +58,7 @@ class Book:
     sentences: Table
     framed: Table
     parts: Table
-    joins: tuple[str, ...]
+    joins: tuple[Template, ...]
     values: Mapping[str, str]
     names: Mapping[str, str]
 
@@ -193,14 +168,16 @@ class RelativeCaptions:
         changes: Mapping[str, str],
         values: dict[str, str],
     ) -> str | None:
-        text = rng.choice(self.books[language].joins)
+        joins = [join for join in self.books[language].joins if join.needs <= {*values, "1", "2"}]
+        said = dict(values)
+        join = rng.choice(joins)
         for number, (column, value) in enumerate(changes.items(), 1):
             mine = self._of(values, column)
             parts = self._fit(language, "parts", (column, _kind(value)), mine)
             if not parts:
                 return None
-            text = text.replace(f"{{{number}}}", rng.choice(parts).fill(mine))
-        return _SLOT.sub(lambda slot: values.get(slot[1], slot[0]), text)
+            said[str(number)] = rng.choice(parts).fill(mine)
+        return join.fill(said)
 
     def _fit(
         self, language: str, table: str, kinds: Sequence[str], values: Mapping[str, str]
@@ -223,64 +200,11 @@ def _kind(value: str) -> str:
     return "yes" if plain in YES else "no" if plain in NO else "attribute"
 
 
-def _said(slot: Slot, values: Mapping[str, str]) -> str:
-    words = [values[name] for name in slot.names]
-    if slot.form == "?":
-        return ""
-    if slot.form == "for":
-        return " ".join(lexicon.PEOPLE.get(word.casefold(), (word, word))[0] for word in words)
-    if slot.form == "whose":
-        first = lexicon.PEOPLE.get(words[0].casefold(), (words[0], words[0]))[1]
-        return " ".join([first, *words[1:]])
-    if slot.form == "a":
-        return lexicon.indefinite(" ".join(words))
-    if slot.form == "some":
-        return lexicon.indefinite(" ".join(words), pairs=False)
-    if slot.form == "一":
-        return f"一{lexicon.measure_word(words[-1])}{''.join(words)}"
-    return " ".join(words)
-
-
-def _template(text: Any, known: frozenset[str] | None, where: str) -> Template:
-    """Take a template apart; ``known`` are the names that may stand in braces, None for any."""
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{where}: {text!r} is no text", hint="A template is a text in quotes.")
-    pieces = _SLOT.split(text)
-    if any("{" in piece or "}" in piece for piece in pieces[::2]):
-        raise DataError(f"{where}: a brace without its partner in {text!r}")
-    parts: list[str | Slot] = []
-    for number, piece in enumerate(pieces):
-        if number % 2:
-            parts.append(_slot(piece, text, known, where))
-        elif piece:
-            parts.append(piece)
-    names = {name for part in parts if isinstance(part, Slot) for name in part.names}
-    return Template(tuple(parts), frozenset(names))
-
-
-def _slot(inside: str, text: str, known: frozenset[str] | None, where: str) -> Slot:
-    words = inside.removeprefix("?").split()
-    form = "?" if inside.startswith("?") else ""
-    form = form or (words.pop(0) if len(words) > 1 and words[0] in _FORMS else "")
-    unknown = [word for word in words if known is not None and word not in known]
-    if unknown or not words:
-        near = difflib.get_close_matches(unknown[0], sorted(known or ())) if unknown else []
-        raise DataError(
-            f"{where}: nothing fills {{{inside}}} in {text!r}",
-            hint=f"Did you mean {{{near[0]}}}?" if near else f"Known: {_listed(known or ())}.",
-        )
-    return Slot(form, tuple(words))
-
-
 def _placeholders(columns: Iterable[str]) -> frozenset[str]:
     braced = [column.replace(" ", "_") for column in columns]
     return frozenset(
         (*braced, *(f"old.{name}" for name in braced), "new", "old", "attribute", *_OF_ARTICLE)
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -335,7 +259,7 @@ def _known_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
             near = difflib.get_close_matches(key, known)
             raise DataError(
                 f"{where}: nothing reads {key!r}",
-                hint=f"Did you mean {near[0]!r}?" if near else f"Known: {_listed(set(known))}.",
+                hint=f"Did you mean {near[0]!r}?" if near else f"Known: {listed(set(known))}.",
             )
 
 
@@ -367,39 +291,23 @@ def _book(
                 if isinstance(texts, list) and kind not in _LISTS:
                     place = f"{where} [{'.'.join(filter(None, (language, of)))}] {kind}"
                     found[kind] = found.get(kind, ()) + tuple(
-                        _template(text, allowed, place) for text in texts
+                        read_template(text, allowed, place) for text in texts
                     )
         return found
 
     frames = [*ours[language].get("frames", ()), *mine.get("frames", ())]
     return Book(
         sentences=templates(None),
-        framed=_framed(frames, templates("fragments")),
+        framed={kind: framed(frames, each) for kind, each in templates("fragments").items()},
         parts=templates("parts"),
-        joins=(*ours[language]["joins"], *mine.get("joins", ())),
+        joins=tuple(
+            read_template(text, None if known is None else known | {"1", "2"}, place)
+            for table, known, place in (
+                (ours[language], None, "built in joins"),
+                (mine, known, f"{path} [{language}] joins"),
+            )
+            for text in table.get("joins", ())
+        ),
         values={k.casefold(): v for k, v in mine.get("values", {}).items()},
         names=(lexicon.COLUMNS_ZH if language == "zh" else {}) | mine.get("names", {}),
     )
-
-
-def _framed(frames: Sequence[str], fragments: Table) -> dict[str, tuple[Template, ...]]:
-    """Every fragment in every frame."""
-    cut = []
-    for frame in frames or ("{}",):
-        before, _, behind = frame.partition("{}")
-        cut.append(
-            tuple(
-                _template(x, None, "frames") if x else Template((), frozenset())
-                for x in (before, behind)
-            )
-        )
-    return {
-        kind: tuple(
-            Template(
-                (*front.parts, *each.parts, *back.parts), front.needs | each.needs | back.needs
-            )
-            for front, back in cut
-            for each in templates
-        )
-        for kind, templates in fragments.items()
-    }

@@ -7,26 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from operator import attrgetter
 
+from samebut.language.palette import DRAWN
 from samebut.wardrobe.fabric import contrasts
 
-COLOURS = (
-    "white",
-    "beige",
-    "grey",
-    "black",
-    "brown",
-    "burgundy",
-    "red",
-    "orange",
-    "yellow",
-    "pink",
-    "purple",
-    "green",
-    "olive",
-    "teal",
-    "blue",
-    "navy",
-)
+COLOURS = DRAWN
 NEUTRALS = ("white", "beige", "grey", "black", "navy")  # go with anything
 PATTERNS = (
     "plain",

@@ -23,12 +23,12 @@ from pathlib import Path
 
 from samebut.errors import DataError
 from samebut.files import replacing, write_whole
+from samebut.language.templates import LANGUAGES
 from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
 from samebut.wardrobe.catalog import write_table
 from samebut.wardrobe.draw import draw
 from samebut.wardrobe.families import CLOTH, Family, is_held_out, random_family, twin
 from samebut.wardrobe.phrases import caption, title
-from samebut.wardrobe.words import LANGUAGES
 
 VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
 FAMILIES = {"train": 160, "val": 40, "test": 60}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from samebut.language.palette import COLOURS, DRAWN
 from samebut.wardrobe.vector import (
     Matrix,
     Path,
@@ -27,24 +28,7 @@ def _rgb(code: str) -> Rgb:
     return (int(code[0:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:6], 16) / 255)
 
 
-PALETTE: dict[str, Rgb] = {
-    "white": _rgb("F6F4EF"),
-    "beige": _rgb("D9C19C"),
-    "grey": _rgb("9A9CA1"),
-    "black": _rgb("2A2A2F"),
-    "brown": _rgb("7A4F33"),
-    "burgundy": _rgb("7B1F38"),
-    "red": _rgb("D03A36"),
-    "orange": _rgb("EB8438"),
-    "yellow": _rgb("F2C63F"),
-    "pink": _rgb("F0A6B8"),
-    "purple": _rgb("7F58A6"),
-    "green": _rgb("3E9153"),
-    "olive": _rgb("7C7D42"),
-    "teal": _rgb("238B8D"),
-    "blue": _rgb("3F79CC"),
-    "navy": _rgb("25345F"),
-}
+PALETTE: dict[str, Rgb] = {name: _rgb(COLOURS[name].rgb) for name in DRAWN}
 
 
 def mix(first: Rgb, second: Rgb, share: float) -> Rgb:

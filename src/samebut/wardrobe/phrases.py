@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 
+from samebut.language.lexicon import indefinite
+from samebut.language.templates import fill
 from samebut.wardrobe import words
 from samebut.wardrobe.attributes import ALLOWED, Item, differing
 from samebut.wardrobe.words import Wording
@@ -125,12 +126,14 @@ def ways(before: Item, after: Item) -> list[Wording]:
 def _english(rng: random.Random, asked: list[Wording]) -> str:
     if rng.random() < 0.55:
         frame = rng.choice(words.FRAMES["fragments"])
-        text = frame.format(_joined(rng, [rng.choice(way.fragments) for way in asked], frame))
+        parts = [rng.choice(way.fragments) for way in asked]
+        text = fill(frame, {"1": _joined(rng, parts, frame)})
     elif len(asked) == 1:
-        text = rng.choice(words.FRAMES["orders"]).format(rng.choice(asked[0].orders))
+        frame = rng.choice(words.FRAMES["orders"])
+        text = fill(frame, {"1": rng.choice(asked[0].orders)})
     else:
         steps = [rng.choice(way.orders) for way in asked]
-        text = rng.choice(words.TWO_STEPS).format(", ".join(steps[:-1]), steps[-1])
+        text = fill(rng.choice(words.TWO_STEPS), {"1": ", ".join(steps[:-1]), "2": steps[-1]})
     return _sentence(rng, text)
 
 
@@ -148,32 +151,24 @@ def _joined(rng: random.Random, parts: list[str], frame: str) -> str:
 
 def _chinese(rng: random.Random, clauses: list[str]) -> str:
     if len(clauses) > 1 and rng.random() < 0.5:
-        return rng.choice(words.TWO_STEPS_ZH).format("，".join(clauses[:-1]), clauses[-1])
-    return rng.choice(words.FRAMES["chinese"]).format("，".join(clauses))
-
-
-_A_BEFORE_VOWEL = re.compile(r"\ba (?=[aeio])")
+        steps = {"1": "，".join(clauses[:-1]), "2": clauses[-1]}
+        return fill(rng.choice(words.TWO_STEPS_ZH), steps)
+    return fill(rng.choice(words.FRAMES["chinese"]), {"1": "，".join(clauses)})
 
 
 def _filled(wording: Wording, english: dict[str, str], chinese: dict[str, str]) -> Wording:
-    def written(text: str) -> str:
-        return _A_BEFORE_VOWEL.sub("an ", text.format(**english))
-
     return Wording(
-        tuple(map(written, wording.fragments)),
-        tuple(map(written, wording.orders)),
-        tuple(text.format(**chinese) for text in wording.chinese),
+        tuple(fill(text, english) for text in wording.fragments),
+        tuple(fill(text, english) for text in wording.orders),
+        tuple(fill(text, chinese) for text in wording.chinese),
     )
 
 
 def _kind(before: Item, after: Item) -> Wording:
-    def named(kind: str) -> str:
-        return f"pair of {kind}" if kind in ("trousers", "shorts") else kind
-
     return _filled(
         words.KIND_CHANGE,
-        {"a": named(after.kind), "b": named(before.kind)},
-        {"a": words.KIND_ZH[after.kind], "b": words.KIND_ZH[before.kind]},
+        {"new": after.kind, "old": before.kind},
+        {"new": words.KIND_ZH[after.kind], "old": words.KIND_ZH[before.kind]},
     )
 
 
@@ -181,8 +176,8 @@ def _colour(aspect: str, before: Item, after: Item) -> Wording:
     two = before.second_colour or after.second_colour
     return _filled(
         words.COLOUR_OF_TWO if two else words.COLOUR_OF_PLAIN,
-        {"a": after.colour, "b": before.colour},
-        {"a": words.COLOUR_ZH[after.colour], "b": words.COLOUR_ZH[before.colour]},
+        {"new": after.colour, "old": before.colour},
+        {"new": words.COLOUR_ZH[after.colour], "old": words.COLOUR_ZH[before.colour]},
     )
 
 
@@ -202,10 +197,10 @@ def _value(aspect: str, before: Item, after: Item) -> Wording:
     found += _looked_up(words.STYLES, aspect, now, kind)
     old, new = words.THINGS.get(was), words.THINGS.get(now)
     if old and new:
-        swap = _filled(words.THING_SWAP, {"b": old[0], "a": new[0]}, {"b": old[1], "a": new[1]})
-        found += swap
-    chinese = old[1] if old else was
-    return _filled(found, {"b": was, "a": now}, {"b": chinese, "a": now})
+        english, chinese = ({"old": old[i], "new": new[i]} for i in (0, 1))
+        found += _filled(words.THING_SWAP, english, chinese)
+    was_zh = old[1] if old else was
+    return _filled(found, {"old": was, "new": now}, {"old": was_zh, "new": now})
 
 
 def _direction(aspect: str, kind: str, was: str, now: str) -> str:
@@ -310,7 +305,7 @@ def _article_nouns(item: Item, *, short: bool, coloured: bool = False) -> tuple[
     if coloured:
         english = f"{item.second_colour} {english}"
         chinese = f"{words.COLOUR_ZH[item.second_colour]}{chinese}"
-    return (f"a {english}" if item.motif else english), chinese
+    return (indefinite(english) if item.motif else english), chinese
 
 
 _ASKERS: dict[str, Callable[[str, Item, Item], Wording]] = {

@@ -2,50 +2,20 @@
 
 A :class:`Wording` says how to ask for a value. ``fragments`` complete "the same, ..."; ``orders``
 are sentences of their own that tell what to do; ``chinese`` are clauses, which Chinese joins with a
-comma. ``{b}`` is the word for the value before the change, ``{a}`` the word for the one after.
+comma. ``{old}`` is the word for the value before the change, ``{new}`` the word for the one after.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LANGUAGES = ("en", "zh")
+from samebut.language.lexicon import TRANSLATIONS
+from samebut.language.palette import COLOURS, DRAWN
+from samebut.wardrobe.attributes import KINDS
 
-KIND_ZH = {
-    "dress": "连衣裙",
-    "shirt": "衬衫",
-    "T-shirt": "T恤",
-    "sweater": "毛衣",
-    "coat": "外套",
-    "skirt": "半身裙",
-    "trousers": "长裤",
-    "shorts": "短裤",
-    "shoe": "鞋子",
-    "boot": "靴子",
-    "bag": "包",
-    "hat": "帽子",
-    "scarf": "围巾",
-    "watch": "手表",
-}
-
-COLOUR_ZH = {
-    "white": "白色",
-    "beige": "米色",
-    "grey": "灰色",
-    "black": "黑色",
-    "brown": "棕色",
-    "burgundy": "酒红色",
-    "red": "红色",
-    "orange": "橙色",
-    "yellow": "黄色",
-    "pink": "粉色",
-    "purple": "紫色",
-    "green": "绿色",
-    "olive": "橄榄绿",
-    "teal": "青色",
-    "blue": "蓝色",
-    "navy": "藏青色",
-}
+# A skirt is one half of a dress here, and in catalogues any skirt.
+KIND_ZH = {kind: TRANSLATIONS["article"][kind.casefold()] for kind in KINDS} | {"skirt": "半身裙"}
+COLOUR_ZH = {name: COLOURS[name].drawn_zh or COLOURS[name].zh for name in DRAWN}
 
 MOTIF_ZH = {
     "star": "星星",
@@ -67,15 +37,7 @@ PATTERN_NOUN = {
     "gradient": "colour fade",
 }
 PATTERN_SHORT = PATTERN_NOUN | {"striped across": "stripes", "striped down": "stripes"}
-PATTERN_ZH = {
-    "plain": "镶边",
-    "striped across": "横条纹",
-    "striped down": "竖条纹",
-    "checked": "格子",
-    "dotted": "圆点",
-    "floral": "碎花",
-    "gradient": "渐变",
-}
+PATTERN_ZH = {name: TRANSLATIONS["pattern"][name] for name in PATTERN_NOUN} | {"plain": "镶边"}
 PATTERN_SHORT_ZH = PATTERN_ZH | {"striped across": "条纹", "striped down": "条纹"}
 
 # A pattern as a quality, for titles.
@@ -109,41 +71,55 @@ class Wording:
 
 COLOUR_OF_PLAIN = Wording(
     (
-        "in {a}",
-        "in {a} instead of {b}",
-        "{a} rather than {b}",
-        "not {b} but {a}",
-        "of a {a} colour",
-        "all in {a}",
+        "in {new}",
+        "in {new} instead of {old}",
+        "{new} rather than {old}",
+        "not {old} but {new}",
+        "of {a new} colour",
+        "all in {new}",
     ),
     (
-        "make it {a}",
-        "change the colour to {a}",
-        "change the colour from {b} to {a}",
-        "swap {b} for {a}",
-        "dye it {a}",
-        "turn the {b} into {a}",
-        "replace {b} with {a}",
+        "make it {new}",
+        "change the colour to {new}",
+        "change the colour from {old} to {new}",
+        "swap {old} for {new}",
+        "dye it {new}",
+        "turn the {old} into {new}",
+        "replace {old} with {new}",
     ),
-    ("换成{a}", "改为{a}", "颜色变成{a}", "把{b}改成{a}", "要{a}的", "不要{b}，要{a}", "染成{a}"),
+    (
+        "换成{new}",
+        "改为{new}",
+        "颜色变成{new}",
+        "把{old}改成{new}",
+        "要{new}的",
+        "不要{old}，要{new}",
+        "染成{new}",
+    ),
 )
 # With a second colour about, "in blue" would leave open which of the two is meant.
 COLOUR_OF_TWO = Wording(
     (
-        "with {a} instead of {b}",
-        "{a} where it is {b} now",
-        "with {a} as the main colour",
-        "mainly {a} instead of {b}",
-        "with a {a} base",
+        "with {new} instead of {old}",
+        "{new} where it is {old} now",
+        "with {new} as the main colour",
+        "mainly {new} instead of {old}",
+        "with {a new} base",
     ),
     (
-        "swap {b} for {a}",
-        "change the {b} to {a}",
-        "make the main colour {a}",
-        "turn the {b} parts {a}",
-        "replace the {b} with {a}",
+        "swap {old} for {new}",
+        "change the {old} to {new}",
+        "make the main colour {new}",
+        "turn the {old} parts {new}",
+        "replace the {old} with {new}",
     ),
-    ("把{b}换成{a}", "主色改为{a}", "底色换成{a}", "把{b}的部分改成{a}", "以{a}为主色"),
+    (
+        "把{old}换成{new}",
+        "主色改为{new}",
+        "底色换成{new}",
+        "把{old}的部分改成{new}",
+        "以{new}为主色",
+    ),
 )
 
 # How to ask for a pattern: {c} its colour, {p} its noun. Printed motifs: {p} is the motif.
@@ -164,8 +140,8 @@ PATTERN_ON = {
         ("渐变到{c}", "渐变成{c}", "加上到{c}的渐变"),
     ),
     "printed": Wording(
-        ("with a {c} {p} on it", "with a {p} printed in {c}", "with a {c} {p} print"),
-        ("print a {c} {p} on it", "add a {p} in {c}", "put a {c} {p} on it"),
+        ("with {a c} {p} on it", "with {a p} printed in {c}", "with {a c} {p} print"),
+        ("print {a c} {p} on it", "add {a p} in {c}", "put {a c} {p} on it"),
         ("印一个{c}的{p}", "加上{c}{p}图案", "带{c}{p}印花"),
     ),
 }
@@ -210,7 +186,7 @@ SECOND_SWAP = {
         ("渐变到{d}", "渐变的{c}换成{d}", "不要渐变到{c}，要{d}"),
     ),
     "printed": Wording(
-        ("with a {d} {p} instead of a {c} one", "with the {p} in {d}", "with a {d} {p}"),
+        ("with {a d} {p} instead of {a c} one", "with the {p} in {d}", "with {a d} {p}"),
         ("make the {p} {d}", "change the {p} from {c} to {d}", "print the {p} in {d}"),
         ("{p}换成{d}", "把{p}从{c}改成{d}", "{p}印花要{d}的"),
     ),
@@ -251,7 +227,7 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("袖子短一点", "袖子更短", "把袖子改短"),
     ),
     ("length", "short"): Wording(
-        ("in a short length", "short instead of {b}", "cut short"),
+        ("in a short length", "short instead of {old}", "cut short"),
         ("make it short", "cut it short"),
         ("换成短款", "要短款的", "改成短的"),
     ),
@@ -291,12 +267,12 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("换成九分裤", "裤腿改短到脚踝以上", "要九分长度"),
     ),
     ("length", "long"): Wording(
-        ("in a long length", "long instead of {b}", "cut long"),
+        ("in a long length", "long instead of {old}", "cut long"),
         ("make it long", "let it be long"),
         ("换成长款", "要长款的", "改成长的"),
     ),
     ("length", "long", "dress"): Wording(
-        ("long instead of {b}", "down to the floor", "as a maxi dress"),
+        ("long instead of {old}", "down to the floor", "as a maxi dress"),
         ("make it long", "make it a maxi dress"),
         ("换成长款", "长到脚踝", "改成拖地长裙"),
     ),
@@ -321,9 +297,9 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("靴筒矮一点", "更矮的靴筒", "把靴筒改矮"),
     ),
     ("closure", "none"): Wording(
-        ("without the {b}", "with no {b}", "minus the {b}"),
-        ("remove the {b}", "lose the {b}", "leave out the {b}"),
-        ("去掉{b}", "不要{b}", "没有{b}"),
+        ("without the {old}", "with no {old}", "minus the {old}"),
+        ("remove the {old}", "lose the {old}", "leave out the {old}"),
+        ("去掉{old}", "不要{old}", "没有{old}"),
     ),
     ("closure", "buttons"): Wording(
         ("with buttons", "buttoned down the front", "with buttons down the front"),
@@ -431,9 +407,9 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("加上帽子", "要连帽的", "带兜帽", "换成连帽款"),
     ),
     ("neck", "no collar"): Wording(
-        ("without the {b}", "collarless", "with nothing at the neck, no {b}"),
-        ("remove the {b}", "lose the {b}"),
-        ("去掉{b}", "不要{b}", "换成无领的"),
+        ("without the {old}", "collarless", "with nothing at the neck, no {old}"),
+        ("remove the {old}", "lose the {old}"),
+        ("去掉{old}", "不要{old}", "换成无领的"),
     ),
     ("shape", "straight", "dress"): Wording(
         ("in a straight cut", "with a slim skirt", "close to the body"),
@@ -446,7 +422,7 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("换成大摆的", "裙摆大一点", "要伞形裙摆"),
     ),
     ("shape", "straight", "skirt"): Wording(
-        ("in a straight cut", "as a pencil skirt", "narrow instead of {b}"),
+        ("in a straight cut", "as a pencil skirt", "narrow instead of {old}"),
         ("make it straight", "turn it into a pencil skirt"),
         ("换成直筒裙", "改成包臀铅笔裙", "要直筒的"),
     ),
@@ -499,19 +475,19 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         (
             "as a sneaker",
             "as a trainer",
-            "a sneaker instead of a {b}",
+            "a sneaker instead of {a old}",
             "with laces and a rubber sole",
         ),
         ("make it a sneaker", "turn it into a trainer"),
         ("换成运动鞋", "改成球鞋", "要运动鞋款"),
     ),
     ("shape", "loafer"): Wording(
-        ("as a loafer", "as a slip-on loafer", "a loafer instead of a {b}"),
+        ("as a loafer", "as a slip-on loafer", "a loafer instead of {a old}"),
         ("make it a loafer", "turn it into a loafer"),
         ("换成乐福鞋", "改成一脚蹬的乐福鞋", "要乐福鞋款"),
     ),
     ("shape", "pump"): Wording(
-        ("as a pump", "with a high heel", "a pump instead of a {b}", "as a high-heeled shoe"),
+        ("as a pump", "with a high heel", "a pump instead of {a old}", "as a high-heeled shoe"),
         ("make it a pump", "turn it into a high heel"),
         ("换成高跟鞋", "改成细高跟", "要高跟款"),
     ),
@@ -526,22 +502,22 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("加上高跟", "鞋跟高一点", "换成有跟的"),
     ),
     ("shape", "tote"): Wording(
-        ("as a tote", "as a shopper with two handles", "a tote instead of a {b}"),
+        ("as a tote", "as a shopper with two handles", "a tote instead of {a old}"),
         ("make it a tote", "turn it into a shopper"),
         ("换成托特包", "改成手提购物袋", "要托特款"),
     ),
     ("shape", "satchel"): Wording(
-        ("as a satchel", "as a satchel with a flap", "a satchel instead of a {b}"),
+        ("as a satchel", "as a satchel with a flap", "a satchel instead of {a old}"),
         ("make it a satchel", "turn it into a satchel with buckles"),
         ("换成邮差包", "改成翻盖公文包", "要翻盖款"),
     ),
     ("shape", "backpack"): Wording(
-        ("as a backpack", "as a rucksack", "a backpack instead of a {b}"),
+        ("as a backpack", "as a rucksack", "a backpack instead of {a old}"),
         ("make it a backpack", "turn it into a rucksack"),
         ("换成双肩包", "改成背包", "要双肩款"),
     ),
     ("shape", "cap"): Wording(
-        ("as a baseball cap", "as a cap", "a cap instead of a {b}"),
+        ("as a baseball cap", "as a cap", "a cap instead of {a old}"),
         ("make it a baseball cap", "turn it into a cap with a visor"),
         ("换成棒球帽", "改成鸭舌帽", "要棒球帽款"),
     ),
@@ -551,7 +527,7 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
         ("换成宽檐礼帽", "改成费多拉帽", "要宽帽檐的"),
     ),
     ("shape", "bucket"): Wording(
-        ("as a bucket hat", "as a soft bucket hat", "a bucket hat instead of a {b}"),
+        ("as a bucket hat", "as a soft bucket hat", "a bucket hat instead of {a old}"),
         ("make it a bucket hat", "turn it into a bucket hat"),
         ("换成渔夫帽", "改成渔夫帽", "要渔夫帽款"),
     ),
@@ -742,38 +718,42 @@ THINGS: dict[str, tuple[str, str]] = {
     "hood": ("a hood", "兜帽"),
 }
 THING_SWAP = Wording(
-    ("with {a} instead of {b}", "with {a} rather than {b}", "not with {b} but with {a}"),
-    ("swap {b} for {a}", "replace {b} with {a}"),
-    ("把{b}换成{a}", "不要{b}，要{a}"),
+    (
+        "with {new} instead of {old}",
+        "with {new} rather than {old}",
+        "not with {old} but with {new}",
+    ),
+    ("swap {old} for {new}", "replace {old} with {new}"),
+    ("把{old}换成{new}", "不要{old}，要{new}"),
 )
 
 # The kind changes, the cloth stays.
 KIND_CHANGE = Wording(
     (
-        "as a {a}",
-        "the same as a {a}",
-        "a {a} instead of a {b}",
-        "a {a} rather than a {b}, same colours and pattern",
-        "a {a} of the same cloth",
-        "a {a} to match",
-        "same colours and pattern, but a {a}",
+        "as {a new}",
+        "the same as {a new}",
+        "{a new} instead of {a old}",
+        "{a new} rather than {a old}, same colours and pattern",
+        "{a new} of the same cloth",
+        "{a new} to match",
+        "same colours and pattern, but {a new}",
     ),
     (
-        "make it a {a}",
-        "turn the {b} into a {a}",
-        "find me a {a} that matches",
-        "keep the colours and pattern, make it a {a}",
-        "show a {a} that goes with it",
-        "swap the {b} for a {a} in the same colours",
+        "make it {a new}",
+        "turn {the old} into {a new}",
+        "find me {a new} that matches",
+        "keep the colours and pattern, make it {a new}",
+        "show {a new} that goes with it",
+        "swap {the old} for {a new} in the same colours",
     ),
     (
-        "换成同色同花纹的{a}",
-        "把{b}换成{a}，颜色图案不变",
-        "同样颜色和图案的{a}",
-        "要搭配的{a}",
-        "不要{b}，要同款的{a}",
-        "同款{a}",
-        "有没有配套的{a}",
+        "换成同色同花纹的{new}",
+        "把{old}换成{new}，颜色图案不变",
+        "同样颜色和图案的{new}",
+        "要搭配的{new}",
+        "不要{old}，要同款的{new}",
+        "同款{new}",
+        "有没有配套的{new}",
     ),
 )
 # What a title calls a kind of a shape.
@@ -823,15 +803,15 @@ TITLE_SLEEVES = {
 
 # Frames around fragments (already joined), orders, and Chinese clauses.
 FRAMES = {
-    "fragments": ("{0}", "{0}", "the same, {0}", "same but {0}", "like this one, {0}"),
-    "orders": ("{0}", "{0}", "please {0}", "could you {0}", "{0}, keep the rest", "just {0}"),
-    "chinese": ("{0}", "{0}", "同款，{0}", "同款，但{0}", "一样的，{0}", "{0}，其他不变"),
+    "fragments": ("{1}", "{1}", "the same, {1}", "same but {1}", "like this one, {1}"),
+    "orders": ("{1}", "{1}", "please {1}", "could you {1}", "{1}, keep the rest", "just {1}"),
+    "chinese": ("{1}", "{1}", "同款，{1}", "同款，但{1}", "一样的，{1}", "{1}，其他不变"),
 }
 TWO_STEPS = (
-    "first {0}, then {1}",
-    "{0}, and then {1}",
-    "{0}; after that, {1}",
-    "{0}. now {1}",
-    "{0} and {1}",
+    "first {1}, then {2}",
+    "{1}, and then {2}",
+    "{1}; after that, {2}",
+    "{1}. now {2}",
+    "{1} and {2}",
 )
-TWO_STEPS_ZH = ("先{0}，再{1}", "{0}，然后{1}", "{0}，再{1}", "{0}；接着{1}", "{0}，并且{1}")
+TWO_STEPS_ZH = ("先{1}，再{2}", "{1}，然后{2}", "{1}，再{2}", "{1}；接着{2}", "{1}，并且{2}")
