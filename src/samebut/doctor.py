@@ -11,16 +11,14 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from samebut.data import circo, cirr, fashion200k, fashioniq, triplets
-from samebut.data.benchmark import Benchmark
+from samebut.data import triplets
 from samebut.data.folders import Folder
+from samebut.data.readers import READERS, Reader
 from samebut.errors import DataError, PictureError, SamebutError
 from samebut.images import open_picture
 
@@ -62,95 +60,33 @@ class Report:
         return "\n".join(lines)
 
 
-class Read(Protocol):
-    def __call__(self, root: Path, split: str) -> Benchmark: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A data set as its doctor knows it: ``pictures`` is how many its splits name in all, where
-    that was counted in the real annotations."""
-
-    read: Read
-    all_pictures: Callable[[Path], Mapping[str, Path | None]]
-    splits: tuple[str, ...]
-    sources: tuple[str, ...]
-    pictures: int | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
-
-
-PATIENTS: dict[str, Patient] = {
-    "fashioniq": Patient(
-        fashioniq.read,
-        fashioniq.all_pictures,
-        fashioniq.SPLITS,
-        (
-            "annotations  https://github.com/XiaoxiaoGuo/fashion-iq (CDLA)",
-            "pictures     addresses at https://github.com/hongwang600/fashion-iq-metadata; many "
-            "are dead",
-            "copies       https://huggingface.co/datasets/Plachta/FashionIQ and those named in "
-            "https://github.com/XiaoxiaoGuo/fashion-iq/issues/18",
-            "complete     74,381: the paper's 77,684 counts pictures that no split names",
-        ),
-        pictures=74_381,
-    ),
-    "cirr": Patient(
-        cirr.read,
-        cirr.all_pictures,
-        cirr.SPLITS,
-        (
-            "annotations  branch cirr_dataset of https://github.com/Cuberick-Orion/CIRR (MIT)",
-            "pictures     NLVR2: the form at https://github.com/lil-lab/nlvr, then, if it is not "
-            "answered, the authors of CIRR by mail",
-            "copies       those fetched by address are incomplete and have no train sub-folders, "
-            "which are not needed here",
-        ),
-        pictures=21_551,
-    ),
-    "circo": Patient(
-        circo.read,
-        circo.all_pictures,
-        circo.SPLITS,
-        (
-            "annotations  https://github.com/miccunifi/CIRCO",
-            "pictures     https://cocodataset.org/#download: 2017 Unlabeled images and image info",
-        ),
-    ),
-    "fashion200k": Patient(
-        fashion200k.read,
-        fashion200k.all_pictures,
-        fashion200k.SPLITS,
-        (
-            "labels       https://github.com/xthan/fashion-200k, pictures too",
-            "queries      test_queries.txt, linked at https://github.com/google/tirg",
-            "copies       https://www.kaggle.com/datasets/mayukh18/fashion200k-dataset",
-        ),
-    ),
-}
-
-
 def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: None) -> Report:
-    """Examine ``root`` as a ``kind`` of ``EXAMINATIONS``. Only an unknown kind raises DataError:
-    whatever is wrong with the folder is a finding."""
-    if kind not in EXAMINATIONS:
-        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {', '.join(EXAMINATIONS)}.")
-    return EXAMINATIONS[kind](Path(root), progress)
+    """Examine ``root`` as a ``kind``: a reader's name, "gallery" or "model". Only an unknown kind
+    raises DataError: whatever is wrong with the folder is a finding."""
+    if kind in READERS:
+        return _examine_data(kind, Path(root), progress)
+    if kind not in OTHERS:
+        known = ", ".join((*READERS, *OTHERS))
+        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {known}.")
+    return OTHERS[kind](Path(root), progress)
 
 
 def _examine_data(name: str, root: Path, progress: Progress) -> Report:
-    patient = PATIENTS[name]
+    reader = READERS[name]
+    if reader.all_pictures is None:
+        return _examine_triplets(name, root, progress)
     title = f"{name} in {root}"
     try:
         folder = Folder.open(root)
     except DataError as error:
-        return Report(title, (_fault(error),), patient.sources)
-    findings = [_annotations(patient, root, split) for split in patient.splits]
+        return Report(title, (_fault(error),), reader.sources)
+    findings = [_annotations(reader, root, split) for split in reader.splits]
     try:
-        pictures = patient.all_pictures(root)
+        pictures = reader.all_pictures(root)
     except DataError as error:
         told = [] if any(finding.fault for finding in findings) else [_fault(error)]
-        return Report(title, (*findings, *told), patient.sources)
-    findings += _named(patient, len(pictures))
+        return Report(title, (*findings, *told), reader.sources)
+    findings += _named(reader, len(pictures))
     findings += _pictures(pictures, progress)
     again = [stem for stem in map(_stem, pictures) if len(folder.copies_of(stem)) > 1]
     if again:
@@ -163,15 +99,16 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Report:
     if folder.archives and None in pictures.values():
         names = tuple(path.name for path in folder.archives)
         findings.append(Finding("archives lie there, perhaps not unpacked to the end", names, True))
-    return Report(title, tuple(findings), patient.sources)
+    return Report(title, tuple(findings), reader.sources)
 
 
-def _examine_triplets(root: Path, progress: Progress) -> Report:
-    title = f"triplets in {root}"
+def _examine_triplets(name: str, root: Path, progress: Progress) -> Report:
+    """A folder of the layout of ``triplets``, which what is drawn has as well."""
+    title = f"{name} in {root}"
     splits = triplets.splits(root) if root.is_dir() else []
     if not splits:
         return Report(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
-    findings = [_annotations_of(triplets.read, root, split) for split in splits]
+    findings = [_annotations(READERS["triplets"], root, split) for split in splits]
     pictures: dict[str, Path] = {}
     for split in splits:
         try:
@@ -264,21 +201,13 @@ def _examine_model(root: Path, progress: Progress) -> Report:
 
 Examination = Callable[[Path, Progress], Report]
 
-EXAMINATIONS: dict[str, Examination] = {
-    **{name: partial(_examine_data, name) for name in PATIENTS},
-    "triplets": _examine_triplets,
-    "gallery": _examine_gallery,
-    "model": _examine_model,
-}
+OTHERS: dict[str, Examination] = {"gallery": _examine_gallery, "model": _examine_model}
+"""What can be examined besides the data sets that have a reader."""
 
 
-def _annotations(patient: Patient, root: Path, split: str) -> Finding:
-    return _annotations_of(patient.read, root, split)
-
-
-def _annotations_of(read: Read, root: Path, split: str) -> Finding:
+def _annotations(reader: Reader, root: Path, split: str) -> Finding:
     try:
-        benchmark = read(root, split)
+        benchmark = reader.read(root, split)
     except DataError as error:
         return Finding(f"annotations of {split}: {_said(error)}", fault=True)
     return Finding(
@@ -287,12 +216,12 @@ def _annotations_of(read: Read, root: Path, split: str) -> Finding:
     )
 
 
-def _named(patient: Patient, count: int) -> list[Finding]:
-    if patient.pictures is None or count == patient.pictures:
+def _named(reader: Reader, count: int) -> list[Finding]:
+    if reader.pictures is None or count == reader.pictures:
         return []
     return [
         Finding(
-            f"the splits name {count:,} pictures, {patient.pictures:,} are known: the annotations "
+            f"the splits name {count:,} pictures, {reader.pictures:,} are known: the annotations "
             "are of another version or cut short",
             fault=True,
         )

@@ -1,11 +1,13 @@
-"""Text files read whole, and any file written whole or not at all."""
+"""Text and JSON read whole, and any file written whole or not at all."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from samebut.errors import DataError
 
@@ -25,6 +27,23 @@ def read_text(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """The lines of ``read_text``. Only a newline ends one: a caption may hold other separators."""
     return read_text(path).removesuffix("\n").split("\n")
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a JSON file whose top is a ``kind`` (list or dict). Raises DataError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(
+            f"{path}: not JSON to its end, {error}",
+            hint="The download or the unpacking may have been cut short; fetch the file again.",
+        ) from error
+    if not isinstance(content, kind):
+        raise DataError(
+            f"{path}: holds a {type(content).__name__} where a {kind.__name__} is expected",
+            hint="It may be of another version of the data set.",
+        )
+    return content
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark, Rules
 from samebut.errors import DataError
-from samebut.files import read_text, write_whole, writing
+from samebut.files import read_json, read_text, write_whole, writing
 
 SPLITS = ("train", "test")
 SIDE = 64
@@ -50,6 +50,7 @@ CELLS = tuple(
 
 # Queries a split. TIRG's set has about 16,000 in each of train and test.
 SIZES = {"small": 400, "original": 16_000}
+OPTIONS: dict[str, tuple[str, ...]] = {"size": tuple(SIZES), "seed": ()}
 EDITS_OF_A_SCENE = 8
 KINDS_HELD_BACK = 4  # pairs of shape and colour that one split alone may use
 HEADER = "file,split,scene\n"
@@ -107,7 +108,7 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
     root = Path(root)
     marker, wanted = root / "css.json", {"size": size, "seed": seed, "format": 1}
     if marker.is_file():
-        found = json.loads(marker.read_text(encoding="utf-8"))
+        found = read_json(marker, dict)
         if found == wanted:
             return
         raise DataError(

@@ -18,6 +18,7 @@ from samebut.errors import DataError
 from samebut.files import read_lines
 
 SPLITS = ("train", "test")
+OPTIONS: dict[str, tuple[str, ...]] = {"seed": ()}
 QUERIES = "test_queries.txt"
 
 RULES = Rules(recall=(1, 5, 10, 50, 100), drop_reference=True, headline=("R@1",))
@@ -142,7 +143,9 @@ def _queries(pairs: Iterator[tuple[str, str]], captions: Mapping[str, str]) -> t
     for number, (reference, target) in enumerate(pairs):
         unknown: Sequence[str] = [name for name in (reference, target) if name not in captions]
         if unknown:
-            raise DataError(f"query {number}: {unknown[0]} is not among the labelled pictures")
+            raise DataError(
+                f"{QUERIES} query {number}: {unknown[0]} is not among the labelled pictures"
+            )
         others = [name for name in sharing[captions[target]] if name != target]
         queries.append(
             Query(

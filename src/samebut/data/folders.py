@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,23 +86,6 @@ class Folder:
         if self.archives:
             return f"{self.archives[0].name} lies there: unpack it first."
         return "Is this the folder that the data set was unpacked into?"
-
-
-def read_json(path: Path, kind: type) -> Any:
-    """The content of a JSON file whose top is a ``kind`` (list or dict). Raises DataError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(
-            f"{path}: not JSON to its end, {error}",
-            hint="The download or the unpacking may have been cut short; fetch the file again.",
-        ) from error
-    if not isinstance(content, kind):
-        raise DataError(
-            f"{path}: holds a {type(content).__name__} where a {kind.__name__} is expected",
-            hint="It may be of another version of the data set.",
-        )
-    return content
 
 
 def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[str, Any]:

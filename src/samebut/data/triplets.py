@@ -27,9 +27,8 @@ from typing import Any
 
 from samebut import catalog
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import read_json
 from samebut.errors import DataError, MetadataError
-from samebut.files import read_lines, read_text
+from samebut.files import read_json, read_lines, read_text
 
 RULES = Rules(
     recall=(1, 5, 10, 50), subset_recall=(1, 2, 3), average_precision=(10,), drop_reference=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Literal
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark
 from samebut.errors import DataError
-from samebut.files import writing
+from samebut.files import read_json, writing
 from samebut.wardrobe.benchmark import FAMILIES, RECIPE, SIZES, recipe_of, write_benchmark
 
 SPLITS = tuple(FAMILIES)
+OPTIONS: dict[str, tuple[str, ...]] = {"size": tuple(SIZES), "seed": ()}
+RULES = triplets.RULES
 
 
 def read(
@@ -50,7 +51,7 @@ def read(
 def _is_drawn(folder: Path, recipe: dict[str, object], split: str) -> bool:
     """Whether this split of this wardrobe is there, whole. Tables are written after pictures."""
     path = folder / RECIPE
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != recipe:
+    if not path.is_file() or read_json(path, dict) != recipe:
         return False
     if not (folder / f"{split}.jsonl").is_file():
         return False

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebut.errors import DataError
-from samebut.files import replacing, write_whole
+from samebut.files import read_json, replacing, write_whole
 from samebut.language.templates import LANGUAGES
 from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, aspect_of, differing
 from samebut.wardrobe.catalog import write_table
@@ -171,7 +171,7 @@ def _claim(folder: Path, recipe: dict[str, object]) -> None:
         )
     (folder / "images").mkdir(parents=True, exist_ok=True)
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, dict)
         if found != recipe:
             raise DataError(
                 f"{folder} holds a wardrobe made otherwise: {found}",
