@@ -17,7 +17,7 @@ from samebut.errors import DataError
 ANNOTATIONS = Path(__file__).parents[2] / "shared" / "data" / "annotations"
 
 
-def texts(report: doctor.Report, *, fault: bool) -> list[str]:
+def texts(report: doctor.Diagnosis, *, fault: bool) -> list[str]:
     return [str(finding) for finding in report.findings if finding.fault == fault]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from samebut import encode
-from samebut.encode import BATCH, LOOK_AHEAD, Encoded, Known, Source, Spent, Unusable
+from samebut.encode import BATCH, LOOK_AHEAD, Encoded, EncodingTime, Known, PictureFile, Unusable
 from samebut.gallery import scan
 from samebut.runtime import Model
 
@@ -72,7 +72,7 @@ def test_look_ahead_is_bounded(photos: Path, model: Model) -> None:
     (source, *_) = scan(photos)
     taken = 0
 
-    def endless() -> Iterator[Source]:
+    def endless() -> Iterator[PictureFile]:
         nonlocal taken
         while True:
             taken += 1
@@ -85,14 +85,14 @@ def test_look_ahead_is_bounded(photos: Path, model: Model) -> None:
 
 
 def test_what_can_not_be_read_is_named(photos: Path, model: Model, tmp_path: Path) -> None:
-    gone = Source(photos / "gone.png", "gone.png", -1, 0)
-    folder = Source(tmp_path, "folder.png", 0, 0)
+    gone = PictureFile(photos / "gone.png", "gone.png", -1, 0)
+    folder = PictureFile(tmp_path, "folder.png", 0, 0)
     reasons = [each.reason for each in flat(encode.encode_pictures(model, [gone, folder]))]
     assert reasons == ["can't be read: No such file or directory", "is not a file"]
 
 
 def test_time_is_accounted_for(photos: Path, model: Model) -> None:
-    spent = Spent()
+    spent = EncodingTime()
     flat(encode.encode_pictures(model, list(scan(photos)), spent=spent))
     assert spent.decode > 0
     assert spent.encode > 0
@@ -105,7 +105,7 @@ def test_a_failing_model_stops_the_threads(photos: Path, model: Model) -> None:
         shutil.copy(photos / "red-round.png", photos / f"copy-{copy}.png")
     sources = list(scan(photos))
 
-    def fail(source: Source, digest: str) -> bool:
+    def fail(source: PictureFile, digest: str) -> bool:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):

@@ -13,13 +13,13 @@ import pytest
 from conftest import COLOURS, draw_picture
 from odd_pictures import make_odd_pictures
 from samebut.errors import FingerprintMismatch, PictureError, QueryError, StoreError, StoreMissing
-from samebut.gallery import Gallery, Report, scan, store_path
+from samebut.gallery import BuildReport, Gallery, scan, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.turns import Turn
 
 
-def build(photos: Path, **options: object) -> Report:
+def build(photos: Path, **options: object) -> BuildReport:
     gallery, report = Gallery.build(photos, **options)  # type: ignore[arg-type]
     gallery.close()
     return report

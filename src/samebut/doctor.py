@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Diagnosis:
     """Findings about one thing. ``sources`` say where it comes from, if anything is missing."""
 
     title: str
@@ -60,7 +60,7 @@ class Report:
         return "\n".join(lines)
 
 
-def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: None) -> Report:
+def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: None) -> Diagnosis:
     """Examine ``root`` as a ``kind``: a reader's name, "gallery" or "model". Only an unknown kind
     raises DataError: whatever is wrong with the folder is a finding."""
     if kind in READERS:
@@ -71,7 +71,7 @@ def examine(kind: str, root: Path, *, progress: Progress = lambda done, total: N
     return OTHERS[kind](Path(root), progress)
 
 
-def _examine_data(name: str, root: Path, progress: Progress) -> Report:
+def _examine_data(name: str, root: Path, progress: Progress) -> Diagnosis:
     reader = READERS[name]
     if reader.all_pictures is None:
         return _examine_triplets(name, root, progress)
@@ -79,13 +79,13 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Report:
     try:
         folder = Folder.open(root)
     except DataError as error:
-        return Report(title, (_fault(error),), reader.sources)
+        return Diagnosis(title, (_fault(error),), reader.sources)
     findings = [_annotations(reader, root, split) for split in reader.splits]
     try:
         pictures = reader.all_pictures(root)
     except DataError as error:
         told = [] if any(finding.fault for finding in findings) else [_fault(error)]
-        return Report(title, (*findings, *told), reader.sources)
+        return Diagnosis(title, (*findings, *told), reader.sources)
     findings += _named(reader, len(pictures))
     findings += _pictures(pictures, progress)
     again = [stem for stem in map(_stem, pictures) if len(folder.copies_of(stem)) > 1]
@@ -99,15 +99,15 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Report:
     if folder.archives and None in pictures.values():
         names = tuple(path.name for path in folder.archives)
         findings.append(Finding("archives lie there, perhaps not unpacked to the end", names, True))
-    return Report(title, tuple(findings), reader.sources)
+    return Diagnosis(title, tuple(findings), reader.sources)
 
 
-def _examine_triplets(name: str, root: Path, progress: Progress) -> Report:
+def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
     """A folder of the layout of ``triplets``, which what is drawn has as well."""
     title = f"{name} in {root}"
     splits = triplets.splits(root) if root.is_dir() else []
     if not splits:
-        return Report(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
+        return Diagnosis(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
     findings = [_annotations(READERS["triplets"], root, split) for split in splits]
     pictures: dict[str, Path] = {}
     for split in splits:
@@ -117,26 +117,26 @@ def _examine_triplets(name: str, root: Path, progress: Progress) -> Report:
             continue  # told above
     found = {name: path if path.is_file() else None for name, path in pictures.items()}
     findings += _pictures(found, progress)
-    return Report(title, tuple(findings), (triplets.LAYOUT,))
+    return Diagnosis(title, tuple(findings), (triplets.LAYOUT,))
 
 
-def _examine_gallery(root: Path, progress: Progress) -> Report:
+def _examine_gallery(root: Path, progress: Progress) -> Diagnosis:
     from samebut.gallery import scan, store_path
 
     title = f"gallery in {root}"
     if not root.is_dir():
-        return Report(title, (Finding("is not a folder", fault=True),))
+        return Diagnosis(title, (Finding("is not a folder", fault=True),))
     try:
         sources = list(scan(root))
     except SamebutError as error:
-        return Report(title, (_fault(error),))
+        return Diagnosis(title, (_fault(error),))
     findings = _pictures({source.path: source.file for source in sources}, progress)
     store = store_path(root, None)
     if store.exists():
         findings += _store(store, {s.path: (s.size, s.mtime_ns) for s in sources})
     else:
         findings.append(Finding("is not indexed yet"))
-    return Report(title, tuple(findings))
+    return Diagnosis(title, tuple(findings))
 
 
 def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
@@ -165,7 +165,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
     return findings
 
 
-def _examine_model(root: Path, progress: Progress) -> Report:
+def _examine_model(root: Path, progress: Progress) -> Diagnosis:
     from samebut.runtime import Model
 
     title = f"model in {root}"
@@ -180,9 +180,9 @@ def _examine_model(root: Path, progress: Progress) -> Report:
             "composed queries": model.compose(image, text).embedding,
         }
     except SamebutError as error:
-        return Report(title, (_fault(error),))
+        return Diagnosis(title, (_fault(error),))
     except Exception as error:  # onnxruntime raises its own tree for graphs that do not fit
-        return Report(title, (Finding(f"its graphs don't run: {error}", fault=True),))
+        return Diagnosis(title, (Finding(f"its graphs don't run: {error}", fault=True),))
     findings = [Finding(f"{model.name}, dimension {model.dim}, fingerprint {model.fingerprint}")]
     for what, rows in made.items():
         lengths = np.linalg.norm(rows, axis=1)
@@ -196,10 +196,10 @@ def _examine_model(root: Path, progress: Progress) -> Report:
                 fault=not good,
             )
         )
-    return Report(title, tuple(findings))
+    return Diagnosis(title, tuple(findings))
 
 
-Examination = Callable[[Path, Progress], Report]
+Examination = Callable[[Path, Progress], Diagnosis]
 
 OTHERS: dict[str, Examination] = {"gallery": _examine_gallery, "model": _examine_model}
 """What can be examined besides the data sets that have a reader."""

@@ -32,7 +32,7 @@ READ_AT_ONCE = 32 << 20  # bytes; a larger file is read twice rather than held i
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PictureFile:
     """A file to encode: where it is, what the store calls it, and what marks a change of it."""
 
     file: Path
@@ -45,7 +45,7 @@ class Source:
 class Encoded:
     """A picture with its embedding ``(D,)``; ``width`` and ``height`` are those when upright."""
 
-    source: Source
+    source: PictureFile
     digest: str
     width: int
     height: int
@@ -56,7 +56,7 @@ class Encoded:
 class Known:
     """A file whose content was known before it was decoded."""
 
-    source: Source
+    source: PictureFile
     digest: str
 
 
@@ -64,12 +64,12 @@ class Known:
 class Unusable:
     """A file that is no picture samebut can use, and why."""
 
-    source: Source
+    source: PictureFile
     reason: str
 
 
 @dataclass(slots=True)
-class Spent:
+class EncodingTime:
     """Seconds of work. ``decode`` counts reading and hashing too, summed over threads."""
 
     decode: float = 0.0
@@ -85,7 +85,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    source: Source
+    source: PictureFile
     digest: str
     width: int
     height: int
@@ -97,18 +97,18 @@ Outcome = Encoded | Known | Unusable
 
 def encode_pictures(
     model: Model,
-    sources: Iterable[Source],
+    sources: Iterable[PictureFile],
     *,
-    is_known: Callable[[Source, str], bool] = lambda source, digest: False,
+    is_known: Callable[[PictureFile, str], bool] = lambda source, digest: False,
     workers: int | None = None,
-    spent: Spent | None = None,
+    spent: EncodingTime | None = None,
 ) -> Iterator[list[Outcome]]:
     """Outcomes of ``sources`` in their order, in lists of at most ``BATCH``.
 
     ``is_known(source, digest)`` says that a content needs no encoding; worker threads call it.
     ``workers`` (as many as cores if None) threads decode. ``spent`` is added to as work goes on.
     """
-    spent = spent if spent is not None else Spent()
+    spent = spent if spent is not None else EncodingTime()
     ready = _look_ahead(model.preprocess, sources, is_known, workers, spent)
     while chunk := list(itertools.islice(ready, BATCH)):
         yield _encode(model, chunk, spent)
@@ -121,12 +121,12 @@ def digest_of(data: bytes) -> str:
 
 def _look_ahead(
     preprocess: Preprocess,
-    sources: Iterable[Source],
-    is_known: Callable[[Source, str], bool],
+    sources: Iterable[PictureFile],
+    is_known: Callable[[PictureFile, str], bool],
     workers: int | None,
-    spent: Spent,
+    spent: EncodingTime,
 ) -> Iterator[_Ready | Known | Unusable]:
-    def prepare(source: Source) -> tuple[_Ready | Known | Unusable, float]:
+    def prepare(source: PictureFile) -> tuple[_Ready | Known | Unusable, float]:
         started = time.thread_time()
         return _prepare(source, preprocess, is_known), time.thread_time() - started
 
@@ -145,7 +145,7 @@ def _look_ahead(
 
 
 def _next(
-    waiting: deque[Future[tuple[_Ready | Known | Unusable, float]]], spent: Spent
+    waiting: deque[Future[tuple[_Ready | Known | Unusable, float]]], spent: EncodingTime
 ) -> _Ready | Known | Unusable:
     started = time.monotonic()
     outcome, seconds = waiting.popleft().result()
@@ -155,7 +155,7 @@ def _next(
 
 
 def _prepare(
-    source: Source, preprocess: Preprocess, is_known: Callable[[Source, str], bool]
+    source: PictureFile, preprocess: Preprocess, is_known: Callable[[PictureFile, str], bool]
 ) -> _Ready | Known | Unusable:
     try:
         content, digest = _read(source)
@@ -170,7 +170,7 @@ def _prepare(
         return Unusable(source, error.reason)
 
 
-def _read(source: Source) -> tuple[bytes | Path, str]:
+def _read(source: PictureFile) -> tuple[bytes | Path, str]:
     """What ``open_picture`` shall read, and the digest of it."""
     try:
         found = source.file.stat()
@@ -190,7 +190,9 @@ def _blake2b() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=16)
 
 
-def _encode(model: Model, chunk: list[_Ready | Known | Unusable], spent: Spent) -> list[Outcome]:
+def _encode(
+    model: Model, chunk: list[_Ready | Known | Unusable], spent: EncodingTime
+) -> list[Outcome]:
     pixels = [each.pixels for each in chunk if isinstance(each, _Ready)]
     if not pixels:
         return [each for each in chunk if not isinstance(each, _Ready)]

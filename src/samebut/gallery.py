@@ -13,10 +13,10 @@ from typing import Self
 from samebut import catalog
 from samebut.encode import (
     Encoded,
+    EncodingTime,
     Known,
     Outcome,
-    Source,
-    Spent,
+    PictureFile,
     Unusable,
     digest_of,
     encode_pictures,
@@ -26,8 +26,7 @@ from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
 from samebut.index import FileState, Found, Picture, Skipped
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED, Model
-from samebut.turns import NEUTRAL, Turn, ask
-from samebut.turns import Spent as SearchSpent
+from samebut.turns import NEUTRAL, Spent, Turn, ask
 
 STORE_FOLDER = ".samebut"
 STORE_FILE = "gallery.sqlite"
@@ -54,7 +53,7 @@ class Results:
     hits: list[Hit]
     gate: float | None
     total: int = 0
-    spent: SearchSpent = field(default_factory=SearchSpent)
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Report:
+class BuildReport:
     """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
 
     encoded: int = 0
@@ -78,7 +77,7 @@ class Report:
     skipped: list[Skipped] = field(default_factory=list)
     with_metadata: int | None = None
     rows_without_picture: list[str] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: EncodingTime = field(default_factory=EncodingTime)
 
 
 class Gallery:
@@ -99,7 +98,7 @@ class Gallery:
         metadata: str | Path | None = None,
         replace_model: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> tuple[Gallery, Report]:
+    ) -> tuple[Gallery, BuildReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
         ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
@@ -178,7 +177,7 @@ class Gallery:
         *,
         metadata: str | Path | None = None,
         progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> Report:
+    ) -> BuildReport:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
@@ -238,7 +237,7 @@ class Gallery:
         Raises QueryError if there is no such picture, FilterError.
         """
         _check_page(k, offset)
-        spent = SearchSpent()
+        spent = Spent()
         with spent.on("search"):
             embedding = self.index.embedding([number])
             copies = [
@@ -299,7 +298,7 @@ class _Update:
         progress: Callable[[Progress], None],
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
-        self.report = Report()
+        self.report = BuildReport()
         self.stored = index.files()
         self.sources = {source.path: source for source in scan(folder)}
         self.gone = self.stored.keys() - self.sources.keys()
@@ -310,7 +309,7 @@ class _Update:
         changed = {source.path for source in self.todo}
         self.twins = {f.digest: path for path, f in self.stored.items() if path not in changed}
 
-    def run(self) -> Report:
+    def run(self) -> BuildReport:
         done = 0
         for outcomes in encode_pictures(
             self.model, self.todo, is_known=self._is_known, spent=self.report.spent
@@ -332,7 +331,7 @@ class _Update:
                 hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
             )
 
-    def _changed(self) -> list[Source]:
+    def _changed(self) -> list[PictureFile]:
         """The sources that are new or changed; those known to be unusable are reported again."""
         unusable = {skipped.path: skipped for skipped in self.index.skipped()}
         todo = []
@@ -346,10 +345,10 @@ class _Update:
         self.index.remove(sorted(unusable.keys() - self.sources.keys()))
         return todo
 
-    def _is_known(self, source: Source, digest: str) -> bool:
+    def _is_known(self, source: PictureFile, digest: str) -> bool:
         return digest in self.twins or self._is_touched(source, digest)
 
-    def _is_touched(self, source: Source, digest: str) -> bool:
+    def _is_touched(self, source: PictureFile, digest: str) -> bool:
         """Its time changed but not its content."""
         stored = self.stored.get(source.path)
         return stored is not None and stored.digest == digest
@@ -365,7 +364,7 @@ class _Update:
                 self._keep_known(outcome.source, outcome.digest)
         self._keep_unusable([each for each in outcomes if isinstance(each, Unusable)])
 
-    def _keep_known(self, source: Source, digest: str) -> None:
+    def _keep_known(self, source: PictureFile, digest: str) -> None:
         path, size, mtime_ns = source.path, source.size, source.mtime_ns
         if self._is_touched(source, digest):
             self.index.touch(path, size=size, mtime_ns=mtime_ns)
@@ -390,7 +389,7 @@ class _Update:
         self.report.skipped += skipped
 
 
-def _same_file(remembered: FileState | Skipped | None, source: Source) -> bool:
+def _same_file(remembered: FileState | Skipped | None, source: PictureFile) -> bool:
     return remembered is not None and (remembered.size, remembered.mtime_ns) == (
         source.size,
         source.mtime_ns,
@@ -410,7 +409,7 @@ def _picture(encoded: Encoded) -> Picture:
     )
 
 
-def scan(folder: Path) -> Iterator[Source]:
+def scan(folder: Path) -> Iterator[PictureFile]:
     """Picture files under ``folder`` by their suffix, sorted, hidden ones and links to folders not.
 
     A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
@@ -426,9 +425,9 @@ def scan(folder: Path) -> Iterator[Source]:
             try:
                 found = file.stat()
             except OSError:
-                yield Source(file, path, -1, 0)
+                yield PictureFile(file, path, -1, 0)
             else:
-                yield Source(file, path, found.st_size, found.st_mtime_ns)
+                yield PictureFile(file, path, found.st_size, found.st_mtime_ns)
 
 
 def store_path(folder: Path, store: str | Path | None) -> Path:

@@ -75,7 +75,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConversationQuery:
     """The query of a conversation: ``embedding (D,)``, and the gate of its last composed turn.
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
@@ -93,7 +93,7 @@ def ask(
     text_weight: float = NEUTRAL,
     fusion: str | None = None,
     max_pixels: int = MAX_PIXELS,
-) -> Asked:
+) -> ConversationQuery:
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
@@ -119,7 +119,7 @@ def ask(
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
-    return Asked(query, gates[-1] if gates else None, spent)
+    return ConversationQuery(query, gates[-1] if gates else None, spent)
 
 
 class _Passage:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Progress, Report
+    from samebut.gallery import BuildReport, Gallery, Progress
 
 SKIPPED_SHOWN = 20
 PAGE_PORT = 8620
@@ -85,7 +85,7 @@ class _Lines:
         )
 
 
-def print_report(gallery: Gallery, report: Report) -> None:
+def print_report(gallery: Gallery, report: BuildReport) -> None:
     counts = {
         "encoded": report.encoded,
         "unchanged": report.unchanged,

@@ -23,7 +23,7 @@ from samebut.files import replacing, write_whole, writing
 from samebut.metrics import Floats
 
 if TYPE_CHECKING:
-    from samebut.encode import Source
+    from samebut.encode import PictureFile
     from samebut.preprocess import Preprocess
     from samebut.runtime import Composed, Features, Model
 
@@ -189,12 +189,12 @@ def _ask(
                 sums[mode][row] = embedding if before is None else before + embedding
 
 
-def _sources(benchmark: Benchmark) -> Iterator[Source]:
-    from samebut.encode import Source
+def _sources(benchmark: Benchmark) -> Iterator[PictureFile]:
+    from samebut.encode import PictureFile
 
     for name, path in benchmark.images.items():
         status = path.stat()
-        yield Source(path, name, status.st_size, status.st_mtime_ns)
+        yield PictureFile(path, name, status.st_size, status.st_mtime_ns)
 
 
 def _require_usable(benchmark: Benchmark, unusable: Sequence[Any]) -> None:

@@ -24,7 +24,7 @@ from samebut.errors import DataError
 from samebut.files import write_whole, writing
 from samebut.query_maker.queries import ARTICLE, CatalogueQueries, QueryRules, details_of
 from samebut.query_maker.relative_captions import RelativeCaptions
-from samebut.query_maker.report import Report
+from samebut.query_maker.report import CatalogueReport
 from samebut.query_maker.table import SPLIT, Table, split_rows
 
 TITLES = ("title", "title_zh")
@@ -41,7 +41,7 @@ def write(
     seed: int = 0,
     val_share: float = 0.2,
     split_by: str | None = None,
-) -> Report:
+) -> CatalogueReport:
     """Write the queries of ``table`` into the folder ``out``, or one JSONL file without splits.
 
     Raises DataError: a rule that makes no sense, a split without a query, a folder that holds
@@ -57,7 +57,7 @@ def write(
     # Once for the whole table: a split that happens to know less must not keep less.
     rules = replace(rules, details=details_of(rules, list(table.rows.values())))
     captions = captions or RelativeCaptions.read()
-    report = Report.of(table, rules, captions, splits, split_by_said)
+    report = CatalogueReport.of(table, rules, captions, splits, split_by_said)
     lines: dict[str, list[dict[str, Any]]] = {}
     tidy: dict[str, Mapping[str, str]] = {}
     for split, names in splits.items():

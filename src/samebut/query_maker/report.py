@@ -51,7 +51,7 @@ class Values:
 
 
 @dataclass
-class Report:
+class CatalogueReport:
     """Everything that was used, and everything that was not, with the reason."""
 
     catalogue: str
@@ -80,7 +80,7 @@ class Report:
         captions: RelativeCaptions,
         splits: Mapping[str, Sequence[str]],
         split_by: str,
-    ) -> Report:
+    ) -> CatalogueReport:
         """A report of the table alone; queries are added by :meth:`add`."""
         used = {*rules.columns, "title", "title_zh", "split"}
         rows = list(table.rows.values())

@@ -49,7 +49,7 @@ _TWINS = 0.4  # share of families with a family of another kind in the same clot
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PlannedPicture:
     """One picture to draw: its file name, what is on it, and the seed of its scene."""
 
     file: str
@@ -64,7 +64,7 @@ class Split:
     name: str
     families: list[Family] = field(default_factory=list)
     twins: list[tuple[Family, Family]] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[PlannedPicture] = field(default_factory=list)
     queries: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -209,7 +209,7 @@ def _plan_pictures(rng: random.Random, split: Split, first: int) -> None:
     items += [item for item in items if rng.random() < _TWICE]
     rng.shuffle(items)
     split.pictures = [
-        Picture(f"{first + index:06d}.jpg", item, rng.getrandbits(48))
+        PlannedPicture(f"{first + index:06d}.jpg", item, rng.getrandbits(48))
         for index, item in enumerate(items)
     ]
 
