@@ -32,6 +32,15 @@ def test_quoted_cells_may_hold_lines(tmp_path: Path) -> None:
     assert table.rows == {"a.jpg": {"title": "two\nlines, one comma"}}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["\u2028", "\x0b", "\x0c", "\x85", "\x1c"])
+def test_only_ends_of_lines_end_a_row(tmp_path: Path, mark: str, end: str) -> None:
+    """Titles copied from web pages hold such separators."""
+    lines = ["file,title", f"a.jpg,one{mark}two", "b.jpg,three"]
+    table = catalog.read(write(tmp_path, end.join(lines)))
+    assert table.rows == {"a.jpg": {"title": f"one{mark}two"}, "b.jpg": {"title": "three"}}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -6,6 +6,7 @@ This is the one reader of such tables: ``index --metadata``, ``triplets`` and tr
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from samebut.errors import MetadataError
 
 BESIDE = "catalog.csv"
-"""What the table is called that lies beside the pictures it describes."""
+"""The name of a table that lies in the same folder as the pictures it describes."""
 FILE_COLUMNS = ("file", "path", "filename", "file_name", "image", "picture")
 NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
@@ -63,7 +64,7 @@ def read(path: Path, file_column: str | None = None) -> Catalog:
         raise MetadataError(
             f"{path} is not UTF-8 text (byte {error.start})", hint="Save the table as CSV UTF-8."
         ) from error
-    lines = text.splitlines(keepends=True)
+    lines = [*io.StringIO(text, newline="")]  # splitlines would cut at what a title may hold
     header = lines[0] if lines else ""
     delimiter = max(",;\t", key=header.count)
     table = csv.reader(lines, delimiter=delimiter, strict=True)
