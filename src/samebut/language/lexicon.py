@@ -24,8 +24,8 @@ ARTICLES_ZH = {
 PATTERNS_ZH = {"solid": "纯色", "printed": "印花", "striped": "条纹", "checked": "格子"}
 GENDERS_ZH = {"men": "男款", "women": "女款", "unisex": "中性", "boys": "男童", "girls": "女童"}
 
-# Values of catalogues beyond those of the training data, for relative captions alone: what is
-# learned from captions would change with the tables above.
+# Used in relative captions only. An entry added to the tables above would change the training
+# captions.
 MORE_ARTICLES_ZH = {
     "coat": "外套", "boots": "靴子", "boot": "靴子", "shoe": "鞋子", "sneakers": "运动鞋",
     "casual shoes": "休闲鞋", "sports shoes": "运动鞋", "formal shoes": "正装鞋", "hat": "帽子",

@@ -1,7 +1,7 @@
-"""Colours: their names in English and Chinese, and how the wardrobe draws them.
+"""Colours: their English and Chinese names, and the RGB that the wardrobe draws them in.
 
-Every other table of colours is made from this one, but for those that somebody else has fixed: the
-drawn CSS has the RGB of TIRG's renderer.
+Every other table of colours is made from this one. The exception is the drawn CSS benchmark, whose
+RGB values are those of TIRG's renderer.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from typing import NamedTuple
 
 
 class Colour(NamedTuple):
-    """``rgb`` in hexadecimal if the wardrobe draws it; ``drawn_zh`` if its captions call it other
-    than catalogues do, which they must go on doing: the same seed has to give the same files."""
+    """One colour. ``rgb`` is hexadecimal, empty if the wardrobe does not draw the colour.
+
+    ``drawn_zh`` is the Chinese name in the wardrobe's captions where it differs from ``zh``. It
+    can't be unified: the same seed must give the same files.
+    """
 
     zh: str
     rgb: str = ""
     drawn_zh: str = ""
 
 
-# In this order the words of captions are given to a tokenizer that is trained.
+# Used in training captions. The order matters: a tokenizer is trained on the names in this order.
 CAPTIONED = {
     "black": Colour("黑色", "2A2A2F"),
     "blue": Colour("蓝色", "3F79CC"),
@@ -57,8 +60,7 @@ CAPTIONED = {
     "burgundy": Colour("酒红色", "7B1F38"),
     "lime green": Colour("青柠色"),
 }
-# Of catalogues beyond those of the training data, for relative captions alone: what is learned
-# from captions would change with the table above.
+# Used in relative captions only. A colour added to CAPTIONED would change the training captions.
 MORE = {
     "gray": Colour("灰色"),
     "navy": Colour("藏青色", "25345F"),
@@ -105,4 +107,4 @@ DRAWN = (
     "blue",
     "navy",
 )
-"""The colours of the wardrobe, in the order in which it draws lots for them."""
+"""The wardrobe's colours. Random choices index into this order, so it must not change."""

@@ -1,6 +1,6 @@
-"""Texts with placeholders: taken apart once, filled with values, in English and Chinese.
+"""Text templates in English and Chinese: parsed once, then filled with values.
 
-What stands in braces is the name of a value, or a form and one name or more:
+Braces hold the name of a value, or a form followed by one or more names:
 
     {new}          the value itself
     {a new}        as one thing: "an anorak", "a pair of jeans"
@@ -9,7 +9,7 @@ What stands in braces is the name of a value, or a form and one name or more:
     {for new}      whom it is for: "women" of "female"
     {whose new}    whose it is: "women's"
     {一 new}       with its Chinese measure word: 一双凉鞋
-    {?new}         says nothing, but without the value the template can't be used
+    {?new}         is replaced by nothing, but the template can only be used if the value is known
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template taken apart; without the values it ``needs`` it can't be said."""
+    """A parsed template. It can only be filled if all the values it ``needs`` are known."""
 
     parts: tuple[str | Slot, ...]
     needs: frozenset[str]
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with ``values`` said."""
+        """The text with ``values`` in place of the placeholders."""
         return "".join(
             part if isinstance(part, str) else _FORMS[part.form]([values[n] for n in part.names])
             for part in self.parts
@@ -53,9 +53,9 @@ class Template:
 
 
 def read_template(text: Any, known: frozenset[str] | None, where: str) -> Template:
-    """Take a template apart; ``known`` are the names that may stand in braces, None for any.
+    """Parse a template; ``known`` are the names that may be used in braces, None for any.
 
-    DataError begins with ``where``: no text, a brace without its partner, an unknown name.
+    Raises DataError, beginning with ``where``: empty text, an unmatched brace, an unknown name.
     """
     if not isinstance(text, str) or not text.strip():
         raise DataError(f"{where}: {text!r} is no text", hint="A template is a text in quotes.")
@@ -73,7 +73,7 @@ def read_template(text: Any, known: frozenset[str] | None, where: str) -> Templa
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """A template of our own, filled; it is taken apart the first time."""
+    """Fill a built-in template, which is parsed the first time."""
     return _ours(text).fill(values)
 
 
@@ -83,7 +83,7 @@ def _ours(text: str) -> Template:
 
 
 def framed(frames: Sequence[str], fragments: Iterable[Template]) -> tuple[Template, ...]:
-    """Every fragment in every frame; a frame is a template around ``{}``."""
+    """Every fragment in every frame; a frame is a template in which ``{}`` is the fragment."""
     cut = []
     for frame in frames or ("{}",):
         before, _, behind = frame.partition("{}")
@@ -101,7 +101,7 @@ def framed(frames: Sequence[str], fragments: Iterable[Template]) -> tuple[Templa
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a hint."""
+    """Names for a hint, sorted and separated by commas."""
     return ", ".join(sorted(names))
 
 

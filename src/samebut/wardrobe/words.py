@@ -13,7 +13,7 @@ from samebut.language.lexicon import TRANSLATIONS
 from samebut.language.palette import COLOURS, DRAWN
 from samebut.wardrobe.attributes import KINDS
 
-# A skirt is one half of a dress here, and in catalogues any skirt.
+# The wardrobe's captions have their own word for a skirt, and for the pattern "plain" (trim).
 KIND_ZH = {kind: TRANSLATIONS["article"][kind.casefold()] for kind in KINDS} | {"skirt": "半身裙"}
 COLOUR_ZH = {name: COLOURS[name].drawn_zh or COLOURS[name].zh for name in DRAWN}
 
