@@ -116,7 +116,7 @@ def _fixed_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
 
 def _drawn_pairs(captions: Mapping[str, str], seed: int) -> Iterator[tuple[str, str]]:
     """One pair for each picture with a partner: captions that share all but one word."""
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     pictures = defaultdict(list)
     for name, caption in captions.items():
         pictures[caption].append(name)
@@ -127,7 +127,7 @@ def _drawn_pairs(captions: Mapping[str, str], seed: int) -> Iterator[tuple[str, 
     for name, caption in captions.items():
         siblings = [c for parent in _parents(caption) for c in children[parent] if c != caption]
         if siblings:
-            yield name, draw.choice(pictures[draw.choice(siblings)])
+            yield name, rng.choice(pictures[rng.choice(siblings)])
 
 
 def _parents(caption: str) -> list[str]:
