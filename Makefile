@@ -28,7 +28,7 @@ demo: $(VENV)/.base ## the main job: index pictures, search by example plus word
 # Another version of PDFium or of libwebp may round otherwise: the versions are those of constraints.txt.
 demo-gallery: $(VENV)/.dev ## draw the pictures that `samebut demo` ships with again, bit for bit
 	rm -rf src/samebut/demo_gallery
-	$(BIN)/python -m samebut.data.wardrobe src/samebut/demo_gallery --count 300 --seed 11 --size 256 --format webp --quality 80
+	$(BIN)/python -m samebut.wardrobe src/samebut/demo_gallery --count 300 --seed 11 --size 256 --format webp --quality 80
 
 test: $(VENV)/.dev ## the whole test suite, offline
 	$(BIN)/python -m pytest

@@ -19,9 +19,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from samebut.data import catalog, triplets
+from samebut import catalog
+from samebut.catalog import NOT_ATTRIBUTES
+from samebut.data import triplets
 from samebut.data.benchmark import Benchmark
-from samebut.data.catalog import NOT_ATTRIBUTES
 from samebut.evaluate.embeddings import embed_benchmark
 from samebut.runtime import Model
 

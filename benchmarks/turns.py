@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.embedding import Floats, unit
 from samebut.images import open_picture
 from samebut.loader import BATCH

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from samebut.data.readers import READERS
+from samebut.data.benchmark import Rules
+from samebut.data.readers import READERS, Reader
 from samebut.learning.data.augment import Augment
 from samebut.learning.data.corpus import SourceSettings
 from samebut.learning.data.sampler import Queries
@@ -76,15 +77,43 @@ def readers() -> list[Sequence[str]]:
     return [
         (
             f"`{name}`",
-            reader.split,
+            ", ".join(reader.splits) or "yours",
+            reader.gallery,
+            reference(reader, reader.file.RULES),
+            counted(reader.file.RULES, reader.hit),
+            headline(reader.file.RULES),
             "; ".join(
-                f"`{key}` " + (", ".join(values) if values else "a whole number")
+                f"`{key}`: {', '.join(values) or 'number'}"
                 for key, values in reader.options.items()
+                if key != "reference"
             ),
-            summary(inspect.getmodule(reader.read)),
         )
         for name, reader in READERS.items()
     ]
+
+
+def reference(reader: Reader, rules: Rules) -> str:
+    if "reference" in reader.options:
+        return f"`reference={'` or `'.join(reader.options['reference'])}`"
+    return "removed" if rules.drop_reference else "kept"
+
+
+def counted(rules: Rules, hit: str) -> str:
+    said = [f"R@{numbers(rules.recall)}: {hit if rules.recall_any else 'the annotated target'}"]
+    if rules.average_precision:
+        said.append(f"mAP@{numbers(rules.average_precision)} over all targets")
+    if rules.subset_recall:
+        said.append(f"RecallSubset@{numbers(rules.subset_recall)}: the annotated target")
+    return "; ".join(said) + (", mean over groups" if rules.macro else "")
+
+
+def headline(rules: Rules) -> str:
+    names = rules.headline
+    return f"({'+'.join(names)})/{len(names)}" if len(names) > 1 else "".join(names)
+
+
+def numbers(those: tuple[int, ...]) -> str:
+    return ",".join(map(str, those))
 
 
 def presets() -> list[Sequence[str]]:
@@ -112,7 +141,7 @@ TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] =
     "fusions": (("name", "reads", "gate", "attention map", "options", "what it is"), fusions),
     "encoders": (("kind", "what it is"), encoders),
     "readers": (
-        ("name", "split if not said", "options (the first is the default)", "what it is"),
+        ("name", "splits", "gallery", "reference", "counted", "headline", "choices"),
         readers,
     ),
 }

@@ -78,7 +78,7 @@ def test_drawing_a_benchmark_says_what_to_install(python: Run, tmp_path: Path) -
 
 
 def test_drawing_a_gallery_says_what_to_install(python: Run, tmp_path: Path) -> None:
-    done = python("-m", "samebut.data.wardrobe", tmp_path / "drawn", "--count", 1)
+    done = python("-m", "samebut.wardrobe", tmp_path / "drawn", "--count", 1)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "drawing pictures needs pypdfium2, which is not installed",

@@ -1,4 +1,4 @@
-"""data/catalog.py: tables of metadata."""
+"""catalog.py: tables of metadata."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.errors import MetadataError
 
 
@@ -30,6 +30,15 @@ def test_read(tmp_path: Path, delimiter: str) -> None:
 def test_quoted_cells_may_hold_lines(tmp_path: Path) -> None:
     table = catalog.read(write(tmp_path, 'Image,title\na.jpg,"two\nlines, one comma"\n'))
     assert table.rows == {"a.jpg": {"title": "two\nlines, one comma"}}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["\u2028", "\x0b", "\x0c", "\x85", "\x1c"])
+def test_only_ends_of_lines_end_a_row(tmp_path: Path, mark: str, end: str) -> None:
+    """Titles copied from web pages hold such separators."""
+    lines = ["file,title", f"a.jpg,one{mark}two", "b.jpg,three"]
+    table = catalog.read(write(tmp_path, end.join(lines)))
+    assert table.rows == {"a.jpg": {"title": f"one{mark}two"}, "b.jpg": {"title": "three"}}
 
 
 @pytest.mark.parametrize(
@@ -72,3 +81,18 @@ def test_no_match_shows_both_sides(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="none of its 1 rows") as error:
         catalog.match(table, ["10001.jpg"])
     assert error.value.hint == "It says '10001', the folder has '10001.jpg'."
+
+
+def test_the_table_beside_pictures_has_every_column_in_each_row(tmp_path: Path) -> None:
+    """Training takes the columns in the table's order, whichever the first picture has."""
+    assert catalog.rows_beside(tmp_path) == {}
+    (tmp_path / "catalog.csv").write_text("colour,file,size,none\n,a.jpg,L,\nred,b.jpg,,\n")
+    rows = catalog.rows_beside(tmp_path)
+    assert rows == {
+        "a.jpg": {"colour": "", "size": "L", "none": ""},
+        "b.jpg": {"colour": "red", "size": "", "none": ""},
+    }
+    assert all(list(row) == ["colour", "size", "none"] for row in rows.values())
+    (tmp_path / "catalog.csv").write_text("image,size\na.jpg,L\n")
+    with pytest.raises(MetadataError, match="has no column file"):
+        catalog.rows_beside(tmp_path)

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from samebut.cli import app
 from samebut.commands.export import check_target, parse_fusion
-from samebut.data.wardrobe import draw_gallery
 from samebut.demo import GALLERY
 from samebut.errors import ModelError
+from samebut.wardrobe import draw_gallery
 
 
 def run(*arguments: object) -> str:

@@ -347,14 +347,6 @@ def test_every_reader_refuses_a_wrong_root(tmp_path: Path, name: str) -> None:
         assert caught.value.hint
 
 
-@pytest.mark.parametrize("name", list(readers.READERS))
-def test_every_reader_refuses_unknown_splits_and_options(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError):
-        readers.read(name, tmp_path, "nosuchsplit")
-    with pytest.raises(DataError, match="no option 'nosuch'"):
-        readers.read(name, tmp_path, options={"nosuch": "1"})
-
-
 def test_options_are_checked_against_the_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gallery can't be 'big'"):
         readers.read("fashioniq", tmp_path, options={"gallery": "big"})

@@ -91,7 +91,7 @@ def test_a_text_may_hold_any_separator_but_a_newline(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     folder(tmp_path, [LINE], "file\na.jpg\nb.jpg\n")
     (tmp_path / "catalog.csv").write_bytes("file\na.jpg\né.jpg\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"catalog\.csv: is not text in UTF-8"):
+    with pytest.raises(DataError, match=r"catalog\.csv is not UTF-8 text"):
         triplets.read(tmp_path, "any")
     (tmp_path / "any.jsonl").write_bytes(b'{"text": "\xff"}')
     with pytest.raises(DataError, match=r"any\.jsonl: is not text in UTF-8"):
@@ -101,10 +101,10 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("catalog", "message"),
     [
-        ("split,file\nany\n", "1 of its rows name no file"),
-        ("name\na.jpg\n", "no column named file"),
+        ("split,file\nany,\n", "a row of it names no file"),
+        ("name\na.jpg\n", "no column file"),
         ("file,split\na.jpg,x\nb.jpg,y\n", "lists no picture of split any"),
-        ("file\na.jpg\nb.jpg\na.jpg\n", "lists 1 pictures twice"),
+        ("file\na.jpg\nb.jpg\na.jpg\n", "row 4 names a.jpg a second time"),
         (
             "file\na.jpg\n",
             r"1 pictures named by queries are not in .*first: any\.jsonl line 1: b\.jpg",
@@ -114,6 +114,19 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 def test_a_bad_catalogue_is_refused(tmp_path: Path, catalog: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         triplets.read(folder(tmp_path, [LINE], catalog), "any")
+
+
+def test_a_name_is_one_however_its_folders_are_written(tmp_path: Path) -> None:
+    """A table that a shop's Windows wrote, and queries that somebody typed."""
+    line = LINE | {
+        "reference": "in\\a.jpg",
+        "target": "./in/b.jpg",
+        "subset": ["in/a.jpg", "in//b.jpg"],
+    }
+    benchmark = triplets.read(folder(tmp_path, [line], "file\nin/a.jpg\nin\\b.jpg\n"), "any")
+    (query,) = benchmark.queries
+    assert list(benchmark.images) == ["in/a.jpg", "in/b.jpg"] == list(query.subset or ())
+    assert (query.reference, query.targets) == ("in/a.jpg", ("in/b.jpg",))
 
 
 HEADER = "reference,text,target\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ from PIL import Image
 
 from fake_model import colour_folder
 from samebut import doctor
-from samebut.data import fashioniq
+from samebut.data import fashioniq, readers
 from samebut.errors import DataError
 
 ANNOTATIONS = Path(__file__).parents[2] / "shared" / "data" / "annotations"
 
 
-def texts(report: doctor.Report, *, fault: bool) -> list[str]:
+def texts(report: doctor.Diagnosis, *, fault: bool) -> list[str]:
     return [str(finding) for finding in report.findings if finding.fault == fault]
 
 
@@ -39,11 +40,8 @@ def small_fashioniq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 path.write_text(json.dumps(content))
             for name in names:
                 paint(tmp_path / "images" / f"{name}.jpg", hash_of(name))
-    patient = doctor.PATIENTS["fashioniq"]
-    known = doctor.Patient(
-        patient.read, patient.all_pictures, patient.splits, patient.sources, pictures=27
-    )
-    monkeypatch.setitem(doctor.PATIENTS, "fashioniq", known)
+    known = replace(readers.READERS["fashioniq"], pictures=27)
+    monkeypatch.setitem(readers.READERS, "fashioniq", known)
     return tmp_path
 
 
@@ -97,7 +95,7 @@ def test_annotations_cut_short_or_of_another_size_are_faults(small_fashioniq: Pa
     assert "not JSON to its end" in fault
 
 
-@pytest.mark.parametrize("kind", list(doctor.EXAMINATIONS))
+@pytest.mark.parametrize("kind", [*readers.READERS, *doctor.OTHERS])
 def test_a_wrong_folder_is_a_finding_and_not_a_crash(tmp_path: Path, kind: str) -> None:
     roots = [tmp_path / "nowhere"] if kind == "gallery" else [tmp_path, tmp_path / "nowhere"]
     for root in roots:

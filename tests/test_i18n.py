@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import samebut
-from samebut.data.wardrobe.attributes import ALLOWED, COLOURS, KINDS, MOTIFS, PATTERNS
+from samebut.language import palette
+from samebut.wardrobe.attributes import ALLOWED, COLOURS, KINDS, MOTIFS, PATTERNS
 
 STATIC = Path(samebut.__file__).parent / "serve" / "static"
 LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in STATIC.glob("i18n/*.json")}
@@ -70,3 +71,8 @@ def test_the_drawn_gallery_is_spoken_of_in_both() -> None:
     english = LANGUAGES["en"]
     assert {value for value in values if f"value.{value}" not in english} == set()
     assert {name for name in allowed if f"column.{name}" not in english} == set()
+
+
+def test_the_page_calls_colours_as_the_palette_does() -> None:
+    said = {name: LANGUAGES["zh"][f"value.{name}"] for name in COLOURS}
+    assert said == {n: palette.COLOURS[n].drawn_zh or palette.COLOURS[n].zh for n in COLOURS}

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samebut.data.wardrobe import draw_gallery
 from samebut.embedding import unit
 from samebut.errors import ModelError, QueryError
 from samebut.images import open_picture
 from samebut.runtime import BUNDLED, Model
+from samebut.wardrobe import draw_gallery
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from samebut.data.wardrobe import KINDS, Item, caption, draw, draw_gallery, random_item, title
-from samebut.data.wardrobe.__main__ import main
-from samebut.data.wardrobe.attributes import (
+from samebut.wardrobe import KINDS, Item, caption, draw, draw_gallery, random_item, title
+from samebut.wardrobe.__main__ import main
+from samebut.wardrobe.attributes import (
     ALLOWED,
     ASPECTS,
     ATTRIBUTES,
@@ -29,14 +29,14 @@ from samebut.data.wardrobe.attributes import (
     values_of,
     varied,
 )
-from samebut.data.wardrobe.draw import compose
-from samebut.data.wardrobe.fabric import MOTIF_SHAPES, PALETTE, contrasts
-from samebut.data.wardrobe.families import alternatives
-from samebut.data.wardrobe.garments import GARMENTS
-from samebut.data.wardrobe.phrases import neck_of, ways
-from samebut.data.wardrobe.scene import BACKGROUNDS, Scene, random_scene
-from samebut.data.wardrobe.tailor import measure
-from samebut.data.wardrobe.vector import (
+from samebut.wardrobe.draw import compose
+from samebut.wardrobe.fabric import MOTIF_SHAPES, PALETTE, contrasts
+from samebut.wardrobe.families import alternatives
+from samebut.wardrobe.garments import GARMENTS
+from samebut.wardrobe.phrases import neck_of, ways
+from samebut.wardrobe.scene import BACKGROUNDS, Scene, random_scene
+from samebut.wardrobe.tailor import measure
+from samebut.wardrobe.vector import (
     Sheet,
     apply,
     corners,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.errors import QueryError
 from samebut.gallery import Gallery, scan
 from samebut.turns import Turn

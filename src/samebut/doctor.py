@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from samebut.data import circo, cirr, fashion200k, fashioniq, triplets
-from samebut.data.benchmark import Benchmark
+from samebut.data import triplets
 from samebut.data.folders import Folder
+from samebut.data.readers import READERS, Reader
 from samebut.errors import DataError, SamebutError
 from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
 
@@ -40,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Diagnosis:
     """Findings about one thing. ``sources`` say where it comes from, if anything is missing."""
 
     title: str
@@ -58,95 +56,33 @@ class Report:
         return "\n".join(lines)
 
 
-class Read(Protocol):
-    def __call__(self, root: Path, split: str) -> Benchmark: ...
+def examine(kind: str, root: Path, *, progress: Progress = silent) -> Diagnosis:
+    """Examine ``root`` as a ``kind``: a reader's name, "gallery" or "model". Only an unknown kind
+    raises DataError: whatever is wrong with the folder is a finding."""
+    if kind in READERS:
+        return _examine_data(kind, Path(root), progress)
+    if kind not in OTHERS:
+        known = ", ".join((*READERS, *OTHERS))
+        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {known}.")
+    return OTHERS[kind](Path(root), progress)
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A data set as its doctor knows it: ``pictures`` is how many its splits name in all, where
-    that was counted in the real annotations."""
-
-    read: Read
-    all_pictures: Callable[[Path], Mapping[str, Path | None]]
-    splits: tuple[str, ...]
-    sources: tuple[str, ...]
-    pictures: int | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
-
-
-PATIENTS: dict[str, Patient] = {
-    "fashioniq": Patient(
-        fashioniq.read,
-        fashioniq.all_pictures,
-        fashioniq.SPLITS,
-        (
-            "annotations  https://github.com/XiaoxiaoGuo/fashion-iq (CDLA)",
-            "pictures     addresses at https://github.com/hongwang600/fashion-iq-metadata; many "
-            "are dead",
-            "copies       https://huggingface.co/datasets/Plachta/FashionIQ and those named in "
-            "https://github.com/XiaoxiaoGuo/fashion-iq/issues/18",
-            "complete     74,381: the paper's 77,684 counts pictures that no split names",
-        ),
-        pictures=74_381,
-    ),
-    "cirr": Patient(
-        cirr.read,
-        cirr.all_pictures,
-        cirr.SPLITS,
-        (
-            "annotations  branch cirr_dataset of https://github.com/Cuberick-Orion/CIRR (MIT)",
-            "pictures     NLVR2: the form at https://github.com/lil-lab/nlvr, then, if it is not "
-            "answered, the authors of CIRR by mail",
-            "copies       those fetched by address are incomplete and have no train sub-folders, "
-            "which are not needed here",
-        ),
-        pictures=21_551,
-    ),
-    "circo": Patient(
-        circo.read,
-        circo.all_pictures,
-        circo.SPLITS,
-        (
-            "annotations  https://github.com/miccunifi/CIRCO",
-            "pictures     https://cocodataset.org/#download: 2017 Unlabeled images and image info",
-        ),
-    ),
-    "fashion200k": Patient(
-        fashion200k.read,
-        fashion200k.all_pictures,
-        fashion200k.SPLITS,
-        (
-            "labels       https://github.com/xthan/fashion-200k, pictures too",
-            "queries      test_queries.txt, linked at https://github.com/google/tirg",
-            "copies       https://www.kaggle.com/datasets/mayukh18/fashion200k-dataset",
-        ),
-    ),
-}
-
-
-def examine(kind: str, root: Path, *, progress: Progress = silent) -> Report:
-    """Examine ``root`` as a ``kind`` of ``EXAMINATIONS``. Only an unknown kind raises DataError:
-    whatever is wrong with the folder is a finding."""
-    if kind not in EXAMINATIONS:
-        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {', '.join(EXAMINATIONS)}.")
-    return EXAMINATIONS[kind](Path(root), progress)
-
-
-def _examine_data(name: str, root: Path, progress: Progress) -> Report:
-    patient = PATIENTS[name]
+def _examine_data(name: str, root: Path, progress: Progress) -> Diagnosis:
+    reader = READERS[name]
+    if reader.all_pictures is None:
+        return _examine_triplets(name, root, progress)
     title = f"{name} in {root}"
     try:
         folder = Folder.open(root)
     except DataError as error:
-        return Report(title, (_fault(error),), patient.sources)
-    findings = [_annotations(patient, root, split) for split in patient.splits]
+        return Diagnosis(title, (_fault(error),), reader.sources)
+    findings = [_annotations(reader, root, split) for split in reader.splits]
     try:
-        pictures = patient.all_pictures(root)
+        pictures = reader.all_pictures(root)
     except DataError as error:
         told = [] if any(finding.fault for finding in findings) else [_fault(error)]
-        return Report(title, (*findings, *told), patient.sources)
-    findings += _named(patient, len(pictures))
+        return Diagnosis(title, (*findings, *told), reader.sources)
+    findings += _named(reader, len(pictures))
     findings += _pictures(pictures, progress)
     again = [stem for stem in map(_stem, pictures) if len(folder.copies_of(stem)) > 1]
     if again:
@@ -159,15 +95,16 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Report:
     if folder.archives and None in pictures.values():
         names = tuple(path.name for path in folder.archives)
         findings.append(Finding("archives lie there, perhaps not unpacked to the end", names, True))
-    return Report(title, tuple(findings), patient.sources)
+    return Diagnosis(title, tuple(findings), reader.sources)
 
 
-def _examine_triplets(root: Path, progress: Progress) -> Report:
-    title = f"triplets in {root}"
+def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
+    """A folder of the layout of ``triplets``, which what is drawn has as well."""
+    title = f"{name} in {root}"
     splits = triplets.splits(root) if root.is_dir() else []
     if not splits:
-        return Report(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
-    findings = [_annotations_of(triplets.read, root, split) for split in splits]
+        return Diagnosis(title, (Finding("holds no SPLIT.jsonl", fault=True),), (triplets.LAYOUT,))
+    findings = [_annotations(READERS["triplets"], root, split) for split in splits]
     pictures: dict[str, Path] = {}
     for split in splits:
         try:
@@ -176,26 +113,26 @@ def _examine_triplets(root: Path, progress: Progress) -> Report:
             continue  # told above
     found = {name: path if path.is_file() else None for name, path in pictures.items()}
     findings += _pictures(found, progress)
-    return Report(title, tuple(findings), (triplets.LAYOUT,))
+    return Diagnosis(title, tuple(findings), (triplets.LAYOUT,))
 
 
-def _examine_gallery(root: Path, progress: Progress) -> Report:
+def _examine_gallery(root: Path, progress: Progress) -> Diagnosis:
     from samebut.gallery import scan, store_path
 
     title = f"gallery in {root}"
     if not root.is_dir():
-        return Report(title, (Finding("is not a folder", fault=True),))
+        return Diagnosis(title, (Finding("is not a folder", fault=True),))
     try:
         sources = list(scan(root))
     except SamebutError as error:
-        return Report(title, (_fault(error),))
+        return Diagnosis(title, (_fault(error),))
     findings = _pictures({source.path: source.file for source in sources}, progress)
     store = store_path(root, None)
     if store.exists():
         findings += _store(store, {s.path: (s.size, s.mtime_ns) for s in sources})
     else:
         findings.append(Finding("is not indexed yet"))
-    return Report(title, tuple(findings))
+    return Diagnosis(title, tuple(findings))
 
 
 def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
@@ -224,7 +161,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
     return findings
 
 
-def _examine_model(root: Path, progress: Progress) -> Report:
+def _examine_model(root: Path, progress: Progress) -> Diagnosis:
     from samebut.runtime import Model
 
     title = f"model in {root}"
@@ -239,9 +176,9 @@ def _examine_model(root: Path, progress: Progress) -> Report:
             "composed queries": model.compose(image, text).embedding,
         }
     except SamebutError as error:
-        return Report(title, (_fault(error),))
+        return Diagnosis(title, (_fault(error),))
     except Exception as error:  # onnxruntime raises its own tree for graphs that do not fit
-        return Report(title, (Finding(f"its graphs don't run: {error}", fault=True),))
+        return Diagnosis(title, (Finding(f"its graphs don't run: {error}", fault=True),))
     findings = [Finding(f"{model.name}, dimension {model.dim}, fingerprint {model.fingerprint}")]
     for what, rows in made.items():
         lengths = np.linalg.norm(rows, axis=1)
@@ -255,26 +192,18 @@ def _examine_model(root: Path, progress: Progress) -> Report:
                 fault=not good,
             )
         )
-    return Report(title, tuple(findings))
+    return Diagnosis(title, tuple(findings))
 
 
-Examination = Callable[[Path, Progress], Report]
+Examination = Callable[[Path, Progress], Diagnosis]
 
-EXAMINATIONS: dict[str, Examination] = {
-    **{name: partial(_examine_data, name) for name in PATIENTS},
-    "triplets": _examine_triplets,
-    "gallery": _examine_gallery,
-    "model": _examine_model,
-}
+OTHERS: dict[str, Examination] = {"gallery": _examine_gallery, "model": _examine_model}
+"""What can be examined besides the data sets that have a reader."""
 
 
-def _annotations(patient: Patient, root: Path, split: str) -> Finding:
-    return _annotations_of(patient.read, root, split)
-
-
-def _annotations_of(read: Read, root: Path, split: str) -> Finding:
+def _annotations(reader: Reader, root: Path, split: str) -> Finding:
     try:
-        benchmark = read(root, split)
+        benchmark = reader.read(root, split)
     except DataError as error:
         return Finding(f"annotations of {split}: {_said(error)}", fault=True)
     return Finding(
@@ -283,12 +212,12 @@ def _annotations_of(read: Read, root: Path, split: str) -> Finding:
     )
 
 
-def _named(patient: Patient, count: int) -> list[Finding]:
-    if patient.pictures is None or count == patient.pictures:
+def _named(reader: Reader, count: int) -> list[Finding]:
+    if reader.pictures is None or count == reader.pictures:
         return []
     return [
         Finding(
-            f"the splits name {count:,} pictures, {patient.pictures:,} are known: the annotations "
+            f"the splits name {count:,} pictures, {reader.pictures:,} are known: the annotations "
             "are of another version or cut short",
             fault=True,
         )

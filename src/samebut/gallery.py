@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES

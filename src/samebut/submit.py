@@ -20,11 +20,11 @@ import numpy as np
 from samebut import metrics
 from samebut.data.benchmark import Benchmark, Query
 from samebut.data.cirr import VERSION
-from samebut.data.folders import writing
 from samebut.errors import DataError
 from samebut.evaluate.ranking import Ranked, rivals_of
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score, outcomes, score_outcomes
+from samebut.files import replacing, writing
 from samebut.metrics import NOBODY
 
 LARGEST = 5_000_000  # bytes; the CIRR server says 5 MB
@@ -138,15 +138,14 @@ def _write_form(run: Run, form: Form, folder: Path) -> Path:
     content = form.header | dict(zip([q.id for q in benchmark.queries], listed, strict=True))
     name = "-".join(part for part in (benchmark.name, benchmark.split, form.metric) if part)
     path = folder / f"{name}.json"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    if problems := check(partial, benchmark).problems:
-        partial.unlink()
-        raise DataError(
-            f"the ranking does not make a valid {path.name}: {problems[0]}",
-            hint="A drawn or shortened gallery may hold too few pictures.",
-        )
-    return partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content), encoding="utf-8")
+        if problems := check(partial, benchmark).problems:
+            raise DataError(
+                f"the ranking does not make a valid {path.name}: {problems[0]}",
+                hint="A drawn or shortened gallery may hold too few pictures.",
+            )
+    return path
 
 
 def _lists(run: Run, length: int) -> list[list[Any]]:

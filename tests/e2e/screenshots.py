@@ -18,7 +18,7 @@ import browsing
 from browsing import PHONE, Visit
 from PIL import Image
 
-from samebut.data import catalog
+from samebut import catalog
 from samebut.demo import CATALOG, GALLERY
 from samebut.gallery import Gallery
 

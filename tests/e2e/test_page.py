@@ -14,9 +14,9 @@ import browsing
 import pytest
 from browsing import DESK, PHONE, Visit
 
-from samebut.data.wardrobe import draw_gallery
 from samebut.gallery import Gallery
 from samebut.index import where
+from samebut.wardrobe import draw_gallery
 
 if reason := browsing.missing():
     pytest.skip(reason, allow_module_level=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samebut.commands.progress import progress_shown
+from samebut.data.readers import READERS
 from samebut.errors import DataError, QueryError
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     benchmark: Annotated[
         str,
-        typer.Argument(
-            help="fashioniq, cirr, circo, fashion200k, css, wardrobe, or triplets (yours)."
-        ),
+        typer.Argument(help=f"One of: {', '.join(READERS)}. 'triplets' are a folder of your own."),
     ],
     root: Root,
     split: Split = None,
@@ -132,7 +131,7 @@ def compare(
 def doctor(
     kind: Annotated[
         str,
-        typer.Argument(help="fashioniq, cirr, circo, fashion200k, triplets, gallery or model."),
+        typer.Argument(help=f"One of: {', '.join(READERS)}, gallery, model."),
     ],
     root: Annotated[Path, typer.Argument(help="Its folder.")],
 ) -> None:

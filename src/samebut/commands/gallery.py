@@ -10,27 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Results, UpdateReport
+    from samebut.gallery import Gallery, Results
     from samebut.turns import Turn
 
 SOME_SKIPPED = 3
-SKIPPED_SHOWN = 20
 COLUMNS_SHOWN = 5
-PAGE_PORT = 8620
 
-Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
-Store = Annotated[
-    Path | None,
-    typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(help="A model folder, or 'bundled'.", show_default="the store's, or bundled"),
-]
 Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
 Where = Annotated[
     str | None,
@@ -214,38 +204,6 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
             "there is nothing to search for", hint="Give -i PICTURE, -t TEXT, or both."
         )
     return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
-
-
-def print_report(gallery: Gallery, report: UpdateReport) -> None:
-    counts = {
-        "encoded": report.encoded,
-        "unchanged": report.unchanged,
-        "copies": report.copied,
-        "renamed": report.renamed,
-        "removed": report.removed,
-        "skipped": len(report.skipped),
-    }
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    rate = report.encoded / max(report.spent.wall, 1e-6)
-    typer.echo(f"{len(gallery):,} pictures indexed" + (f": {said}" if said else ""), err=True)
-    if report.encoded:
-        spent = report.spent
-        typer.echo(
-            f"{spent.wall:.1f} s, {rate:.0f} pictures/s (decode {spent.decode:.1f} s of all "
-            f"threads, encode {spent.encode:.1f} s, write {spent.write:.1f} s, "
-            f"waited {spent.wait:.1f} s for pictures)",
-            err=True,
-        )
-    if report.with_metadata is not None:
-        typer.echo(f"{report.with_metadata:,} pictures have metadata", err=True)
-    if report.rows_without_picture:
-        lost = report.rows_without_picture
-        typer.echo(f"{len(lost):,} rows name no picture here, first: {lost[0]}", err=True)
-    for skipped in report.skipped[:SKIPPED_SHOWN]:
-        typer.echo(f"skipped    {skipped.path}: {skipped.reason}", err=True)
-    if len(report.skipped) > SKIPPED_SHOWN:
-        more = len(report.skipped) - SKIPPED_SHOWN
-        typer.echo(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
 
 
 def _print_hits(results: Results) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.gallery import PAGE_PORT, ModelOption, Photos, Store
+from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -115,7 +115,6 @@ def opened(photos: Path, store: Path | None, model: str | None, *, watch: bool) 
 
     A worker has one thread for the model: requests at the same time share the cores better so.
     """
-    from samebut.commands.gallery import print_report
     from samebut.gallery import Gallery
 
     if watch:

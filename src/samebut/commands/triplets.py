@@ -85,16 +85,15 @@ def triplets(
     Writes train.jsonl, val.jsonl and what the reader needs into a folder, and says what of the
     table could not be used.
     """
-    from samebut.data import catalogue_triplets
-    from samebut.data.catalogue_queries import Rules
-    from samebut.data.relative_captions import RelativeCaptions
+    from samebut.query_maker import make
+    from samebut.query_maker.queries import QueryRules
+    from samebut.query_maker.relative_captions import RelativeCaptions
+    from samebut.query_maker.table import read_table
 
     with progress_shown() as progress:
-        table = catalogue_triplets.read_table(
-            catalogue, images, file_column=file_column, progress=progress
-        )
+        table = read_table(catalogue, images, file_column=file_column, progress=progress)
     column = table.column
-    rules = Rules(
+    rules = QueryRules(
         attributes=tuple(map(column, _names(attributes))),
         groups=tuple(map(column, _names(group))),
         details=None if details is None else tuple(map(column, _names(details, none=True))),
@@ -105,7 +104,7 @@ def triplets(
         max_targets=max_targets,
         chinese=chinese,
     )
-    report = catalogue_triplets.write(
+    report = make.write(
         table,
         rules,
         out,

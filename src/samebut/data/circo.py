@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, read_json, require_fields
+from samebut.data.folders import Folder, require_fields
 from samebut.errors import DataError
+from samebut.files import read_json
 
 SPLITS = ("val", "test")
 PICTURES = "image_info_unlabeled2017.json"

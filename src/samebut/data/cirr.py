@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, read_json, require_fields
+from samebut.data.folders import Folder, require_fields
 from samebut.errors import DataError
+from samebut.files import read_json
 
 SPLITS = ("train", "val", "test1")
 VERSION = "rc2"
@@ -85,7 +86,9 @@ def _query(entry: dict[str, Any]) -> Query:
 
 
 def _pictures(folder: Folder, split: str) -> dict[str, Path]:
-    listed: dict[str, str] = read_json(folder.file(f"split.{VERSION}.{split}.json"), dict)
+    path = folder.file(f"split.{VERSION}.{split}.json")
+    listed: dict[str, str] = read_json(path, dict)
+    require_fields(listed, dict.fromkeys(listed, str), path.name)
     return {
         name: folder.picture(name) or folder.root / relative for name, relative in listed.items()
     }

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from samebut.data import triplets
 from samebut.data.benchmark import Benchmark, Rules
-from samebut.data.folders import read_text, write_whole, writing
 from samebut.errors import DataError
+from samebut.files import read_json, read_text, write_whole, writing
 
 SPLITS = ("train", "test")
 SIDE = 64
@@ -50,6 +50,7 @@ CELLS = tuple(
 
 # Queries a split. TIRG's set has about 16,000 in each of train and test.
 SIZES = {"small": 400, "original": 16_000}
+OPTIONS: dict[str, tuple[str, ...]] = {"size": tuple(SIZES), "seed": ()}
 EDITS_OF_A_SCENE = 8
 KINDS_HELD_BACK = 4  # pairs of shape and colour that one split alone may use
 HEADER = "file,split,scene\n"
@@ -107,7 +108,7 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
     root = Path(root)
     marker, wanted = root / "css.json", {"size": size, "seed": seed, "format": 1}
     if marker.is_file():
-        found = json.loads(marker.read_text(encoding="utf-8"))
+        found = read_json(marker, dict)
         if found == wanted:
             return
         raise DataError(
@@ -127,14 +128,14 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
         write_whole(marker, json.dumps(wanted) + "\n")
 
 
-def paint(scene: Scene, draw: random.Random) -> NDArray[np.uint8]:
-    """A picture of ``scene``, (64, 64, 3); ``draw`` moves each thing a little off its centre."""
+def paint(scene: Scene, rng: random.Random) -> NDArray[np.uint8]:
+    """A picture of ``scene``, (64, 64, 3); ``rng`` moves each thing a little off its centre."""
     picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
     rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
     for thing in scene:
         up, along = divmod(thing.cell, 3)
-        y = SIDE * (2 * up + 1) / 6 + draw.randint(-JITTER, JITTER)
-        x = SIDE * (2 * along + 1) / 6 + draw.randint(-JITTER, JITTER)
+        y = SIDE * (2 * up + 1) / 6 + rng.randint(-JITTER, JITTER)
+        x = SIDE * (2 * along + 1) / 6 + rng.randint(-JITTER, JITTER)
         inside = _inside(thing.shape, rows - y, columns - x, RADIUS[thing.size])
         picture[inside] = COLOURS[thing.colour]
     return picture
@@ -155,15 +156,15 @@ def _inside(
 def _draw_split(root: Path, split: str, queries: int, seed: int) -> list[tuple[str, str, str]]:
     from PIL import Image
 
-    draw = random.Random(f"{seed} {split}")
-    made = list(_edits(_kinds(split, seed), queries, draw))
+    rng = random.Random(f"{seed} {split}")
+    made = list(_edits(_kinds(split, seed), queries, rng))
     scenes = dict.fromkeys(scene for before, _, _, after in made for scene in (before, after))
     names = {scene: f"{split}-{i:05d}.png" for i, scene in enumerate(scenes)}
     # Every tenth scene has a second picture: a hit is the scene, not the file.
     twins = {scene: f"{split}-{i:05d}b.png" for i, scene in enumerate(scenes) if i % 10 == 0}
     files = [(scene, file) for book in (names, twins) for scene, file in book.items()]
     for scene, file in files:
-        Image.fromarray(paint(scene, draw)).save(root / "images" / file)
+        Image.fromarray(paint(scene, rng)).save(root / "images" / file)
     lines = [
         {
             "id": f"{split}-{i:05d}",
@@ -190,40 +191,40 @@ def _kinds(split: str, seed: int) -> Kinds:
 
 
 def _edits(
-    kinds: Kinds, wanted: int, draw: random.Random
+    kinds: Kinds, wanted: int, rng: random.Random
 ) -> Iterator[tuple[Scene, str, str, Scene]]:
     """``wanted`` edits: scene, kind of change, text, scene. No edit is made twice."""
     seen: set[tuple[Scene, str]] = set()
     while len(seen) < wanted:
-        before = _scene(kinds, draw)
+        before = _scene(kinds, rng)
         for _ in range(EDITS_OF_A_SCENE):
-            kind = draw.choice(list(EDITS))
-            edit = EDITS[kind](before, kinds, draw)
+            kind = rng.choice(list(EDITS))
+            edit = EDITS[kind](before, kinds, rng)
             if edit and len(seen) < wanted and (before, edit[0]) not in seen:
                 seen.add((before, edit[0]))
                 yield before, kind, edit[0], edit[1]
 
 
-def _scene(kinds: Kinds, draw: random.Random) -> Scene:
-    cells = draw.sample(range(9), draw.randint(2, 5))
-    return tuple(sorted(_thing(cell, kinds, draw) for cell in cells))
+def _scene(kinds: Kinds, rng: random.Random) -> Scene:
+    cells = rng.sample(range(9), rng.randint(2, 5))
+    return tuple(sorted(_thing(cell, kinds, rng) for cell in cells))
 
 
-def _thing(cell: int, kinds: Kinds, draw: random.Random) -> Thing:
-    shape, colour = draw.choice(kinds)
-    return Thing(cell, draw.choice(list(RADIUS)), colour, shape)
+def _thing(cell: int, kinds: Kinds, rng: random.Random) -> Thing:
+    shape, colour = rng.choice(kinds)
+    return Thing(cell, rng.choice(list(RADIUS)), colour, shape)
 
 
-def _add(scene: Scene, kinds: Kinds, draw: random.Random) -> tuple[str, Scene] | None:
+def _add(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | None:
     free = sorted(set(range(9)) - {thing.cell for thing in scene})
-    new = _thing(draw.choice(free), kinds, draw)
+    new = _thing(rng.choice(free), kinds, rng)
     return f"add {new} to {CELLS[new.cell]}", tuple(sorted((*scene, new)))
 
 
-def _remove(scene: Scene, kinds: Kinds, draw: random.Random) -> tuple[str, Scene] | None:
+def _remove(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | None:
     """Remove one thing, or vaguely all of a colour or shape; something stays."""
-    thing = draw.choice(scene)
-    said, gone = draw.choice(
+    thing = rng.choice(scene)
+    said, gone = rng.choice(
         [
             (str(thing), [t for t in scene if str(t) == str(thing)]),
             (f"all {thing.colour} objects", [t for t in scene if t.colour == thing.colour]),
@@ -234,16 +235,14 @@ def _remove(scene: Scene, kinds: Kinds, draw: random.Random) -> tuple[str, Scene
     return (f"remove {said}", rest) if rest else None
 
 
-def _change(scene: Scene, kinds: Kinds, draw: random.Random) -> tuple[str, Scene] | None:
+def _change(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | None:
     """Change size or colour of a thing that its words name alone."""
-    thing = draw.choice(scene)
+    thing = rng.choice(scene)
     if sum(str(t) == str(thing) for t in scene) > 1:
         return None
     colours = [colour for shape, colour in kinds if shape == thing.shape and colour != thing.colour]
     other_size = "small" if thing.size == "large" else "large"
-    new = draw.choice(
-        [replace(thing, size=other_size), replace(thing, colour=draw.choice(colours))]
-    )
+    new = rng.choice([replace(thing, size=other_size), replace(thing, colour=rng.choice(colours))])
     word = new.size if new.size != thing.size else new.colour
     return f"make {thing} {word}", tuple(sorted(new if t == thing else t for t in scene))
 

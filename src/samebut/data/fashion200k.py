@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, read_lines
+from samebut.data.folders import Folder
 from samebut.errors import DataError
+from samebut.files import read_lines
 
 SPLITS = ("train", "test")
+OPTIONS: dict[str, tuple[str, ...]] = {"seed": ()}
 QUERIES = "test_queries.txt"
 
 RULES = Rules(recall=(1, 5, 10, 50, 100), drop_reference=True, headline=("R@1",))
@@ -114,7 +116,7 @@ def _fixed_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
 
 def _drawn_pairs(captions: Mapping[str, str], seed: int) -> Iterator[tuple[str, str]]:
     """One pair for each picture with a partner: captions that share all but one word."""
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     pictures = defaultdict(list)
     for name, caption in captions.items():
         pictures[caption].append(name)
@@ -125,7 +127,7 @@ def _drawn_pairs(captions: Mapping[str, str], seed: int) -> Iterator[tuple[str, 
     for name, caption in captions.items():
         siblings = [c for parent in _parents(caption) for c in children[parent] if c != caption]
         if siblings:
-            yield name, draw.choice(pictures[draw.choice(siblings)])
+            yield name, rng.choice(pictures[rng.choice(siblings)])
 
 
 def _parents(caption: str) -> list[str]:
@@ -141,7 +143,9 @@ def _queries(pairs: Iterator[tuple[str, str]], captions: Mapping[str, str]) -> t
     for number, (reference, target) in enumerate(pairs):
         unknown: Sequence[str] = [name for name in (reference, target) if name not in captions]
         if unknown:
-            raise DataError(f"query {number}: {unknown[0]} is not among the labelled pictures")
+            raise DataError(
+                f"{QUERIES} query {number}: {unknown[0]} is not among the labelled pictures"
+            )
         others = [name for name in sharing[captions[target]] if name != target]
         queries.append(
             Query(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, read_json, require_fields
+from samebut.data.folders import Folder, require_fields
 from samebut.errors import DataError
+from samebut.files import read_json
 
 CATEGORIES = ("dress", "shirt", "toptee")
 SPLITS = ("train", "val", "test")
@@ -99,6 +100,14 @@ JOINS: dict[str, Join] = {
 }
 
 
+OPTIONS = {
+    "gallery": ("original", "union"),
+    "reference": ("kept", "removed"),
+    "captions": tuple(JOINS),
+}
+RULES = Rules(recall=(1, 5, 10, 50), drop_reference=False, macro=True, headline=("R@10", "R@50"))
+
+
 def read(
     root: Path,
     split: str = "val",
@@ -117,9 +126,8 @@ def read(
     Raises DataError for a wrong folder, a file of another version, unknown pictures or options.
     """
     _require_known("split", split, SPLITS)
-    _require_known("gallery", gallery, ("original", "union"))
-    _require_known("reference", reference, ("kept", "removed"))
-    _require_known("captions", captions, tuple(JOINS))
+    for name, value in (("gallery", gallery), ("reference", reference), ("captions", captions)):
+        _require_known(name, value, OPTIONS[name])
     folder = Folder.open(root)
     entries = {category: _entries(folder, category, split) for category in CATEGORIES}
     galleries = {
@@ -138,12 +146,7 @@ def read(
             for i, entry in enumerate(entries[category])
             for query in _queries(entry, category, i, JOINS[captions], spelling[category])
         ),
-        rules=Rules(
-            recall=(1, 5, 10, 50),
-            drop_reference=reference == "removed",
-            macro=True,
-            headline=("R@10", "R@50"),
-        ),
+        rules=replace(RULES, drop_reference=reference == "removed"),
         protocol=_protocol(gallery, galleries, reference, captions, entries, spelling),
         galleries=galleries,
         choices=("original split" if gallery == "original" else "union gallery", captions),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,65 +86,6 @@ class Folder:
         if self.archives:
             return f"{self.archives[0].name} lies there: unpack it first."
         return "Is this the folder that the data set was unpacked into?"
-
-
-def read_json(path: Path, kind: type) -> Any:
-    """The content of a JSON file whose top is a ``kind`` (list or dict). Raises DataError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(
-            f"{path}: not JSON to its end, {error}",
-            hint="The download or the unpacking may have been cut short; fetch the file again.",
-        ) from error
-    if not isinstance(content, kind):
-        raise DataError(
-            f"{path}: holds a {type(content).__name__} where a {kind.__name__} is expected",
-            hint="It may be of another version of the data set.",
-        )
-    return content
-
-
-def read_text(path: Path) -> str:
-    """A text file in UTF-8. Raises DataError if it is none, or can't be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: is not text in UTF-8, byte {error.start}", hint="Save it as UTF-8."
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: can't be read, {error.strerror or error}") from error
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of ``read_text``. Only a newline ends one: a caption may hold other separators."""
-    return read_text(path).removesuffix("\n").split("\n")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing below ``path`` into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{path}: can't be written, {error.strerror or error}",
-            hint="Give a folder that may be written to, with room left.",
-        ) from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` whole or not at all, and to the disk before anything that follows.
-
-    A reader never sees half a file.
-    """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[str, Any]:

@@ -1,44 +1,130 @@
-"""Every benchmark that can be read, by the name it is asked for."""
+"""Every benchmark that can be read, by the name it is asked for.
+
+To add one, write ``data/NAME.py`` and a row of ``READERS``; the command line, the doctor, the table
+in docs/benchmarks.md and the contract tests know it from there. The file offers
+
+    read(root, split, **options) -> Benchmark
+    RULES         how it is scored, unless an option says otherwise
+    SPLITS        the splits it has, if they are always the same
+    OPTIONS       each option and the values it may have, the first being the default (none listed:
+                  any whole number), if there are any
+    all_pictures  (root) -> every picture that any split names, with its file or None if it is not
+                  there, if the data set has to be fetched from somewhere
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from samebut.data import circo, cirr, css, fashion200k, fashioniq, triplets
 from samebut.data.benchmark import Benchmark
-from samebut.data.wardrobe import benchmark as wardrobe
 from samebut.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """``read(root, split, **options)``; ``options`` maps each option to what it may be, the first
-    being what it is when not said (nothing listed: any whole number)."""
+    """One benchmark, read by ``data/MODULE.py``.
 
-    read: Callable[..., Benchmark]
+    ``split`` is read unless another is asked for, ``gallery`` says which pictures are ranked,
+    ``hit`` which of them are right.
+    ``sources`` are lines that say where the data set comes from, ``pictures`` is how many its
+    splits name in all, where that was counted in the real annotations.
+    """
+
+    module: str
     split: str
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gallery: str
+    sources: tuple[str, ...] = ()
+    pictures: int | None = None
+    hit: str = "any target"
+
+    @property
+    def file(self) -> ModuleType:
+        """The file, imported when it is first needed: ``samebut --help`` needs none of them."""
+        return import_module(f"samebut.data.{self.module}")
+
+    @property
+    def read(self) -> Callable[..., Benchmark]:
+        read: Callable[..., Benchmark] = self.file.read
+        return read
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Empty if the folder says which there are."""
+        return getattr(self.file, "SPLITS", ())
+
+    @property
+    def options(self) -> Mapping[str, tuple[str, ...]]:
+        return getattr(self.file, "OPTIONS", {})
+
+    @property
+    def all_pictures(self) -> Callable[[Path], Mapping[str, Path | None]] | None:
+        return getattr(self.file, "all_pictures", None)
 
 
 READERS: dict[str, Reader] = {
-    "triplets": Reader(triplets.read, "val"),
-    "fashioniq": Reader(
-        fashioniq.read,
+    "triplets": Reader(
+        "triplets",
         "val",
-        {
-            "gallery": ("original", "union"),
-            "reference": ("kept", "removed"),
-            "captions": tuple(fashioniq.JOINS),
-        },
+        "the split's pictures in `catalog.csv`; without a column `split` all of them; without the "
+        "file every picture named",
     ),
-    "cirr": Reader(cirr.read, "val"),
-    "circo": Reader(circo.read, "val"),
-    "fashion200k": Reader(fashion200k.read, "test", {"seed": ()}),
-    "css": Reader(css.read, "test", {"size": tuple(css.SIZES), "seed": ()}),
-    "wardrobe": Reader(wardrobe.read, "test", {"size": tuple(wardrobe.SIZES), "seed": ()}),
+    "fashioniq": Reader(
+        "fashioniq",
+        "val",
+        "`gallery=original`: each category's image split; `gallery=union`: references and targets "
+        "of its queries",
+        (
+            "annotations  https://github.com/XiaoxiaoGuo/fashion-iq (CDLA)",
+            "pictures     addresses at https://github.com/hongwang600/fashion-iq-metadata; many "
+            "are dead",
+            "copies       https://huggingface.co/datasets/Plachta/FashionIQ and those named in "
+            "https://github.com/XiaoxiaoGuo/fashion-iq/issues/18",
+            "complete     74,381: the paper's 77,684 counts pictures that no split names",
+        ),
+        pictures=74_381,
+    ),
+    "cirr": Reader(
+        "cirr",
+        "val",
+        "the split's pictures, rc2",
+        (
+            "annotations  branch cirr_dataset of https://github.com/Cuberick-Orion/CIRR (MIT)",
+            "pictures     NLVR2: the form at https://github.com/lil-lab/nlvr, then, if it is not "
+            "answered, the authors of CIRR by mail",
+            "copies       those fetched by address are incomplete and have no train sub-folders, "
+            "which are not needed here",
+        ),
+        pictures=21_551,
+    ),
+    "circo": Reader(
+        "circo",
+        "val",
+        "COCO 2017 unlabeled, as its list says",
+        (
+            "annotations  https://github.com/miccunifi/CIRCO",
+            "pictures     https://cocodataset.org/#download: 2017 Unlabeled images and image info",
+        ),
+    ),
+    "fashion200k": Reader(
+        "fashion200k",
+        "test",
+        "labelled pictures of the split",
+        (
+            "labels       https://github.com/xthan/fashion-200k, pictures too",
+            "queries      test_queries.txt, linked at https://github.com/google/tirg",
+            "copies       https://www.kaggle.com/datasets/mayukh18/fashion200k-dataset",
+        ),
+        hit="any picture with the target's caption",
+    ),
+    "css": Reader(
+        "css", "test", "drawn pictures of the split", hit="any picture of the target's scene"
+    ),
+    "wardrobe": Reader("wardrobe", "test", "drawn pictures of the split"),
 }
 
 

@@ -25,9 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from samebut import catalog
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import read_json, read_lines, read_text
-from samebut.errors import DataError
+from samebut.errors import DataError, MetadataError
+from samebut.files import read_json, read_lines, read_text
 
 RULES = Rules(
     recall=(1, 5, 10, 50), subset_recall=(1, 2, 3), average_precision=(10,), drop_reference=True
@@ -220,10 +221,10 @@ def _require_in_gallery(lines: Mapping[str, Query], names: Sequence[str], source
 
 
 def _query(line: dict[str, Any], where: str, split: str) -> Query:
-    target = _name(line, "target", where)
+    target = catalog.file_name(_name(line, "target", where))
     targets = _names(line, "targets", where) or (target,)
     subset = _names(line, "subset", where)
-    reference = _name(line, "reference", where)
+    reference = catalog.file_name(_name(line, "reference", where))
     if target not in targets:
         raise DataError(f"{where}: target {target} is not among its targets")
     if reference in targets:
@@ -254,28 +255,27 @@ def _names(line: dict[str, Any], field: str, where: str) -> tuple[str, ...] | No
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise DataError(f"{where}: {field} is not a list of file names", hint=LAYOUT)
-    if len(set(value)) != len(value):
+    names = tuple(map(catalog.file_name, value))
+    if len(set(names)) != len(names):
         raise DataError(f"{where}: {field} names a picture twice")
-    return tuple(value)
+    return names
 
 
 def _gallery(root: Path, split: str, queries: tuple[Query, ...]) -> tuple[list[str], str]:
-    path = root / "catalog.csv"
+    path = root / catalog.BESIDE
     if not path.is_file():
         named = {name for q in queries for name in (q.reference, *q.targets, *(q.subset or ()))}
         return sorted(named), "every picture that a query names"
-    table = csv.DictReader(io.StringIO(read_text(path)))
-    rows = list(table)
-    columns = table.fieldnames or ()
-    if "file" not in columns:
-        raise DataError(f"{path}: has no column named file", hint=LAYOUT)
-    by_split = "split" in columns
-    names = [row["file"] or "" for row in rows if not by_split or row["split"] == split]
+    try:
+        table = catalog.read(path, "file")
+    except MetadataError as error:
+        raise DataError(str(error), hint=error.hint or LAYOUT) from error
+    by_split = "split" in table.columns
+    names = [n for n, row in table.rows.items() if not by_split or row.get("split", "") == split]
     if not names:
-        known = ", ".join(sorted({row["split"] or "" for row in rows})) if by_split else "none"
+        there = {row.get("split", "") for row in table.rows.values()}
+        known = ", ".join(sorted(there)) if by_split else "none"
         raise DataError(f"{path}: lists no picture of split {split}", hint=f"It lists: {known}.")
     if not all(names):
-        raise DataError(f"{path}: {names.count(''):,} of its rows name no file")
-    if len(set(names)) != len(names):
-        raise DataError(f"{path}: lists {len(names) - len(set(names)):,} pictures twice")
+        raise DataError(f"{path}: a row of it names no file", hint=LAYOUT)
     return names, f"every picture of the split {split}" if by_split else "every picture listed"

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from samebut.data.benchmark import Benchmark
-from samebut.data.folders import write_whole, writing
 from samebut.errors import DataError
+from samebut.files import replacing, write_whole, writing
 from samebut.loader import (
     Loaded,
     PictureFile,
@@ -211,10 +211,8 @@ def _save(place: Path, made: Embedded) -> None:
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
-            partial = place / f"{name}.partial"
-            with partial.open("wb") as file:
+            with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
                 np.save(file, array)
-            partial.replace(place / f"{name}.npy")
         # Written last: without it the folder is not believed.
         write_whole(place / "done.json", json.dumps({"format": FORMAT, "arrays": sorted(arrays)}))
 

@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from samebut.data.benchmark import Query
-from samebut.data.folders import write_whole, writing
 from samebut.evaluate.report import cell
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score
+from samebut.files import write_whole, writing
 from samebut.loader import Loaded, PictureFile, Unusable, load_pictures
 from samebut.metrics import NOBODY
 

@@ -24,7 +24,6 @@ from zipfile import BadZipFile
 import numpy as np
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import read_lines, write_whole, writing
 from samebut.errors import DataError
 from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
@@ -36,6 +35,7 @@ from samebut.evaluate.embeddings import (
 )
 from samebut.evaluate.ranking import KEPT, Ranked, rank
 from samebut.evaluate.scoring import Score, score
+from samebut.files import read_lines, replacing, write_whole, writing
 from samebut.loader import Progress, silent
 
 FORMAT = 1
@@ -73,9 +73,8 @@ class Run:
         text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{RANKING}.partial").open("wb") as file:
+            with replacing(folder / RANKING) as partial, partial.open("wb") as file:
                 np.savez(file, **{f.name: getattr(self.ranked, f.name) for f in fields(Ranked)})
-            (folder / f"{RANKING}.partial").replace(folder / RANKING)
             write_whole(folder / QUERIES, "\n".join(lines) + "\n")
             write_whole(folder / DESCRIPTION, text)
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, TypeAdapter, field_validator
 
+from samebut import catalog
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
-from samebut.data.catalogue_queries import CatalogueQueries, Rules
 from samebut.errors import DataError, RecipeError
 from samebut.learning.data import captions
 from samebut.learning.data.pictures import Pictures, decode_all
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.tables import Contradiction, Table
 from samebut.preprocess import Preprocess
+from samebut.query_maker.queries import CatalogueQueries, QueryRules
 
 # What a reader is asked for when its queries are to be learned from.
 TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
@@ -35,7 +35,7 @@ class SourceSettings(Table):
     """Options of the reader, as of `samebut eval -o`."""
     queries_per_epoch: int = Field(0, ge=0)
     """Most queries of the folder in an epoch, drawn anew each time; 0: all."""
-    resampling: Rules | None = None
+    resampling: QueryRules | None = None
     """Rules by which queries are drawn anew from the folder's catalogue, as of `samebut triplets`:
     docs/train-on-your-catalogue.md."""
 
@@ -44,12 +44,12 @@ class SourceSettings(Table):
     def _as_rules(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        known = [each.name for each in fields(Rules)]
+        known = [each.name for each in fields(QueryRules)]
         for key in value:
             if key not in known:
                 hint = f"Known: {', '.join(known)}."
                 raise Contradiction(f"unknown key '{key}'", hint=hint, key=(key,))
-        return TypeAdapter(Rules).validate_python(value)
+        return TypeAdapter(QueryRules).validate_python(value)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Source:
     @cached_property
     def rows(self) -> list[captions.Row]:
         """What the catalogue says of each picture of ``train_split``."""
-        described = _catalogue(self.root)
+        described = catalog.rows_beside(self.root)
         return [described.get(image, {}) for image in self.train_split[0]]
 
 
@@ -143,7 +143,7 @@ class Part:
     @cached_property
     def alike(self) -> dict[int, tuple[int, ...]]:
         """For a picture those that stand with it in the hard subset of a query."""
-        found: dict[int, dict[int, None]] = Field(default_factory=dict)
+        found: dict[int, dict[int, None]] = {}
         for query in self.queries:
             members = [self.place[name] for name in query.subset or () if name in self.place]
             for row in members:
@@ -152,24 +152,14 @@ class Part:
 
     def resampled(self, rng: random.Random, count: int, *, subsets: bool) -> list[Query]:
         """So many queries drawn anew from the catalogue, with hard subsets if ``subsets``."""
-        if self.catalogue is None:
-            return []
-        names = list(self.place)
-        found = []
-        for number, asked in enumerate(self.catalogue.draw(rng, count)):
-            members: Sequence[int] = ()
-            if subsets:
-                members = self.catalogue.subset(rng, asked, rng.choice(asked.targets)) or ()
-            found.append(
-                Query(
-                    str(number),
-                    names[asked.reference],
-                    (asked.text,),
-                    tuple(names[target] for target in asked.targets),
-                    tuple(names[member] for member in members) or None,
-                )
-            )
-        return found
+        catalogue = self.catalogue
+        drawn = catalogue.draw(rng, count) if catalogue else []
+        if not catalogue or not subsets:
+            return drawn
+        return [
+            replace(query, subset=catalogue.subset(rng, query, rng.choice(query.targets)))
+            for query in drawn
+        ]
 
 
 @dataclass(frozen=True)
@@ -230,11 +220,19 @@ def read_corpus(
                 len(files),
                 tuple(queries),
                 {image: first + number for number, image in enumerate(images)},
-                CatalogueQueries(source.rows, said.resampling) if said.resampling else None,
+                CatalogueQueries([*images], source.rows, said.resampling)
+                if said.resampling
+                else None,
                 said.queries_per_epoch,
             )
         )
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
+
+
+def _catalogue(source: Source, said: SourceSettings) -> CatalogueQueries | None:
+    if said.resampling is None:
+        return None
+    return CatalogueQueries([*source.train_split[0]], source.rows, said.resampling)
 
 
 def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
@@ -246,15 +244,3 @@ def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
             hint="Training and validation need queries whose answers are known.",
         )
     return benchmark
-
-
-def _catalogue(root: Path) -> dict[str, captions.Row]:
-    """The rows of ``catalog.csv`` by file; nothing if the folder has none."""
-    path = root / "catalog.csv"
-    if not path.is_file():
-        return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as table:
-            return {row["file"]: row for row in csv.DictReader(table)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read as a catalogue with a column 'file'") from error

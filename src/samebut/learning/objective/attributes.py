@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samebut.data.catalog import NOT_ATTRIBUTES
+from samebut.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
 from samebut.learning.data import captions
 from samebut.learning.data.corpus import Corpus

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from samebut.data.catalog import NOT_ATTRIBUTES
+from samebut.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.data import captions

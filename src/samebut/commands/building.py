@@ -1,0 +1,56 @@
+"""What ``index``, ``demo`` and ``serve --watch`` share: options and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from samebut.gallery import Gallery, UpdateReport
+
+SKIPPED_SHOWN = 20
+PAGE_PORT = 8620
+
+Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
+Store = Annotated[
+    Path | None,
+    typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A model folder, or 'bundled'.", show_default="the store's, or bundled"),
+]
+
+
+def print_report(gallery: Gallery, report: UpdateReport) -> None:
+    counts = {
+        "encoded": report.encoded,
+        "unchanged": report.unchanged,
+        "copies": report.copied,
+        "renamed": report.renamed,
+        "removed": report.removed,
+        "skipped": len(report.skipped),
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    rate = report.encoded / max(report.spent.wall, 1e-6)
+    typer.echo(f"{len(gallery):,} pictures indexed" + (f": {said}" if said else ""), err=True)
+    if report.encoded:
+        spent = report.spent
+        typer.echo(
+            f"{spent.wall:.1f} s, {rate:.0f} pictures/s (decode {spent.decode:.1f} s of all "
+            f"threads, encode {spent.encode:.1f} s, write {spent.write:.1f} s, "
+            f"waited {spent.wait:.1f} s for pictures)",
+            err=True,
+        )
+    if report.with_metadata is not None:
+        typer.echo(f"{report.with_metadata:,} pictures have metadata", err=True)
+    if report.rows_without_picture:
+        lost = report.rows_without_picture
+        typer.echo(f"{len(lost):,} rows name no picture here, first: {lost[0]}", err=True)
+    for skipped in report.skipped[:SKIPPED_SHOWN]:
+        typer.echo(f"skipped    {skipped.path}: {skipped.reason}", err=True)
+    if len(report.skipped) > SKIPPED_SHOWN:
+        more = len(report.skipped) - SKIPPED_SHOWN
+        typer.echo(f"skipped    and {more:,} more; `samebut info` lists them", err=True)

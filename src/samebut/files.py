@@ -1,0 +1,83 @@
+"""Text and JSON read whole, and any file written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samebut.errors import DataError
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8. Raises DataError if it is none, or can't be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: is not text in UTF-8, byte {error.start}", hint="Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: can't be read, {error.strerror or error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of ``read_text``. Only a newline ends one: a caption may hold other separators."""
+    return read_text(path).removesuffix("\n").split("\n")
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a JSON file whose top is a ``kind`` (list or dict). Raises DataError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(
+            f"{path}: not JSON to its end, {error}",
+            hint="The download or the unpacking may have been cut short; fetch the file again.",
+        ) from error
+    if not isinstance(content, kind):
+        raise DataError(
+            f"{path}: holds a {type(content).__name__} where a {kind.__name__} is expected",
+            hint="It may be of another version of the data set.",
+        )
+    return content
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing below ``path`` into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{path}: can't be written, {error.strerror or error}",
+            hint="Give a folder that may be written to, with room left.",
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A partial file to write to, which takes the place of ``path`` when the block ends.
+
+    A reader sees the old file or the whole new one. The content is on the disk before the new
+    name is: after a power cut there would otherwise be an empty file of that name. If the block
+    raises an error, ``path`` stays as it was and the partial file is removed.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write ``content``, text as UTF-8, whole or not at all; see :func:`replacing`."""
+    with replacing(path) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)

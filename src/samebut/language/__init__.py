@@ -1,0 +1,1 @@
+"""The words of shops in English and Chinese, and sentences made from templates of them."""

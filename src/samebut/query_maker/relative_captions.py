@@ -1,0 +1,313 @@
+"""Relative captions from templates: what a person types to ask for a change of attributes.
+
+The templates are in ``relative_captions.toml`` beside this file, whose head says what may stand in
+braces. A shop's own file of the same layout adds to them, or takes their place:
+
+    replace = ["colour"]            # kinds of change whose templates of ours are not used
+
+    [en]
+    colour = ["in {new}", "the same {article}, just {new}"]
+    heel = ["with {a new} heel"]
+    "colour+heel" = ["in {colour}, with {a heel} heel"]
+
+    [zh]
+    heel = ["{new}跟的"]
+
+    [zh.values]
+    stiletto = "细高"
+
+    [zh.names]
+    heel = "鞋跟"
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samebut.errors import DataError
+from samebut.files import read_text
+from samebut.language import lexicon
+from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
+
+BUILT_IN = Path(__file__).with_suffix(".toml")
+FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
+YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
+YES_NO = YES | NO
+
+_OF_ARTICLE = {"it": ("it", "them"), "this": ("this", "these"), "is": ("is", "are")}
+_TABLES = ("fragments", "parts", "values", "names")
+_LISTS = ("frames", "joins")
+
+
+Table = Mapping[str, tuple[Template, ...]]
+
+
+@dataclass(frozen=True)
+class Book:
+    """The templates and words of one language: by kind of change, a column or two joined by +.
+
+    ``framed`` are fragments in every frame; ``parts`` are joined where two attributes change.
+    """
+
+    sentences: Table
+    framed: Table
+    parts: Table
+    joins: tuple[Template, ...]
+    values: Mapping[str, str]
+    names: Mapping[str, str]
+
+    def phrasings(self, kind: str) -> int:
+        """How many ways there are to ask for one ``kind`` of change, the values aside."""
+        return len(self.sentences.get(kind, ())) + len(self.framed.get(kind, ()))
+
+
+class RelativeCaptions:
+    """Draws relative captions from the books of each language; :meth:`read` makes one."""
+
+    def __init__(self, books: Mapping[str, Book]) -> None:
+        self.books = books
+        self._fitting: dict[tuple[str, str, str, frozenset[str]], tuple[Template, ...]] = {}
+
+    @classmethod
+    def read(cls, path: Path | None = None, columns: Iterable[str] = ()) -> RelativeCaptions:
+        """The built-in templates and, over them, a TOML file for a table with ``columns``.
+
+        Raises DataError: not TOML, a key nobody reads (the nearest known one is named), a template
+        that is no text, or a placeholder that is no column and no word of ours.
+        """
+        ours = _toml(BUILT_IN)
+        own: dict[str, Any] = {}
+        columns = tuple(columns)
+        if path is not None:
+            own = _toml(Path(path))
+            _check(own, ours, columns, str(path))
+            _drop_replaced(ours, own)
+        known = _placeholders(columns)
+        return cls({language: _book(language, ours, own, known, path) for language in LANGUAGES})
+
+    def say(
+        self,
+        rng: random.Random,
+        before: Mapping[str, str],
+        changes: Mapping[str, str],
+        language: str = "en",
+    ) -> str | None:
+        """A caption that asks for ``changes`` (column to new value) when ``before`` is shown.
+
+        ``before`` holds the reference's values of the changed columns and of those that every
+        answer keeps, since a caption may name these. None if ``language`` can't say it: a value
+        without a translation, a column without a name.
+        """
+        values = self._values(before, changes, language)
+        if len(changes) == 1:
+            (column,) = changes
+            return self._one(rng, language, column, changes[column], self._of(values, column))
+        kinds = ("+".join(changes), "+".join(reversed(list(changes))))
+        sentences = self._fit(language, "sentences", kinds, values)
+        if sentences:
+            return rng.choice(sentences).fill(values)
+        return self._joined(rng, language, changes, values)
+
+    def word(self, column: str, value: str, language: str) -> str | None:
+        """How ``value`` is said; None if it has no translation that we know of."""
+        plain = value.casefold()
+        own = self.books[language].values.get(plain)
+        if own or language == "en":
+            return own or value
+        return lexicon.TRANSLATIONS.get(column, {}).get(plain)
+
+    def _values(
+        self, before: Mapping[str, str], changes: Mapping[str, str], language: str
+    ) -> dict[str, str]:
+        """What placeholders stand for, by their names; what can't be said is left out."""
+        values = {}
+        for column, value in before.items():
+            word = self.word(column, value, language) if value else None
+            if word:
+                values[column.replace(" ", "_")] = values["old." + column.replace(" ", "_")] = word
+        for column, value in changes.items():
+            word = self.word(column, value, language)
+            values.pop(column.replace(" ", "_"), None)
+            if word:
+                values[column.replace(" ", "_")] = word
+            name = self.books[language].names.get(column)
+            if name:
+                values["attribute." + column] = name
+            elif language == "en":
+                values["attribute." + column] = column.replace("_", " ").lower()
+        plural = lexicon.is_plural(values.get("old.article", ""))
+        return values | {name: forms[plural] for name, forms in _OF_ARTICLE.items()}
+
+    @staticmethod
+    def _of(values: Mapping[str, str], column: str) -> dict[str, str]:
+        """``values`` with those of ``column`` as new, old and attribute."""
+        braced = column.replace(" ", "_")
+        short = {"new": braced, "old": "old." + braced, "attribute": "attribute." + column}
+        return dict(values) | {name: values[long] for name, long in short.items() if long in values}
+
+    def _one(
+        self, rng: random.Random, language: str, column: str, value: str, values: dict[str, str]
+    ) -> str | None:
+        kinds = (column, _kind(value))
+        framed = self._fit(language, "framed", kinds, values)
+        templates = self._fit(language, "sentences", kinds, values)
+        if framed and (not templates or rng.random() < FRAMED):
+            templates = framed
+        return rng.choice(templates).fill(values) if templates else None
+
+    def _joined(
+        self,
+        rng: random.Random,
+        language: str,
+        changes: Mapping[str, str],
+        values: dict[str, str],
+    ) -> str | None:
+        joins = [join for join in self.books[language].joins if join.needs <= {*values, "1", "2"}]
+        said = dict(values)
+        join = rng.choice(joins)
+        for number, (column, value) in enumerate(changes.items(), 1):
+            mine = self._of(values, column)
+            parts = self._fit(language, "parts", (column, _kind(value)), mine)
+            if not parts:
+                return None
+            said[str(number)] = rng.choice(parts).fill(mine)
+        return join.fill(said)
+
+    def _fit(
+        self, language: str, table: str, kinds: Sequence[str], values: Mapping[str, str]
+    ) -> tuple[Template, ...]:
+        """The templates of the first of ``kinds`` that has any which ``values`` can fill."""
+        there = frozenset(values)
+        for kind in kinds:
+            key = (language, table, kind, there)
+            if key not in self._fitting:
+                templates: Table = getattr(self.books[language], table)
+                self._fitting[key] = tuple(t for t in templates.get(kind, ()) if t.needs <= there)
+            if self._fitting[key]:
+                return self._fitting[key]
+        return ()
+
+
+def _kind(value: str) -> str:
+    """The templates for a column that has none of its own."""
+    plain = value.casefold()
+    return "yes" if plain in YES else "no" if plain in NO else "attribute"
+
+
+def _placeholders(columns: Iterable[str]) -> frozenset[str]:
+    braced = [column.replace(" ", "_") for column in columns]
+    return frozenset(
+        (*braced, *(f"old.{name}" for name in braced), "new", "old", "attribute", *_OF_ARTICLE)
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: not TOML, {error}") from error
+
+
+def _check(own: dict[str, Any], ours: dict[str, Any], columns: Sequence[str], where: str) -> None:
+    """Refuse keys nobody reads, and values of another type than is read."""
+    _known_keys(own, (*LANGUAGES, "replace"), where)
+    kinds = [key for key, value in ours["en"].items() if isinstance(value, list)]
+    kinds += [*columns, *(f"{a}+{b}" for a in columns for b in columns if a != b)]
+    _listed_texts(own.get("replace", []), f"{where} replace")
+    _known_keys(own.get("replace", []), kinds, f"{where} replace")
+    for language in LANGUAGES:
+        book = own.get(language, {})
+        _table(book, f"{where} [{language}]")
+        _known_keys(book, (*kinds, *_LISTS, *_TABLES), f"{where} [{language}]")
+        for key, value in book.items():
+            if key not in _TABLES:
+                _listed_texts(value, f"{where} [{language}] {key}")
+                continue
+            _table(value, f"{where} [{language}.{key}]")
+            for name, each in value.items():
+                _check_entry(key, each, f"{where} [{language}.{key}] {name}")
+            if key in ("fragments", "parts"):
+                _known_keys(value, kinds, f"{where} [{language}.{key}]")
+
+
+def _check_entry(table: str, entry: Any, where: str) -> None:
+    if table in ("fragments", "parts"):
+        _listed_texts(entry, where)
+    elif not isinstance(entry, str) or not entry.strip():
+        raise DataError(f"{where}: {entry!r} is no text", hint='Write it as "value" = "text".')
+
+
+def _table(value: Any, where: str) -> None:
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: is no table", hint="See docs/train-on-your-catalogue.md.")
+
+
+def _listed_texts(value: Any, where: str) -> None:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise DataError(f"{where}: is no list of texts", hint='Write it as ["…", "…"].')
+
+
+def _known_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known)
+            raise DataError(
+                f"{where}: nothing reads {key!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else f"Known: {listed(set(known))}.",
+            )
+
+
+def _drop_replaced(ours: dict[str, Any], own: dict[str, Any]) -> None:
+    """Take the kinds that the user replaces out of ours, in each language they wrote them in."""
+    for language in LANGUAGES:
+        mine = own.get(language, {})
+        for kind in own.get("replace", []):
+            if kind in mine or kind in mine.get("fragments", {}):
+                ours[language].pop(kind, None)
+                ours[language]["fragments"].pop(kind, None)
+
+
+def _book(
+    language: str,
+    ours: dict[str, Any],
+    own: dict[str, Any],
+    known: frozenset[str],
+    path: Path | None,
+) -> Book:
+    mine = own.get(language, {})
+
+    def templates(of: str | None) -> dict[str, tuple[Template, ...]]:
+        found: dict[str, tuple[Template, ...]] = {}
+        for source, allowed, where in ((ours, None, "built in"), (mine, known, str(path))):
+            book = source[language] if source is ours else source
+            table = book.get(of, {}) if of else book
+            for kind, texts in table.items():
+                if isinstance(texts, list) and kind not in _LISTS:
+                    place = f"{where} [{'.'.join(filter(None, (language, of)))}] {kind}"
+                    found[kind] = found.get(kind, ()) + tuple(
+                        read_template(text, allowed, place) for text in texts
+                    )
+        return found
+
+    frames = [*ours[language].get("frames", ()), *mine.get("frames", ())]
+    return Book(
+        sentences=templates(None),
+        framed={kind: framed(frames, each) for kind, each in templates("fragments").items()},
+        parts=templates("parts"),
+        joins=tuple(
+            read_template(text, None if known is None else known | {"1", "2"}, place)
+            for table, known, place in (
+                (ours[language], None, "built in joins"),
+                (mine, known, f"{path} [{language}] joins"),
+            )
+            for text in table.get("joins", ())
+        ),
+        values={k.casefold(): v for k, v in mine.get("values", {}).items()},
+        names=(lexicon.COLUMNS_ZH if language == "zh" else {}) | mine.get("names", {}),
+    )

@@ -1,0 +1,178 @@
+"""query_maker/relative_captions.py: templates, their grammar, and a shop's own."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from samebut.errors import DataError
+from samebut.query_maker.relative_captions import RelativeCaptions
+
+JEANS = {"gender": "men", "article": "jeans", "colour": "blue", "pattern": "striped"}
+COLUMNS = ("gender", "colour", "article", "pattern", "heel height")
+BUILT_IN = RelativeCaptions.read()
+
+
+def captions(
+    changes: dict[str, str],
+    language: str = "en",
+    before: dict[str, str] = JEANS,
+    of: RelativeCaptions = BUILT_IN,
+    count: int = 600,
+) -> set[str | None]:
+    dice = random.Random(0)
+    return {of.say(dice, before, changes, language) for _ in range(count)}
+
+
+def own(tmp_path: Path, text: str) -> RelativeCaptions:
+    path = tmp_path / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return RelativeCaptions.read(path, COLUMNS)
+
+
+@pytest.mark.parametrize(("language", "least"), [("en", 25), ("zh", 15)])
+def test_every_kind_of_change_has_many_phrasings(language: str, least: int) -> None:
+    book = BUILT_IN.books[language]
+    assert {"colour", "article", "pattern", "gender", "material", "attribute"} <= set(
+        book.sentences
+    )
+    assert {kind for kind in book.sentences if book.phrasings(kind) < least} == set()
+
+
+def test_the_languages_have_the_same_kinds() -> None:
+    english, chinese = BUILT_IN.books["en"], BUILT_IN.books["zh"]
+    assert set(english.sentences) == set(chinese.sentences)
+    assert set(english.parts) == set(chinese.parts)
+
+
+def test_a_change_of_colour() -> None:
+    said = captions({"colour": "olive"})
+    assert len(said) > 60
+    assert {"in olive", "olive instead of blue", "swap blue for olive", "make them olive"} <= said
+    assert all("olive" in text for text in said if text)
+
+
+def test_a_change_of_article_agrees_with_the_nouns() -> None:
+    said = captions({"article": "anorak"})
+    assert {"an anorak", "turn these into an anorak", "an anorak instead of jeans"} <= said
+    assert "keep the colour, make them an anorak" in said
+    back = captions({"article": "jeans"}, before={"article": "anorak"})
+    assert {"a pair of jeans", "turn this into a pair of jeans"} <= back
+
+
+def test_nothing_is_said_to_be_kept_that_is_not_known() -> None:
+    said = captions({"article": "jeans"}, before={"article": "shirt"})
+    assert not any("colour" in text for text in said if text)
+
+
+def test_chinese_says_measure_words_and_translates() -> None:
+    said = captions({"article": "sandals"}, "zh")
+    assert {"要一双凉鞋", "把牛仔裤换成凉鞋", "要一双蓝色凉鞋"} <= said
+    assert not any(text.isascii() for text in said if text)
+
+
+def test_what_has_no_translation_is_not_said_in_chinese() -> None:
+    assert captions({"colour": "greige"}, "zh", count=20) == {None}
+    old = captions({"colour": "red"}, "zh", before=JEANS | {"colour": "greige"})
+    assert "换成红色" in old and not any("greige" in text for text in old if text)
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "with hood"), ("zh", "带帽兜的")])
+def test_columns_of_yes_and_no(language: str, text: str) -> None:
+    assert text in captions({"hood": "yes"}, language, before={"hood": "no"})
+
+
+def test_any_other_column_is_called_by_its_name() -> None:
+    before = {"heel_height": "flat"}
+    assert "change the heel height from flat to high" in captions(
+        {"heel_height": "high"}, before=before
+    )
+    assert captions({"heel_height": "high"}, "zh", before=before, count=20) == {None}
+
+
+def test_two_columns_without_sentences_of_their_own_are_joined() -> None:
+    before = JEANS | {"neckline": "round"}
+    said = captions({"colour": "red", "neckline": "V-neck"}, before=before, count=4000)
+    assert {"in red and with V-neck neckline", "with V-neck neckline and in red"} <= said
+    assert all("red" in text and "V-neck" in text for text in said if text)
+
+
+def test_people_are_named() -> None:
+    said = captions({"gender": "women"})
+    assert {"for women", "the women's version", "for women, not for men"} <= said
+    assert "for everyone" in captions({"gender": "unisex"})
+
+
+def test_own_templates_are_added_and_columns_may_have_spaces(tmp_path: Path) -> None:
+    mine = own(
+        tmp_path,
+        'en.colour = ["oh, {new}!"]\nen."heel height" = ["{a new} heel on {this}"]\n'
+        'zh."heel height" = ["{new}跟的"]\nzh.values.high = "高"\n'
+        'en."colour+heel height" = ["{colour}, {heel_height}, not {old.heel_height}"]\n',
+    )
+    assert {"oh, red!", "in red"} <= captions({"colour": "red"}, of=mine, count=3000)
+    before = {"heel height": "flat", "article": "shoes", "colour": "blue"}
+    assert captions({"heel height": "high"}, of=mine, before=before) == {"a high heel on these"}
+    assert captions({"heel height": "high"}, "zh", of=mine, before=before) == {"高跟的"}
+    both = captions({"heel height": "high", "colour": "red"}, of=mine, before=before)
+    assert both == {"red, high, not flat"}
+
+
+def test_own_templates_may_take_the_place_of_ours(tmp_path: Path) -> None:
+    mine = own(tmp_path, 'replace = ["colour"]\n[en]\ncolour = ["just {new}"]\n')
+    assert captions({"colour": "red"}, of=mine) == {"just red"}
+    assert "换成红色" in captions({"colour": "red"}, "zh", of=mine)
+
+
+def test_own_words_for_values(tmp_path: Path) -> None:
+    mine = own(tmp_path, '[en.values]\n"nvy-01" = "navy"\n[zh.values]\n"NVY-01" = "藏青色"\n')
+    assert "in navy" in captions({"colour": "NVY-01"}, of=mine)
+    assert "换成藏青色" in captions({"colour": "nvy-01"}, "zh", of=mine)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("en = 3", r"\[en\]: is no table", ""),
+        ("[en\n", "not TOML", ""),
+        ("[fr]\n", "nothing reads 'fr'", "Known: en, replace, zh"),
+        ('en.colur = ["x"]', "nothing reads 'colur'", "mean 'colour'"),
+        ('replace = ["colur"]', "nothing reads 'colur'", "mean 'colour'"),
+        ('en.colour = "in {new}"', "colour: is no list of texts", ""),
+        ("en.colour = [3]", "colour: is no list of texts", ""),
+        ('en.colour = [" "]', "is no text", ""),
+        ('en.colour = ["in {nwe}"]', r"nothing fills \{nwe\} in 'in \{nwe\}'", r"mean \{new\}"),
+        ('en.colour = ["in {}"]', r"nothing fills \{\}", "Known: article"),
+        ('en.colour = ["in {new"]', "a brace without its partner", ""),
+        (
+            'en.fragments.colour = ["{old.price}"]',
+            r"fragments\] colour: nothing fills",
+            "old.article",
+        ),
+        ('en.joins = ["{1} and {tow}"]', r"joins: nothing fills \{tow\}", "Known: 1, 2"),
+        ("zh.values.red = 7", r"values\] red: 7 is no text", ""),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        own(tmp_path, text)
+    assert re.search(hint, caught.value.hint)
+
+
+def test_the_file_in_the_guide_works(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[1] / "docs" / "train-on-your-catalogue.md"
+    text = guide.read_text(encoding="utf-8").partition("```toml")[2].partition("```")[0]
+    path = tmp_path / "shop.toml"
+    path.write_text(text, encoding="utf-8")
+    mine = RelativeCaptions.read(path, ("colour", "article", "heel"))
+    before = {"article": "shoes", "colour": "red", "heel": "flat"}
+    assert "with a stiletto heel" in captions({"heel": "stiletto"}, of=mine, before=before)
+    assert "细高跟的" in captions({"heel": "stiletto"}, "zh", of=mine, before=before)
+    assert captions({"colour": "blue"}, of=mine, before=before) == {
+        "in blue",
+        "the same shoes in blue",
+        "do you have them in blue?",
+    }
