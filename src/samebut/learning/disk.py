@@ -1,8 +1,7 @@
-"""The disk: is there room, and files that are written whole or not at all."""
+"""The disk of a training run: is there room, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from samebut import files
 from samebut.errors import RecipeError
 
 ROOM = "Make room, or put the cache on another disk with --cache."
@@ -31,24 +31,17 @@ def megabytes(size: float) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Replace a file's text whole or not at all. RecipeError if the disk won't have it."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write in place of ``path``; it replaces ``path`` when it is whole and on the disk.
-
-    RecipeError if it can't be written; ``path`` stays as it was and no half file is left.
-    """
-    part = path.with_name(path.name + ".part")
+    """As ``files.replacing``; RecipeError if it can't be written, and ``path`` stays as it was."""
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with files.replacing(path) as partial:
+            yield partial
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
         raise RecipeError(
             f"{path} can't be written: {error}",
             hint="What was written before is whole: make room and run the same command again.",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from samebut.images import open_picture, picture_size
+from samebut.images import picture_size
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
 from samebut.learning.data.feature_folder import CachedRows, digest, open_cache
 from samebut.learning.data.feature_store import Store
-from samebut.learning.data.pictures import to_pixels
+from samebut.learning.data.pictures import decoded, to_pixels
 from samebut.learning.encoders.base import Encoder, Features
 from samebut.preprocess import Preprocess
 
@@ -108,26 +105,17 @@ def _encode_pictures(
     encoder: Encoder, files: Sequence[Path], preprocess: Preprocess, views: Views, start: int
 ) -> list[Features]:
     device = distributed.device_of(encoder)
-    plain = to_pixels(_decode(files, preprocess), preprocess, device)
+    plain = to_pixels(np.stack([*decoded(files, preprocess)]), preprocess, device)
     made = [encoder.images(plain)]
     if views.count > 1:
         large = views.preprocess or preprocess
-        pixels = to_pixels(_decode(files, large), preprocess, device)
+        pixels = to_pixels(np.stack([*decoded(files, large)]), preprocess, device)
         # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
         torch.manual_seed(views.seed + start)
         made += [
             encoder.images(vary(pixels, preprocess, views.augment)) for _ in range(views.count - 1)
         ]
     return made
-
-
-def _decode(files: Sequence[Path], preprocess: Preprocess) -> npt.NDArray[np.uint8]:
-    def decode(file: Path) -> npt.NDArray[np.uint8]:
-        picture = open_picture(file, shorter_side=preprocess.wanted_shorter_side)
-        return np.asarray(preprocess.crop(picture))
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        return np.stack(list(threads.map(decode, files)))
 
 
 def _described(views: Views) -> dict[str, Any]:

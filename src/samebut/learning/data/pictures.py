@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from samebut.images import open_picture
+from samebut.errors import PictureError
+from samebut.loader import Loaded, PictureFile, load_pictures
 from samebut.preprocess import Preprocess
 
 COPIED_AT_ONCE = 4096
@@ -49,17 +49,21 @@ def _write(files: Sequence[Path], preprocess: Preprocess, path: Path) -> None:
     array = np.lib.format.open_memmap(
         half_done, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3)
     )
-
-    def decode(row: int) -> None:
-        array[row] = np.asarray(
-            preprocess.crop(open_picture(files[row], shorter_side=preprocess.wanted_shorter_side))
-        )
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        for _ in threads.map(decode, range(len(files))):
-            pass
+    for row, pixels in enumerate(decoded(files, preprocess)):
+        array[row] = pixels
     array.flush()
     half_done.replace(path)
+
+
+def decoded(files: Iterable[Path], preprocess: Preprocess) -> Iterator[npt.NDArray[np.uint8]]:
+    """Each file through ``preprocess.crop``: ``(S, S, 3)``. PictureError names one that can't be
+    opened."""
+    sources = (PictureFile(file, str(file)) for file in files)
+    shorter_side = preprocess.wanted_shorter_side
+    for each in load_pictures(sources, preprocess.crop, shorter_side=shorter_side):
+        if not isinstance(each, Loaded):
+            raise PictureError(each.source.path, getattr(each, "reason", "can't be used"))
+        yield np.asarray(each.content)
 
 
 class Pictures:
