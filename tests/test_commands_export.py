@@ -44,7 +44,7 @@ def test_from_a_checkpoint_to_a_search(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_pictures_those_of_the_demo_gallery_are_taken() -> None:
-    from samebut.learning.export import DEMO_PICTURES, _files
+    from samebut.learning.export.export import DEMO_PICTURES, _files
 
     files = _files(None, None)
     assert len(set(files)) == DEMO_PICTURES
