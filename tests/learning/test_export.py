@@ -1,4 +1,4 @@
-"""learning/export.py, graphs.py, agreement.py: models to folders that need no torch."""
+"""learning/export: models to folders that need no torch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import ModelError
 from samebut.images import open_picture
-from samebut.learning import agreement
-from samebut.learning.model.card import MARK
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
+from samebut.learning.encoders.tokenizer import train_tokenizer
+from samebut.learning.export import agreement
 from samebut.learning.export.export import _write_card, export
 from samebut.learning.export.graphs import quantize, store_as_half
+from samebut.learning.model.card import MARK
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.encoders.tokenizer import train_tokenizer
 from samebut.preprocess import Preprocess
 from samebut.runtime import BUNDLED, Model, unit
 

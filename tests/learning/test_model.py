@@ -13,10 +13,10 @@ import yaml
 from huggingface_hub import HfApi
 
 from samebut.errors import ModelError
-from samebut.learning.model.card import Card
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
-from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.encoders.tokenizer import train_tokenizer
+from samebut.learning.model.card import Card
+from samebut.learning.model.cir_model import CIRModel
 from samebut.preprocess import Preprocess
 
 CARD = Card(
