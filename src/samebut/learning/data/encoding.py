@@ -97,7 +97,7 @@ class BatchEncoder:
         rules, tokens = self.rules, model.fusion.reads_tokens
         device = distributed.device_of(model)
         if rules.caches("image"):
-            references = table.references.unique().tolist() if tokens else ()
+            references = self.begun_with(table) if tokens else ()
             views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
             found = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
@@ -108,6 +108,13 @@ class BatchEncoder:
             texts = list(dict.fromkeys(table.texts))
             self._texts = text_features(model.encoder, texts, cache, tokens=tokens).to(device)
             self._text_place = {text: row for row, text in enumerate(texts)}
+
+    def begun_with(self, table: QueryTable) -> list[int]:
+        """The pictures that a query may begin with: any, where queries are drawn anew."""
+        if self.rules.resampled:
+            return list(range(len(self.corpus.files)))
+        found: list[int] = table.references.unique().tolist()
+        return found
 
     def pictures(self, model: CIRModel, rows: Tensor, references: Tensor) -> Seen:
         """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""
