@@ -115,8 +115,8 @@ def made(recipe: Recipe, corpus: Corpus, folder: Path, model: CIRModel | None = 
 
 
 @torch.no_grad()
-def drift(model: CIRModel, seed: int = 9) -> None:
+def drift(model: CIRModel, amount: float = 0.1, seed: int = 9) -> None:
     """Change all weights of a model a little, as a few steps would."""
     rng = torch.Generator().manual_seed(seed)
     for weights in model.parameters():
-        weights.mul_(1 + 0.1 * torch.randn(weights.shape, generator=rng))
+        weights.mul_(1 + amount * torch.randn(weights.shape, generator=rng))
