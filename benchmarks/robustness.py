@@ -33,11 +33,11 @@ SHOWN = ("R@1", "R@10", "RecallSubset@1")
 def typos(count: int) -> Callable[[str, random.Random], str]:
     """Two neighbouring letters swapped, or one dropped, ``count`` times."""
 
-    def spoil(text: str, dice: random.Random) -> str:
+    def spoil(text: str, rng: random.Random) -> str:
         for _ in range(count):
             if len(text) > 3:
-                at = dice.randrange(1, len(text) - 1)
-                swapped = text[at + 1] + text[at] if dice.random() < 0.5 else text[at + 1]
+                at = rng.randrange(1, len(text) - 1)
+                swapped = text[at + 1] + text[at] if rng.random() < 0.5 else text[at + 1]
                 text = text[:at] + swapped + text[at + 2 :]
         return text
 
@@ -159,9 +159,9 @@ def main() -> None:
         part = replace(benchmark, queries=tuple(benchmark.queries[n] for n in rows))
         scores = score_embeddings(part, queries[rows], bench.gallery)
         print(line(f"  those in {language}", len(rows), scores, usual["R@10"]))
-    dice = random.Random(0)
+    rng = random.Random(0)
     for name, spoil in TEXTS.items():
-        scores = bench.score([spoil(text, dice) for text in texts], bench.features, bench.place)
+        scores = bench.score([spoil(text, rng) for text in texts], bench.features, bench.place)
         print(line(f"text: {name}", len(texts), scores, usual["R@10"]))
     references = list(dict.fromkeys(query.reference for query in benchmark.queries))
     place = {name: row for row, name in enumerate(references)}

@@ -82,23 +82,23 @@ WAYS = {
 }
 
 
-def both(rows: list[Row], dice: random.Random) -> Iterator[Talk]:
+def both(rows: list[Row], rng: random.Random) -> Iterator[Talk]:
     """A colour and an article are changed, one after the other."""
-    for number in dice.sample(range(len(rows)), len(rows)):
-        row, wanted = rows[number], dice.choice(rows)
+    for number in rng.sample(range(len(rows)), len(rows)):
+        row, wanted = rows[number], rng.choice(rows)
         if not changed(row, wanted, "colour") or not changed(row, wanted, "article"):
             continue
         targets = matching(rows, {**row, "colour": wanted["colour"], "article": wanted["article"]})
         if targets:
             texts = [f"in {wanted['colour']}", f"change it to a {wanted['article']}"]
-            dice.shuffle(texts)
+            rng.shuffle(texts)
             yield Talk(number, (texts[0], texts[1]), targets)
 
 
-def taken_back(rows: list[Row], dice: random.Random) -> Iterator[Talk]:
+def taken_back(rows: list[Row], rng: random.Random) -> Iterator[Talk]:
     """A colour is asked for, then another one."""
-    for number in dice.sample(range(len(rows)), len(rows)):
-        row, first, second = rows[number], dice.choice(rows), dice.choice(rows)
+    for number in rng.sample(range(len(rows)), len(rows)):
+        row, first, second = rows[number], rng.choice(rows), rng.choice(rows)
         if not changed(row, first, "colour") or not changed(row, second, "colour"):
             continue
         targets = matching(rows, {**row, "colour": second["colour"]})

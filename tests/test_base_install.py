@@ -60,7 +60,7 @@ def test_index_and_search(python: Run, photos: Path) -> None:
     assert "blue-round.png" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["samebut.data.readers", "samebut.learning.export"])
+@pytest.mark.parametrize("module", ["samebut.data.readers", "samebut.learning.export.export"])
 def test_what_could_draw_is_imported(python: Run, module: str) -> None:
     done = python("-W", "ignore", "-c", f"import {module}")
     assert done.returncode == 0, done.stderr

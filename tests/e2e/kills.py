@@ -47,10 +47,10 @@ class Tally:
 
 def kill_often(photos: Path, store: Path, kills: int, seconds: float, seed: int) -> Tally:
     """Start and kill the indexer until ``kills`` kills hit it; AssertionError if a row is lost."""
-    dice, tally = random.Random(seed), Tally()
+    rng, tally = random.Random(seed), Tally()
     while tally.kills < kills:
         before = count(store)
-        acknowledged, killed = _one_round(photos, store, dice.uniform(0, seconds))
+        acknowledged, killed = _one_round(photos, store, rng.uniform(0, seconds))
         now = count(store)
         assert now >= before + acknowledged, f"{before} + {acknowledged} stored, {now} left"
         tally.acknowledged += acknowledged

@@ -53,13 +53,13 @@ def kill_often(
 ) -> list[int]:
     """Start and kill at ``kills`` steps spread over ``steps``; returns those it was killed at."""
     assert kills < steps, f"{kills} kills don't fit into {steps} steps: give a longer recipe"
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     killed_at = []
-    for wanted in sorted(dice.sample(range(1, steps), kills)):
+    for wanted in sorted(rng.sample(range(1, steps), kills)):
         process = start(recipe, data, out)
         while process.is_alive() and steps_of(out) < wanted:
             time.sleep(0.002)
-        time.sleep(dice.uniform(0, LONGEST_DELAY))
+        time.sleep(rng.uniform(0, LONGEST_DELAY))
         process.kill()
         process.join()
         if process.exitcode == 0:

@@ -39,10 +39,10 @@ _VISION = {**_TOWER, "image_size": SIZE, "patch_size": PATCH}
 
 def trained(network: torch.nn.Module) -> Any:
     """Weights as large as trained ones: at the first ones everything looks alike."""
-    dice = torch.Generator().manual_seed(7)
+    rng = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, weight in network.named_parameters():
-            noise = torch.randn(weight.shape, generator=dice)
+            noise = torch.randn(weight.shape, generator=rng)
             if weight.ndim > 1:
                 scale = 0.5 if "embedding" in name else weight[0].numel() ** -0.5
                 weight.copy_(noise * scale)

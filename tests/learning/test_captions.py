@@ -1,4 +1,4 @@
-"""learning/captions.py: phrases from catalogue rows."""
+"""learning/data/captions.py: phrases from catalogue rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROW = {
 
 
 def draw(make: object, count: int = 400) -> set[str]:
-    dice = random.Random(0)
-    return {make(ROW, dice) for _ in range(count)}  # type: ignore[operator]
+    rng = random.Random(0)
+    return {make(ROW, rng) for _ in range(count)}  # type: ignore[operator]
 
 
 def test_only_what_the_row_knows_is_said() -> None:
@@ -37,12 +37,12 @@ def test_chinese() -> None:
 
 
 def test_a_caption_is_never_empty() -> None:
-    dice = random.Random(0)
-    assert {captions.caption({"title": "x"}, dice) for _ in range(50)} == {"x"}
+    rng = random.Random(0)
+    assert {captions.caption({"title": "x"}, rng) for _ in range(50)} == {"x"}
     both = draw(captions.caption)
     assert ROW["title"] in both
     assert any("衬衫" in phrase for phrase in both)
-    assert captions.chinese({"title": "x", "article": "unheard of"}, dice) == ""
+    assert captions.chinese({"title": "x", "article": "unheard of"}, rng) == ""
 
 
 def test_a_drawn_item_is_called_by_its_kind() -> None:
@@ -53,7 +53,7 @@ def test_a_drawn_item_is_called_by_its_kind() -> None:
         "pattern": "plain",
         "title_zh": "青色裙",
     }
-    dice = random.Random(0)
-    phrases = {captions.english(row, dice) for _ in range(100)}
+    rng = random.Random(0)
+    phrases = {captions.english(row, rng) for _ in range(100)}
     assert phrases == {"teal skirt", "skirt", "teal", ""}
-    assert "青色裙" in {captions.caption(row, dice) for _ in range(100)}
+    assert "青色裙" in {captions.caption(row, rng) for _ in range(100)}

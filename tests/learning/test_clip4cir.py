@@ -1,4 +1,4 @@
-"""learning/clip4cir.py: published Combiners are read safely and mean the same here."""
+"""learning/model/clip4cir.py: published Combiners are read safely and mean the same here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning import clip4cir
 from samebut.learning.encoders.base import Features
 from samebut.learning.fusion.combiner import Combiner
+from samebut.learning.model import clip4cir
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 

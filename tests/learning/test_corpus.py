@@ -1,4 +1,4 @@
-"""learning/corpus.py: folders as one corpus, and queries that are drawn anew."""
+"""learning/data/corpus.py: folders as one corpus, and queries that are drawn anew."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from conftest import COLOURS, draw_picture
-from samebut.errors import DataError, RecipeError
-from samebut.learning.data.corpus import Corpus, Source, read_corpus
+from samebut.data.benchmark import Query
+from samebut.errors import DataError
+from samebut.learning.data.corpus import Corpus, Part, Source, SourceSettings, read_corpus
+from samebut.learning.tables import Wrong, read_table
 from samebut.preprocess import Preprocess
 
-RULES = {"attributes": ["article", "colour"], "chinese": 0.0}
+RULES: dict[str, object] = {"attributes": ["article", "colour"], "chinese": 0.0}
 SMALL = Preprocess(size=16, padding="target", fill="edge", mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
@@ -41,9 +43,21 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     return made
 
 
-def read(folders: dict[str, Path], tmp_path: Path, **fresh: dict[str, object]) -> Corpus:
+def read(folders: dict[str, Path], tmp_path: Path, **resampling: dict[str, object]) -> Corpus:
     sources = {name: Source(root) for name, root in folders.items()}
-    return read_corpus(sources, SMALL, tmp_path / "cache", fresh)
+    settings = {
+        name: read_table(SourceSettings, {"resampling": rules})
+        for name, rules in resampling.items()
+    }
+    return read_corpus(sources, SMALL, tmp_path / "cache", settings)
+
+
+def wrong_of(part: Part, query: Query) -> set[int]:
+    return {*part.table_of([query]).wrong.flat.tolist()}
+
+
+def rows_of(part: Part, names: tuple[str, ...]) -> set[int]:
+    return {part.place[name] for name in names}
 
 
 def test_a_folder_without_queries_brings_its_train_pictures(
@@ -54,7 +68,13 @@ def test_a_folder_without_queries_brings_its_train_pictures(
     assert len(corpus.pictures.array) == len(corpus.rows) == 2 * count
     assert [(part.first, part.last) for part in corpus.parts] == [(0, count), (count, 2 * count)]
     assert len(corpus.queries) == 4
-    assert all(query.reference >= count for query in corpus.queries)
+    alone, asked = corpus.parts
+    assert not len(alone.table)
+    assert len(asked.table) == 4
+    assert (asked.table.references >= count).all()
+    assert (asked.table.targets.flat >= count).all()
+    for name, row in asked.place.items():
+        assert corpus.files[row] == folders["asked"] / "images" / name
 
 
 def test_a_folder_that_lacks_its_train_split_is_refused(
@@ -72,68 +92,86 @@ def test_a_missing_picture_is_named(folders: dict[str, Path], tmp_path: Path) ->
         read(folders, tmp_path)
 
 
-def test_some_of_an_epoch_is_drawn_from_the_catalogue(
+def test_queries_are_drawn_anew_from_the_catalogue(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     corpus = read(folders, tmp_path, asked=RULES)
     part = corpus.parts[1]
-    epochs = [part.draw(random.Random(seed), 0.5) for seed in range(6)]
-    for queries in epochs:
-        assert len(queries) == len(part.queries)
-        assert sum(query in part.queries for query in queries) >= 2
-    fresh = {query for queries in epochs for query in queries} - set(part.queries)
-    assert len(fresh) > 4
-    for query in fresh:
-        reference = corpus.rows[query.reference]
-        targets = [corpus.rows[row] for row in query.targets]
-        assert part.first <= query.reference < part.last
-        for target in targets:
-            assert target != reference
-            for value in target.values():
-                if value in re.findall(r"\w+", query.text):
-                    break
-            else:
-                pytest.fail(f"{query.text!r} does not ask for {target}")
-    assert part.draw(random.Random(3), 0.5) == epochs[3]
+    queries = part.resampled(random.Random(3), 12, subsets=False)
+    assert len(queries) == 12
+    assert len({(query.reference, query.texts) for query in queries}) > 8
+    for query in queries:
+        reference = corpus.rows[part.place[query.reference]]
+        (text,) = query.texts
+        assert query.targets
+        for name in query.targets:
+            target = corpus.rows[part.place[name]]
+            assert part.first <= part.place[name] < part.last
+            changed = [value for key, value in target.items() if reference[key] != value]
+            assert set(changed) & set(re.findall(r"\w+", text)), (text, target)
+    assert part.resampled(random.Random(3), 12, subsets=False) == queries
+    assert part.resampled(random.Random(4), 12, subsets=False) != queries
 
 
 def test_without_rules_nothing_is_drawn(folders: dict[str, Path], tmp_path: Path) -> None:
     part = read(folders, tmp_path).parts[1]
-    assert set(part.draw(random.Random(0), 1.0)) == set(part.queries)
+    assert part.resampled(random.Random(0), 5, subsets=True) == []
 
 
 def test_an_epoch_has_so_many_queries_at_most(folders: dict[str, Path], tmp_path: Path) -> None:
     sources = {name: Source(root) for name, root in folders.items()}
-    limits = {"alone": 9, "asked": 3}
-    corpus = read_corpus(sources, SMALL, tmp_path / "cache", {"asked": RULES}, limits)
-    alone, asked = corpus.parts
-    assert alone.draw(random.Random(0), 0.0) == []
-    epochs = [asked.draw(random.Random(seed), 0.0) for seed in range(9)]
-    assert {len(set(queries)) for queries in epochs} == {3}
-    assert {query for queries in epochs for query in queries} == set(asked.queries)
-    assert len(asked.draw(random.Random(0), 1.0)) == 3
+    for limit, wanted in ((0, 4), (3, 3), (9, 4)):
+        settings = dict.fromkeys(sources, SourceSettings(queries_per_epoch=limit))
+        corpus = read_corpus(sources, SMALL, tmp_path / "cache", settings)
+        assert [part.queries_per_epoch for part in corpus.parts] == [0, wanted]
 
 
-def test_an_unknown_rule_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"\[fresh.asked\] has an unknown key 'attribute'"):
-        read(folders, tmp_path, asked={"attribute": ["colour"]})
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(Wrong, match="unknown key 'attribute'") as error:
+        read_table(SourceSettings, {"resampling": {"attribute": ["colour"]}})
+    assert error.value.place == ("resampling", "attribute")
+    assert "attributes" in str(error.value.hint)
+
+
+def with_subsets(folders: dict[str, Path], others: list[str]) -> None:
+    path = folders["asked"] / "train.jsonl"
+    queries = [json.loads(line) for line in path.read_text().splitlines()]
+    for query in queries:
+        query["subset"] = [query["reference"], query["target"], *others]
+    path.write_text("\n".join(map(json.dumps, queries)))
 
 
 def test_wrong_answers_of_hard_subsets(folders: dict[str, Path], tmp_path: Path) -> None:
     """Members that are neither the reference nor a target; those drawn anew have some if wanted."""
-    path = folders["asked"] / "train.jsonl"
-    queries = [json.loads(line) for line in path.read_text().splitlines()]
     others = [f"{name}-square.png" for name in [*COLOURS][2:5]]
-    for query in queries:
-        query["subset"] = [query["reference"], query["target"], *others]
-    path.write_text("\n".join(map(json.dumps, queries)))
+    with_subsets(folders, others)
     part = read(folders, tmp_path, asked=RULES).parts[1]
-    names = [f"{name}-{shape}.png" for shape in ("round", "square") for name in COLOURS]
-    rows = {name: part.first + number for number, name in enumerate(names)}
-    assert [set(query.wrong) for query in part.queries] == [{rows[name] for name in others}] * 4
+    assert [wrong_of(part, query) for query in part.queries] == [rows_of(part, tuple(others))] * 4
 
-    for query in part.draw(random.Random(0), 1.0, subsets=True):
-        assert len(set(query.wrong)) == 4
-        assert not {query.reference, *query.targets} & set(query.wrong)
-        assert all(part.first <= row < part.last for row in query.wrong)
-    assert not any(query.wrong for query in part.draw(random.Random(0), 1.0))
+    for query in part.resampled(random.Random(0), 20, subsets=True):
+        wrong = wrong_of(part, query)
+        assert len(wrong) == 4
+        assert not rows_of(part, (query.reference, *query.targets)) & wrong
+        assert all(part.first <= row < part.last for row in wrong)
+    plain = part.resampled(random.Random(0), 20, subsets=False)
+    assert not any(wrong_of(part, query) for query in plain)
+
+
+def test_pictures_of_one_hard_subset_are_alike(folders: dict[str, Path], tmp_path: Path) -> None:
+    assert read(folders, tmp_path).parts[1].alike == {}
+    others = [f"{name}-square.png" for name in [*COLOURS][2:5]]
+    with_subsets(folders, others)
+    part = read(folders, tmp_path).parts[1]
+    first, second = [*COLOURS][:2]
+    of_squares = rows_of(part, tuple(f"{name}-square.png" for name in COLOURS))
+    of_rounds = rows_of(part, (f"{first}-round.png", f"{second}-round.png"))
+    shared = rows_of(part, tuple(others))
+    assert part.alike.keys() == of_squares | of_rounds
+    for row, alike in part.alike.items():
+        wanted = (
+            (of_squares | of_rounds)
+            if row in shared
+            else (of_squares if row in of_squares else of_rounds | shared)
+        )
+        assert set(alike) == wanted - {row}
+        assert len(alike) == len(set(alike))

@@ -19,9 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from conftest import COLOURS, draw_picture
 from samebut.errors import ModelError
-from samebut.learning.encoders.base import Encoder, Features
+from samebut.learning.encoders.base import Encoder, Features, unit
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.hub import HubEncoder
+from samebut.learning.encoders.small import SmallEncoder
 from samebut.learning.model.cir_model import ENCODERS, CIRModel
 from samebut.preprocess import Preprocess
 
@@ -96,8 +97,8 @@ def promises_that_neighbours_do_not_matter(encoder: Encoder, folder: Path) -> No
 
 def promises_that_everything_matters(encoder: Encoder, folder: Path) -> None:
     for features in (encoder.images(pixels(4)), encoder.texts(TEXTS)):
-        unit = torch.nn.functional.normalize(features.pooled)
-        likeness = unit @ unit.T - 2 * torch.eye(len(unit))
+        rows = unit(features.pooled)
+        likeness = rows @ rows.T - 2 * torch.eye(len(rows))
         assert likeness.max() < 0.99999
 
 
@@ -157,6 +158,92 @@ def test_contract(
 ) -> None:
     with torch.inference_mode(check is not promises_gradients):
         check(encoders[kind], tmp_path)
+
+
+# The contract itself, by encoders that break it.
+
+
+class DropsTheMask(SmallEncoder):
+    def images(self, pixels: torch.Tensor) -> Features:
+        features = super().images(pixels)
+        return Features(features.pooled, features.tokens, features.mask & False)
+
+
+class LeavesARegionOut(SmallEncoder):
+    def images(self, pixels: torch.Tensor) -> Features:
+        features = super().images(pixels)
+        return Features(features.pooled, features.tokens[:, 1:], features.mask[:, 1:])
+
+
+class ReadsNeighbours(SmallEncoder):
+    def images(self, pixels: torch.Tensor) -> Features:
+        features = super().images(pixels)
+        pooled = features.pooled - features.pooled.mean(0)
+        return Features(pooled, features.tokens, features.mask)
+
+
+class CountsPadding(SmallEncoder):
+    def pieces(self, ids: torch.Tensor, mask: torch.Tensor) -> Features:
+        features = super().pieces(ids, mask)
+        return Features(features.tokens.mean(1), features.tokens, features.mask)
+
+
+class HearsNothing(SmallEncoder):
+    def pieces(self, ids: torch.Tensor, mask: torch.Tensor) -> Features:
+        return super().pieces(torch.ones_like(ids), torch.ones_like(mask))
+
+
+class NeverCuts(SmallEncoder):
+    def tokenize(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        self.tokenizer.no_truncation()
+        return super().tokenize(texts)
+
+
+class PadsOtherwise(SmallEncoder):
+    def tokenize(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, mask = super().tokenize(texts)
+        return ids.masked_fill(~mask, 1), mask
+
+
+class ForgetsSomething(SmallEncoder):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.shift = float(torch.rand(()))
+
+    def images(self, pixels: torch.Tensor) -> Features:
+        features = super().images(pixels)
+        return Features(features.pooled + self.shift, features.tokens, features.mask)
+
+
+class KeepsAnUnusedLayer(SmallEncoder):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.unused = torch.nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (DropsTheMask, promises_shapes),
+        (LeavesARegionOut, promises_that_regions_make_a_square),
+        (ReadsNeighbours, promises_that_neighbours_do_not_matter),
+        (CountsPadding, promises_that_neighbours_do_not_matter),
+        (HearsNothing, promises_that_everything_matters),
+        (NeverCuts, promises_to_cut_long_texts),
+        (PadsOtherwise, promises_its_rules_for_texts),
+        (ForgetsSomething, promises_exact_saving),
+        (KeepsAnUnusedLayer, promises_gradients),
+    ],
+)
+def test_the_contract_catches(
+    broken: type[SmallEncoder], check: Callable[..., None], tmp_path: Path
+) -> None:
+    encoder = broken.create(dict(SMALL), TEXTS).eval()
+    with (
+        torch.inference_mode(check is not promises_gradients),
+        pytest.raises(AssertionError),
+    ):
+        check(encoder, tmp_path)
 
 
 # Beside the library itself.
@@ -459,3 +546,13 @@ def test_features_are_cut_by_rows(encoders: dict[str, Any]) -> None:
     features = encoders["clip"].texts(TEXTS)
     assert isinstance(features[1:3], Features)
     assert len(features[1:3]) == 2
+
+
+def test_rows_of_any_length_become_of_unit_length() -> None:
+    """Shorter than 1, too; a row of zeros has no direction and stays; the result is fp32."""
+    rows = torch.tensor([[3.0, 4.0], [0.03, 0.04], [3e-6, -4e-6], [0.0, 0.0]])
+    expected = torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.6, -0.8], [0.0, 0.0]])
+    torch.testing.assert_close(unit(rows), expected)
+    half = unit(rows[:2].half())
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, expected[:2], rtol=1e-3, atol=1e-3)

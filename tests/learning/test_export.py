@@ -1,4 +1,4 @@
-"""learning/export.py, graphs.py, agreement.py: models to folders that need no torch."""
+"""learning/export: models to folders that need no torch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from samebut.data import triplets
 from samebut.embedding import unit
 from samebut.errors import ModelError
 from samebut.images import open_picture
-from samebut.learning import agreement
 from samebut.learning.encoders.small import SmallConfig, SmallEncoder
 from samebut.learning.encoders.tokenizer import train_tokenizer
+from samebut.learning.export import agreement
 from samebut.learning.export.export import _write_card, export
 from samebut.learning.export.graphs import quantize, store_as_half
 from samebut.learning.model.card import MARK
@@ -316,8 +316,8 @@ def test_a_card_written_by_hand_stays(tmp_path: Path) -> None:
 
 def test_weights_are_stored_in_half() -> None:
     """And the arithmetic is not: an embedding is cast behind the lookup, a matrix before."""
-    dice = np.random.default_rng(1)
-    words, matrix = (dice.normal(size=shape).astype(np.float32) for shape in ((99, 64), (64, 64)))
+    rng = np.random.default_rng(1)
+    words, matrix = (rng.normal(size=shape).astype(np.float32) for shape in ((99, 64), (64, 64)))
     nodes = [
         onnx.helper.make_node("Gather", ["words", "ids"], ["rows"]),
         onnx.helper.make_node("MatMul", ["rows", "matrix"], ["out"]),

@@ -34,12 +34,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def features(count: int, length: int, seed: int) -> Features:
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     mask = torch.ones(count, length, dtype=torch.bool)
     mask[:, length - 2 :] = False
     mask[0, length - 3] = False  # rows of several lengths
-    pooled = torch.randn(count, DIM, generator=dice)
-    return Features(pooled, torch.randn(count, length, DIM, generator=dice), mask)
+    pooled = torch.randn(count, DIM, generator=rng)
+    return Features(pooled, torch.randn(count, length, DIM, generator=rng), mask)
 
 
 IMAGE, TEXT = features(4, 9, 2), features(4, 7, 3)
@@ -47,13 +47,13 @@ IMAGE, TEXT = features(4, 9, 2), features(4, 7, 3)
 
 def as_if_trained(fusion: Fusion) -> Fusion:
     """Every number moved: what starts at zero would hide what depends on it."""
-    dice = torch.Generator().manual_seed(4)
+    rng = torch.Generator().manual_seed(4)
     with torch.no_grad():
         for parameter in fusion.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=dice)
+            parameter += 0.1 * torch.randn(parameter.shape, generator=rng)
         for name, buffer in fusion.named_buffers():
             if "running" in name:  # means, and variances, which stay positive
-                buffer += torch.rand(buffer.shape, generator=dice)
+                buffer += torch.rand(buffer.shape, generator=rng)
     return fusion.eval()
 
 

@@ -97,7 +97,7 @@ class BatchEncoder:
         rules, tokens = self.rules, model.fusion.reads_tokens
         device = distributed.device_of(model)
         if rules.caches("image"):
-            references = table.references.unique().tolist() if tokens else ()
+            references = self.begun_with(table) if tokens else ()
             views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
             self._pictures = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
@@ -112,6 +112,13 @@ class BatchEncoder:
         """Read cached features from these; ``texts`` are those of the rows of ``words``."""
         self._pictures, self._texts = pictures, words
         self._text_place = {text: row for row, text in enumerate(texts)}
+
+    def begun_with(self, table: QueryTable) -> list[int]:
+        """The pictures that a query may begin with: any, where queries are drawn anew."""
+        if self.rules.resampled:
+            return list(range(len(self.corpus.files)))
+        found: list[int] = table.references.unique().tolist()
+        return found
 
     def pictures(self, model: CIRModel, rows: Tensor, references: Tensor) -> Seen:
         """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""

@@ -1,4 +1,5 @@
-"""learning/features.py: encoded once, in fp16 on disk, through kills and changed encoders."""
+"""learning/data/feature_cache.py, feature_folder.py and feature_store.py: encoded once, in fp16 on
+disk, through kills and changed encoders."""
 
 from __future__ import annotations
 
@@ -16,11 +17,12 @@ import torch
 from conftest import COLOURS, draw_picture
 from samebut.errors import PictureError, RecipeError
 from samebut.images import open_picture
-from samebut.learning import features as caching
-from samebut.learning.data.feature_cache import Store, Views, picture_features, text_features
+from samebut.learning.data import feature_cache
+from samebut.learning.data.augment import Augment
+from samebut.learning.data.feature_cache import Views, picture_features, text_features
+from samebut.learning.data.feature_store import Store
 from samebut.learning.encoders.base import Features
 from samebut.learning.encoders.small import SmallEncoder
-from samebut.learning.recipe.schema import Augment
 from samebut.preprocess import Preprocess
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -61,8 +63,8 @@ class Counting(SmallEncoder):
 
 @pytest.fixture(autouse=True)
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "PICTURES_AT_ONCE", 3)
-    monkeypatch.setattr(caching, "TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(feature_cache, "PICTURES_AT_ONCE", 3)
+    monkeypatch.setattr(feature_cache, "TEXTS_AT_ONCE", 2)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_texts_and_their_padding(encoder: Counting, tmp_path: Path) -> None:
 def test_the_first_view_is_plain_and_the_others_differ(
     encoder: Counting, files: list[Path], tmp_path: Path
 ) -> None:
-    views = Views(3, preprocess(40), Augment(crop=0.3, tilt=30.0, light=0.4), seed=5)
+    views = Views(3, preprocess(40), Augment(crop=0.3, rotation=30.0, contrast=0.4), seed=5)
     store = picture_features(encoder, files, preprocess(), tmp_path, views=views, tokens_of=[4])
     plain = picture_features(encoder, files, preprocess(), tmp_path)
     assert store.pooled.shape == (len(files), 3, 16)
