@@ -142,6 +142,19 @@ def test_pages_are_counted_in_four_bytes(path: Path) -> None:
         open_(path)
 
 
+def test_the_largest_pages_are_written_as_one(path: Path) -> None:
+    """SQLite writes 65,536 as 1; such a file is whole, and noticed when it is not."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in ("journal_mode = DELETE", "page_size = 65536"):
+            connection.execute(f"PRAGMA {statement}")
+        connection.execute("VACUUM")
+    with closing(open_(path)) as database:
+        assert read(database) == ["kept"]
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(StoreDamaged, match="cut short"):
+        open_(path)
+
+
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_store_that_is_refused_is_let_go_of(
     path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool

@@ -62,6 +62,17 @@ def test_a_thousand_copies_of_a_picture_and_one_better() -> None:
     assert found.scores.tolist() == [[1, 0.5, 0.5, 0.5, 0.5]]
 
 
+@pytest.mark.parametrize("better", [1, 5, 17, 40])
+def test_only_the_last_place_is_shared_by_a_thousand(better: int) -> None:
+    """More equal scores than are fetched to spare, and better ones that push some of them out."""
+    halves = np.zeros((1000 + better, 4), "<f2")
+    halves[:, 0] = 0.5
+    halves[1000:, 0] = 1 + np.arange(better) / 64
+    vectors = Vectors(np.arange(1000 + better), halves)
+    found = vectors.search(np.eye(4, dtype=np.float32)[:1], better + 1)
+    assert found.ids.tolist() == [[*range(999 + better, 999, -1), 0]]
+
+
 def random_vectors(count: int, dim: int) -> Vectors:
     rows = np.random.default_rng(3).standard_normal((count, dim))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

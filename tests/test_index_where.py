@@ -328,6 +328,21 @@ def test_a_filter_reads_metadata_and_nothing_else(index: LocalIndex, attack: str
     assert passing(index, "gender is not null") == "abcde"
 
 
+def test_groups_beside_each_other_are_not_nested() -> None:
+    count = MAX_DEPTH + 1
+    assert parse(" or ".join(["(a = 1 and b = 2)"] * count)) == Or(
+        (And((Compare("a", "=", 1.0), Compare("b", "=", 2.0))),) * count
+    )
+    assert parse(" or ".join(["not a = 1"] * count)) == Or((Not(Compare("a", "=", 1.0)),) * count)
+
+
+def test_groups_beside_each_other_do_not_allow_deeper_nesting() -> None:
+    beside = "(a = 1) or " * 9
+    parse(beside + "(" * MAX_DEPTH + "a = 1" + ")" * MAX_DEPTH)
+    with pytest.raises(FilterError, match=f"nested more than {MAX_DEPTH} deep"):
+        parse(beside + "(" * (MAX_DEPTH + 1) + "a = 1" + ")" * (MAX_DEPTH + 1))
+
+
 def test_a_value_that_looks_like_sql_is_a_value(index: LocalIndex) -> None:
     assert passing(index, "colour = 'x'' or ''1''=''1'") == ""
     assert passing(index, "colour in ('blue'') or (1=1', 'red')") == "c"

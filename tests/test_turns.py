@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from conftest import COLOURS, draw_picture
 from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
 from samebut.runtime import Model
-from samebut.turns import EARLIER, Turn, ask, encode_picture
+from samebut.turns import EARLIER, SearchSeconds, Turn, ask, encode_picture
 
 
 def picture(colour: str, shape: str = "round") -> bytes:
@@ -91,6 +93,7 @@ def test_two_pictures_without_words_are_both_meant(model: Model) -> None:
     asked = ask(model, [Turn(first), Turn(second)])
     one, other = (model.embed(encode_picture(model, p))[0] for p in (first, second))
     np.testing.assert_allclose(asked.embedding, unit(EARLIER * one + other), atol=1e-5)
+    assert asked.embedding @ one < asked.embedding @ other  # the later one is meant more
 
 
 def test_text_weight_runs_from_the_picture_to_the_words(model: Model) -> None:
@@ -112,6 +115,18 @@ def test_nothing_asked(model: Model, turns: list[Turn]) -> None:
 def test_a_weight_outside_its_range(model: Model, weight: float) -> None:
     with pytest.raises(QueryError, match="outside 0 to 1"):
         ask(model, [Turn(text="x")], text_weight=weight)
+
+
+def test_seconds_are_added_to_what_they_went_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    spent = SearchSeconds()
+    for stage in ("search", "decode", "search"):
+        with spent.on(stage):
+            pass
+    with pytest.raises(ZeroDivisionError), spent.on("fuse"):
+        raise ZeroDivisionError
+    assert asdict(spent) == {"decode": 1, "encode": 0, "fuse": 1, "search": 2}
 
 
 def test_a_picture_that_is_none(model: Model, tmp_path: Path) -> None:

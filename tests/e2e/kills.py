@@ -31,7 +31,7 @@ from samebut.index.local import LocalIndex
 INDEXER = """
 import sys
 from samebut.gallery import Gallery
-say = lambda now: print(now.done - now.skipped, flush=True)
+say = lambda done, total, skipped=0: print(done - skipped, flush=True)
 Gallery.build(sys.argv[1], store=sys.argv[2], progress=say)
 """
 
