@@ -143,7 +143,7 @@ class Part:
     @cached_property
     def alike(self) -> dict[int, tuple[int, ...]]:
         """For a picture those that stand with it in the hard subset of a query."""
-        found: dict[int, dict[int, None]] = Field(default_factory=dict)
+        found: dict[int, dict[int, None]] = {}
         for query in self.queries:
             members = [self.place[name] for name in query.subset or () if name in self.place]
             for row in members:
