@@ -16,6 +16,7 @@ from samebut.learning.data.corpus import SourceSettings
 from samebut.learning.data.encoding import Trains
 from samebut.learning.data.sampler import Queries
 from samebut.learning.objective import TERMS
+from samebut.learning.recipe.presets import weighed
 from samebut.learning.tables import Contradiction, Table
 
 
@@ -27,7 +28,7 @@ class LossTable(Table):
     def _numbers_are_weights(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {name: _weighed(value) for name, value in values.items()}
+        return {name: weighed(value) for name, value in values.items()}
 
     @model_validator(mode="after")
     def _terms_have_weights(self) -> Self:
@@ -47,11 +48,6 @@ class LossTable(Table):
                     keys=(name,),
                 )
         return self
-
-
-def _weighed(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"weight": value} if number else value
 
 
 if TYPE_CHECKING:
