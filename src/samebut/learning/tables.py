@@ -121,7 +121,7 @@ def _type_in_words(kind: Any) -> str:
 
 
 def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
-    place: Place = error["loc"]
+    place = _place_of(error)
     owner, field = _field_at(kind, place)
     key, value = ".".join(str(part) for part in place if isinstance(part, str)), error["input"]
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -137,28 +137,40 @@ def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
     return Wrong(f"{key} is {_as_toml(value)}", place, hint=_it_is(field))
 
 
+def _place_of(error: ErrorDetails) -> Place:
+    """Where the key stands: pydantic adds the type that it tried where several are allowed."""
+    place: Place = error["loc"]
+    return place[:-1] if place[-1:] in {(kind.__name__,) for kind in _PLAIN} else place
+
+
 def _it_is(field: FieldInfo | None) -> str:
     if field is None:
         return "See docs/training.md for what it may be."
-    return f"It must be {allowed(field)}. {_meaning(field)}"
+    return f"It must be {allowed(field)}. {_meaning(field)}".strip()
 
 
 def _field_at(kind: Any, place: Place) -> tuple[Any, FieldInfo | None]:
-    """The table that the last key of ``place`` stands in, and that key's field if it has one."""
+    """The table that the last key of ``place`` stands in, and that key's field if it has one.
+
+    A name that a dictionary gives ("shop" of ``[sources.shop]``) is no key: what it holds is of the
+    dictionary's field.
+    """
     field: FieldInfo | None = None
     owner: Any = kind
+    inside: Any = kind
+    named = False
     for part in place:
         if not isinstance(part, str):
             continue
-        fields = getattr(owner, "model_fields", {})
-        if part not in fields:
-            return owner, field if not fields else None
-        field = fields[part]
-        inner = _table_in(field.annotation)
-        if inner is None:
+        if named or inside is None:
+            named = False
             continue
-        if part != place[-1]:
-            owner = inner
+        owner, fields = inside, getattr(inside, "model_fields", {})
+        if part not in fields:
+            return owner, None
+        field = fields[part]
+        inside = _table_in(field.annotation)
+        named = get_origin(field.annotation) is dict
     return owner, field
 
 

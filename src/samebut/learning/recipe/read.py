@@ -64,8 +64,8 @@ def _stage(number: int, stage: Any) -> dict[str, Any]:
 def where(path: Path, text: str, place: Place) -> str:
     """A key's place for people: the file, the line if the key is written there, and the table."""
     line = line_of(text, place)
-    table = [str(part) for part in place[:-1] if isinstance(part, str)]
-    stage = next((part + 1 for part in place if isinstance(part, int)), None)
+    table = [part for part in place if isinstance(part, str)][:-1]
+    stage = int(place[1]) + 1 if place[:1] == ("stages",) and len(place) > 1 else None
     parts = [str(path)]
     if line:
         parts.append(f"line {line}")
