@@ -29,14 +29,14 @@ def test_every_recipe_of_the_repository_reads(path: Path) -> None:
 
 def test_lists_become_tuples(path: Path) -> None:
     stage = STAGE.replace("batch = 2", 'batch = 2, data = ["a", "b"]')
-    path.write_text(f'{NAME}[encoder]\nwidths = [1, 2]\n{stage}')
+    path.write_text(f"{NAME}[encoder]\nwidths = [1, 2]\n{stage}")
     recipe = read_recipe(path)
     assert recipe.encoder == {"widths": (1, 2)}
     assert recipe.stages[0].queries.data == ("a", "b")
 
 
 def test_a_whole_number_is_a_number(path: Path) -> None:
-    path.write_text(f'{NAME}{STAGE}loss.contrast.scale = 100\n[fusion]\nweight = 2\n')
+    path.write_text(f"{NAME}{STAGE}loss.contrast.scale = 100\n[fusion]\nweight = 2\n")
     recipe = read_recipe(path)
     assert recipe.stages[0].loss.contrast.scale == 100
     assert recipe.fusion == {"weight": 2}
@@ -50,9 +50,14 @@ WRONG = [
     (f'nam = "x"\n{STAGE}', "", "the key 'name' is missing", "a text"),
     (f'{NAME}nam = "x"\n{STAGE}', ", line 2", "unknown key 'nam'", "Did you mean 'name'?"),
     (f"{NAME}{STAGE}epoch = 2\n", ", line 6, stage 1", "unknown key 'epoch'", "queries"),
-    (f'{NAME}[[stages]]\npreset = "align"\n', ", line 2, stage 1", "'lr' is missing", "more than 0"),
     (
-        f'{NAME}{STAGE.replace("epochs = 1, ", "")}',
+        f'{NAME}[[stages]]\npreset = "align"\n',
+        ", line 2, stage 1",
+        "'lr' is missing",
+        "more than 0",
+    ),
+    (
+        f"{NAME}{STAGE.replace('epochs = 1, ', '')}",
         ", line 5, stage 1, [stages.queries]",
         "the key 'epochs' is missing",
         "a whole number, 1 or more",
@@ -64,7 +69,12 @@ WRONG = [
     (f'{NAME}fusion = "sum"\n{STAGE}', ", line 2", 'fusion is "sum"', "a table"),
     (f"{NAME}encoder = [1]\n{STAGE}", ", line 2", "encoder is [1]", "a table"),
     (f"ema = 1\n{NAME}{STAGE}", ", line 1", "ema is 1", "0 or more, below 1"),
-    (f"{NAME}{STAGE}[augment]\ncrop = 0\n", ", line 7, [augment]", "augment.crop is 0", "more than 0"),
+    (
+        f"{NAME}{STAGE}[augment]\ncrop = 0\n",
+        ", line 7, [augment]",
+        "augment.crop is 0",
+        "more than 0",
+    ),
     (f"{NAME}{STAGE.replace('0.1', '0')}", ", line 4, stage 1", "lr is 0", "more than 0"),
     (f"{NAME}{STAGE.replace('0.1', 'true')}", ", line 4, stage 1", "lr is true", "a number"),
     (f'{NAME}{STAGE}trains = "words"\n', ", line 6, stage 1", 'trains is "words"', '"text"'),
@@ -283,6 +293,7 @@ reader = "css"
         (("stages", 0, "queries", "batch"), 3),  # not written: the nearest table around it
         (("stages", 1, "lr"), 6),
         (("stages", 1, "loss", "contrast", "scale"), 7),
+        (("stages", 1, "loss", "captions"), 7),  # not written: where its table begins
         (("stages", 1, "queries"), 8),
         (("stages", 1, "queries", "mined", "count"), 9),  # in an inline table
         (("augment", "crop"), 11),

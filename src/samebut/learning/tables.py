@@ -31,7 +31,10 @@ _BOUNDS = {"ge": "{:g} or more", "gt": "more than {:g}", "le": "at most {:g}", "
 
 
 class Contradiction(ValueError):
-    """Two keys of a table, ``keys``, that can't both hold; ``hint`` says what to do."""
+    """Two keys of a table that can't both hold; ``hint`` says what to do.
+
+    ``keys`` lead from the table to the key that is named: ``("queries", "views")``.
+    """
 
     def __init__(self, message: str, *, hint: str, keys: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -133,7 +136,7 @@ def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
         return Wrong(f"the key '{place[-1]}' is missing", place, hint=_it_is(field))
     reason = error.get("ctx", {}).get("error")
     if isinstance(reason, Contradiction):
-        return Wrong(str(reason), (*place, *reason.keys[:1]), hint=reason.hint)
+        return Wrong(str(reason), (*place, *reason.keys), hint=reason.hint)
     return Wrong(f"{key} is {_as_toml(value)}", place, hint=_it_is(field))
 
 

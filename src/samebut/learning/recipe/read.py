@@ -84,7 +84,10 @@ def line_of(text: str, place: Place) -> int | None:
 
 
 def _written(text: str) -> Iterator[tuple[Place, int]]:
-    """The place of every table and key that stands on a line of its own, and that line."""
+    """The place of every table and key that stands on a line of its own, and that line.
+
+    A dotted key stands for the tables on its way, too: ``loss.contrast = 0`` is where ``loss`` is.
+    """
     table: Place = ()
     stage = -1
     for line, content in enumerate(text.splitlines(), start=1):
@@ -94,7 +97,9 @@ def _written(text: str) -> Iterator[tuple[Place, int]]:
             table = (first, stage, *rest) if first == "stages" else (first, *rest)
             yield table, line
         elif match := KEY.match(content):
-            yield (*table, *_names(match[1])), line
+            names = _names(match[1])
+            for length in range(1, len(names) + 1):
+                yield (*table, *names[:length]), line
 
 
 def _names(dotted: str) -> tuple[str, ...]:

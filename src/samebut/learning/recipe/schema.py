@@ -45,7 +45,7 @@ class LossTable(Table):
                 raise Contradiction(
                     f"{name}.{key} is set, and {name}.weight is 0",
                     hint=f"Give {name} a weight, or leave {key} out.",
-                    keys=(name,),
+                    keys=(name, key),
                 )
         return self
 
