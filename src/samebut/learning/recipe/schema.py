@@ -39,9 +39,14 @@ class LossTable(Table):
                 hint=f"Give one of them a weight: {', '.join(TERMS)}.",
             )
         for name, term in terms.items():
-            unused = term.model_fields_set - {"weight", "scale", "learned_scale"}
+            unused = [
+                key
+                for key, field in type(term).model_fields.items()
+                if key not in ("weight", "scale", "learned_scale")
+                and getattr(term, key) != field.get_default(call_default_factory=True)
+            ]
             if not term.weight and unused:
-                key = sorted(unused)[0]
+                key = unused[0]
                 raise Contradiction(
                     f"{name}.{key} is set, and {name}.weight is 0",
                     hint=f"Give {name} a weight, or leave {key} out.",
