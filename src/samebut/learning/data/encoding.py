@@ -97,7 +97,7 @@ class BatchEncoder:
         rules, tokens = self.rules, model.fusion.reads_tokens
         device = distributed.device_of(model)
         if rules.caches("image"):
-            references = table.references.unique().tolist() if tokens else ()
+            references = possible_references(self.corpus, table, rules) if tokens else ()
             views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
             found = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
@@ -187,6 +187,16 @@ class BatchEncoder:
             return self._pictures.pooled[:, 0].float()
         parts = torch.arange(len(self.corpus.files)).split(ENCODED_AT_ONCE)
         return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
+
+
+def possible_references(corpus: Corpus, table: QueryTable, rules: EncodingRules) -> list[int]:
+    """Rows of the pictures that a query may begin with: where queries are drawn anew from a
+    catalogue, any of its pictures."""
+    found = set(table.references.tolist())
+    for part in corpus.parts:
+        if rules.resampled and part.catalogue:
+            found.update(range(part.first, part.last))
+    return sorted(found)
 
 
 def as_float(features: Features) -> Features:
