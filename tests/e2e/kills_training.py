@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from samebut.learning import distributed, train
-from samebut.learning.recipe.schema import read_recipe
+from samebut.learning import distributed
+from samebut.learning.recipe.read import read_recipe
+from samebut.learning.run import train
 
 # Imports torch once and forks: each start costs what training costs, not what imports cost.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -53,13 +54,13 @@ def kill_often(
 ) -> list[int]:
     """Start and kill at ``kills`` steps spread over ``steps``; returns those it was killed at."""
     assert kills < steps, f"{kills} kills don't fit into {steps} steps: give a longer recipe"
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     killed_at = []
-    for wanted in sorted(dice.sample(range(1, steps), kills)):
+    for wanted in sorted(rng.sample(range(1, steps), kills)):
         process = start(recipe, data, out)
         while process.is_alive() and steps_of(out) < wanted:
             time.sleep(0.002)
-        time.sleep(dice.uniform(0, LONGEST_DELAY))
+        time.sleep(rng.uniform(0, LONGEST_DELAY))
         process.kill()
         process.join()
         if process.exitcode == 0:
