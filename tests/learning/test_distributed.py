@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from drawn_shapes import ATTENTION, HEAD, draw
+from drawn_shapes import ATTENTION, HEAD, draw, with_subsets
 from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.data import captions, encoding
@@ -186,19 +186,6 @@ def move(model: torch.nn.Module) -> None:
     rng = torch.Generator().manual_seed(9)
     for weights in model.parameters():
         weights.mul_(1 + 0.3 * torch.rand(weights.shape, generator=rng))
-
-
-def with_subsets(root: Path) -> Path:
-    """Each query of ``root`` with a hard subset of wrong answers and its target."""
-    for split in ("train", "val"):
-        path = root / f"{split}.jsonl"
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        pictures = sorted({line["reference"] for line in lines})
-        for number, line in enumerate(lines):
-            others = [pictures[(3 * number + 5 * each) % len(pictures)] for each in range(1, 5)]
-            line["subset"] = list(dict.fromkeys([line["reference"], line["target"], *others]))
-        path.write_text("\n".join(json.dumps(line) for line in lines))
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ class LossTable(Table):
                 if key not in ("weight", "scale", "learned_scale")
                 and getattr(term, key) != field.get_default(call_default_factory=True)
             ]
-            if not term.weight and unused:
+            if "weight" in type(term).model_fields and not term.weight and unused:
                 key = unused[0]
                 raise Contradiction(
                     f"{name}.{key} is set, and {name}.weight is 0",
