@@ -23,7 +23,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 def test_views_are_those_of_the_processor(tmp_path: Path) -> None:
     preprocess = preprocess_of(tiny_recipe(tmp_path, COMBINER, ALIGN_AND_COMPOSE))
     corpus = read_corpus({"shapes": Source(draw(tmp_path / "shapes"))}, preprocess, tmp_path)
-    rows, every = torch.arange(8), Augment(crop=0.5, zoom_out=0.3, brightness=1.0, contrast=0.3, erasing=0.5)
+    rows, every = (
+        torch.arange(8),
+        Augment(crop=0.5, zoom_out=0.3, brightness=1.0, contrast=0.3, erasing=0.5),
+    )
     seen = []
     for device in (torch.device("cpu"), torch.device("cuda", 0)):
         torch.manual_seed(5)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import RecipeError
+from samebut.learning.data.sampler import Queries
 from samebut.learning.recipe.read import read_recipe, recipe_of
 from samebut.learning.recipe.schema import Handoff, Loss, Recipe, Stage
-from samebut.learning.data.sampler import Queries
 
 STAGE = "[[stages]]\nlr = 0.1\nqueries = {{ epochs = 1, batch = 2{queries} }}\n"
 
@@ -39,7 +39,14 @@ CONTRADICTIONS = [
     (PICTURES, ", mined = { count = 1 }", "", 5, "queries.mined is of composed", "leave the key"),
     ("", MINED, "", 5, "mined.every = 2 can't hold", "mined.every = 1, or resampled = 0"),
     ("loss.contrast = 0", "", "", 6, "every loss term has the weight 0", "captions"),
-    ("loss.captions.weight = 0\nloss.attributes.columns = ['a']", "", "", 7, "columns is set", "out"),
+    (
+        "loss.captions.weight = 0\nloss.attributes.columns = ['a']",
+        "",
+        "",
+        7,
+        "columns is set",
+        "out",
+    ),
     (
         "loss = { contrast = { weight = 0, symmetric = true }, captions = 1 }",
         "",

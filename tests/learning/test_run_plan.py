@@ -1,22 +1,22 @@
-"""learning/plan.py and corpus.py: data sets as they come, checked before anything is trained."""
+"""learning/run/plan.py and data/corpus.py: data sets as they come, checked before anything is trained."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from conftest import COLOURS, draw_picture
 from drawn_shapes import COMBINER, HEAD, TUNE_AND_FUSE, draw
-from samebut.errors import DataError, ModelError, RecipeError
-from samebut.learning.data.corpus import Source, source_of
-from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.run.plan import READ_BY, TASKS, make_plan, new_model
-from samebut.learning.recipe.schema import Recipe, Stage, read_recipe
+from samebut.errors import DataError, RecipeError
+from samebut.learning.data.corpus import Source, SourceSettings, source_of
+from samebut.learning.recipe import read as reading
+from samebut.learning.recipe.read import read_recipe
+from samebut.learning.recipe.schema import Recipe
+from samebut.learning.run.initial_model import initial_model
+from samebut.learning.run.plan import make_plan
 from samebut.learning.run.train import dry_run, train
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -33,6 +33,10 @@ def recipe_of(folder: Path, more: str = "") -> Recipe:
     path = folder / "recipe.toml"
     path.write_text(more + HEAD + COMBINER + TUNE_AND_FUSE)
     return read_recipe(path)
+
+
+def with_keys(recipe: Recipe, **keys: Any) -> Recipe:
+    return reading.recipe_of(recipe.model_dump() | keys)
 
 
 @pytest.fixture
@@ -116,18 +120,16 @@ def test_css_is_drawn_and_planned(tmp_path: Path) -> None:
     assert plan.validation.split == "test"
 
 
+MINE = {"reader": "css", "options": {"size": "original", "seed": 3}}
+
+
 def test_a_source_is_its_name_or_what_the_recipe_says() -> None:
-    assert source_of("shop", Path("x"), {}) == Source(Path("x"), "triplets", {})
-    assert source_of("cirr", Path("x"), {}).reader == "cirr"
-    said = source_of("mine", Path("x"), {"reader": "css", "size": "original", "seed": 3})
+    assert source_of("shop", Path("x"), SourceSettings()) == Source(Path("x"), "triplets", {})
+    assert source_of("cirr", Path("x"), SourceSettings()).reader == "cirr"
+    said = source_of("mine", Path("x"), SourceSettings.of(MINE))
     assert said == Source(Path("x"), "css", {"size": "original", "seed": "3"})
     with pytest.raises(RecipeError, match="reader 'coco'"):
-        source_of("mine", Path("x"), {"reader": "coco"})
-
-
-def test_what_is_read_by_which_task() -> None:
-    for tasks in READ_BY.values():
-        assert set(tasks) <= set(TASKS)
+        source_of("mine", Path("x"), SourceSettings(reader="coco"))
 
 
 def test_a_dry_run_says_what_it_will_do_and_does_nothing(root: Path, tmp_path: Path) -> None:
@@ -135,42 +137,35 @@ def test_a_dry_run_says_what_it_will_do_and_does_nothing(root: Path, tmp_path: P
     lines = "\n".join(dry_run(recipe, {"shapes": root}, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
     plan = make_plan(recipe, {"shapes": root}, tmp_path / "run" / "cache")
-    model = new_model(recipe, plan.vocabulary)
+    model = initial_model(recipe, plan.vocabulary).model
     for part in (
         f"{sum(p.numel() for p in model.encoder.parameters()):,} parameters",
         f"{sum(p.numel() for p in model.fusion.parameters()):,} parameters",
         "30 pictures, 24 queries; epochs are compared by R@1",
-        "stage 1    tune: 30 pictures, 24 queries; 2 epochs of 3 steps of 8",
-        "stage 2    fuse: 30 pictures, 24 queries; 3 epochs of 3 steps of 8",
+        "stage 1    tune: trains encoder; 30 pictures, 24 queries; 2 epochs of 3 steps of 8",
+        "stage 2    fuse: trains fusion; 30 pictures, 24 queries; 3 epochs of 3 steps of 8",
         "features cached",
     ):
         assert part in lines
 
 
-@pytest.mark.parametrize(
-    ("mix", "rest", "wanted"),
-    [
-        (1.0, -1, ""),
-        (0.5, -1, "; 0.5 of it goes on, with 0.5 of what it began with"),
-        (0.8, 0, "; 0.8 of it goes on, with 0.2 of what the run began with"),
-        (0.45, 1, "; 0.45 of it goes on, with 0.55 of what stage 1 handed on"),
-    ],
-)
-def test_a_dry_run_says_what_is_mixed(
-    root: Path, tmp_path: Path, mix: float, rest: int, wanted: str
+@pytest.mark.parametrize(("share", "wanted"), [(1.0, 0), (0.8, 1)])
+def test_a_dry_run_says_what_is_interpolated(
+    root: Path, tmp_path: Path, share: float, wanted: int
 ) -> None:
-    recipe = recipe_of(tmp_path)
-    stages = (recipe.stages[0], replace(recipe.stages[1], mix=mix, mix_with=rest))
-    lines = dry_run(replace(recipe, stages=stages), {"shapes": root}, tmp_path / "run")
-    (line,) = [line for line in lines if line.startswith("stage 2")]
-    assert line.endswith(f"steps of 8{wanted}")
+    stages = recipe_of(tmp_path).model_dump()["stages"]
+    stages[1]["handoff"]["interpolate"] = share
+    recipe = with_keys(recipe_of(tmp_path), stages=list(stages))
+    lines = dry_run(recipe, {"shapes": root}, tmp_path / "run")
+    said = "           hands on 0.8 of its weights and 0.2 of those it began with"
+    assert lines.count(said) == wanted
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         ('metric = "R@7"\n', "gives no score 'R@7'"),
-        ("sources.shapes = 3\n", "sources.shapes is no table"),
+        ("sources.shapes = 3\n", "sources.shapes is 3"),
     ],
 )
 def test_what_a_recipe_may_not_ask(root: Path, tmp_path: Path, more: str, message: str) -> None:
@@ -178,24 +173,12 @@ def test_what_a_recipe_may_not_ask(root: Path, tmp_path: Path, more: str, messag
         make_plan(recipe_of(tmp_path, more), {"shapes": root}, tmp_path / "cache")
 
 
-def test_what_a_model_can_not_be_built_from(root: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path)
-    corpus = make_plan(recipe, {"shapes": root}, tmp_path / "cache").vocabulary
-    for part, options in (
-        ("encoder", {"wdths": [1]}),
-        ("fusion", {"name": "combiner", "dropout": "x"}),
-    ):
-        bad = Recipe(**{**vars(recipe), part: options})
-        with pytest.raises(RecipeError, match="can't be built"):
-            new_model(bad, corpus)
-
-
 def test_captions_need_titles(root: Path, tmp_path: Path) -> None:
     (root / "catalog.csv").unlink()
     recipe = recipe_of(tmp_path)
     make_plan(recipe, {"shapes": root}, tmp_path / "cache")  # tune and fuse do without
     aligned = read_recipe_with(
-        tmp_path, '[[stages]]\ntask = "align"\nepochs = 1\nbatch = 8\nlr = 0.1\n'
+        tmp_path, '[[stages]]\npreset = "align"\nlr = 0.1\nqueries = { epochs = 1, batch = 8 }\n'
     )
     with pytest.raises(RecipeError, match="title"):
         make_plan(aligned, {"shapes": root}, tmp_path / "cache")
@@ -220,130 +203,85 @@ def test_queries_without_targets_can_not_be_used(tmp_path: Path) -> None:
     assert query.texts == ("Is red and is blue", "Is blue and is red", "Is red", "Is blue")
 
 
-def saved(root: Path, recipe: Recipe, folder: Path) -> Path:
-    plan = make_plan(recipe, {"shapes": root}, folder / "cache")
-    new_model(recipe, plan.vocabulary).save(folder / "model", name="begun")
-    return folder / "model"
-
-
-def test_init_brings_the_same_fusion_and_no_other(root: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path)
-    corpus = make_plan(recipe, {"shapes": root}, tmp_path / "cache").vocabulary
-    init = saved(root, recipe, tmp_path)
-    first = new_model(recipe, corpus).state_dict()
-    other = {**vars(recipe), "seed": 9, "init": str(init)}
-    same = new_model(Recipe(**other), corpus)
-    assert same.training
-    assert all(torch.equal(value, first[name]) for name, value in same.state_dict().items())
-    options = {**recipe.fusion, "dropout": 0.2}
-    new = new_model(Recipe(**{**other, "fusion": options}), corpus).state_dict()
-    moved = {
-        name.split(".")[0] for name, value in new.items() if not torch.equal(value, first[name])
-    }
-    assert moved == {"fusion"}
-
-
-def test_the_bundled_model_is_trained_on(tmp_path: Path, root: Path) -> None:
-    recipe = read_recipe(RECIPES / "finetune.toml")
-    corpus = make_plan(recipe_of(tmp_path), {"shapes": root}, tmp_path / "cache").vocabulary
-    model = new_model(recipe, corpus).state_dict()
-    bundled = CIRModel.load("bundled").state_dict()
-    assert all(torch.equal(value, model[name]) for name, value in bundled.items())
-
-
-@pytest.mark.parametrize(
-    ("encoder", "message"),
-    [
-        ({"dim": 32}, r"encoder has dim = 32, that of .* 16"),
-        ({"kind": "clip"}, r"encoder has kind = clip, that of .* small"),
-        ({"depth": 3}, r"encoder has depth = 3"),
-    ],
-)
-def test_init_is_what_the_recipe_says(
-    root: Path, tmp_path: Path, encoder: dict[str, Any], message: str
-) -> None:
-    recipe = recipe_of(tmp_path)
-    corpus = make_plan(recipe, {"shapes": root}, tmp_path / "cache").vocabulary
-    init = saved(root, recipe, tmp_path)
-    bad = Recipe(**{**vars(recipe), "init": str(init), "encoder": encoder})
-    with pytest.raises(RecipeError, match=message):
-        new_model(bad, corpus)
-
-
-def test_init_has_to_be_there(root: Path, tmp_path: Path) -> None:
-    recipe = Recipe(**{**vars(recipe_of(tmp_path)), "init": str(tmp_path / "none")})
-    with pytest.raises(ModelError, match=r"init = .* holds no trained model"):
-        dry_run(recipe, {"shapes": root}, tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"shapes": 0}, r"most.shapes is 0"),
-        ({"shapes": True}, r"most.shapes is True"),
-        ({"shapes": "few"}, r"most.shapes is 'few'"),
-        ({"nowhere": 5}, r"learns from 'nowhere'"),
-    ],
-)
-def test_most_is_a_number_of_queries_of_a_known_folder(
-    root: Path, tmp_path: Path, said: dict[str, Any], message: str
-) -> None:
-    bad = replace(recipe_of(tmp_path), most=said)
-    with pytest.raises(RecipeError, match=message):
+def test_sources_are_known_folders(root: Path, tmp_path: Path) -> None:
+    bad = with_keys(recipe_of(tmp_path), sources={"nowhere": {"queries_per_epoch": 5}})
+    with pytest.raises(RecipeError, match="names the data folder 'nowhere'; given are shapes"):
         dry_run(bad, {"shapes": root}, tmp_path / "run")
 
 
-@pytest.mark.parametrize(("mix", "mix_with"), [(0.5, 2), (0.5, 3), (1.0, 0)])
-def test_a_stage_is_mixed_with_what_is_there_before_it(
-    root: Path, tmp_path: Path, mix: float, mix_with: int
+COMPOSE = {"preset": "compose", "lr": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("queries", "loss", "message"),
+    [
+        ({"hard_negatives": 1}, {}, "queries.hard_negatives needs hard subsets"),
+        ({"cluster_size": 2}, {}, "queries.cluster_size needs hard subsets"),
+        ({"resampled": 0.5}, {}, "nothing says by what rules"),
+        ({"mined": {"count": 27}}, {}, "mined.count = 27, and a query has only 26 wrong"),
+        ({"batch": 800}, {}, "24 queries are less than one step of 1 x 800"),
+        ({}, {"attributes": {"weight": 1.0, "columns": ["taste"]}}, "names 'taste'"),
+        ({}, {"distillation": {"weights": {"b": 1.0}}}, "weights names 'b'"),
+        ({}, {"distillation": {"weights": {"shapes": -1.0}}}, "weights.shapes is -1"),
+    ],
+)
+def test_what_the_data_has_not(
+    root: Path, tmp_path: Path, queries: dict[str, Any], loss: dict[str, Any], message: str
 ) -> None:
-    first, last = recipe_of(tmp_path).stages
-    bad = replace(recipe_of(tmp_path), stages=(first, replace(last, mix=mix, mix_with=mix_with)))
-    with pytest.raises(RecipeError, match=f"stage 2, fuse: mix_with is {mix_with} and mix {mix}"):
-        dry_run(bad, {"shapes": root}, tmp_path / "run")
+    stage = COMPOSE | {"queries": {"epochs": 1, "batch": 8} | queries, "loss": loss}
+    recipe = with_keys(recipe_of(tmp_path), stages=[stage])
+    with pytest.raises(RecipeError, match=rf"stage 1 \(compose\): .*{message}"):
+        make_plan(recipe, {"shapes": root}, tmp_path / "cache")
+
+
+def test_mined_negatives_of_queries_that_change(root: Path, tmp_path: Path) -> None:
+    queries = {"epochs": 1, "batch": 8, "mined": {"count": 2, "every": 2}}
+    keys = {"stages": [COMPOSE | {"queries": queries}]}
+    make_plan(with_keys(recipe_of(tmp_path), **keys), {"shapes": root}, tmp_path / "cache")
+    limited = keys | {"sources": {"shapes": {"queries_per_epoch": 16}}}
+    with pytest.raises(RecipeError, match="mined.every = 2, and queries_per_epoch"):
+        make_plan(with_keys(recipe_of(tmp_path), **limited), {"shapes": root}, tmp_path / "cache")
+
+
+def test_what_a_model_can_not_train(root: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    with pytest.raises(RecipeError, match="stage 2: the fusion 'sum' has no weights"):
+        dry_run(with_keys(recipe, fusion={"name": "sum"}), {"shapes": root}, tmp_path / "run")
+    stage = COMPOSE | {"queries": {"epochs": 1, "batch": 8}, "recompute": True}
+    with pytest.raises(RecipeError, match="batch norms would count every picture twice"):
+        dry_run(with_keys(recipe, stages=[stage]), {"shapes": root}, tmp_path / "run")
 
 
 def test_a_limit_makes_an_epoch_shorter(root: Path, tmp_path: Path) -> None:
-    stage = Stage("compose", epochs=1, batch=8, lr=1e-3)
-    recipe = replace(recipe_of(tmp_path), stages=(stage,))
+    stage = COMPOSE | {"queries": {"epochs": 1, "batch": 8}}
+    recipe = with_keys(recipe_of(tmp_path), stages=[stage])
     (whole,) = make_plan(recipe, {"shapes": root}, tmp_path / "cache").stages
-    limited = replace(recipe, most={"shapes": 16})
+    limited = with_keys(recipe, sources={"shapes": {"queries_per_epoch": 16}})
     (short,) = make_plan(limited, {"shapes": root}, tmp_path / "cache").stages
     assert short.steps == 2 < whole.steps
 
 
 def cut_down(name: str, folder: Path) -> Recipe:
-    """A recipe of the repository with its stages, tasks and fusion, for tiny pictures."""
+    """A recipe of the repository with its stages and fusion, for tiny pictures."""
     recipe, tiny = read_recipe(RECIPES / name), recipe_of(folder)
-    stages = tuple(
-        replace(
-            stage,
-            epochs=1,
-            batch=8,
-            size=32 * bool(stage.size),
-            data=(),
-            similar=1,  # the shapes have no hard subsets
-            similar_in=(),
-            wrong=0,
-            columns=(),
-            stay=dict.fromkeys(stage.stay and ["shapes"], 1.0),
-            negatives=min(stage.negatives, 2),
-            mine_from=0,
-        )
-        for stage in recipe.stages
-    )
-    return replace(
-        recipe,
-        stages=stages,
-        size=tiny.size,
-        encoder=recipe.encoder if recipe.init else tiny.encoder,
-        precision="fp32",
-        tokenizer_data=(),
-        sources={},
-        fresh={"shapes": {"attributes": ["article", "colour"]}} if recipe.fresh else {},
-        most={},
-        metric="",
-    )
+    said = recipe.model_dump()
+    for stage in said["stages"]:
+        queries, loss = stage["queries"], stage["loss"]
+        queries |= {"epochs": 1, "batch": 8, "data": ()}
+        queries["mined"] |= {"count": min(queries["mined"]["count"], 2), "first": 0}
+        # The shapes have no hard subsets.
+        queries |= {"cluster_size": min(queries["cluster_size"], 1), "hard_negatives": 0}
+        stage["size"] = 32 * bool(stage["size"])
+        loss["attributes"]["columns"] = ()
+        loss["distillation"] = {
+            "weights": {"shapes": 1.0} if loss["distillation"]["weights"] else {}
+        }
+    rules = {"resampling": {"attributes": ("article", "colour")}}
+    fresh = any(stage["queries"]["resampled"] for stage in said["stages"])
+    keys = {"size": tiny.size, "precision": "fp32", "metric": ""}
+    keys |= {"sources": {"shapes": rules} if fresh else {}}
+    keys |= {} if recipe.init else {"encoder": tiny.encoder}
+    return reading.recipe_of(said | {"stages": list(said["stages"])} | keys)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
@@ -353,26 +291,12 @@ def test_every_recipe_of_the_repository_can_start(name: str, root: Path, tmp_pat
     assert sum(line.startswith("stage ") for line in lines) == len(recipe.stages)
 
 
-@pytest.mark.parametrize(
-    ("name", "tasks"),
-    [
-        ("products.toml", ["align", "tune", "fuse", "compose"]),
-        ("bundled.toml", ["align", "compose", "compose", "compose", "compose", "tune"]),
-        ("bundled-parts.toml", ["align", "compose", "align"]),
-        ("bundled-queries.toml", ["compose", "compose"]),
-    ],
-)
-def test_a_recipe_of_photos_runs_to_its_end(
-    name: str, tasks: list[str], root: Path, tmp_path: Path
-) -> None:
-    """Whatever is in them: cached features with mined negatives, mixes with older weights."""
+@pytest.mark.parametrize("name", ["products.toml", "bundled.toml"])
+def test_a_recipe_of_photos_runs_to_its_end(name: str, root: Path, tmp_path: Path) -> None:
     recipe = cut_down(name, tmp_path)
-    assert [stage.task for stage in recipe.stages] == tasks
     folder = train(recipe, {"shapes": root}, tmp_path / "run")
     assert (folder / "training.json").is_file()
-    mined = (tmp_path / "run" / "stage3" / "negatives-0.npy").is_file()
-    assert mined == (name == "products.toml")
-    mixed = [path.parent.name for path in (tmp_path / "run").glob("stage*/handed_on.json")]
-    assert sorted(mixed) == [
-        f"stage{number}" for number, stage in enumerate(recipe.stages, start=1) if stage.mix < 1
-    ]
+    for number, stage in enumerate(recipe.stages, start=1):
+        made = tmp_path / "run" / f"stage{number}"
+        assert any(made.glob("negatives-*")) == bool(stage.queries.mined.count)
+        assert (made / "handed_on.json").is_file() == (stage.handoff.interpolate < 1)
