@@ -26,10 +26,12 @@ def test_what_can_not_be_written_leaves_what_was(tmp_path: Path) -> None:
 def test_half_a_file_is_removed(tmp_path: Path, error: Exception) -> None:
     path = tmp_path / "said.json"
     write_whole(path, "first")
-    with pytest.raises(RecipeError, match=r"said\.json can't be written: .*No space") as said:
-        with replacing(path) as part:
-            part.write_text("sec")
-            raise error
+    with (
+        pytest.raises(RecipeError, match=r"said\.json can't be written: .*No space") as said,
+        replacing(path) as part,
+    ):
+        part.write_text("sec")
+        raise error
     assert "run the same command again" in said.value.hint
     assert [each.name for each in tmp_path.iterdir()] == ["said.json"]
     assert path.read_text() == "first"

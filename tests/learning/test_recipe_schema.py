@@ -22,7 +22,7 @@ def text_of(keys: str = "", queries: str = "", head: str = "") -> str:
 FUSE = 'preset = "fuse"\n'
 PICTURES = "loss = { contrast = 0, captions = 1 }\n"
 MINED = ", mined = { count = 2, every = 2 }, resampled = 0.5"
-# The keys of a stage, of its queries, of the head; the line that is named; what is said, and hinted.
+# The keys of a stage, of its queries, of the head; its line; what is said and hinted.
 CONTRADICTIONS = [
     ('features = "cached"', "", "", 6, '"all" trains both', 'features = "live"'),
     ('trains = "encoder"\nfeatures = "cached"', "", "", 7, '"encoder" trains both', '"fusion"'),
@@ -102,7 +102,7 @@ def test_a_key_below_a_table_is_named_by_its_own_line(tmp_path: Path) -> None:
         ("", ", mined = { count = 2, every = 1 }, resampled = 0.5"),
         ('trains = "text"\ncomposes = "sum"\nrecompute = true', ", cluster_size = 3"),
         (
-            "loss = { contrast = { weight = 0, scale = 5.0, learned_scale = false }, captions = 1 }",
+            "loss = { contrast = { weight = 0, scale = 5.0 }, captions = 1 }",
             "",
         ),
         ("loss = { contrast = 0, distillation = { weights = { a = 1.0 } } }", ""),

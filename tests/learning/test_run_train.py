@@ -1,4 +1,4 @@
-"""learning/run/train.py and export.py: a small model from pictures to a folder that needs no torch."""
+"""learning/run/train.py: a small model from pictures to a folder that needs no torch."""
 
 from __future__ import annotations
 

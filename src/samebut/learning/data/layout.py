@@ -46,8 +46,8 @@ def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = 
     A process encodes what its own queries name. All encode the same number, because rows can only
     be gathered in equal parts: pictures of the other processes fill up, so that all together have
     what a single process would. ``rounded``: up to a multiple of 32, by pictures
-    from anywhere. The convolution library keeps kernels and scratch memory for every number of pictures that it
-    meets: without rounding, gigabytes in an hour.
+    from anywhere. The convolution library keeps kernels and scratch memory for every number of
+    pictures that it meets: without rounding, gigabytes in an hour.
     """
     parts = [_places(batch.share(rank, processes)) for rank in range(processes)]
     count = max(len(rows) for rows, _ in parts)
