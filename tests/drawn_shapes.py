@@ -101,6 +101,19 @@ def queries(split: str, names: dict[tuple[str, str, int], str]) -> list[str]:
     return lines
 
 
+def with_subsets(root: Path) -> Path:
+    """Each query of ``root`` with a hard subset of wrong answers and its target."""
+    for split in ("train", "val"):
+        path = root / f"{split}.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        pictures = sorted({line["reference"] for line in lines})
+        for number, line in enumerate(lines):
+            others = [pictures[(3 * number + 5 * each) % len(pictures)] for each in range(1, 5)]
+            line["subset"] = list(dict.fromkeys([line["reference"], line["target"], *others]))
+        path.write_text("\n".join(json.dumps(line) for line in lines))
+    return root
+
+
 def tiny_recipe(folder: Path, *tables: str) -> Recipe:
     """The recipe of ``HEAD`` and further tables."""
     path = folder / "tiny.toml"

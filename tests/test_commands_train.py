@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_dry_run_prints_the_plan(recipe: Path, root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ["train", str(recipe), "--data", str(root), "--out", str(out), "--dry-run"]
-    done = CliRunner().invoke(app, [*arguments, "--set", "stages.1.epochs=7"])
+    done = CliRunner().invoke(app, [*arguments, "--set", "stages.1.queries.epochs=7"])
     assert done.exit_code == 0, done.output
     assert "stage 1    align" in done.stdout
     assert "7 epochs" in done.stdout
@@ -39,7 +39,7 @@ def test_a_dry_run_prints_the_plan(recipe: Path, root: Path, tmp_path: Path) -> 
 def test_training_prints_the_model(
     recipe: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samebut.learning import train as training
+    from samebut.learning.run import train as training
 
     asked = []
 

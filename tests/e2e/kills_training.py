@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from samebut.learning import distributed, train
-from samebut.learning.recipe.schema import read_recipe
+from samebut.learning import distributed
+from samebut.learning.recipe.read import read_recipe
+from samebut.learning.run import train
 
 # Imports torch once and forks: each start costs what training costs, not what imports cost.
 CONTEXT = multiprocessing.get_context("forkserver")

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from drawn_shapes import ALIGN_AND_COMPOSE, ATTENTION, COMBINER, TUNE_AND_FUSE, draw, tiny_recipe
-from samebut.learning import distributed, stages
+from samebut.learning import distributed
+from samebut.learning.data.augment import Augment, vary
 from samebut.learning.data.corpus import Source, read_corpus
-from samebut.learning.data.pictures import vary
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.recipe.schema import Augment
-from samebut.learning.run.plan import preprocess_of
+from samebut.learning.run import stage as stages
+from samebut.learning.run.initial_model import preprocess_of
 from samebut.learning.run.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -23,7 +23,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 def test_views_are_those_of_the_processor(tmp_path: Path) -> None:
     preprocess = preprocess_of(tiny_recipe(tmp_path, COMBINER, ALIGN_AND_COMPOSE))
     corpus = read_corpus({"shapes": Source(draw(tmp_path / "shapes"))}, preprocess, tmp_path)
-    rows, every = torch.arange(8), Augment(crop=0.5, out=0.3, exposure=1.0, light=0.3, erase=0.5)
+    rows, every = (
+        torch.arange(8),
+        Augment(crop=0.5, zoom_out=0.3, brightness=1.0, contrast=0.3, erasing=0.5),
+    )
     seen = []
     for device in (torch.device("cpu"), torch.device("cuda", 0)):
         torch.manual_seed(5)
@@ -57,6 +60,6 @@ def test_a_killed_run_goes_on_and_its_model_is_for_any_machine(
     assert distributed.device_of(model).type == "cpu"
     assert all(value.isfinite().all() for value in model.state_dict().values())
     history = json.loads((tmp_path / "run" / "metrics.json").read_text())["stage2"]["epochs"]
-    assert [row["epoch"] for row in history] == list(range(1, recipe.stages[1].epochs + 1))
+    assert [row["epoch"] for row in history] == list(range(1, recipe.stages[1].queries.epochs + 1))
     starts = json.loads((tmp_path / "run" / "starts.json").read_text())
     assert [start["device"] for start in starts] == ["cuda:0", "cuda:0"]

@@ -1,8 +1,9 @@
-"""learning/journal.py: what a run says, and its plot."""
+"""learning/run/journal.py: what a run says, and its plot."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from samebut.learning import journal as journals
+from samebut.learning.run import journal as journals
 from samebut.learning.run.journal import Journal, plot
 
 
@@ -125,3 +126,31 @@ def test_the_plot_follows_what_was_logged(tmp_path: Path) -> None:
     assert colours[(31, 119, 180)] > 50
     assert colours[(255, 127, 14)] > 50
     assert not list(tmp_path.glob("*.part*"))
+
+
+ON_WINDOWS = """
+import sys
+from pathlib import Path
+import torch
+import samebut.learning.run.train
+# Other packages are imported; samebut once more, as it would be there.
+for name in [name for name in sys.modules if name.startswith("samebut")]:
+    del sys.modules[name]
+sys.platform = "win32"
+sys.modules["resource"] = None  # importing it fails
+torch.cuda.is_available = lambda: False
+import samebut.learning.run.train
+from samebut.learning.run import journal
+assert journal.memory() == ""
+one = journal.Journal(Path(sys.argv[1]), 2, 0)
+one.step(0, 1.5, 0.1, 8)
+one.close()
+"""
+
+
+def test_training_starts_where_there_is_no_module_resource(tmp_path: Path) -> None:
+    """As on Windows; in a process of its own, since here it is imported already."""
+    command = [sys.executable, "-c", ON_WINDOWS, str(tmp_path / "stage1")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert steps_of(tmp_path / "stage1") == ["step", "1"]

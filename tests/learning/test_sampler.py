@@ -139,7 +139,9 @@ class TestSources:
         """A folder with pictures alone, one with queries, and one with queries and rules."""
         rows = [{"article": "bag", "colour": COLOURS[row % 5]} for row in range(20)]
         catalogue = CatalogueQueries(
-            [f"{row}.png" for row in range(len(rows))], rows, QueryRules(("article", "colour"), chinese=0.0)
+            [f"{row}.png" for row in range(len(rows))],
+            rows,
+            QueryRules(("article", "colour"), chinese=0.0),
         )
         parts = (
             part(4, [], "pictures"),

@@ -117,14 +117,18 @@ def _type_in_words(kind: Any) -> str:
 
 
 def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
-    place: Place = error["loc"]
+    place = _place_of(error)
     table, field = _field_at(kind, place)
     reason = error.get("ctx", {}).get("error")
     if isinstance(reason, Contradiction):
         return Wrong(str(reason), (*place, *reason.key), hint=reason.hint)
     if error["type"] == "extra_forbidden":
         return _unknown(str(place[-1]), place, list(table.model_fields))
-    must = f"It must be {allowed(field)}. {_meaning(field)}" if field else "See docs/training.md."
+    must = (
+        f"It must be {allowed(field)}. {_meaning(field)}".strip()
+        if field
+        else "See docs/training.md."
+    )
     if error["type"] == "missing":
         return Wrong(f"the key '{place[-1]}' is missing", place, hint=must)
     key = ".".join(part for part in place if isinstance(part, str))
@@ -137,13 +141,29 @@ def _unknown(key: str, place: Place, known: list[str]) -> Wrong:
     return Wrong(f"unknown key '{key}'", place, hint=f"{hint}Known: {', '.join(known)}.")
 
 
+def _place_of(error: ErrorDetails) -> Place:
+    """Where the key stands: pydantic adds the type that it tried where several are allowed."""
+    place: Place = error["loc"]
+    return place[:-1] if place[-1:] in {(kind.__name__,) for kind in _PLAIN} else place
+
+
 def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo | None]:
-    """The table that the last key of ``place`` stands in, and that key's field if it has one."""
-    table, field = kind, None
+    """The table that the last key of ``place`` stands in, and that key's field if it has one.
+
+    A name that a dictionary gives ("shop" of ``[sources.shop]``) is no key: what it holds is of the
+    dictionary's field.
+    """
+    table, field, inside, named = kind, None, kind, False
     for name in place:
-        if isinstance(name, str):
-            table = (_table_in(field.annotation) if field else None) or table
-            field = table.model_fields.get(name)
+        if not isinstance(name, str):
+            continue
+        if named or inside is None:
+            named = False
+            continue
+        table, field = inside, inside.model_fields.get(name)
+        if field is None:
+            break
+        inside, named = _table_in(field.annotation), get_origin(field.annotation) is dict
     return table, field
 
 

@@ -97,7 +97,7 @@ class BatchEncoder:
         rules, tokens = self.rules, model.fusion.reads_tokens
         device = distributed.device_of(model)
         if rules.caches("image"):
-            references = self.begun_with(table) if tokens else ()
+            references = possible_references(self.corpus, table, rules) if tokens else ()
             views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
             self._pictures = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
@@ -112,13 +112,6 @@ class BatchEncoder:
         """Read cached features from these; ``texts`` are those of the rows of ``words``."""
         self._pictures, self._texts = pictures, words
         self._text_place = {text: row for row, text in enumerate(texts)}
-
-    def begun_with(self, table: QueryTable) -> list[int]:
-        """The pictures that a query may begin with: any, where queries are drawn anew."""
-        if self.rules.resampled:
-            return list(range(len(self.corpus.files)))
-        found: list[int] = table.references.unique().tolist()
-        return found
 
     def pictures(self, model: CIRModel, rows: Tensor, references: Tensor) -> Seen:
         """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""
@@ -198,6 +191,16 @@ class BatchEncoder:
             return self._pictures.pooled[:, 0].float()
         parts = torch.arange(len(self.corpus.files)).split(ENCODED_AT_ONCE)
         return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
+
+
+def possible_references(corpus: Corpus, table: QueryTable, rules: EncodingRules) -> list[int]:
+    """Rows of the pictures that a query may begin with: where queries are drawn anew from a
+    catalogue, any of its pictures."""
+    found = set(table.references.tolist())
+    for part in corpus.parts:
+        if rules.resampled and part.catalogue:
+            found.update(range(part.first, part.last))
+    return sorted(found)
 
 
 def as_float(features: Features) -> Features:

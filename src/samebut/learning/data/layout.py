@@ -31,20 +31,30 @@ class Layout:
         first = torch.full_like(unique, len(rows))
         return first.scatter_reduce(0, inverse, torch.arange(len(rows)), "amin")
 
+    def shares(self) -> Tensor:
+        """``(W, n)``: what each picture weighs in a sum whose mean over the processes is the mean
+        over all pictures, each once. 0 where an earlier process has the picture, too."""
+        once = self.each_once()
+        shares = torch.zeros(self.rows.numel())
+        shares[once] = len(self.rows) / len(once)
+        return shares.view_as(self.rows)
+
 
 def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = False) -> Layout:
     """The layout of a batch over a corpus of so many ``pictures``.
 
     A process encodes what its own queries name. All encode the same number, because rows can only
-    be gathered in equal parts: other pictures fill up. ``rounded``: up to a multiple of 32. The
-    convolution library keeps kernels and scratch memory for every number of pictures that it
-    meets: without rounding, gigabytes in an hour.
+    be gathered in equal parts: pictures of the other processes fill up, so that all together have
+    what a single process would. ``rounded``: up to a multiple of 32, by pictures
+    from anywhere. The convolution library keeps kernels and scratch memory for every number of
+    pictures that it meets: without rounding, gigabytes in an hour.
     """
     parts = [_places(batch.share(rank, processes)) for rank in range(processes)]
     count = max(len(rows) for rows, _ in parts)
     if rounded:
         count = max(count, min(-(-count // ROUND_NUMBER) * ROUND_NUMBER, pictures))
-    rows = torch.stack([_filled(rows, count, pictures) for rows, _ in parts])
+    every = torch.cat([rows for rows, _ in parts]).unique()
+    rows = torch.stack([_filled(rows, every, count, pictures) for rows, _ in parts])
     kinds = []
     for kind in range(3):
         own = [
@@ -66,11 +76,10 @@ def _places(own: Batch) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     return rows, (references, targets, placed.view_as(own.negatives))
 
 
-def _filled(rows: Tensor, count: int, pictures: int) -> Tensor:
-    """``rows`` and other pictures behind them, ``count`` in all."""
-    if len(rows) == count:
-        return rows
-    filled = rows.tolist()
+def _filled(rows: Tensor, every: Tensor, count: int, pictures: int) -> Tensor:
+    """``rows`` and other pictures behind them, ``count`` in all: first some of ``every``."""
+    others = every[~torch.isin(every, rows)]
+    filled = [*rows.tolist(), *others[: count - len(rows)].tolist()]
     rng, there = random.Random(f"{filled}"), set(filled)
     while len(filled) < count:
         row = rng.randrange(pictures)

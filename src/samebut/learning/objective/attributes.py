@@ -78,11 +78,11 @@ class Attributes(Term):
                 labels[step.rows].to(step.seen.pooled.device),
                 ignore_index=UNKNOWN,
                 label_smoothing=SMOOTHING,
-                reduction="sum",
+                reduction="none",
             )
             for classify, labels in zip(self.classifiers, self.labels.values(), strict=True)
         ]
-        return torch.stack(losses).sum() / len(step.rows)
+        return (torch.stack(losses) * step.shares.to(step.seen.pooled.device)).sum()
 
 
 def classifier(dim: int, values: int, cosine_scale: float) -> nn.Module:

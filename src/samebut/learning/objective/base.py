@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from samebut.learning import distributed
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.data.encoding import BatchEncoder, Seen
 from samebut.learning.data.layout import Layout
@@ -47,13 +48,19 @@ class Step:
     words: Features | None = None
     written: tuple[str, ...] = ()
 
+    @property
+    def shares(self) -> Tensor:
+        """``(n,)``: what each of ``rows`` weighs in a term over pictures. A picture that several
+        processes encode counts once."""
+        return self.layout.shares()[distributed.rank()]
+
 
 class Term(nn.Module, ABC):
     """A term of the loss. What it learns beside the model goes with the stage.
 
     ``Options`` is its table in ``[stages.loss]``, with a field ``weight``; at 0 the term is left
-    out. Several processes average their gradients: a term over own rows is a mean over them, one
-    over all rows gathers them first.
+    out. Several processes average their gradients: a term over own queries is a mean over them,
+    one over own pictures weighs them by ``Step.shares``, one over all rows gathers them first.
     """
 
     Options: ClassVar[type[Table]]

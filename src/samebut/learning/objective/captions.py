@@ -54,8 +54,13 @@ class Captions(Term):
         written = noisy(said, step.encoder.rules.augment)
         words = unit(step.encoder.encode(step.model, "text", written).pooled)
         pictures = unit(step.seen.pooled)
-        kinds = self.kinds[step.layout.rows.flatten()]
+        places = step.layout.each_once()
+        kinds = self.kinds[step.layout.rows.flatten()[places]]
         same = (kinds[:, None] == kinds[None, :]).to(pictures.device)
+        places = places.to(pictures.device)
         return symmetric_info_nce(
-            distributed.gather(pictures), distributed.gather(words), same, scale=step.scale
+            distributed.gather(pictures)[places],
+            distributed.gather(words)[places],
+            same,
+            scale=step.scale,
         )

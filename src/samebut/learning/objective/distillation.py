@@ -63,7 +63,7 @@ class Distillation(Term):
 
     def forward(self, step: Step) -> Tensor:
         before, references = self._before(step)
-        loss = self.drift(step.seen.pooled, before, step.rows)
+        loss = self.drift(step.seen.pooled, before, step.rows, step.shares)
         if step.queries is None or step.words is None:
             return loss
         queries = self._queries_before(step, references, step.words)
@@ -86,8 +86,11 @@ class Distillation(Term):
             found = as_float(self.initial.encoder.images(step.seen.pixels))
         return found.pooled, found[step.seen.places]
 
-    def drift(self, now: Tensor, before: Tensor, rows: Tensor) -> Tensor:
+    def drift(
+        self, now: Tensor, before: Tensor, rows: Tensor, shares: Tensor | None = None
+    ) -> Tensor:
         """``now`` and ``before (B, D)``, of the pictures ``rows (B,)`` or of queries that begin
-        with them."""
+        with them; ``shares (B,)`` is what each counts, None: all the same."""
         near = (unit(now) * unit(before)).sum(-1)
-        return (self.weights[rows].to(near.device) * (1 - near)).mean()
+        shares = torch.full((len(rows),), 1 / len(rows)) if shares is None else shares
+        return ((shares * self.weights[rows]).to(near.device) * (1 - near)).sum()

@@ -50,7 +50,17 @@ def with_preset(stage: Mapping[str, Any]) -> dict[str, Any]:
     """
     name = stage.get("preset", "")
     given = copy.deepcopy(dict(PRESETS[name].keys)) if name else {}
+    loss = stage.get("loss")
+    if isinstance(loss, Mapping):
+        # As a table, so that a number takes nothing else from what the preset says of a term.
+        stage = {**stage, "loss": {term: weighed(value) for term, value in loss.items()}}
     return merged(given, stage)
+
+
+def weighed(value: Any) -> Any:
+    """A loss term's table where a stage gives a number, its weight."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"weight": value} if number else value
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def _stage(number: int, stage: Any) -> dict[str, Any]:
 def where(path: Path, text: str, place: Place) -> str:
     """A key's place for people: the file, the line if the key is written there, and the table."""
     line = line_of(text, place)
-    table = [str(part) for part in place[:-1] if isinstance(part, str)]
-    stage = next((part + 1 for part in place if isinstance(part, int)), None)
+    table = [part for part in place if isinstance(part, str)][:-1]
+    stage = int(place[1]) + 1 if place[:1] == ("stages",) and len(place) > 1 else None
     parts = [str(path)]
     if line:
         parts.append(f"line {line}")
@@ -84,7 +84,10 @@ def line_of(text: str, place: Place) -> int | None:
 
 
 def _written(text: str) -> Iterator[tuple[Place, int]]:
-    """The place of every table and key that stands on a line of its own, and that line."""
+    """The place of every table and key that stands on a line of its own, and that line.
+
+    A dotted key stands for the tables on its way, too: ``loss.contrast = 0`` is where ``loss`` is.
+    """
     table: Place = ()
     stage = -1
     for line, content in enumerate(text.splitlines(), start=1):
@@ -94,7 +97,9 @@ def _written(text: str) -> Iterator[tuple[Place, int]]:
             table = (first, stage, *rest) if first == "stages" else (first, *rest)
             yield table, line
         elif match := KEY.match(content):
-            yield (*table, *_names(match[1])), line
+            names = _names(match[1])
+            for length in range(1, len(names) + 1):
+                yield (*table, *names[:length]), line
 
 
 def _names(dotted: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from samebut.learning.data.corpus import SourceSettings
 from samebut.learning.data.encoding import Trains
 from samebut.learning.data.sampler import Queries
 from samebut.learning.objective import TERMS
+from samebut.learning.recipe.presets import weighed
 from samebut.learning.tables import Contradiction, Table
 
 
@@ -28,7 +29,7 @@ class LossTable(Table):
     def _numbers_are_weights(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {name: _weighed(value) for name, value in values.items()}
+        return {name: weighed(value) for name, value in values.items()}
 
     @model_validator(mode="after")
     def _terms_have_weights(self) -> Self:
@@ -39,20 +40,20 @@ class LossTable(Table):
                 hint=f"Give one of them a weight: {', '.join(TERMS)}.",
             )
         for name, term in terms.items():
-            unused = term.model_fields_set - {"weight", "scale", "learned_scale"}
-            if not term.weight and unused:
-                key = sorted(unused)[0]
+            unused = [
+                key
+                for key, field in type(term).model_fields.items()
+                if key not in ("weight", "scale", "learned_scale")
+                and getattr(term, key) != field.get_default(call_default_factory=True)
+            ]
+            if "weight" in type(term).model_fields and not term.weight and unused:
+                key = unused[0]
                 raise Contradiction(
                     f"{name}.{key} is set, and {name}.weight is 0",
                     hint=f"Give {name} a weight, or leave {key} out.",
-                    key=(name,),
+                    key=(name, key),
                 )
         return self
-
-
-def _weighed(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"weight": value} if number else value
 
 
 if TYPE_CHECKING:

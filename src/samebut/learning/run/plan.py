@@ -10,7 +10,7 @@ from samebut.data.benchmark import Benchmark
 from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.data.corpus import Corpus, SourceSettings, read_corpus, source_of
-from samebut.learning.data.encoding import BatchEncoder, EncodingRules, is_batch_norm
+from samebut.learning.data.encoding import EncodingRules, is_batch_norm, possible_references
 from samebut.learning.data.feature_cache import regions_of
 from samebut.learning.data.sampler import Sampler
 from samebut.learning.disk import megabytes, require_room
@@ -217,9 +217,9 @@ def features_size(planned: StagePlan, model: CIRModel) -> int:
     """How many bytes the cached features of a stage's pictures have."""
     rows = len(planned.corpus.files)
     if model.fusion.reads_tokens:
-        encoder = BatchEncoder(planned.corpus, planned.rules)
-        references = len(encoder.begun_with(planned.sampler.given))
-        rows += references * regions_of(model.encoder, model.preprocess.size)
+        given = planned.sampler.given
+        references = possible_references(planned.corpus, given, planned.rules)
+        rows += len(references) * regions_of(model.encoder, model.preprocess.size)
     return rows * planned.rules.views * model.encoder.dim * BYTES_A_FEATURE
 
 

@@ -1,4 +1,4 @@
-"""learning/runs.py: averages and checkpoints of what trains, and of nothing else."""
+"""learning/run/checkpoint.py: averages and checkpoints of what trains, and of nothing else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from samebut.errors import RecipeError
-from samebut.learning.run.checkpoint import Average, Checkpoint, write_whole
+from samebut.learning.run.checkpoint import Average, Checkpoint
 
 
 class Model(nn.Module):
@@ -96,9 +95,8 @@ def test_the_state_before_goes_when_the_new_one_is_named(
         raise KeyboardInterrupt
 
     take_steps(at, 1)
-    monkeypatch.setattr(
-        "samebut.learning.run.checkpoint.write_whole", cut
-    )  # killed before it is named
+    # Killed before it is named.
+    monkeypatch.setattr("samebut.learning.run.checkpoint.write_whole", cut)
     with pytest.raises(KeyboardInterrupt):
         at.save()
     monkeypatch.undo()
@@ -126,12 +124,3 @@ def test_best_and_last_are_kept(tmp_path: Path) -> None:
         assert torch.equal(again.average.model.fusion.weight, weights[epoch])
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"progress.json", "best-2.safetensors", "last.safetensors"}
-
-
-def test_what_can_not_be_written_leaves_what_was(tmp_path: Path) -> None:
-    path = tmp_path / "said.json"
-    write_whole(path, "first")
-    (tmp_path / "said.json.partial").mkdir()
-    with pytest.raises((RecipeError, OSError)):
-        write_whole(path, "second")
-    assert path.read_text() == "first"

@@ -1,13 +1,11 @@
-"""learning/train.py and export.py: a small model from pictures to a folder that needs no torch."""
+"""learning/run/train.py: a small model from pictures to a folder that needs no torch."""
 
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sys
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import pytest
 import torch
 from kills_training import compare
 from safetensors.torch import load_file, save_file
-from samebut.learning.objective.tasks import Compose
 
 from drawn_shapes import (
     ALIGN_AND_COMPOSE,
@@ -27,18 +24,19 @@ from drawn_shapes import (
     TUNE_AND_FUSE,
     draw,
     tiny_recipe,
+    with_subsets,
 )
 from fake_model import in_fp32
 from samebut.data import triplets
 from samebut.errors import DataError, ModelError, PictureError, RecipeError
 from samebut.images import open_picture
-from samebut.learning import runs, stages
-from samebut.learning import train as training
-from samebut.learning.data.corpus import Source, read_corpus
 from samebut.learning.export.export import export
 from samebut.learning.model.cir_model import CIRModel
-from samebut.learning.recipe.schema import Recipe, Stage
-from samebut.learning.run.plan import preprocess_of
+from samebut.learning.recipe.read import recipe_of
+from samebut.learning.recipe.schema import Recipe
+from samebut.learning.run import checkpoint as runs
+from samebut.learning.run import stage as stages
+from samebut.learning.run import train as training
 from samebut.learning.run.train import train
 from samebut.runtime import Model
 
@@ -58,6 +56,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 @pytest.fixture(scope="module")
 def trained(root: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(recipe, {"shapes": root}, tmp_path_factory.mktemp("runs") / "run")
+
+
+def with_stages(recipe: Recipe, *stages: dict[str, Any], **keys: Any) -> Recipe:
+    return recipe_of(recipe.model_dump() | {"stages": list(stages)} | keys)
+
+
+def align(epochs: int = 1, batch: int = 8, lr: float = 1e-3, **keys: Any) -> dict[str, Any]:
+    queries = {"epochs": epochs, "batch": batch} | keys.pop("queries", {})
+    return {"preset": "align", "lr": lr, "queries": queries} | keys
 
 
 def test_a_run_ends_in_a_model(trained: Path, recipe: Recipe) -> None:
@@ -100,11 +107,33 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
         assert torch.equal(value, theirs[name]), name
 
 
+LIVE_AND_MINED = TUNE_AND_FUSE
+RESAMPLED = """
+[sources.shapes.resampling]
+attributes = ["article", "colour"]
+[[stages]]
+preset = "compose"
+lr = 1e-2
+[stages.queries]
+epochs = 3
+batch = 8
+resampled = 0.5
+cluster_size = 3
+hard_negatives = 1
+[[stages]]
+preset = "fuse"
+lr = 1e-2
+queries = { epochs = 2, batch = 8, resampled = 0.5, mined = { count = 2, first = 1 } }
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_kills_at_any_step_change_nothing(root: Path, tmp_path: Path) -> None:
-    """Encoders tuned, then the fusion on cached tokens with mined negatives; killed four times."""
-    path = tmp_path / "recipe.toml"
-    path.write_text(HEAD + ATTENTION.replace("= 0.0", "= 0.2") + TUNE_AND_FUSE)
+@pytest.mark.parametrize("tables", [LIVE_AND_MINED, RESAMPLED], ids=["mined", "resampled"])
+def test_kills_at_any_step_change_nothing(tmp_path: Path, tables: str) -> None:
+    """Live stages and cached tokens with mined negatives; queries that are drawn anew, in
+    clusters. Killed four times."""
+    root, path = with_subsets(draw(tmp_path / "shapes")), tmp_path / "recipe.toml"
+    path.write_text(HEAD + ATTENTION.replace("= 0.0", "= 0.2") + tables)
     killed_at, steps = compare(path, {"shapes": root}, kills=4, seed=2)
     assert steps == 15
     assert len(killed_at) == 4
@@ -127,40 +156,34 @@ def test_the_run_folder_says_how_it_came_about(trained: Path) -> None:
 def test_a_finished_run_is_not_run_again(
     trained: Path, root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "new_model", None)
+    monkeypatch.setattr(training, "initial_model", None)
     assert train(recipe, {"shapes": root}, trained.parent) == trained
 
 
 def test_two_recipes_do_not_mix(trained: Path, root: Path, recipe: Recipe) -> None:
-    other = Recipe(name="other", stages=recipe.stages)
+    other = recipe.model_copy(update={"name": "other"})
     before = (trained.parent / "recipe.json").read_text()
     with pytest.raises(RecipeError, match="another recipe"):
         train(other, {"shapes": root}, trained.parent)
     assert (trained.parent / "recipe.json").read_text() == before
 
 
-def test_a_run_of_an_earlier_version_goes_on(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    """Keys that it could not have stand at their defaults."""
-    out = tmp_path / "run"
-    train(recipe, {"shapes": root}, out)
-    said = json.loads((out / "recipe.json").read_text())
-    for stage in said["recipe"]["stages"]:
-        del stage["mix"], stage["similar"]
-    del said["recipe"]["tokenizer_data"]
-    (out / "recipe.json").write_text(json.dumps(said))
+@pytest.mark.parametrize("said", ['{"name": "a recipe of something else"}', "cut sho"])
+def test_a_folder_whose_recipe_is_none_is_left_alone(
+    trained: Path, root: Path, recipe: Recipe, tmp_path: Path, said: str
+) -> None:
+    out = Path(shutil.copytree(trained.parent, tmp_path / "run"))
     assert train(recipe, {"shapes": root}, out) == out / "model"
-    said["recipe"]["stages"][0]["mix"] = 0.5
-    for other in (json.dumps(said), '{"name": "a recipe of something else"}', "cut sho"):
-        (out / "recipe.json").write_text(other)
-        with pytest.raises(RecipeError, match="another recipe"):
-            train(recipe, {"shapes": root}, out)
+    (out / "recipe.json").write_text(said)
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(recipe, {"shapes": root}, out)
 
 
 def test_a_recipe_that_could_not_start_leaves_the_folder_free(
     root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="less than one batch"):
-        large = replace(recipe, stages=(Stage("align", 1, 800, 1e-3),))
+    with pytest.raises(RecipeError, match="less than one step"):
+        large = with_stages(recipe, align(batch=800))
         train(large, {"shapes": root}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -205,21 +228,17 @@ def test_too_small_a_disk_is_said_before_anything_is_done(
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (Stage("sing", 1, 8, 1e-3), "no task is called 'sing'"),
-        (Stage("align", 1, 800, 1e-3), "less than one batch of 800"),
-        (Stage("align", 1, 8, 1e-3, data=("nowhere",)), "learns from 'nowhere'"),
-        (Stage("align", 1, 8, 1e9, warmup=0.0), "the (loss|gradient) became"),
-        (Stage("fuse", 1, 8, 1e-3, captions=0.5), "'captions' says nothing to it"),
-        (Stage("compose", 1, 8, 1e-3, negatives=3), "'negatives' says nothing to it"),
-        (Stage("align", 1, 8, 1e-3, accumulate=9), "less than 9 batches of 8"),
+        (align(batch=800), "30 pictures are less than one step of 1 x 800"),
+        (align(queries={"data": ["nowhere"]}), "names the data folder 'nowhere'"),
+        (align(lr=1e9, warmup=0.0), "the (loss|gradient) became"),
+        (align(queries={"accumulate": 9}), "less than one step of 9 x 8"),
     ],
 )
 def test_what_can_not_start(
-    root: Path, recipe: Recipe, tmp_path: Path, stage: Stage, message: str
+    root: Path, recipe: Recipe, tmp_path: Path, stage: dict[str, Any], message: str
 ) -> None:
-    bad = Recipe(**{**vars(recipe), "stages": (stage, stage)})
     with pytest.raises(RecipeError, match=message):
-        train(bad, {"shapes": root}, tmp_path / "run")
+        train(with_stages(recipe, stage, stage), {"shapes": root}, tmp_path / "run")
 
 
 def test_missing_and_broken_pictures_stop_a_run(root: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -242,15 +261,6 @@ def test_missing_and_broken_pictures_stop_a_run(root: Path, recipe: Recipe, tmp_
     (copy / "val.jsonl").unlink()
     with pytest.raises(DataError, match="no such file"):
         train(recipe, {"copy": copy}, tmp_path / "run")
-
-
-def test_own_references_and_known_targets(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    """Batches hold whole groups of a reference, each query once an epoch."""
-    corpus = read_corpus({"shapes": Source(root)}, preprocess_of(recipe), tmp_path)
-    task = Compose(corpus, recipe.stages[1], recipe)
-    seen = [query for batch in task.batches(random.Random(0)) for query, *_ in batch]
-    assert len(seen) == len(set(map(id, seen))) <= len(corpus.queries)
-    assert len(seen) >= len(corpus.queries) - recipe.stages[1].batch
 
 
 @pytest.fixture(scope="module")
@@ -297,10 +307,9 @@ def test_the_folder_says_what_int8_costs(exported: Path) -> None:
 def test_a_published_encoder_is_trained_further(root: Path, recipe: Recipe, tmp_path: Path) -> None:
     """The recipe names the checkpoint; what the run saves needs it no more."""
     source = checkpoints.clip(tmp_path / "clip")
-    stage = Stage("compose", epochs=1, batch=8, lr=1e-3)
+    stage = {"preset": "compose", "lr": 1e-3, "queries": {"epochs": 1, "batch": 8}}
     encoder = {"kind": "clip", "source": str(source)}
-    changed = {"encoder": encoder, "stages": (stage,), "tokenizer_data": ()}
-    out = train(Recipe(**{**vars(recipe), **changed}), {"shapes": root}, tmp_path / "run")
+    out = train(with_stages(recipe, stage, encoder=encoder), {"shapes": root}, tmp_path / "run")
     shutil.rmtree(source)
     model = CIRModel.load(out)
     assert (model.encoder.kind, model.fusion_name) == ("clip", "combiner")
@@ -321,10 +330,9 @@ def test_a_run_starts_from_an_encoder_that_is_trained(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     """Another fusion on the encoder of a finished run: its weights and tokenizer, to the bit."""
-    fuse = Stage("fuse", epochs=1, batch=8, lr=1e-2)
-    begun = Recipe(
-        **{**vars(recipe), "init": str(trained), "stages": (fuse,), "fusion": {"name": "tirg"}}
-    )
+    fuse = {"preset": "fuse", "lr": 1e-2, "queries": {"epochs": 1, "batch": 8}}
+    other = {"init": str(trained), "reinit": ["fusion"], "fusion": {"name": "tirg"}}
+    begun = with_stages(recipe, fuse, **other)
     folder = train(begun, {"shapes": root}, tmp_path / "run")
     ours, theirs = (load_file(f / "weights.safetensors") for f in (folder, trained))
     encoder = [name for name in theirs if name.startswith("encoder.")]
@@ -334,7 +342,7 @@ def test_a_run_starts_from_an_encoder_that_is_trained(
     assert CIRModel.load(folder).fusion_name == "tirg"
     model = CIRModel.load(trained)
     model.save(tmp_path / "moved", name="moved")
-    begun = Recipe(**{**vars(begun), "init": str(tmp_path / "moved")})
+    begun = with_stages(recipe, fuse, **other | {"init": str(tmp_path / "moved")})
     train(begun, {"shapes": root}, tmp_path / "other")
     with torch.no_grad():
         model.encoder.text_tower.norm.bias += 1

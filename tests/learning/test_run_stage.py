@@ -1,24 +1,26 @@
-"""learning/stages.py: how long a stage runs, how often, and what it hands on."""
+"""learning/run/stage.py: how long a stage runs, how often, and what it hands on."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from samebut.learning.objective.tasks import Align
 
 from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, draw, tiny_recipe
 from samebut.errors import RecipeError
-from samebut.learning import corpus, pictures, stages, validation
+from samebut.learning.data import corpus, pictures
 from samebut.learning.data.pictures import Pictures
 from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective.learner import Learner, Objective
+from samebut.learning.recipe.read import recipe_of
 from samebut.learning.recipe.schema import Recipe, Stage
+from samebut.learning.run import stage as stages
+from samebut.learning.run.initial_model import initial_model
+from samebut.learning.run.plan import make_plan
 from samebut.learning.run.train import train
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -39,8 +41,15 @@ def trained(root: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
     return train(recipe, {"shapes": root}, tmp_path_factory.mktemp("runs") / "run")
 
 
-def with_stages(recipe: Recipe, *stages: Stage) -> Recipe:
-    return Recipe(**{**vars(recipe), "stages": stages})
+def with_stages(recipe: Recipe, *stages: Stage, **keys: Any) -> Recipe:
+    return recipe.model_copy(update={"stages": stages, **keys})
+
+
+def stage_of(preset: str = "align", /, *, epochs: int = 2, **keys: Any) -> Stage:
+    """A stage of batches of 8; ``queries`` adds to its queries."""
+    queries = {"epochs": epochs, "batch": 8} | keys.pop("queries", {})
+    stage = {"preset": preset, "lr": 1e-2, "queries": queries} | keys
+    return recipe_of({"name": "x", "stages": [stage]}).stages[0]
 
 
 def test_it_stops_when_it_gets_no_better_and_keeps_the_best(
@@ -54,7 +63,7 @@ def test_it_stops_when_it_gets_no_better_and_keeps_the_best(
         return {"R@1": [1.0, 2.0, 9.0, 3.0, 9.0, 50.0][len(weights) - 1]}
 
     monkeypatch.setattr(stages, "validate", scored)
-    stage = Stage("align", epochs=20, batch=8, lr=1e-2, patience=2, keep="best")
+    stage = stage_of(epochs=20, handoff={"patience": 2, "keep": "best"})
     folder = train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
     assert len(weights) == 5
     kept = load_file(folder / "weights.safetensors")
@@ -65,23 +74,29 @@ def test_it_stops_when_it_gets_no_better_and_keeps_the_best(
 
 
 def test_accumulated_batches_are_one_step(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    stage = Stage("align", epochs=2, batch=8, lr=1e-2, accumulate=3)
+    stage = stage_of(queries={"accumulate": 3})
     train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
     rows = (tmp_path / "run" / "stage1" / "log.csv").read_text().splitlines()
     assert len(rows) == 1 + 2
 
 
+LOSSES: list[dict[str, Any]] = [{"captions": 1.0}, {"captions": 0.3}]
+MIXING: dict[str, Any] = {"loss": LOSSES[1], "handoff": {"interpolate": 0.25}}
+
+
 def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    first, last = recipe.stages
-    mixing = replace(recipe, stages=(first, replace(last, mix=0.25)))
+    first, _ = recipe.stages
+    mixing = with_stages(recipe, first, stage_of("compose", **MIXING))
     mixed = CIRModel.load(train(mixing, {"shapes": root}, tmp_path / "run"))
     begun = load_file(trained.parent / "stage1" / "last.safetensors")
+    plan = make_plan(recipe, {"shapes": root}, tmp_path / "cache")
+    random = initial_model(recipe, plan.vocabulary).model.state_dict()  # align left the fusion so
     learned = CIRModel.load(trained).state_dict()
     moved = 0
     for name, value in mixed.state_dict().items():
-        start = begun[f"average.{name}"]
+        start = begun.get(f"average.{name}", random[name])
         if value.is_floating_point():
             torch.testing.assert_close(value, 0.75 * start + 0.25 * learned[name])
             moved += not torch.equal(start, value)
@@ -96,42 +111,6 @@ def test_a_stage_mixes_what_it_learned_with_what_it_began_with(
         torch.equal(value, mixed.state_dict()[name])
         for name, value in CIRModel.load(again).state_dict().items()
     )
-
-
-def test_a_stage_mixes_with_any_before_it(
-    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    """Stage 2 with what the run began with, stage 3 with what stage 1 handed on."""
-    first, last = recipe.stages
-    plain = replace(with_stages(recipe, first, last, last), init=str(trained))
-    two, three = replace(last, mix=0.25, mix_with=0), replace(last, mix=0.5, mix_with=1)
-    mixing = replace(plain, stages=(first, two, three))
-    out = tmp_path / "run"
-    mixed = CIRModel.load(train(mixing, {"shapes": root}, out)).state_dict()
-    begun = CIRModel.load(trained).state_dict()
-    ends = [load_file(out / f"stage{n}" / "last.safetensors") for n in (1, 2, 3)]
-    unmixed = train(with_stages(plain, first, last), {"shapes": root}, tmp_path / "plain")
-    learned = CIRModel.load(unmixed).state_dict()
-    moved = 0
-    for name, value in mixed.items():
-        if value.is_floating_point():
-            first_end, second_end, third_end = (end[f"average.{name}"] for end in ends)
-            torch.testing.assert_close(second_end, learned[name])
-            torch.testing.assert_close(value, 0.5 * first_end + 0.5 * third_end)
-            moved += not torch.equal(first_end, begun[name])
-    assert moved > 10
-    between = {
-        name: 0.75 * value + 0.25 * learned[name] if value.is_floating_point() else value
-        for name, value in begun.items()
-    }
-    second = CIRModel.load(trained)
-    second.load_state_dict(between)
-    found = validation.validate(second.eval(), corpus.Source(root).validation(), tmp_path / "cache")
-    told = json.loads((out / "stage2" / "handed_on.json").read_text())
-    assert told == {name: round(value, 4) for name, value in found.items()}
-    (out / "model" / "training.json").unlink()  # killed before it was written
-    again = CIRModel.load(train(mixing, {"shapes": root}, out)).state_dict()
-    assert all(torch.equal(value, again[name]) for name, value in mixed.items())
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -149,8 +128,9 @@ def test_a_stage_that_stays_moves_less(
         return [images.pooled, queries] if number else [images.pooled]
 
     def away(stay: float) -> list[float]:
-        stage = replace(recipe.stages[number], stay={"shapes": stay}, epochs=12)
-        plan = replace(with_stages(recipe, stage), init=str(trained))
+        loss = {**LOSSES[number], "distillation": {"weights": {"shapes": stay}}}
+        stage = stage_of(("align", "compose")[number], epochs=12, loss=loss)
+        plan = with_stages(recipe, stage, init=str(trained))
         moved = CIRModel.load(train(plan, {"shapes": root}, tmp_path / f"{stay}"))
         pairs = zip(known(moved), known(begun), strict=True)
         return [1 - float(torch.cosine_similarity(*pair).mean()) for pair in pairs]
@@ -162,8 +142,9 @@ def test_a_stage_that_stays_moves_less(
 def test_where_a_killed_run_goes_on_it_stays_near_what_it_began_with(
     trained: Path, root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = replace(recipe.stages[0], stay={"shapes": 5.0}, epochs=2, lr=1e-2)
-    plan = replace(with_stages(recipe, stage), init=str(trained))
+    loss = {"captions": 1.0, "distillation": {"weights": {"shapes": 5.0}}}
+    stage = stage_of(loss=loss)
+    plan = with_stages(recipe, stage, init=str(trained))
     whole = load_file(train(plan, {"shapes": root}, tmp_path / "whole") / "weights.safetensors")
     score = stages.StageRun._score
 
@@ -178,49 +159,20 @@ def test_where_a_killed_run_goes_on_it_stays_near_what_it_began_with(
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
 
 
-def test_the_mean_of_several_runs_goes_on(
-    trained: Path, root: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    first, last = recipe.stages
-    twice = replace(recipe, stages=(first, replace(last, runs=3, mix=0.5)))
-    out = tmp_path / "run"
-    soup = CIRModel.load(train(twice, {"shapes": root}, out))
-    stage = out / "stage2"
-    begun = load_file(out / "stage1" / "last.safetensors")
-    runs = [stage, stage / "stage2-run2", stage / "stage2-run3"]
-    found = [load_file(run / "last.safetensors") for run in runs]
-    for name, value in soup.state_dict().items():
-        key = f"average.{name}"
-        if value.is_floating_point():
-            mean = (found[0][key] + found[1][key] + found[2][key]) / 3
-            torch.testing.assert_close(value, (mean + begun[key]) / 2)
-            assert torch.equal(found[0][key], CIRModel.load(trained).state_dict()[name])
-    weight = next(name for name, value in begun.items() if "fusion" in name and value.ndim > 1)
-    assert not torch.equal(found[1][weight], found[0][weight])
-    assert not torch.equal(found[1][weight], found[2][weight])
-    told = json.loads((out / "metrics.json").read_text())
-    assert [*told] == ["metric", "stage1", "stage2", "stage2-run2", "stage2-run3"]
-    assert soup.card.metrics == {k: v for k, v in told["stage2"]["handed on"].items() if "@" in k}
-    (out / "model" / "training.json").unlink()  # killed in the last run of the last stage
-    shutil.rmtree(runs[2])
-    again = CIRModel.load(train(twice, {"shapes": root}, out)).state_dict()
-    assert all(torch.equal(value, again[name]) for name, value in soup.state_dict().items())
-
-
 def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
     root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fifth step's loss is NaN: step and epoch are said, and the state after four is kept."""
     steps = 0
 
-    def broken(self: Align, *arguments: Any) -> torch.Tensor:
+    def broken(self: Learner, *arguments: Any) -> torch.Tensor:
         nonlocal steps
         steps += 1
         loss = whole(self, *arguments)
         return loss * float("nan") if steps == 5 else loss
 
-    whole = Align.loss
-    monkeypatch.setattr(Align, "loss", broken)
+    whole = Learner.loss
+    monkeypatch.setattr(Learner, "loss", broken)
     with pytest.raises(RecipeError, match=r"stage1: the loss became nan at step 5 \(epoch 2\)"):
         train(recipe, {"shapes": root}, tmp_path / "run")
     said = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())
@@ -232,9 +184,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
 
 
 def test_the_loss_goes_down(root: Path, recipe: Recipe, tmp_path: Path) -> None:
-    stage = Stage(task="align", epochs=12, batch=8, lr=1e-2)
-    longer = Recipe(**{**vars(recipe), "stages": (stage,)})
-    train(longer, {"shapes": root}, tmp_path / "run")
+    stage = stage_of(epochs=12)
+    train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
     history = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())["history"]
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
@@ -258,7 +209,7 @@ def test_a_device_holds_the_pictures_of_one_stage_at_a_time(
     monkeypatch.setattr(corpus, "Pictures", Watched)
     monkeypatch.setattr(pictures, "room_for_pictures", lambda device: 10**9)
     first, second = recipe.stages
-    small = replace(recipe, stages=(replace(first, size=16), second))
+    small = with_stages(recipe, first.model_copy(update={"size": 16}), second)
     train(small, {"shapes": root}, tmp_path / "run")
     assert held_at_once == [1, 1]
     assert len(made) == 2
@@ -266,9 +217,28 @@ def test_a_device_holds_the_pictures_of_one_stage_at_a_time(
 
 
 def test_the_rate_warms_up_and_decays() -> None:
-    stage = Stage("align", epochs=2, batch=8, lr=1.0, warmup=0.1)
+    stage = stage_of(lr=1.0, warmup=0.1)
     rates = [stages.learning_rate(step, 100, stage) for step in range(100)]
     assert rates[:3] == [0.1, 0.2, pytest.approx(0.3)]
     assert max(rates) == rates[9] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[99] < 0.001
+
+
+def test_the_learned_scale_is_at_most_100(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cosines that are scaled without end make the loss of one step infinite, then all weights."""
+    seen: list[torch.nn.Parameter] = []
+    whole = Objective.forward
+
+    def watched(self: Objective, step: Any) -> torch.Tensor:
+        assert step.scale.item() == pytest.approx(100.0)
+        seen.append(self.log_scale)
+        return whole(self, step)
+
+    monkeypatch.setattr(Objective, "forward", watched)
+    stage = stage_of("compose", epochs=1, loss={"contrast": {"scale": 1000.0}})
+    train(with_stages(recipe, stage), {"shapes": root}, tmp_path / "run")
+    assert len(seen) == 3
+    assert seen[0].exp().item() == pytest.approx(1000.0)  # beyond, it gets no gradient
