@@ -138,11 +138,8 @@ class TestSources:
     def resampling(self, *, limit: int = 0) -> tuple[Corpus, list[dict[str, str]]]:
         """A folder with pictures alone, one with queries, and one with queries and rules."""
         rows = [{"article": "bag", "colour": COLOURS[row % 5]} for row in range(20)]
-        catalogue = CatalogueQueries(
-            [f"{row}.png" for row in range(len(rows))],
-            rows,
-            QueryRules(("article", "colour"), chinese=0.0),
-        )
+        names = [f"{row}.png" for row in range(len(rows))]
+        catalogue = CatalogueQueries(names, rows, QueryRules(("article", "colour"), chinese=0.0))
         parts = (
             part(4, [], "pictures"),
             part(30, drawn(10, 30), "given", first=4),

@@ -35,7 +35,7 @@ class Outer(Table):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.kind == "b" and not self.on:
-            raise Contradiction("b is off", hint="Turn it on.", keys=("on",))
+            raise Contradiction("b is off", hint="Turn it on.", key=("on",))
         return self
 
 

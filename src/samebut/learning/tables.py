@@ -124,15 +124,11 @@ def _explained(kind: type[Table], error: ErrorDetails) -> Wrong:
         return Wrong(str(reason), (*place, *reason.key), hint=reason.hint)
     if error["type"] == "extra_forbidden":
         return _unknown(str(place[-1]), place, list(table.model_fields))
-    must = (
-        f"It must be {allowed(field)}. {_meaning(field)}".strip()
-        if field
-        else "See docs/training.md."
-    )
+    must = f"It must be {allowed(field)}. {_meaning(field)}" if field else "See docs/training.md."
     if error["type"] == "missing":
-        return Wrong(f"the key '{place[-1]}' is missing", place, hint=must)
+        return Wrong(f"the key '{place[-1]}' is missing", place, hint=must.strip())
     key = ".".join(part for part in place if isinstance(part, str))
-    return Wrong(f"{key} is {as_toml(error['input'])}", place, hint=must)
+    return Wrong(f"{key} is {as_toml(error['input'])}", place, hint=must.strip())
 
 
 def _unknown(key: str, place: Place, known: list[str]) -> Wrong:
@@ -153,7 +149,9 @@ def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo |
     A name that a dictionary gives ("shop" of ``[sources.shop]``) is no key: what it holds is of the
     dictionary's field.
     """
-    table, field, inside, named = kind, None, kind, False
+    table, field = kind, None
+    inside: type[Table] | None = kind
+    named = False
     for name in place:
         if not isinstance(name, str):
             continue
@@ -193,7 +191,7 @@ def as_toml(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(as_toml(each) for each in value)}]"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.1f}" if value.is_integer() else f"{value:.4g}"
     if isinstance(value, dict):
         inner = ", ".join(f"{key} = {as_toml(each)}" for key, each in value.items())
         return f"{{ {inner} }}" if inner else "{}"
