@@ -16,7 +16,7 @@ from samebut.learning.disk import megabytes, replacing, require_room, write_whol
 def test_what_can_not_be_written_leaves_what_was(tmp_path: Path) -> None:
     path = tmp_path / "said.json"
     write_whole(path, "first")
-    (tmp_path / "said.json.part").mkdir()
+    (tmp_path / "said.json.partial").mkdir()
     with pytest.raises((RecipeError, OSError)):
         write_whole(path, "second")
     assert path.read_text() == "first"

@@ -155,10 +155,10 @@ def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo |
     for name in place:
         if not isinstance(name, str):
             continue
-        if named or inside is None:
+        if named:
             named = False
             continue
-        table, field = inside, inside.model_fields.get(name)
+        field, table = (inside.model_fields.get(name), inside) if inside else (None, table)
         if field is None:
             break
         inside, named = _table_in(field.annotation), get_origin(field.annotation) is dict
