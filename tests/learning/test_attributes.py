@@ -36,7 +36,10 @@ def term(rows: list[dict[str, str]], dim: int = 2, **options: Any) -> Attributes
 
 
 def loss(of: Attributes, pooled: Tensor, rows: list[int]) -> Tensor:
-    step: Any = SimpleNamespace(seen=SimpleNamespace(pooled=pooled), rows=torch.tensor(rows))
+    shares = torch.full((len(rows),), 1 / len(rows))
+    step: Any = SimpleNamespace(
+        seen=SimpleNamespace(pooled=pooled), rows=torch.tensor(rows), shares=shares
+    )
     found: Tensor = of(step)
     return found
 

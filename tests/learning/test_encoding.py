@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from samebut.learning.data import encoding
 from samebut.learning.data.corpus import Corpus
-from samebut.learning.data.encoding import BatchEncoder, EncodingRules
+from samebut.learning.data.encoding import EncodingRules, possible_references
 from samebut.learning.encoders.base import unit
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.run.initial_model import initial_model
@@ -243,8 +243,12 @@ def test_texts_have_noise_where_they_are_encoded_at_every_step(
 
 
 def test_tokens_are_cached_of_pictures_that_a_query_may_begin_with(corpus: Corpus) -> None:
-    table = corpus.parts[0].table
-    given = BatchEncoder(corpus, EncodingRules(trains="fusion", cached=True))
-    assert given.begun_with(table) == sorted(set(table.references.tolist()))
-    anew = BatchEncoder(corpus, replace(given.rules, resampled=True))
-    assert anew.begun_with(table) == [*range(30)]
+    table, rules = corpus.parts[0].table, EncodingRules(trains="fusion", cached=True)
+    given = sorted(set(table.references.tolist()))
+    assert len(given) < 30
+    assert possible_references(corpus, table, rules) == given
+    anew = replace(rules, resampled=True)
+    assert possible_references(corpus, table, anew) == [*range(30)]
+    (part,) = corpus.parts
+    alone = replace(corpus, parts=(replace(part, catalogue=None),))
+    assert possible_references(alone, table, anew) == given
