@@ -36,7 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 from samebut.data.benchmark import Query
 from samebut.learning.data.corpus import Corpus, Part
 from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
-from samebut.learning.data.feature_store import Store
+from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.pictures import Pictures
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Batch, Sampler
@@ -183,7 +183,9 @@ def loops(queries: list[Query], batch: int) -> Iterator[tuple[str, Callable[[boo
     loss = f"loss.contrast = {{ scale = {SCALE}, learned_scale = false }}\n"
     learner, sampler = learner_of(keys + loss, drawn_corpus(queries, PICTURES), batch, DIM)
     texts = sampler.given.texts
-    learner.encoder.use(Store(pictures.unsqueeze(1)), Store(words.unsqueeze(1)), texts)
+    learner.encoder.use(
+        FeatureStore(pictures.unsqueeze(1)), FeatureStore(words.unsqueeze(1)), texts
+    )
     adam = torch.optim.AdamW(learner.parameters(), lr=LR, weight_decay=0.0)
     yield "ours", lambda train: our_epoch(sampler, learner, adam, train)
     theirs = make_fusion("combiner", DIM)
@@ -231,8 +233,8 @@ def time_presets(steps: int, batch: int) -> None:
         learner, sampler = learner_of(f'preset = "{preset}"\nlr = 1e-4\n{keys}', corpus, batch, 256)
         table = sampler.given
         learner.encoder.use(
-            Store(torch.randn(pictures, 1, 256).half()),
-            Store(torch.randn(len(table.texts), 1, 256).half()),
+            FeatureStore(torch.randn(pictures, 1, 256).half()),
+            FeatureStore(torch.randn(len(table.texts), 1, 256).half()),
             table.texts,
         )
         adam = torch.optim.AdamW(p for p in learner.parameters() if p.requires_grad)

@@ -13,7 +13,7 @@ from samebut.data import triplets
 from samebut.errors import DataError, MetadataError
 from samebut.query_maker.make import write
 from samebut.query_maker.queries import QueryRules
-from samebut.query_maker.table import Table, read_table, split_rows
+from samebut.query_maker.table import CatalogueTable, read_table, split_rows
 
 RULES = QueryRules(("colour", "article"), chinese=0.3)
 ARTICLES = ("shirt", "jeans", "shoes", "cap")
@@ -35,7 +35,7 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
-def table(shop: Path) -> Table:
+def table(shop: Path) -> CatalogueTable:
     return read_table(shop / "export.csv", shop / "pictures")
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from samebut.learning.run.checkpoint import Average, Checkpoint
+from samebut.learning.run.checkpoint import Average, StageCheckpoint
 
 
 class Model(nn.Module):
@@ -26,15 +26,15 @@ class Learner(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(1.0))
 
 
-def stepped(folder: Path, trains: str, seed: int = 0) -> Checkpoint:
+def stepped(folder: Path, trains: str, seed: int = 0) -> StageCheckpoint:
     torch.manual_seed(seed)
     learner = Learner(Model())
     average = Average(learner.model, 0.5, trains)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=0.1)
-    return Checkpoint(folder, learner, average, optimizer, trains)  # type: ignore[arg-type]
+    return StageCheckpoint(folder, learner, average, optimizer, trains)  # type: ignore[arg-type]
 
 
-def take_steps(at: Checkpoint, count: int) -> None:
+def take_steps(at: StageCheckpoint, count: int) -> None:
     for step in range(count):
         torch.manual_seed(at.step)
         model = at.learner.model

@@ -20,7 +20,7 @@ from samebut.images import open_picture
 from samebut.learning.data import feature_cache
 from samebut.learning.data.augment import Augment
 from samebut.learning.data.feature_cache import Views, picture_features, text_features
-from samebut.learning.data.feature_store import Store
+from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.encoders.base import Features
 from samebut.learning.encoders.small import SmallEncoder
 from samebut.preprocess import Preprocess
@@ -240,7 +240,7 @@ def test_its_size_is_said_and_a_disk_too_small_is_refused(
     store = picture_features(encoder, files, preprocess(), tmp_path, tokens_of=range(10))
     size = 10 * 16 * 2 + 10 * 4 * 16 * 2 + 10 * 4
     assert f"features of 10 pictures: {size / 1e6:.1f} MB" in capsys.readouterr().err
-    assert isinstance(store, Store)
+    assert isinstance(store, FeatureStore)
     encoder.encoded = 0
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 300))
     with pytest.raises(RecipeError, match=r"need 0\.0 MB, .* has 0\.0 MB left") as error:

@@ -25,14 +25,14 @@ from samebut.files import write_whole, writing
 from samebut.query_maker.queries import ARTICLE, CatalogueQueries, QueryRules, details_of
 from samebut.query_maker.relative_captions import RelativeCaptions
 from samebut.query_maker.report import CatalogueReport
-from samebut.query_maker.table import SPLIT, Table, split_rows
+from samebut.query_maker.table import SPLIT, CatalogueTable, split_rows
 
 TITLES = ("title", "title_zh")
 WRITTEN_BY = "samebut triplets"
 
 
 def write(
-    table: Table,
+    table: CatalogueTable,
     rules: QueryRules,
     out: Path,
     *,
@@ -81,7 +81,7 @@ def _jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _save_file(out: Path, table: Table, files: Mapping[str, str], report: str) -> None:
+def _save_file(out: Path, table: CatalogueTable, files: Mapping[str, str], report: str) -> None:
     """One split beside whatever lies there, which is left as it is."""
     beside = out.with_suffix(".report.json")
     if out.exists() and not beside.exists():
@@ -94,7 +94,7 @@ def _save_file(out: Path, table: Table, files: Mapping[str, str], report: str) -
         write_whole(out, files[out.name])
 
 
-def _save_folder(folder: Path, table: Table, files: Mapping[str, str]) -> None:
+def _save_folder(folder: Path, table: CatalogueTable, files: Mapping[str, str]) -> None:
     """The folder anew; ``dataset.json`` first, since it says that the rest may be written over."""
     _claim(folder, table)
     with writing(folder):
@@ -128,7 +128,7 @@ def _lines(
             number += 1
 
 
-def _claim(folder: Path, table: Table) -> None:
+def _claim(folder: Path, table: CatalogueTable) -> None:
     """Refuse to write over anything that an earlier call did not write."""
     if (folder / "catalog.csv").exists() and (folder / "catalog.csv").samefile(table.path):
         raise DataError(
@@ -144,7 +144,7 @@ def _claim(folder: Path, table: Table) -> None:
         )
 
 
-def _dataset(table: Table, folder: Path) -> str:
+def _dataset(table: CatalogueTable, folder: Path) -> str:
     """Where the pictures lie: from the folder if they are beside it or below, else in full."""
     images, folder = table.images.resolve(), folder.resolve()
     near = images.is_relative_to(folder.parent)
@@ -154,7 +154,7 @@ def _dataset(table: Table, folder: Path) -> str:
 
 
 def _catalogue(
-    table: Table,
+    table: CatalogueTable,
     rules: QueryRules,
     splits: Mapping[str, Sequence[str]],
     tidy: Mapping[str, Mapping[str, str]],

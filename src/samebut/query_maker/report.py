@@ -11,7 +11,7 @@ from typing import Any
 from samebut.errors import DataError
 from samebut.query_maker.queries import CatalogueQueries, Change, QueryRules, details_of
 from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
-from samebut.query_maker.table import Table
+from samebut.query_maker.table import CatalogueTable
 
 NAMED = 3  # of a long list, in the printed report; report.json has them all
 VALUES_SHOWN = 8
@@ -75,7 +75,7 @@ class CatalogueReport:
     @classmethod
     def of(
         cls,
-        table: Table,
+        table: CatalogueTable,
         rules: QueryRules,
         captions: RelativeCaptions,
         splits: Mapping[str, Sequence[str]],
@@ -205,7 +205,7 @@ class CatalogueReport:
         return rows
 
 
-def _in_two(table: Table, splits: Mapping[str, Sequence[str]]) -> list[str]:
+def _in_two(table: CatalogueTable, splits: Mapping[str, Sequence[str]]) -> list[str]:
     first: dict[str, str] = {}
     return sorted(
         {

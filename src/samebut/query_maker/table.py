@@ -18,7 +18,7 @@ SPLIT = "split"
 
 
 @dataclass(frozen=True)
-class Table:
+class CatalogueTable:
     """A catalogue laid over its pictures; columns by what they are (``lexicon.column``).
 
     ``rows`` by picture, a path below ``images``; ``columns`` maps a column to what the file calls
@@ -51,7 +51,7 @@ class Table:
 
 def read_table(
     path: Path, images: Path, *, file_column: str | None = None, progress: Progress | None = None
-) -> Table:
+) -> CatalogueTable:
     """Read a catalogue and find its pictures, by path, by name, or by name without a suffix.
 
     Every picture's header is read, so that one that can't be opened is told now and not while a
@@ -76,7 +76,7 @@ def read_table(
             f"{path}: none of its {len(table.rows):,} rows has a picture in {images}",
             hint="Is --images the folder that the paths in the table start from?",
         )
-    return Table(
+    return CatalogueTable(
         path=Path(path),
         images=images,
         rows=rows,
@@ -149,7 +149,7 @@ def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def split_rows(
-    table: Table, *, val_share: float = 0.2, split_by: str | None = None
+    table: CatalogueTable, *, val_share: float = 0.2, split_by: str | None = None
 ) -> tuple[dict[str, list[str]], str]:
     """Pictures by split, and by what they were split.
 
@@ -172,7 +172,7 @@ def split_rows(
     return splits, f"{said}, {val_share:.0%} to val"
 
 
-def _by_own_split(table: Table) -> dict[str, list[str]]:
+def _by_own_split(table: CatalogueTable) -> dict[str, list[str]]:
     splits: dict[str, list[str]] = {}
     nowhere = [name for name, row in table.rows.items() if not row.get(SPLIT)]
     if nowhere:

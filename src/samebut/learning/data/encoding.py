@@ -20,7 +20,7 @@ from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.data.feature_cache import Views, picture_features, text_features
-from samebut.learning.data.feature_store import Store
+from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.text_noise import noisy
 from samebut.learning.encoders.base import Features
@@ -89,7 +89,7 @@ class BatchEncoder:
 
     def __init__(self, corpus: Corpus, rules: EncodingRules) -> None:
         self.corpus, self.rules = corpus, rules
-        self._pictures = self._texts = Store(torch.empty(0, 1, 0))
+        self._pictures = self._texts = FeatureStore(torch.empty(0, 1, 0))
         self._text_place: dict[str, int] = {}
 
     def prepare(self, model: CIRModel, table: QueryTable, cache: Path) -> None:
@@ -108,7 +108,7 @@ class BatchEncoder:
             found = text_features(model.encoder, texts, cache, tokens=tokens).to(device)
             self.use(self._pictures, found, texts)
 
-    def use(self, pictures: Store, words: Store, texts: Sequence[str]) -> None:
+    def use(self, pictures: FeatureStore, words: FeatureStore, texts: Sequence[str]) -> None:
         """Read cached features from these; ``texts`` are those of the rows of ``words``."""
         self._pictures, self._texts = pictures, words
         self._text_place = {text: row for row, text in enumerate(texts)}

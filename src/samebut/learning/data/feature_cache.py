@@ -14,7 +14,7 @@ from samebut.images import picture_size
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
 from samebut.learning.data.feature_folder import CachedRows, digest, open_cache
-from samebut.learning.data.feature_store import Store
+from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.pictures import decoded, to_pixels
 from samebut.learning.encoders.base import Encoder, Features
 from samebut.preprocess import Preprocess
@@ -41,7 +41,7 @@ def picture_features(
     *,
     tokens_of: Sequence[int] = (),
     views: Views | None = None,
-) -> Store:
+) -> FeatureStore:
     """Features of every file, encoded if ``folder`` has them not, or not all, yet.
 
     ``tokens_of``: rows of ``files`` whose tokens are kept too. PictureError: a file is no
@@ -70,7 +70,7 @@ def picture_features(
 
 def text_features(
     encoder: Encoder, texts: Sequence[str], folder: Path, *, tokens: bool = False
-) -> Store:
+) -> FeatureStore:
     """Features of every text, encoded if ``folder`` has them not, or not all, yet."""
     kept = range(len(texts)) if tokens else ()
     about = {"texts": digest(list(texts)), "tokens": tokens}

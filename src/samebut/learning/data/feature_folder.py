@@ -32,7 +32,7 @@ from torch import Tensor
 
 from samebut.errors import RecipeError
 from samebut.learning import distributed
-from samebut.learning.data.feature_store import Store, place_of
+from samebut.learning.data.feature_store import FeatureStore, place_of
 from samebut.learning.disk import ROOM, megabytes, require_room, write_whole
 from samebut.learning.distributed import say
 from samebut.learning.encoders.base import Encoder, Features
@@ -87,7 +87,7 @@ def open_cache(
     folder: Path,
     encode: Encode,
     probe: Callable[[], int],
-) -> Store:
+) -> FeatureStore:
     # The weights are no part of the name: features of an encoder that has changed since are
     # replaced rather than kept beside the new ones for ever.
     name = f"features-{made.what}-{digest([about, encoder.kind, encoder.settings])}"
@@ -196,14 +196,14 @@ def _stacked(views: list[Tensor]) -> npt.NDArray[np.float16]:
     return torch.stack(views, 1).half().cpu().numpy()
 
 
-def _load(made: CachedRows, folder: Path) -> Store:
+def _load(made: CachedRows, folder: Path) -> FeatureStore:
     # Copy-on-write, because torch warns of arrays that can't be written to.
     arrays = {
         path.stem: torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
         for path in folder.glob("*.npy")
     }
     place = place_of(made.kept, made.rows) if made.kept else None
-    return Store(arrays["pooled"], arrays.get("tokens"), arrays.get("mask"), place)
+    return FeatureStore(arrays["pooled"], arrays.get("tokens"), arrays.get("mask"), place)
 
 
 def _read(path: Path) -> Any:

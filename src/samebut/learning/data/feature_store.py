@@ -13,7 +13,7 @@ from samebut.learning.encoders.base import Features
 
 
 @dataclass
-class Store:
+class FeatureStore:
     """Features of N pictures or texts, in memory or mapped from disk.
 
     ``pooled (N, V, D)``; ``tokens (M, V, L, D)`` and ``mask (M, L)``, or None; ``place (N,)`` is
@@ -38,7 +38,7 @@ class Store:
         tokens = self.tokens[place, views].to(pooled.device).float()
         return Features(pooled, tokens, self.mask[place].to(pooled.device))
 
-    def to(self, device: torch.device) -> Store:
+    def to(self, device: torch.device) -> FeatureStore:
         """The same, its pooled features on ``device``; tokens are fetched when asked for."""
         return replace(self, pooled=self.pooled.to(device))
 

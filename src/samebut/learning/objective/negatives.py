@@ -16,7 +16,7 @@ from torch import Tensor
 
 from samebut.errors import RecipeError
 from samebut.learning import distributed
-from samebut.learning.data.feature_store import Store
+from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Mined
 from samebut.learning.disk import replacing
@@ -71,7 +71,7 @@ def everything(learner: Learner, table: QueryTable) -> tuple[Tensor, Tensor]:
     texts, queries = table.first_texts, []
     for rows in torch.arange(len(table)).split(COMPOSED_AT_ONCE):
         references = table.references[rows]
-        image = Store(pooled.unsqueeze(1)).features(references)
+        image = FeatureStore(pooled.unsqueeze(1)).features(references)
         if model.fusion.reads_tokens:
             image = encoder.plain_pictures(model, references)
         words = encoder.plain_texts(model, [texts[row] for row in rows.tolist()])

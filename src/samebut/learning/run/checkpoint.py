@@ -58,7 +58,7 @@ class Best:
     score: float = float("-inf")
 
 
-class Checkpoint:
+class StageCheckpoint:
     """Where a stage is: ``progress.json``, and the safetensors that it names.
 
     ``epoch`` and ``step`` are the next to be done, ``total`` the sum of the losses of the epoch's

@@ -25,7 +25,7 @@ from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.objective.learner import COMPOSES, Learner, Objective
 from samebut.learning.objective.negatives import Miner
 from samebut.learning.recipe.schema import Stage
-from samebut.learning.run.checkpoint import Average, Checkpoint
+from samebut.learning.run.checkpoint import Average, StageCheckpoint
 from samebut.learning.run.initial_model import preprocess_of
 from samebut.learning.run.journal import Journal
 from samebut.learning.run.plan import Plan, StagePlan
@@ -101,7 +101,9 @@ class StageRun:
             parameter.requires_grad_(name.startswith(trains))
         self.average = Average(self.learner.model, self.recipe.ema, trains)
         self.optimizer = make_optimizer(self.learner, self.stage)
-        self.checkpoint = Checkpoint(folder, self.learner, self.average, self.optimizer, trains)
+        self.checkpoint = StageCheckpoint(
+            folder, self.learner, self.average, self.optimizer, trains
+        )
         self.miner = Miner(self.queries.mined, folder)
         self.first = distributed.rank() == 0
         self.frozen = all(planned.rules.caches(side) for side in ("image", "text"))

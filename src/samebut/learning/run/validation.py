@@ -14,7 +14,7 @@ from samebut.evaluate import score_embeddings
 from samebut.evaluate.scoring import headline_name
 from samebut.learning import distributed
 from samebut.learning.data.feature_cache import picture_features, text_features
-from samebut.learning.data.feature_store import Store, place_of
+from samebut.learning.data.feature_store import FeatureStore, place_of
 from samebut.learning.data.pictures import decode_all, to_pixels
 from samebut.learning.encoders.base import unit
 from samebut.learning.model.cir_model import CIRModel
@@ -31,9 +31,9 @@ class Sides:
     """Features of a benchmark: all its ``pictures``, and the ``texts`` of its queries if they are
     kept; ``references (Q,)`` are rows of pictures."""
 
-    pictures: Store
+    pictures: FeatureStore
     references: Tensor
-    texts: Store | None = None
+    texts: FeatureStore | None = None
 
 
 def validate(
@@ -112,9 +112,9 @@ def encoded_sides(
             kept = (place[part] >= 0).to(device)
             tokens.append(features.tokens[kept])
             masks.append(features.mask[kept])
-    store = Store(torch.cat(pooled).unsqueeze(1))
+    store = FeatureStore(torch.cat(pooled).unsqueeze(1))
     if tokens:
-        store = Store(store.pooled, torch.cat(tokens).unsqueeze(1), torch.cat(masks), place)
+        store = FeatureStore(store.pooled, torch.cat(tokens).unsqueeze(1), torch.cat(masks), place)
     return Sides(store, references)
 
 
