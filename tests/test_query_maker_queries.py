@@ -224,6 +224,7 @@ def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed
         (QueryRules(("a", "b"), changes={"a": 1}, keep={"b": ()}), "not among the changes"),
         (QueryRules(("colour",), details=("price",)), "the details names 'price'"),
         (QueryRules(("colour",), when_empty="guess"), "skip or open"),
+        (QueryRules(("colour",), chinese=3.0), "chinese is 3"),
     ],
 )
 def test_rules_that_make_no_sense(rules: QueryRules, message: str) -> None:

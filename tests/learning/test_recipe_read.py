@@ -361,6 +361,13 @@ def test_bad_changes(path: Path, change: str, message: str) -> None:
         read_recipe(path, [change])
 
 
+def test_what_a_change_got_wrong_is_named_as_the_change(path: Path) -> None:
+    path.write_text(f"{NAME}{STAGE}")
+    with pytest.raises(RecipeError) as error:
+        read_recipe(path, ["seed=4", "stages.1.lr=-1"])
+    assert str(error.value) == f"{path}, --set stages.1.lr=-1: stages.lr is -1"
+
+
 def test_the_changes_that_recipes_name_can_be_made() -> None:
     made = 0
     for path in RECIPES.glob("*.toml"):

@@ -124,6 +124,8 @@ def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
             raise DataError(f"keep: {name!r} is not among the changes asked for")
         _require((*name.split("+"), *kept), rules.columns, f"keep {name!r}", known)
     _require(details, rules.attributes, "the details", known)
+    if not 0 <= rules.chinese <= 1:
+        raise DataError(f"chinese is {rules.chinese:g}", hint="It is a share, from 0 to 1.")
     if rules.when_empty not in WHEN_EMPTY:
         raise DataError(f"when_empty is {' or '.join(WHEN_EMPTY)}, not {rules.when_empty!r}")
 

@@ -30,12 +30,12 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
-    for change in changes:
-        _change(table, change)
+    made = {_change(table, change): f"{path}, --set {change}" for change in changes}
     try:
         return recipe_of(table)
     except Wrong as error:
-        raise RecipeError(f"{where(path, text, error.place)}: {error}", hint=error.hint) from error
+        place = made.get(error.place) or where(path, text, error.place)
+        raise RecipeError(f"{place}: {error}", hint=error.hint) from error
 
 
 def recipe_of(table: Mapping[str, Any]) -> Recipe:
@@ -106,27 +106,30 @@ def _names(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
 
 
-def _change(table: dict[str, Any], change: str) -> None:
-    """Set what ``KEY=VALUE`` says in ``table``."""
+def _change(table: dict[str, Any], change: str) -> Place:
+    """Set what ``KEY=VALUE`` says in ``table``; returns the place of the key."""
     name, equals, value = change.partition("=")
     if not equals:
         raise RecipeError(f"the change {change} has no '='", hint="Write it as KEY=VALUE.")
     *path, key = name.strip().split(".")
-    place: Any = table
+    inner: Any = table
+    place: list[int | str] = []
     try:
         for part in path:
-            is_list = isinstance(place, list)
-            place = place[_index(part)] if is_list else place.setdefault(part, {})
+            is_list = isinstance(inner, list)
+            place.append(_index(part) if is_list else part)
+            inner = inner[_index(part)] if is_list else inner.setdefault(part, {})
         if value.strip():
-            place[key] = tomllib.loads(f"value = {value}")["value"]
+            inner[key] = tomllib.loads(f"value = {value}")["value"]
         else:
-            place.pop(key, None)
+            inner.pop(key, None)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RecipeError(
             f"the change {change} can't be made",
             hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
             "'fusion.name=\"sum\"'.",
         ) from error
+    return (*place, key)
 
 
 def _index(part: str) -> int:

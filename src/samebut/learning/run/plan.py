@@ -145,11 +145,8 @@ def _check_queries(stage: Stage, sampler: Sampler) -> None:
             f"{queries.batch:,}",
             hint="Make queries.batch smaller.",
         )
-    if queries.resampled and not any(part.catalogue for part in corpus.parts):
-        raise RecipeError(
-            "queries.resampled draws queries from a catalogue, and nothing says by what rules",
-            hint="Add [sources.NAME.resampling] with attributes for a NAME of --data.",
-        )
+    if queries.resampled:
+        _check_resampled(corpus)
     subsets = any(len(part.table.wrong.flat) for part in corpus.parts)
     for key, asked in (
         ("hard_negatives", queries.hard_negatives > 0 and not queries.resampled),
@@ -162,6 +159,21 @@ def _check_queries(stage: Stage, sampler: Sampler) -> None:
             )
     if queries.mined.count:
         _check_mined(sampler)
+
+
+def _check_resampled(corpus: Corpus) -> None:
+    catalogues = {part.name: part.catalogue for part in corpus.parts if part.catalogue}
+    if not catalogues:
+        raise RecipeError(
+            "queries.resampled draws queries from a catalogue, and nothing says by what rules",
+            hint="Add [sources.NAME.resampling] with attributes for a NAME of --data.",
+        )
+    for name, catalogue in catalogues.items():
+        if not catalogue.references:
+            raise RecipeError(
+                f"[sources.{name}.resampling] gives no query at all from the folder's catalog.csv",
+                hint="`samebut triplets` with the same rules reports why.",
+            )
 
 
 def _check_mined(sampler: Sampler) -> None:
