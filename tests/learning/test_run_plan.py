@@ -237,7 +237,7 @@ def test_what_the_data_has_not(
 def test_rules_that_give_no_query(root: Path, tmp_path: Path) -> None:
     """The epoch would otherwise be shorter than planned, without a word."""
     stage = COMPOSE | {"queries": {"epochs": 1, "batch": 8, "resampled": 0.5}}
-    rules = {"attributes": ("article",), "keep": {"article": ("colour",)}, "min_support": 1000}
+    rules = {"attributes": ("article",), "min_support": 1000}
     keys = {"stages": [stage], "sources": {"shapes": {"resampling": rules}}}
     with pytest.raises(RecipeError, match=r"\[sources.shapes.resampling\] gives no query at all"):
         make_plan(with_keys(recipe_of(tmp_path), **keys), {"shapes": root}, tmp_path / "cache")
