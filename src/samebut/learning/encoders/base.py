@@ -46,7 +46,8 @@ class Encoder(nn.Module, ABC):
     included; ``text_rules`` says that and how they are padded, as a model folder has it.
     ``int8_operators`` are those of the image graph that export may quantise, all but the first
     ``int8_from`` of them, over ranges that hold ``int8_percentile`` percent of what it saw (100:
-    all of it, which takes no memory to find).
+    all of it, which takes no memory to find). Export folds batch norms into convolutions: in an
+    ``nn.Sequential`` where one follows the other, elsewhere where a module's ``norm_of`` says so.
     """
 
     kind: ClassVar[str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -47,6 +47,8 @@ class SmallConfig(Table):
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016, section 3.3, basic block)."""
+
+    norm_of: ClassVar[dict[str, str]] = {"conv1": "norm1", "conv2": "norm2"}  # export folds them
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
