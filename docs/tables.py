@@ -23,6 +23,7 @@ from samebut.learning.data.augment import Augment
 from samebut.learning.data.corpus import SourceSettings
 from samebut.learning.data.sampler import Queries
 from samebut.learning.encoders import ENCODERS
+from samebut.learning.encoders.small import SmallConfig
 from samebut.learning.fusion import FUSIONS
 from samebut.learning.fusion.base import Fusion
 from samebut.learning.objective import TERMS
@@ -129,6 +130,7 @@ def terms() -> list[Sequence[str]]:
 
 KEY_COLUMNS = ("key", "default", "may be", "what it says")
 TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] = {
+    "small": (KEY_COLUMNS, lambda: keys(SmallConfig)),
     "recipe": (KEY_COLUMNS, lambda: keys(Recipe, ("stages.", "sources.", "augment."))),
     "stage": (KEY_COLUMNS, lambda: keys(Stage, INNER)),
     "queries": (KEY_COLUMNS, lambda: keys(Queries)),

@@ -213,6 +213,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def folder(name: str) -> Path:
         if name not in made:
+            if name not in SMALL:
+                pytest.fail(f"{name} has no small copy: write one in tests/small_benchmarks.py")
             made[name] = tmp_path_factory.mktemp(name) / "data"
             SMALL[name](made[name])
         return made[name]
@@ -458,6 +460,33 @@ def test_the_doctor_knows_every_reader(
     monkeypatch.setitem(READERS, name, replace(READERS[name], pictures=None))  # of the whole set
     report = doctor.examine(name, small(name))
     assert report.healthy, str(report)
+
+
+def test_a_reader_of_ones_own_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    file = ModuleType("samebut.data.birds")
+    exec(compile(code, "birds.py", "exec"), vars(file))
+    (line,) = (line for line in page.splitlines() if line.startswith('    "birds":'))
+    monkeypatch.setitem(sys.modules, "samebut.data.birds", file)
+    monkeypatch.setitem(READERS, "birds", eval(f"{{{line}}}")["birds"])
+    root = tmp_path / "birds"
+    pairs = [
+        {"id": split, "reference": f"{split}-a", "text": "a longer beak", "target": f"{split}-b"}
+        | {"split": split}
+        for split in READERS["birds"].splits
+    ]
+    root.mkdir()
+    (root / "birds.json").write_text(json.dumps(pairs), encoding="utf-8")
+    stand_ins(
+        root / "images" / f"{pair[end]}.jpg" for pair in pairs for end in ("reference", "target")
+    )
+    for promise in PROMISES:
+        promise("birds", root)
+    assert read("birds", root).queries[0].targets == ("val-b",)
+    assert doctor.examine("birds", root).healthy
 
 
 def test_a_file_and_a_row_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

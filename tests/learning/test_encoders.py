@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.hub import HubEncoder
 from samebut.learning.encoders.small import SmallEncoder
 from samebut.learning.model.cir_model import ENCODERS, CIRModel
+from samebut.learning.tables import Table
 from samebut.preprocess import Preprocess
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -38,6 +41,7 @@ TEXTS = [
     "换成红色的条纹",
     "with abc, but in red and much, much longer than the others",
 ]
+DOCS = Path(__file__).parents[2] / "docs"
 HUB = [kind for kind in ENCODERS if kind in checkpoints.MAKERS]
 
 
@@ -50,10 +54,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def encoders(folders: dict[str, Path]) -> dict[str, Any]:
     torch.manual_seed(5)
-    made: dict[str, Any] = {"small": ENCODERS["small"].create(dict(SMALL), TEXTS)}
-    for kind, folder in folders.items():
-        made[kind] = ENCODERS[kind].create({"source": str(folder)}, [])
-    return {kind: encoder.eval() for kind, encoder in made.items()}
+    options: dict[str, dict[str, Any]] = {kind: {} for kind in ENCODERS}  # its own defaults
+    options["small"] = dict(SMALL)
+    options |= {kind: {"source": str(folder)} for kind, folder in folders.items()}
+    return {kind: ENCODERS[kind].create(given, TEXTS).eval() for kind, given in options.items()}
 
 
 def pixels(count: int, size: int = 32) -> torch.Tensor:
@@ -116,6 +120,12 @@ def promises_its_rules_for_texts(encoder: Encoder, folder: Path) -> None:
     assert ids[~mask].eq(rules["pad_id"]).all()
     assert (~mask).any()
     assert ids.shape[1] == rules.get("fixed_length", mask.sum(1).max())
+
+
+def promises_to_declare_its_options(encoder: Encoder, folder: Path) -> None:
+    """A recipe's keys are checked, and named where one is wrong, by this declaration."""
+    assert issubclass(encoder.Options, Table)
+    assert all(field.description for field in encoder.Options.model_fields.values())
 
 
 def promises_exact_saving(encoder: Any, folder: Path) -> None:
@@ -215,6 +225,11 @@ class ForgetsSomething(SmallEncoder):
         return Features(features.pooled + self.shift, features.tokens, features.mask)
 
 
+class ExplainsNoOption(SmallEncoder):
+    class Options(Table):
+        dim: int = 16
+
+
 class KeepsAnUnusedLayer(SmallEncoder):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -231,6 +246,7 @@ class KeepsAnUnusedLayer(SmallEncoder):
         (HearsNothing, promises_that_everything_matters),
         (NeverCuts, promises_to_cut_long_texts),
         (PadsOtherwise, promises_its_rules_for_texts),
+        (ExplainsNoOption, promises_to_declare_its_options),
         (ForgetsSomething, promises_exact_saving),
         (KeepsAnUnusedLayer, promises_gradients),
     ],
@@ -244,6 +260,35 @@ def test_the_contract_catches(
         pytest.raises(AssertionError),
     ):
         check(encoder, tmp_path)
+
+
+# docs/models.md: a family of one's own is what the page says.
+
+
+def test_a_family_of_ones_own_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (DOCS / "models.md").read_text(encoding="utf-8")
+    code = page.partition("## A family of your own")[2].partition("```python\n")[2]
+    path = tmp_path / "patches.py"
+    path.write_text(code.partition("```")[0], encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("patches_of_the_page", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "patches_of_the_page", module)
+    spec.loader.exec_module(module)
+    (line,) = (line for line in page.splitlines() if line.startswith('    "patches":'))
+    (kind,) = eval(f"{{{line}}}", vars(module)).values()
+    monkeypatch.setitem(ENCODERS, "patches", kind)
+    encoder = kind.create({}, TEXTS).eval()
+    for check in CONTRACT:
+        with torch.inference_mode(check is not promises_gradients):
+            check(encoder, tmp_path)
+    model = CIRModel(encoder, Preprocess(size=32, mean=kind.mean, std=kind.std), fusion="sum")
+    model.save(tmp_path / "model", name="mine")
+    again: Any = CIRModel.load(tmp_path / "model").encoder
+    assert torch.equal(again.images(pixels(2)).pooled, encoder.images(pixels(2)).pooled)
 
 
 # Beside the library itself.

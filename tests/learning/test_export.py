@@ -28,7 +28,7 @@ from samebut.learning.encoders.small import SmallConfig, SmallEncoder
 from samebut.learning.encoders.tokenizer import train_tokenizer
 from samebut.learning.export import agreement
 from samebut.learning.export.export import _write_card, export
-from samebut.learning.export.graphs import quantize, store_as_half
+from samebut.learning.export.graphs import fold_batch_norms, quantize, store_as_half
 from samebut.learning.model.card import MARK
 from samebut.learning.model.cir_model import CIRModel
 from samebut.preprocess import Preprocess
@@ -362,6 +362,28 @@ def test_a_percentile_keeps_an_outlier_from_coarsening_int8(tmp_path: Path) -> N
         errors.append(float(np.abs(found - pixels.mean(1, keepdims=True)).max()))
     assert errors[1] < errors[0] / 4
     assert errors[1] < 0.05
+
+
+def test_every_norm_of_the_small_encoder_is_folded() -> None:
+    model = small("sum")
+    fold_batch_norms(model)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+
+
+def test_int8_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["pixels"], ["out"])],
+        "no weights",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, str(tmp_path / "fp32.onnx"))
+    pixels = np.zeros((2, 3, 8, 8), np.float32)
+    with pytest.raises(ModelError, match="int8: the image graph has no MatMul") as error:
+        quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", pixels, ("MatMul",), 100)
+    assert "It has: Relu." in error.value.hint
+    assert not (tmp_path / "int8.onnx").exists()
 
 
 def test_the_first_of_them_may_stay_as_they_are(tmp_path: Path) -> None:

@@ -171,8 +171,24 @@ def test_a_model_of_random_weights_says_so(recipe: Recipe, corpus: Corpus) -> No
 
 
 @pytest.mark.parametrize(
+    ("options", "said", "hint"),
+    [
+        ({"wdths": [1]}, "'small': unknown key 'wdths'", "Did you mean 'widths'?"),
+        ({"dim": 0}, "'small': dim is 0", "It must be a whole number, 1 or more."),
+        ({"kind": "clip"}, "'clip': the key 'source' is missing", "A name on the hub"),
+    ],
+)
+def test_options_that_an_encoder_does_not_have(
+    recipe: Recipe, corpus: Corpus, options: dict[str, Any], said: str, hint: str
+) -> None:
+    with pytest.raises(RecipeError, match=said) as error:
+        initial_model(changed(recipe, encoder=options), corpus)
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
     ("part", "options"),
-    [("encoder", {"wdths": [1]}), ("fusion", {"name": "combiner", "dropout": "x"})],
+    [("encoder", {"widths": [8]}), ("fusion", {"name": "combiner", "dropout": "x"})],
 )
 def test_what_a_model_can_not_be_built_from(
     recipe: Recipe, corpus: Corpus, part: str, options: dict[str, Any]

@@ -1,7 +1,7 @@
 """Families of encoders, by the name that a recipe calls them by.
 
 To add one, write a file with a class that offers what ``base.Encoder`` says, and a row here; the
-contract tests and the documentation find it there.
+contract tests and the documentation find it there (docs/models.md, "A family of your own").
 """
 
 from __future__ import annotations

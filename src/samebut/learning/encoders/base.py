@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samebut.learning.tables import Table
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -38,15 +40,18 @@ class Features:
 class Encoder(nn.Module, ABC):
     """What every family of encoders offers; a family is a class and a row in ``ENCODERS``.
 
-    ``kind`` names the row. ``dim`` is the width D of the shared space. ``mean`` and ``std`` are
-    those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks included;
-    ``text_rules`` says that and how they are padded, as a model folder has it. ``int8_operators``
-    are those of the image graph that export may quantise, all but the first ``int8_from`` of them,
-    over ranges that hold ``int8_percentile`` percent of what it saw (100: all of it, which takes no
-    memory to find).
+    ``kind`` names the row. ``Options`` declares what a recipe may say under ``[encoder]``, and
+    ``create`` gets nothing else. ``dim`` is the width D of the shared space. ``mean`` and ``std``
+    are those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks
+    included; ``text_rules`` says that and how they are padded, as a model folder has it.
+    ``int8_operators`` are those of the image graph that export may quantise, all but the first
+    ``int8_from`` of them, over ranges that hold ``int8_percentile`` percent of what it saw (100:
+    all of it, which takes no memory to find). Export folds batch norms into convolutions: in an
+    ``nn.Sequential`` where one follows the other, elsewhere where a module's ``norm_of`` says so.
     """
 
     kind: ClassVar[str]
+    Options: ClassVar[type[Table]]
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
     int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)

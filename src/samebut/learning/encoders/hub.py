@@ -29,6 +29,7 @@ from samebut.errors import ModelError
 from samebut.learning.encoders.base import Encoder, Features, every_token
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.wording import pad_id, read_tokenizer
+from samebut.learning.tables import Table
 from samebut.preprocess import STRETCH, Preprocess
 
 Channels = tuple[float, float, float]
@@ -37,12 +38,20 @@ _OPENAI_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
 _NOT_SAVED = ("transformers_version", "auto_map", "architectures", "_name_or_path", "dtype")
 
 
+class HubOptions(Table):
+    """What a recipe says of an encoder of the hub."""
+
+    source: str
+    """A name on the hub, or a folder."""
+
+
 class HubEncoder(Encoder):
     """What the families share. Subclasses say what differs; they are rows of ``ENCODERS``.
 
     ``network`` is transformers' model of the family, ``source`` the name of the checkpoint.
     """
 
+    Options = HubOptions
     model_type: ClassVar[str]  # what config.json calls the family
     architecture: ClassVar[str]  # its classes in transformers: ...Model and ...Config
     mean: ClassVar[Channels] = _OPENAI_MEAN

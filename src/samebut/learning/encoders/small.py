@@ -8,47 +8,47 @@ and pool by the mean, so a pooled feature is the mean of region or word features
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import Field
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.learning.encoders.base import Encoder, Features, every_token, masked_mean
 from samebut.learning.encoders.tokenizer import train_tokenizer
+from samebut.learning.tables import Table
 
 
-@dataclass(frozen=True)
-class SmallConfig:
-    """Sizes of the small encoder. ``blocks[i]`` residual blocks of ``widths[i]`` channels each."""
+class SmallConfig(Table):
+    """Sizes of the small encoder."""
 
-    dim: int = 256
+    dim: int = Field(256, ge=1)
+    """Width D of the shared space."""
     widths: tuple[int, ...] = (32, 64, 128, 256)
+    """Channels of each stage of the image tower; each but the first halves the regions' grid."""
     blocks: tuple[int, ...] = (1, 1, 2, 2)
-    vocabulary: int = 4096
-    max_tokens: int = 32
-    text_width: int = 192
-    text_layers: int = 2
-    text_heads: int = 4
-    text_dropout: float = 0.1
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SmallConfig:
-        """Sizes as TOML or JSON has them, where a tuple is a list."""
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**tuples)
+    """Residual blocks of each stage; as many numbers as `widths`."""
+    vocabulary: int = Field(4096, ge=259)
+    """Word pieces, the 256 bytes and three marks among them."""
+    max_tokens: int = Field(32, ge=3)
+    """Texts are cut to this many pieces, marks included."""
+    text_width: int = Field(192, ge=1)
+    """Width of the text tower, a multiple of `text_heads`."""
+    text_layers: int = Field(2, ge=0)
+    """Transformer blocks of the text tower."""
+    text_heads: int = Field(4, ge=1)
+    """Heads of its attention."""
+    text_dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout in the text tower."""
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016, section 3.3, basic block)."""
+
+    norm_of: ClassVar[dict[str, str]] = {"conv1": "norm1", "conv2": "norm2"}  # export folds them
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -148,6 +148,7 @@ class SmallEncoder(Encoder):
     """
 
     kind = "small"
+    Options = SmallConfig
     mean = (0.5, 0.5, 0.5)
     std = (0.25, 0.25, 0.25)
     int8_operators = ("Conv", "Relu")
@@ -176,16 +177,16 @@ class SmallEncoder(Encoder):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return self.config.as_dict()
+        return self.config.model_dump()
 
     @classmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
         """Random weights, and a tokenizer trained on ``texts``."""
-        config = SmallConfig.from_dict(options)
+        config = SmallConfig.of(options)
         return cls(config, train_tokenizer(texts, config.vocabulary))
 
     @classmethod
     def load(cls, settings: dict[str, Any], folder: Path) -> Self:
         """An encoder of these sizes with the tokenizer of ``folder``, weights still random."""
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(SmallConfig.from_dict(settings), tokenizer)
+        return cls(SmallConfig.of(settings), tokenizer)

@@ -33,8 +33,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from torch.nn.utils import fusion as torch_fusion
 
+from samebut.errors import ModelError
 from samebut.learning.encoders.base import Features, every_token
-from samebut.learning.encoders.small import ResidualBlock
 from samebut.learning.model.cir_model import CIRModel
 
 ROOMS = ("image", "text", "compose")
@@ -84,7 +84,11 @@ class _ComposeGraph(nn.Module):
 
 
 def fold_batch_norms(model: CIRModel) -> None:
-    """Fold every batch norm into its convolution, in place: the same function, fewer nodes."""
+    """Fold batch norms into their convolutions, in place: the same function, fewer nodes.
+
+    In an ``nn.Sequential`` a norm follows its convolution; elsewhere a module says by ``norm_of``
+    which belong together. What it does not say stays as it is.
+    """
 
     def fold(owner: nn.Module, conv: str, norm: str, nothing: nn.Module) -> None:
         fused = torch_fusion.fuse_conv_bn_eval(owner.get_submodule(conv), owner.get_submodule(norm))
@@ -92,9 +96,8 @@ def fold_batch_norms(model: CIRModel) -> None:
         setattr(owner, norm, nothing)
 
     for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            fold(module, "conv1", "norm1", nn.Identity())
-            fold(module, "conv2", "norm2", nn.Identity())
+        for conv, norm in getattr(module, "norm_of", {}).items():
+            fold(module, conv, norm, nn.Identity())
     for module in list(model.modules()):
         if isinstance(module, nn.Sequential):
             for first, second in zip(list(module), list(module)[1:], strict=False):
@@ -199,7 +202,7 @@ def quantize(
 
     Of ``operators`` all from number ``first`` on, but a product of two activations (attention)
     stays fp32. A range holds ``percentile`` percent of an activation's values; what is beyond is
-    cut off.
+    cut off. ModelError: the graph has none of ``operators``, so nothing would be in int8.
     """
     whole = percentile == 100
     method = CalibrationMethod.MinMax if whole else CalibrationMethod.Percentile
@@ -209,6 +212,13 @@ def quantize(
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         nodes = onnx.load(str(prepared)).graph.node
         counted = [node.name for node in nodes if node.op_type in operators]
+        if not counted:
+            there = sorted({node.op_type for node in nodes})
+            raise ModelError(
+                f"int8: the image graph has no {' or '.join(operators)}",
+                hint="Name operators of it in the encoder's int8_operators. It has: "
+                f"{', '.join(there)}.",
+            )
         quantize_static(
             str(prepared),
             str(target),

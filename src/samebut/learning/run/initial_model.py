@@ -17,6 +17,7 @@ from samebut.learning.encoders import ENCODERS
 from samebut.learning.encoders.base import Encoder
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.recipe.schema import Recipe
+from samebut.learning.tables import Wrong, read_table
 from samebut.preprocess import Preprocess
 from samebut.runtime import model_folder
 
@@ -45,6 +46,7 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
     texts = [*captions.words(described), *(text for q in corpus.queries for text in q.texts)]
     options = {key: value for key, value in recipe.encoder.items() if key != "kind"}
     family = encoder_family(recipe)
+    _check_options(family, options)
     try:
         encoder = family.create(options, texts)
         model = _with_fusion(encoder, recipe, {"name": DEFAULT_FUSION} | recipe.fusion)
@@ -61,6 +63,13 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
             _random_fusion(model),
         ),
     )
+
+
+def _check_options(family: type[Encoder], options: Mapping[str, object]) -> None:
+    try:
+        read_table(family.Options, options)
+    except Wrong as error:
+        raise RecipeError(f"[encoder] of kind '{family.kind}': {error}", hint=error.hint) from error
 
 
 def _continued(recipe: Recipe) -> InitialModel:
