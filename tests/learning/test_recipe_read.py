@@ -357,8 +357,10 @@ def test_changes_of_keys_that_are_not_written_yet(path: Path) -> None:
 )
 def test_bad_changes(path: Path, change: str, message: str) -> None:
     path.write_text(NAME + STAGE)
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(RecipeError, match=message) as error:
         read_recipe(path, [change])
+    if message == "can't be made":
+        assert "counted from 1" in error.value.hint
 
 
 def test_the_changes_that_recipes_name_can_be_made() -> None:
