@@ -461,6 +461,17 @@ def test_an_unknown_option_lists_the_known_ones() -> None:
     assert error.value.hint == "It has: none."
 
 
+@pytest.mark.parametrize("hidden", [-1, 2.5, "many"])
+def test_a_value_that_a_fusion_refuses_is_named_with_the_defaults(hidden: object) -> None:
+    with pytest.raises(
+        RecipeError, match=f"'combiner' can't be built with hidden = {hidden!r}: "
+    ) as error:
+        make_fusion("combiner", DIM, hidden=hidden)
+    assert error.value.hint == (
+        "Its options and their defaults: projection = None, hidden = None, dropout = 0.5."
+    )
+
+
 # docs/fusion.md: what it shows is what there is.
 
 

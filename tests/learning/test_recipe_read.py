@@ -357,8 +357,10 @@ def test_changes_of_keys_that_are_not_written_yet(path: Path) -> None:
 )
 def test_bad_changes(path: Path, change: str, message: str) -> None:
     path.write_text(NAME + STAGE)
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(RecipeError, match=message) as error:
         read_recipe(path, [change])
+    if message == "can't be made":
+        assert "counted from 1" in error.value.hint
 
 
 def test_what_a_change_got_wrong_is_named_as_the_change(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import random
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from samebut.learning.run.initial_model import initial_model
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 
+DOCS = Path(__file__).parents[2] / "docs"
 TOWERS = ("encoder.image_tower", "encoder.text_tower", "fusion")
 REACHES = {
     "contrast": TOWERS,
@@ -373,6 +375,24 @@ def test_the_contract_catches(
     monkeypatch.setitem(TERMS, name, broken)
     with pytest.raises(AssertionError):
         check(name, world)
+
+
+def test_a_term_of_ones_own_as_the_page_says(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The options of ``attributes`` have a weight, too: the page's term stands in its row."""
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    section = page.partition("## A loss term of your own")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "spread.py").write_text(code, encoding="utf-8")
+    written = runpy.run_path(str(tmp_path / "spread.py"))
+    (line,) = (line for line in section.splitlines() if line.startswith('    "spread":'))
+    term = eval(f"{{{line}}}", written)["spread"]
+    assert term.Options().weight == 0
+    monkeypatch.setitem(TERMS, "attributes", term)
+    monkeypatch.setitem(globals(), "LACKS_CATALOGUE", ())
+    for check in CONTRACT:
+        check("attributes", world)
 
 
 # The objective.

@@ -42,4 +42,16 @@ def make_fusion(name: str, dim: int, **options: Any) -> Fusion:
                 f"the fusion '{name}' has no option '{option}'",
                 hint=f"It has: {', '.join(known) or 'none'}.",
             )
-    return FUSIONS[name](dim, **options)
+    try:
+        return FUSIONS[name](dim, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{key} = {value!r}" for key, value in options.items())
+        raise RecipeError(
+            f"the fusion '{name}' can't be built with {given or 'its defaults'}: {error}",
+            hint=f"Its options and their defaults: {_defaults(name) or 'none'}.",
+        ) from error
+
+
+def _defaults(name: str) -> str:
+    options = list(inspect.signature(FUSIONS[name]).parameters.values())[1:]
+    return ", ".join(f"{each.name} = {each.default!r}" for each in options)

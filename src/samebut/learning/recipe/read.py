@@ -127,7 +127,7 @@ def _change(table: dict[str, Any], change: str) -> Place:
         raise RecipeError(
             f"the change {change} can't be made",
             hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
-            "'fusion.name=\"sum\"'.",
+            "'fusion.name=\"sum\"'. Stages are counted from 1.",
         ) from error
     return (*place, key)
 
