@@ -23,8 +23,8 @@ def captions(
     of: RelativeCaptions = BUILT_IN,
     count: int = 600,
 ) -> set[str | None]:
-    dice = random.Random(0)
-    return {of.say(dice, before, changes, language) for _ in range(count)}
+    rng = random.Random(0)
+    return {of.say(rng, before, changes, language) for _ in range(count)}
 
 
 def own(tmp_path: Path, text: str) -> RelativeCaptions:
