@@ -247,6 +247,29 @@ def test_making_one_store_from_many_threads(tmp_path: Path) -> None:
         assert sorted(read(database)) == list("012345")
 
 
+def test_the_switch_to_a_log_waits_for_another_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself does not wait there."""
+    path = tmp_path / "store"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE soon (id INTEGER)")
+    other.execute("DROP TABLE soon")
+    other.execute("BEGIN IMMEDIATE")
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        other.execute("ROLLBACK")
+        other.close()
+
+    monkeypatch.setattr(module.time, "sleep", wait)
+    with closing(module._connect(path, "rw", wait=0)) as connection:
+        module._write_ahead(connection)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert len(waited) == 1
+
+
 def test_a_full_disk_loses_nothing(path: Path) -> None:
     with closing(open_(path, writable=True)) as database:
         with database.reading() as connection:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ Ladder = Mapping[int, Sequence[str]]
 """Rung n is the statements that bring a store of schema version n - 1 to version n."""
 
 _WAIT_SECONDS = 10.0
+_AGAIN_SECONDS = 0.01  # between two tries of what SQLite does not wait for itself
 _PAGE_BYTES = 8192  # Two thirds fewer wasted bytes than 4096 with vectors of 1 KB, and faster.
 _MAGIC = b"SQLite format 3\0"
 # One statement, so that all three are of the same moment while another process makes the store.
@@ -133,7 +135,7 @@ class Database:
             # Nothing may be changed before the file is known to be ours.
             if not _version(path, connection, application, ladder, new=new):
                 connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-                connection.execute("PRAGMA journal_mode = WAL")
+                _write_ahead(connection)
             # Without it a commit survives the process but not a power cut.
             connection.execute("PRAGMA synchronous = FULL")
             database = cls(path, connection, immutable=False)
@@ -215,6 +217,23 @@ def _connect(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connec
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a new file to a write-ahead log.
+
+    SQLite waits for other writers everywhere but here: two that make one file at the same moment
+    would otherwise fail with "database is locked".
+    """
+    last = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
