@@ -264,7 +264,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
     if arguments.presets:
-        time_presets(2 if arguments.quick else 15, 64 if arguments.quick else 128)
+        time_presets(2 if arguments.quick else 12, 64 if arguments.quick else 128)
         return
     both = dict(loops(drawn_queries(arguments.queries), arguments.batch))
     spent: dict[tuple[str, bool], list[float]] = {}
