@@ -229,12 +229,6 @@ def read_corpus(
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
 
 
-def _catalogue(source: Source, said: SourceSettings) -> CatalogueQueries | None:
-    if said.resampling is None:
-        return None
-    return CatalogueQueries([*source.train_split[0]], source.rows, said.resampling)
-
-
 def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
     without = sum(not query.targets for query in benchmark.queries)
     if without or not benchmark.queries:

@@ -13,7 +13,7 @@ import torch
 from samebut.images import picture_size
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
-from samebut.learning.data.feature_folder import CachedRows, digest, open_cache
+from samebut.learning.data.feature_folder import CachedFeatures, digest
 from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.pictures import decoded, to_pixels
 from samebut.learning.encoders.base import Encoder, Features
@@ -64,8 +64,11 @@ def picture_features(
             picture_size(file)
         return regions_of(encoder, preprocess.size) if kept else 0
 
-    made = CachedRows("pictures", len(files), kept, views.count, PICTURES_AT_ONCE)
-    return open_cache(encoder, made, about, folder, encode, probe)
+    count, most = len(files), PICTURES_AT_ONCE
+    features = CachedFeatures(
+        encoder, "pictures", count, about, encode, probe, most, kept, views.count
+    )
+    return features.open(folder)
 
 
 def text_features(
@@ -82,8 +85,9 @@ def text_features(
     def probe() -> int:
         return _longest(encoder, texts) if tokens else 0
 
-    made = CachedRows("texts", len(texts), kept, 1, TEXTS_AT_ONCE)
-    return open_cache(encoder, made, about, folder, encode, probe)
+    most = TEXTS_AT_ONCE
+    features = CachedFeatures(encoder, "texts", len(texts), about, encode, probe, most, kept)
+    return features.open(folder)
 
 
 @torch.inference_mode()

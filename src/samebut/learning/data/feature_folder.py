@@ -60,92 +60,114 @@ def encoder_fingerprint(encoder: Encoder) -> str:
 
 
 @dataclass(frozen=True)
-class CachedRows:
-    """What a cache holds: ``rows``, in ``views`` each; tokens of those that are ``kept``."""
+class CachedFeatures:
+    """Features of ``rows`` pictures or texts (``what``), in ``views`` each, ``at_once`` encoded
+    together; tokens of those rows that are ``kept``.
 
+    ``about`` says what the features are of. ``probe`` gives the most tokens that a row has; it is
+    called once, before anything is written.
+    """
+
+    encoder: Encoder
     what: str
     rows: int
-    kept: Sequence[int]
-    views: int
+    about: dict[str, Any]
+    encode: Encode
+    probe: Callable[[], int]
     at_once: int
+    kept: Sequence[int] = ()
+    views: int = 1
 
-    def arrays(self, pooled: int, tokens: int) -> dict[str, tuple[tuple[int, ...], type]]:
-        """Shape and type of every array, for ``pooled`` numbers a feature and so many tokens."""
+    def open(self, parent: Path) -> FeatureStore:
+        """The features, from their folder in ``parent``; what it lacks is encoded first."""
+        # The weights are no part of the name: features of an encoder that has changed since are
+        # replaced rather than kept beside the new ones for ever.
+        encoder = self.encoder
+        name = f"features-{self.what}-{digest([self.about, encoder.kind, encoder.settings])}"
+        with distributed.first_alone():
+            if distributed.rank() == 0:
+                self._complete(parent / name)
+            return self._load(parent / name)
+
+    def _complete(self, folder: Path) -> None:
+        """Make ``folder`` whole, from wherever it is."""
+        about = self.about | {"encoder": encoder_fingerprint(self.encoder)}
+        found = _read(folder / "about.json")
+        if found is not None and {k: found.get(k) for k in about} != about:
+            say(f"{folder.name}: made by another encoder than this one; encoding again")
+            found = None
+        done = (_read(folder / "done.json") or {"rows": 0})["rows"] if found else 0
+        if found and done == self.rows:
+            return
+        with _evaluated(self.encoder), torch.random.fork_rng():
+            if not found:
+                self._begin(folder, about)
+            self._write(folder, done)
+
+    def _begin(self, folder: Path, about: dict[str, Any]) -> None:
+        """State the size, refuse what can't fit, and set the whole room aside."""
+        arrays = self._arrays(self.encoder.dim, self.probe())
+        size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in arrays.values())
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        require_room(folder.parent, int(size * SPARE), f"features of {self.rows:,} {self.what}")
+        say(f"features of {self.rows:,} {self.what}: {megabytes(size)} in {folder}")
+        (folder / "about.json").unlink(missing_ok=True)  # the rest means nothing without it
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, (shape, kind) in arrays.items():
+            path = folder / f"{name}.npy"
+            np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape).flush()
+            _set_aside(path)
+        write_whole(folder / "about.json", json.dumps(about, indent=1))
+
+    def _arrays(self, dim: int, tokens: int) -> dict[str, tuple[tuple[int, ...], type]]:
+        """Shape and type of every array, for ``dim`` numbers a feature and so many tokens."""
         shapes: dict[str, tuple[tuple[int, ...], type]] = {
-            "pooled": ((self.rows, self.views, pooled), np.float16)
+            "pooled": ((self.rows, self.views, dim), np.float16)
         }
         if self.kept:
-            shapes["tokens"] = ((len(self.kept), self.views, tokens, pooled), np.float16)
+            shapes["tokens"] = ((len(self.kept), self.views, tokens, dim), np.float16)
             shapes["mask"] = ((len(self.kept), tokens), np.bool_)
         return shapes
 
+    def _write(self, folder: Path, done: int) -> None:
+        """Encode the rows from ``done`` on."""
+        arrays = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
+        place = place_of(self.kept, self.rows)
+        said = time.monotonic()
+        for start in range(done, self.rows, self.at_once):
+            stop = min(start + self.at_once, self.rows)
+            parts = self.encode(start, stop)
+            arrays["pooled"][start:stop] = _stacked([part.pooled for part in parts])
+            rows = (place[start:stop] >= 0).nonzero().squeeze(1)
+            if len(rows):
+                first = int(place[start + int(rows[0])])
+                _write_tokens(arrays, [part[rows.to(part.pooled.device)] for part in parts], first)
+            for array in arrays.values():
+                array.flush()
+            write_whole(folder / "done.json", json.dumps({"rows": stop}))
+            if time.monotonic() - said > EVERY:
+                said = time.monotonic()
+                say(f"features: {stop:,} of {self.rows:,} {self.what}")
 
-def open_cache(
-    encoder: Encoder,
-    made: CachedRows,
-    about: dict[str, Any],
-    folder: Path,
-    encode: Encode,
-    probe: Callable[[], int],
-) -> FeatureStore:
-    # The weights are no part of the name: features of an encoder that has changed since are
-    # replaced rather than kept beside the new ones for ever.
-    name = f"features-{made.what}-{digest([about, encoder.kind, encoder.settings])}"
-    said = about | {"encoder": encoder_fingerprint(encoder)}
-    with distributed.first_alone():
-        if distributed.rank() == 0:
-            _complete(encoder, made, said, folder / name, encode, probe)
-        return _load(made, folder / name)
-
-
-def _complete(
-    encoder: Encoder,
-    made: CachedRows,
-    about: dict[str, Any],
-    folder: Path,
-    encode: Encode,
-    probe: Callable[[], int],
-) -> None:
-    """Make ``folder`` whole, from wherever it is."""
-    found = _read(folder / "about.json")
-    if found is not None and {k: found.get(k) for k in about} != about:
-        say(f"{folder.name}: made by another encoder than this one; encoding again")
-        found = None
-    done = (_read(folder / "done.json") or {"rows": 0})["rows"] if found else 0
-    if found and done == made.rows:
-        return
-    with _evaluated(encoder), torch.random.fork_rng():
-        if not found:
-            _begin(made, about, folder, encoder.dim, probe())
-        _write(made, folder, encode, done)
+    def _load(self, folder: Path) -> FeatureStore:
+        # Copy-on-write, because torch warns of arrays that can't be written to.
+        arrays = {
+            path.stem: torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+            for path in folder.glob("*.npy")
+        }
+        place = place_of(self.kept, self.rows) if self.kept else None
+        return FeatureStore(arrays["pooled"], arrays.get("tokens"), arrays.get("mask"), place)
 
 
 @contextmanager
 def _evaluated(encoder: Encoder) -> Iterator[None]:
     """The encoder as it is used: dropout off, norms by their running statistics."""
-    module = encoder
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
+    modes = {part: part.training for part in encoder.modules()}
+    encoder.eval()
     yield
     for part, mode in modes.items():
         part.training = mode
-
-
-def _begin(made: CachedRows, about: dict[str, Any], folder: Path, dim: int, tokens: int) -> None:
-    """State the size, refuse what can't fit, and set the whole room aside."""
-    arrays = made.arrays(dim, tokens)
-    size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in arrays.values())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    require_room(folder.parent, int(size * SPARE), f"features of {made.rows:,} {made.what}")
-    say(f"features of {made.rows:,} {made.what}: {megabytes(size)} in {folder}")
-    (folder / "about.json").unlink(missing_ok=True)  # the rest means nothing without it
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name, (shape, kind) in arrays.items():
-        path = folder / f"{name}.npy"
-        np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape).flush()
-        _set_aside(path)
-    write_whole(folder / "about.json", json.dumps(about, indent=1))
 
 
 def _set_aside(path: Path) -> None:
@@ -163,26 +185,6 @@ def _set_aside(path: Path) -> None:
                 ) from error
 
 
-def _write(made: CachedRows, folder: Path, encode: Encode, done: int) -> None:
-    arrays = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
-    place = place_of(made.kept, made.rows)
-    said = time.monotonic()
-    for start in range(done, made.rows, made.at_once):
-        stop = min(start + made.at_once, made.rows)
-        parts = encode(start, stop)
-        arrays["pooled"][start:stop] = _stacked([part.pooled for part in parts])
-        rows = (place[start:stop] >= 0).nonzero().squeeze(1)
-        if len(rows):
-            first = int(place[start + int(rows[0])])
-            _write_tokens(arrays, [part[rows.to(part.pooled.device)] for part in parts], first)
-        for array in arrays.values():
-            array.flush()
-        write_whole(folder / "done.json", json.dumps({"rows": stop}))
-        if time.monotonic() - said > EVERY:
-            said = time.monotonic()
-            say(f"features: {stop:,} of {made.rows:,} {made.what}")
-
-
 def _write_tokens(arrays: dict[str, npt.NDArray[Any]], parts: list[Features], start: int) -> None:
     length, stop = arrays["tokens"].shape[2], start + len(parts[0])
     tokens = _stacked([part.tokens[:, :length] for part in parts])
@@ -194,16 +196,6 @@ def _write_tokens(arrays: dict[str, npt.NDArray[Any]], parts: list[Features], st
 def _stacked(views: list[Tensor]) -> npt.NDArray[np.float16]:
     """Views side by side: V times (B, ...) to (B, V, ...) fp16."""
     return torch.stack(views, 1).half().cpu().numpy()
-
-
-def _load(made: CachedRows, folder: Path) -> FeatureStore:
-    # Copy-on-write, because torch warns of arrays that can't be written to.
-    arrays = {
-        path.stem: torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-        for path in folder.glob("*.npy")
-    }
-    place = place_of(made.kept, made.rows) if made.kept else None
-    return FeatureStore(arrays["pooled"], arrays.get("tokens"), arrays.get("mask"), place)
 
 
 def _read(path: Path) -> Any:
