@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from learners import made, recipe, shapes
 
 from samebut.errors import RecipeError
 from samebut.learning.data.corpus import Corpus, Part
@@ -60,3 +61,16 @@ def test_folders_that_are_not_learned_from_and_weights_below_0_are_refused(corpu
     assert "photos, drawings, others" in str(error.value.hint)
     with pytest.raises(RecipeError, match=r"weights\.photos is -1"):
         Distillation.check(Options(weights={"photos": -1.0}), corpus)
+
+
+def test_queries_are_held_and_not_pictures_alone(tmp_path: Path) -> None:
+    """A fusion that changes moves queries, and no picture."""
+    loss = {"distillation": {"weights": {"d": 5.0}}, "contrast": 1e-9}
+    stage = recipe(preset="compose", frozen_norms=True, loss=loss)
+    held = made(stage, shapes(tmp_path), tmp_path)
+    assert held.loss().item() == pytest.approx(0.0, abs=1e-4)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for weights in held.learner.model.fusion.parameters():
+            weights.add_(0.3 * torch.randn(weights.shape))
+    assert held.loss().item() > 0.01

@@ -93,3 +93,22 @@ def test_up_to_a_round_number(pictures: int, wanted: int) -> None:
     more = batch_of_pictures(torch.arange(33))
     if pictures > 33:
         assert lay_out(more, pictures, rounded=True).rows.shape == (1, min(64, pictures))
+
+
+def test_shares_count_every_picture_once() -> None:
+    """A mean over the processes of sums by these is the mean over all pictures."""
+    empty = torch.empty(0, dtype=torch.int64)
+    rows = torch.tensor([3, 5, 3, 7])
+    targets = torch.tensor([5, 6, 8, 3])
+    batch = Batch(
+        torch.arange(4), rows, targets, empty, torch.empty(4, 0, dtype=torch.int64), empty
+    )
+    layout = lay_out(batch, 20, processes=2)
+    shares = layout.shares()
+    pictures = {3, 5, 6, 7, 8}
+    of: dict[int, float] = {}
+    for row, share in zip(layout.rows.flatten().tolist(), shares.flatten().tolist(), strict=True):
+        of[row] = of.get(row, 0.0) + share / 2
+    named = {row: share for row, share in of.items() if share}
+    assert named == pytest.approx(dict.fromkeys(named, 1 / len(named)))
+    assert pictures <= named.keys()

@@ -55,6 +55,16 @@ def test_it_is_the_whole_order_cut(seed: int, count: int, chunk: int, known: lis
         assert numbers == sorted(wrong, key=lambda number: (-row[number], number))[:count]
 
 
+def test_many_equal_scores_stand_in_the_order_of_candidates() -> None:
+    """Short rows are sorted stably by accident; long ones only if it is asked for."""
+    candidates = functional.normalize(torch.ones(4000, 2), dim=1)
+    candidates[::7] = -candidates[::7]  # two values, so that there is something to sort
+    found = mine(candidates[1:2], candidates, [[0]], 3900)[0]
+    near = [row for row in range(1, 4000) if row % 7]
+    far = [row for row in range(1, 4000) if row % 7 == 0]
+    assert found.tolist() == [*near, *far][:3900]
+
+
 def test_every_query_leaves_out_its_own() -> None:
     queries, candidates = drawn(9, 1), drawn(30, 2)
     known = [[row, 2 * row, 2 * row + 1] for row in range(9)]
