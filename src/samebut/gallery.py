@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -210,12 +210,15 @@ class Gallery:
             self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
         )
         left_out = [] if include_references else _digests(turns)
-        with asked.spent.on("search"), self.index.snapshot():
+
+        def search() -> Found:
             references = [copy for digest in left_out for copy in self.index.copies(digest)]
-            nearest = self.index.search(
+            return self.index.search(
                 asked.embedding[None], offset + k, where=where, exclude=references
             )
-            hits, total = self._hits(nearest, offset), self.index.count(where)
+
+        with asked.spent.on("search"):
+            hits, total = self._answer(search, offset, where)
         return Results(hits, asked.gate, total, asked.spent)
 
     def similar(
@@ -227,11 +230,15 @@ class Gallery:
         """
         _check_page(k, offset)
         spent = SearchSeconds()
-        with spent.on("search"), self.index.snapshot():
-            embedding = self.index.embedding([number])
-            copies = self.index.copies(self.picture(number).digest)
-            nearest = self.index.search(embedding, offset + k, where=where, exclude=copies)
-            hits, total = self._hits(nearest, offset), self.index.count(where)
+
+        def search() -> Found:
+            with self.index.snapshot():
+                embedding = self.index.embedding([number])
+                copies = self.index.copies(self.picture(number).digest)
+            return self.index.search(embedding, offset + k, where=where, exclude=copies)
+
+        with spent.on("search"):
+            hits, total = self._answer(search, offset, where)
         return Results(hits, None, total, spent)
 
     def listing(
@@ -250,6 +257,22 @@ class Gallery:
         for entry in self.index.pictures([number]):
             return entry
         raise UnknownPicture(number)
+
+    def _answer(
+        self, search: Callable[[], Found], offset: int, where: str | None
+    ) -> tuple[list[Hit], int]:
+        """What ``search`` finds, described in one snapshot of the store, and how many pass.
+
+        The scan itself is outside, or it would hold up the other threads' searches. If pictures
+        came or went meanwhile, it is done again inside.
+        """
+        with self.index.snapshot() as connection:
+            before = self.index.revision(connection)
+        nearest = search()
+        with self.index.snapshot() as connection:
+            if self.index.revision(connection) != before:
+                nearest = search()
+            return self._hits(nearest, offset), self.index.count(where)
 
     def _hits(self, nearest: Found, offset: int) -> list[Hit]:
         """What was found, described in the snapshot of the search: each is still there."""

@@ -127,7 +127,9 @@ class LocalIndex(Store):
         with self.snapshot() as connection:
             revision = self.revision(connection)
             vectors = self._searcher.vectors(revision, lambda: self._load(connection))
-            return searcher.search(connection, vectors, queries, k, where=chosen, exclude=exclude)
+            allowed = searcher.allowed(connection, vectors, where=chosen, exclude=exclude)
+        # Outside of the transaction, where a long scan would hold up all other threads.
+        return vectors.search(queries, k, allowed)
 
     def _load(self, connection: sqlite3.Connection) -> searcher.Embeddings:
         return embeddings.read_all(connection, self.dim, self.path)

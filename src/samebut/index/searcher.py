@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import QueryError
-from samebut.index import Found, metadata
+from samebut.index import metadata
 from samebut.index.where import Filter, parse
 
 if TYPE_CHECKING:
@@ -38,21 +38,19 @@ class Searcher:
         return self._loaded[1]
 
 
-def search(
+def allowed(
     connection: sqlite3.Connection,
     vectors: Vectors,
-    queries: NDArray[np.float32],
-    k: int,
     *,
     where: Filter | None,
     exclude: Sequence[int],
-) -> Found:
-    """The ``k`` best of ``vectors`` that the filter lets through and that are not excluded."""
-    allowed = None if where is None else metadata.select(connection, where, vectors.among)
+) -> NDArray[np.bool_] | None:
+    """Which of ``vectors`` the filter lets through and are not excluded; None: all of them."""
+    passed = None if where is None else metadata.select(connection, where, vectors.among)
     if len(exclude):
         others = ~vectors.among(np.asarray(exclude, np.int64))
-        allowed = others if allowed is None else allowed & others
-    return vectors.search(queries, k, allowed)
+        return others if passed is None else passed & others
+    return passed
 
 
 def passing(connection: sqlite3.Connection, where: Filter) -> NDArray[np.int64]:
