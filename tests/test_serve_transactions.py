@@ -22,7 +22,7 @@ def client(photos: Path) -> Iterator[TestClient]:
 UPLOAD = form({"turns": [{"upload": "p0", "text": "in blue"}], "where": "colour = 'blue'"}, p0=RED)
 STORED = {"turns": [{"picture": 1, "text": "in blue"}], "where": "colour = 'blue'"}
 
-# A search's four: the state before, what is left out, what may be found, and then all of the answer.
+# A search's four: the state before, what is left out, what may be found, then all of the answer.
 # The scan lies between them, so that it holds up no other thread.
 REQUESTS: dict[str, tuple[Callable[[TestClient], object], int]] = {
     "an upload": (lambda client: client.post(f"{API}/search", **UPLOAD), 4),
