@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from samebut.data.benchmark import Query
 from samebut.learning.data.corpus import Corpus, Part
-from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, trains_weight
 from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.pictures import Pictures
 from samebut.learning.data.query_table import QueryTable
@@ -207,7 +207,7 @@ def learner_of(stage: str, corpus: Corpus, batch: int, dim: int) -> tuple[Learne
     encoding = BatchEncoder(corpus, rules_of(chosen, recipe))
     learner = Learner(model, objective, encoding, COMPOSES[chosen.composes])
     for name, weights in model.named_parameters():
-        weights.requires_grad_(name.startswith(WEIGHTS_OF[chosen.trains]))
+        weights.requires_grad_(trains_weight(chosen.trains, name))
     sampler = Sampler(corpus, chosen.queries, composes=chosen.has_queries)
     return learner.train(), sampler
 

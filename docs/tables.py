@@ -23,6 +23,7 @@ from samebut.learning.data.augment import Augment
 from samebut.learning.data.corpus import SourceSettings
 from samebut.learning.data.sampler import Queries
 from samebut.learning.encoders import ENCODERS
+from samebut.learning.encoders.efficientnet import EfficientNetConfig
 from samebut.learning.encoders.small import SmallConfig
 from samebut.learning.fusion import FUSIONS
 from samebut.learning.fusion.base import Fusion
@@ -131,6 +132,7 @@ def terms() -> list[Sequence[str]]:
 KEY_COLUMNS = ("key", "default", "may be", "what it says")
 TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] = {
     "small": (KEY_COLUMNS, lambda: keys(SmallConfig)),
+    "efficientnet": (KEY_COLUMNS, lambda: keys(EfficientNetConfig)),
     "recipe": (KEY_COLUMNS, lambda: keys(Recipe, ("stages.", "sources.", "augment."))),
     "stage": (KEY_COLUMNS, lambda: keys(Stage, INNER)),
     "queries": (KEY_COLUMNS, lambda: keys(Queries)),

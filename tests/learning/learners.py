@@ -15,7 +15,7 @@ from torch import Tensor
 
 from drawn_shapes import draw
 from samebut.learning.data.corpus import Corpus, Source, SourceSettings, read_corpus
-from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, trains_weight
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Batch, Sampler
 from samebut.learning.model.cir_model import CIRModel
@@ -108,7 +108,7 @@ def made(recipe: Recipe, corpus: Corpus, folder: Path, model: CIRModel | None = 
     objective = Objective(stage.loss, corpus, model)
     learner = Learner(model, objective, encoder, COMPOSES[stage.composes])
     for name, weights in model.named_parameters():
-        weights.requires_grad_(name.startswith(WEIGHTS_OF[stage.trains]))
+        weights.requires_grad_(trains_weight(stage.trains, name))
     sampler = Sampler(corpus, stage.queries, composes=stage.has_queries)
     encoder.prepare(model, sampler.given, folder / "cache")
     return Made(learner.train(), stage, sampler, folder)

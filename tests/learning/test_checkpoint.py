@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from samebut.learning.data.encoding import Trains
 from samebut.learning.run.checkpoint import Average, StageCheckpoint
 
 
@@ -26,7 +27,7 @@ class Learner(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(1.0))
 
 
-def stepped(folder: Path, trains: str, seed: int = 0) -> StageCheckpoint:
+def stepped(folder: Path, trains: Trains, seed: int = 0) -> StageCheckpoint:
     torch.manual_seed(seed)
     learner = Learner(Model())
     average = Average(learner.model, 0.5, trains)
@@ -48,7 +49,7 @@ def take_steps(at: StageCheckpoint, count: int) -> None:
 
 def test_an_average_copies_only_what_moves() -> None:
     model = Model()
-    average = Average(model, 0.5, "fusion.")
+    average = Average(model, 0.5, "fusion")
     assert average.model.encoder is model.encoder
     assert average.model.fusion is not model.fusion
     assert Average(model, 0.5).model.encoder is not model.encoder
@@ -59,8 +60,8 @@ def test_an_average_copies_only_what_moves() -> None:
     torch.testing.assert_close(average.model.fusion.bias, before + 0.5)
 
 
-@pytest.mark.parametrize("trains", ["", "encoder.", "fusion."])
-def test_a_checkpoint_brings_everything_back(tmp_path: Path, trains: str) -> None:
+@pytest.mark.parametrize("trains", ["all", "encoder", "fusion"])
+def test_a_checkpoint_brings_everything_back(tmp_path: Path, trains: Trains) -> None:
     at = stepped(tmp_path, trains)
     take_steps(at, 3)
     at.total = 1.25
@@ -68,7 +69,8 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path, trains: str) -> Non
     again = stepped(tmp_path, trains)
     again.load()
     assert (again.epoch, again.step, again.total) == (0, 3, 1.25)
-    names = [n for n in at.learner.state_dict() if n.startswith((f"model.{trains}", "log_scale"))]
+    prefix = "" if trains == "all" else trains
+    names = [n for n in at.learner.state_dict() if n.startswith((f"model.{prefix}", "log_scale"))]
     for name in names:
         assert torch.equal(again.learner.state_dict()[name], at.learner.state_dict()[name])
     state = load_file(next(tmp_path.glob("state-*")))
@@ -85,7 +87,7 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path, trains: str) -> Non
 def test_the_state_before_goes_when_the_new_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = stepped(tmp_path, "")
+    at = stepped(tmp_path, "all")
     for _ in range(3):
         take_steps(at, 1)
         at.save()
@@ -100,13 +102,13 @@ def test_the_state_before_goes_when_the_new_one_is_named(
     with pytest.raises(KeyboardInterrupt):
         at.save()
     monkeypatch.undo()
-    again = stepped(tmp_path, "")
+    again = stepped(tmp_path, "all")
     again.load()
     assert again.step == 3
 
 
 def test_best_and_last_are_kept(tmp_path: Path) -> None:
-    at = stepped(tmp_path, "")
+    at = stepped(tmp_path, "all")
     weights = []
     for score in (1.0, 5.0, 2.0):
         take_steps(at, 2)
@@ -117,7 +119,7 @@ def test_best_and_last_are_kept(tmp_path: Path) -> None:
     at.end("last")
     assert torch.equal(at.average.model.fusion.weight, weights[2])
     for keep, epoch in (("best", 1), ("last", 2)):
-        again = stepped(tmp_path, "", seed=9)
+        again = stepped(tmp_path, "all", seed=9)
         again.load()
         assert again.finished
         again.take(keep)

@@ -23,7 +23,7 @@ from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.data import captions, encoding
 from samebut.learning.data.corpus import read_corpus, source_of
-from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, trains_weight
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Sampler, batch_of_pictures
 from samebut.learning.objective.learner import COMPOSES, Learner, Objective
@@ -159,7 +159,7 @@ def measured(
     )
     move(model)
     for name, weights in model.named_parameters():
-        weights.requires_grad_(name.startswith(WEIGHTS_OF[stage.trains]))
+        weights.requires_grad_(trains_weight(stage.trains, name))
     sampler = Sampler(corpus, stage.queries, composes=stage.has_queries)
     encoder.prepare(model, sampler.given, folder)
     learner.train()

@@ -24,7 +24,7 @@ from samebut.errors import ModelError
 from samebut.learning.encoders.base import Encoder, Features, unit
 from samebut.learning.encoders.checkpoint import Checkpoint
 from samebut.learning.encoders.hub import HubEncoder
-from samebut.learning.encoders.small import SmallEncoder
+from samebut.learning.encoders.small import SmallConfig, SmallEncoder
 from samebut.learning.model.cir_model import ENCODERS, CIRModel
 from samebut.learning.tables import Table
 from samebut.preprocess import Preprocess
@@ -33,6 +33,10 @@ pytestmark = pytest.mark.usefixtures("quiet_torch")
 
 SMALL = {
     "dim": 16, "widths": [16, 16, 32, 32], "blocks": [1, 1, 1, 1], "vocabulary": 300,
+    "max_tokens": 12, "text_width": 16, "text_layers": 1, "text_heads": 2,
+}  # fmt: skip
+EFFICIENTNET = {
+    "dim": 16, "hidden": 8, "vocabulary": 300, "pretrained": False,
     "max_tokens": 12, "text_width": 16, "text_layers": 1, "text_heads": 2,
 }  # fmt: skip
 TEXTS = [
@@ -56,6 +60,7 @@ def encoders(folders: dict[str, Path]) -> dict[str, Any]:
     torch.manual_seed(5)
     options: dict[str, dict[str, Any]] = {kind: {} for kind in ENCODERS}  # its own defaults
     options["small"] = dict(SMALL)
+    options["efficientnet"] = dict(EFFICIENTNET)
     options |= {kind: {"source": str(folder)} for kind, folder in folders.items()}
     return {kind: ENCODERS[kind].create(given, TEXTS).eval() for kind, given in options.items()}
 
@@ -226,8 +231,8 @@ class ForgetsSomething(SmallEncoder):
 
 
 class ExplainsNoOption(SmallEncoder):
-    class Options(Table):
-        dim: int = 16
+    class Options(SmallConfig):
+        secret: int = 16
 
 
 class KeepsAnUnusedLayer(SmallEncoder):

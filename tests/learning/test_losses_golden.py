@@ -16,7 +16,7 @@ import torch
 from drawn_shapes import HEAD, draw
 from samebut.learning.data import captions
 from samebut.learning.data.corpus import Source, read_corpus
-from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, trains_weight
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import NO_ROWS, Batch, batch_of_pictures
 from samebut.learning.objective.learner import COMPOSES, Learner, Objective
@@ -129,7 +129,7 @@ def learner_of(recipe: Recipe, data: Path, cache: Path) -> tuple[Learner, QueryT
         for weights in model.encoder.parameters():
             weights.mul_(1 + 0.05 * torch.rand(weights.shape, generator=rng))
     for name, weights in model.named_parameters():
-        weights.requires_grad_(name.startswith(WEIGHTS_OF[stage.trains]))
+        weights.requires_grad_(trains_weight(stage.trains, name))
     table = corpus.parts[0].table
     encoder.prepare(model, table, cache)
     return learner.train(), table

@@ -23,23 +23,24 @@ from samebut.learning.data.feature_cache import Views, picture_features, text_fe
 from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.text_noise import noisy
-from samebut.learning.encoders.base import Features
+from samebut.learning.encoders.base import Features, without_tokens
 from samebut.learning.model.cir_model import CIRModel
 
 ENCODED_AT_ONCE = 256
 RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory together
 
-Trains = Literal["all", "encoder", "image", "text", "fusion"]
+Trains = Literal["all", "encoder", "heads", "image", "text", "fusion"]
 Side = Literal["image", "text"]
 
-WEIGHTS_OF: dict[Trains, str] = {
-    "all": "",
-    "encoder": "encoder.",
-    "image": "encoder.",
-    "text": "encoder.",
-    "fusion": "fusion.",
-}
-"""What the names of the weights begin with that a stage changes."""
+
+def trains_weight(trains: Trains, name: str) -> bool:
+    """Whether a stage changes the model's weight of this name. A stage of one tower may: going
+    forward, the other one gets no gradient."""
+    if trains == "heads":
+        return not name.startswith("encoder.trunk.")
+    if trains == "all":
+        return True
+    return name.startswith("fusion." if trains == "fusion" else "encoder.")
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,20 @@ class EncodingRules:
     seed: int = 0
 
     def tunes(self, side: Side) -> bool:
-        """Whether the tower of this side trains."""
-        return self.trains in ("all", "encoder", side)
+        """Whether the tower of this side trains, or its head."""
+        return self.trains in ("all", "encoder", "heads", side)
+
+    @property
+    def tunes_trunk(self) -> bool:
+        """Whether the trunk of the picture tower trains."""
+        return self.trains != "heads" and self.tunes("image")
 
     def caches(self, side: Side) -> bool:
-        """Whether features of this side come from a cache. Texts that are drawn anew in every
-        epoch don't: a cache would grow without end."""
-        return self.cached and not self.tunes(side) and not (side == "text" and self.resampled)
+        """Whether features of this side come from a cache: of pictures those of the trunk. Texts
+        that are drawn anew in every epoch don't: a cache would grow without end."""
+        if side == "image":
+            return self.cached and not self.tunes_trunk
+        return self.cached and not self.tunes(side) and not self.resampled
 
     def precision(self, device: torch.device) -> torch.autocast:
         """bf16 arithmetic in encoders and fusion, if asked for; losses stay in fp32."""
@@ -75,13 +83,14 @@ class EncodingRules:
 @dataclass(frozen=True)
 class Seen:
     """What a step sees of its pictures: ``pooled (n, D)``, features of the B references, which
-    stand at ``places (B,)`` of them, and the ``pixels (n, 3, S, S)`` that were encoded, None where
-    features were cached."""
+    stand at ``places (B,)`` of them, and what they were made of: ``pixels (n, 3, S, S)``, or
+    ``cached`` features of the trunk, of the pictures and of the references."""
 
     pooled: Tensor
     references: Features
     places: Tensor
-    pixels: Tensor | None
+    pixels: Tensor | None = None
+    cached: tuple[Features, Features] | None = None
 
 
 class BatchEncoder:
@@ -117,12 +126,25 @@ class BatchEncoder:
         """Pictures ``rows (n,)`` of the corpus; ``references (B,)`` are places in ``rows``."""
         if self.rules.caches("image"):
             views = torch.randint(self.rules.views, (len(rows),))
-            pooled = self._pictures.pooled[rows, views].float()
-            image = self._pictures.features(rows[references], views[references])
-            return Seen(pooled, image, references, None)
+            trunk = without_tokens(self._pictures.pooled[rows, views].float())
+            theirs = self._pictures.features(rows[references], views[references])
+            pooled = self.project(model, trunk).pooled
+            image = replace(self.project(model, theirs), pooled=pooled[references])
+            return Seen(pooled, image, references, cached=(trunk, theirs))
         pixels = self.views(model, rows)
         images = self.encode(model, "image", pixels)
         return Seen(images.pooled, images[references], references, pixels)
+
+    def cached_trunk(self, rows: Tensor) -> Tensor:
+        """What the trunk says of pictures ``rows (n,)``, each in a random view: ``(n, F)``."""
+        return self._pictures.pooled[rows, torch.randint(self.rules.views, (len(rows),))].float()
+
+    def project(self, model: CIRModel, trunk: Features) -> Features:
+        """Cached features of the trunk to features of the shared space."""
+        tuned = self.rules.tunes("image")
+        _set_mode(model.encoder, training=tuned, norms=False)
+        with torch.set_grad_enabled(tuned), self.rules.precision(trunk.pooled.device):
+            return as_float(model.encoder.project(trunk))
 
     def views(self, model: CIRModel, rows: Tensor) -> Tensor:
         """A random view of each picture, in the stage's size: ``(n, 3, S, S)``."""
@@ -154,11 +176,19 @@ class BatchEncoder:
         return _joined(parts)
 
     def _runner(self, model: CIRModel, side: Side, tuned: bool) -> Callable[[Any], Features]:
-        encode = model.encoder.images if side == "image" else model.encoder.texts
+        encoder, trunk = model.encoder, self.rules.tunes_trunk
+        norms = not self.rules.frozen_norms and self.rules.trains != "heads"
+
+        def images(pixels: Tensor) -> Features:
+            with torch.set_grad_enabled(tuned and trunk):
+                seen = encoder.trunk_features(pixels)
+            return encoder.project(seen)
+
+        encode = images if side == "image" else encoder.texts
 
         def run(part: Any) -> Features:
             # Set each time: going back, a checkpoint runs this once more, after the other tower.
-            _set_mode(model.encoder, training=tuned, norms=not self.rules.frozen_norms)
+            _set_mode(encoder, training=tuned, norms=norms)
             with self.rules.precision(distributed.device_of(model)):
                 return as_float(encode(part))
 
@@ -167,7 +197,7 @@ class BatchEncoder:
     def plain_pictures(self, model: CIRModel, rows: Tensor) -> Features:
         """Features of pictures that are not varied; in evaluation mode and without gradients."""
         if self.rules.caches("image"):
-            return self._pictures.features(rows)
+            return as_float(model.encoder.project(self._pictures.features(rows)))
         pixels = self.corpus.pictures.pixels(rows, model.preprocess, distributed.device_of(model))
         size = (self.rules.size, self.rules.size)
         pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
@@ -187,10 +217,11 @@ class BatchEncoder:
 
     def all_pooled(self, model: CIRModel) -> Tensor:
         """Pooled features of every picture of the corpus, not varied: ``(N, D)``."""
-        if self.rules.caches("image"):
-            return self._pictures.pooled[:, 0].float()
         parts = torch.arange(len(self.corpus.files)).split(ENCODED_AT_ONCE)
-        return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
+        if not self.rules.caches("image"):
+            return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
+        trunk = (without_tokens(self._pictures.pooled[rows, 0].float()) for rows in parts)
+        return torch.cat([model.encoder.project(part).pooled.float() for part in trunk])
 
 
 def possible_references(corpus: Corpus, table: QueryTable, rules: EncodingRules) -> list[int]:

@@ -42,7 +42,7 @@ def picture_features(
     tokens_of: Sequence[int] = (),
     views: Views | None = None,
 ) -> FeatureStore:
-    """Features of every file, encoded if ``folder`` has them not, or not all, yet.
+    """What the trunk says of every file, encoded if ``folder`` has them not, or not all, yet.
 
     ``tokens_of``: rows of ``files`` whose tokens are kept too. PictureError: a file is no
     picture; every one is looked at before the first is encoded. RecipeError: the disk is too small.
@@ -94,7 +94,7 @@ def text_features(
 def regions_of(encoder: Encoder, size: int) -> int:
     """How many tokens a picture of this size has."""
     blank = torch.zeros(1, 3, size, size, device=distributed.device_of(encoder))
-    return int(encoder.images(blank).tokens.shape[1])
+    return int(encoder.trunk_features(blank).tokens.shape[1])
 
 
 def _longest(encoder: Encoder, texts: Sequence[str]) -> int:
@@ -110,14 +110,15 @@ def _encode_pictures(
 ) -> list[Features]:
     device = distributed.device_of(encoder)
     plain = to_pixels(np.stack([*decoded(files, preprocess)]), preprocess, device)
-    made = [encoder.images(plain)]
+    made = [encoder.trunk_features(plain)]
     if views.count > 1:
         large = views.preprocess or preprocess
         pixels = to_pixels(np.stack([*decoded(files, large)]), preprocess, device)
         # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
         torch.manual_seed(views.seed + start)
         made += [
-            encoder.images(vary(pixels, preprocess, views.augment)) for _ in range(views.count - 1)
+            encoder.trunk_features(vary(pixels, preprocess, views.augment))
+            for _ in range(views.count - 1)
         ]
     return made
 

@@ -44,10 +44,14 @@ Encode = Callable[[int, int], list[Features]]
 """``encode(start, stop)``: the features of these rows, once for each view."""
 
 
-def encoder_fingerprint(encoder: Encoder) -> str:
-    """A digest of what decides features: weights, settings and tokenizer."""
+def encoder_fingerprint(encoder: Encoder, what: str) -> str:
+    """A digest of what decides features of ``what``: weights, settings and tokenizer. Of pictures
+    the trunk's weights decide, where there is a trunk, so that a head may train between."""
     digest = hashlib.sha256(json.dumps([encoder.kind, encoder.settings]).encode())
     weights: dict[str, Tensor] = encoder.state_dict()
+    trunk = {name: value for name, value in weights.items() if name.startswith("trunk.")}
+    if what == "pictures" and trunk:
+        weights = trunk
     for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -91,7 +95,7 @@ class CachedFeatures:
 
     def _complete(self, folder: Path) -> None:
         """Make ``folder`` whole, from wherever it is."""
-        about = self.about | {"encoder": encoder_fingerprint(self.encoder)}
+        about = self.about | {"encoder": encoder_fingerprint(self.encoder, self.what)}
         found = _read(folder / "about.json")
         if found is not None and {k: found.get(k) for k in about} != about:
             say(f"{folder.name}: made by another encoder than this one; encoding again")
@@ -106,7 +110,8 @@ class CachedFeatures:
 
     def _begin(self, folder: Path, about: dict[str, Any]) -> None:
         """State the size, refuse what can't fit, and set the whole room aside."""
-        arrays = self._arrays(self.encoder.dim, self.probe())
+        dim = self.encoder.trunk_dim if self.what == "pictures" else self.encoder.dim
+        arrays = self._arrays(dim, self.probe())
         size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in arrays.values())
         folder.parent.mkdir(parents=True, exist_ok=True)
         require_room(folder.parent, int(size * SPARE), f"features of {self.rows:,} {self.what}")

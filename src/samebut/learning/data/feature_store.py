@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from samebut.errors import RecipeError
-from samebut.learning.encoders.base import Features
+from samebut.learning.encoders.base import Features, without_tokens
 
 
 @dataclass
@@ -30,8 +30,7 @@ class FeatureStore:
         views = torch.zeros_like(rows) if views is None else views
         pooled = self.pooled[rows, views].float()
         if self.tokens is None or self.mask is None or self.place is None:
-            empty = pooled.new_zeros(len(rows), 0, pooled.shape[1])
-            return Features(pooled, empty, empty[..., 0].bool())
+            return without_tokens(pooled)
         place = self.place[rows]
         if bool((place < 0).any()):
             raise RecipeError("tokens were asked for that are not in the cache of features")

@@ -7,11 +7,13 @@ contract tests and the documentation find it there (docs/models.md, "A family of
 from __future__ import annotations
 
 from samebut.learning.encoders.base import Encoder
+from samebut.learning.encoders.efficientnet import EfficientNetEncoder
 from samebut.learning.encoders.hub import ChineseClipEncoder, ClipEncoder, SiglipEncoder
 from samebut.learning.encoders.small import SmallEncoder
 
 ENCODERS: dict[str, type[Encoder]] = {
     "small": SmallEncoder,
+    "efficientnet": EfficientNetEncoder,
     "clip": ClipEncoder,
     "siglip": SiglipEncoder,
     "chinese_clip": ChineseClipEncoder,

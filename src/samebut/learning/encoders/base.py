@@ -76,6 +76,20 @@ class Encoder(nn.Module, ABC):
     def images(self, pixels: Tensor) -> Features:
         """``pixels (B, 3, S, S)`` float32, normalised, to regions of the shared space."""
 
+    def trunk_features(self, pixels: Tensor) -> Features:
+        """What the trunk of the picture tower says: the part that stays as it is where a stage
+        trains ``heads``, and whose features a cache keeps. Families without one: all of it."""
+        return self.images(pixels)
+
+    def project(self, seen: Features) -> Features:
+        """``trunk_features`` to features of the shared space: ``images`` is one after the other."""
+        return seen
+
+    @property
+    def trunk_dim(self) -> int:
+        """Width of ``trunk_features``."""
+        return self.dim
+
     @abstractmethod
     def pieces(self, ids: Tensor, mask: Tensor) -> Features:
         """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""
@@ -115,6 +129,12 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
 def every_token(tokens: Tensor) -> Tensor:
     """A mask that calls every token real: ``(B, L, D) -> (B, L)``."""
     return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+def without_tokens(pooled: Tensor) -> Features:
+    """Features of pictures whose regions nobody reads: ``pooled (n, F)``."""
+    empty = pooled.new_zeros(len(pooled), 0, pooled.shape[1])
+    return Features(pooled, empty, empty[..., 0].bool())
 
 
 def unit(features: Tensor) -> Tensor:

@@ -79,9 +79,11 @@ class Distillation(Term):
     @torch.no_grad()
     def _before(self, step: Step) -> tuple[Tensor, Features]:
         """Pooled features of the step's pictures, and features of its references, by the initial
-        model. Cached features are by a tower that does not train: they are the initial ones."""
-        if step.seen.pixels is None:
-            return step.seen.pooled, step.seen.references
+        model."""
+        if step.seen.cached is not None:
+            pictures, references = map(self.initial.encoder.project, step.seen.cached)
+            return pictures.pooled, references
+        assert step.seen.pixels is not None
         with step.encoder.rules.precision(step.seen.pixels.device):
             found = as_float(self.initial.encoder.images(step.seen.pixels))
         return found.pooled, found[step.seen.places]

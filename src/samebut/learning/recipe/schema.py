@@ -84,7 +84,8 @@ class Stage(Table):
     preset: str = ""
     """The preset that gives the keys which the stage leaves out; empty: none."""
     trains: Trains = "all"
-    """What trains: all of the model, both towers of the encoder, one tower, or the fusion."""
+    """What trains: all of the model; both towers of the encoder; `heads`, all but the trunk of the
+    picture tower; one tower; or the fusion."""
     features: Literal["live", "cached"] = "live"
     """Whether pictures and texts are encoded at every step, or once, where their tower does not
     train."""
@@ -126,9 +127,10 @@ def _contradictions(stage: Stage) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Keys that can't both hold: what is wrong, what to do, and where the key stands."""
     trains, queries = f'trains = "{stage.trains}"', stage.queries
     cached = stage.features == "cached"
+    keeps_trunk = stage.trains in ("heads", "text", "fusion")
     if cached and stage.trains in ("all", "encoder"):
         said = f'features = "cached" caches towers that do not train, and {trains} trains both'
-        hint = 'Set features = "live", or trains to "fusion", "text" or "image".'
+        hint = 'Set features = "live", or trains to "heads", "fusion", "text" or "image".'
         yield said, hint, ("features",)
     if stage.trains == "fusion" and stage.composes == "sum":
         said = f'{trains}, and composes = "sum" uses no fusion: nothing would train'
@@ -139,13 +141,13 @@ def _contradictions(stage: Stage) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if stage.trains == "fusion" and stage.recompute:
         said = f"recompute is of a tower that trains, and {trains} trains none"
         yield said, "Leave recompute out.", ("recompute",)
-    if queries.views > 1 and not (cached and stage.trains != "image"):
+    if queries.views > 1 and not (cached and keeps_trunk):
         said = (
             f"queries.views = {queries.views} is of cached pictures, and this stage encodes "
             "pictures at every step, in a new view each time"
         )
         yield said, "Leave queries.views out.", ("queries", "views")
-    if stage.size and cached and stage.trains != "image":
+    if stage.size and cached and keeps_trunk:
         said = (
             f"size = {stage.size} is of pictures that are encoded at every step, and this stage "
             "has them cached in the recipe's size"

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from samebut.learning.data.encoding import Trains, trains_weight
 from samebut.learning.disk import replacing, write_whole
 from samebut.learning.distributed import say
 from samebut.learning.objective.learner import Learner
@@ -20,15 +21,16 @@ from samebut.learning.objective.learner import Learner
 class Average:
     """An exponential moving average of a model's weights and running statistics.
 
-    Only weights whose names begin with ``trains`` move. An encoder of which none do is the
-    model's own, not a copy of it.
+    Only weights that a stage ``trains`` move. A part of the model of which none do (the encoder,
+    the fusion) is the model's own, not a copy of it.
     """
 
-    def __init__(self, model: nn.Module, decay: float, trains: str = "") -> None:
-        still = [part for name, part in model.named_children() if not _meets(f"{name}.", trains)]
+    def __init__(self, model: nn.Module, decay: float, trains: Trains = "all") -> None:
+        self.names = [name for name in model.state_dict() if trains_weight(trains, name)]
+        moving = {name.partition(".")[0] for name in self.names}
+        still = [part for name, part in model.named_children() if name not in moving]
         self.model = copy.deepcopy(model, {id(part): part for part in still}).eval()
         self.decay = decay
-        self.names = [name for name in model.state_dict() if name.startswith(trains)]
         ours, theirs = self.model.state_dict(), model.state_dict()
         pairs = [(ours[name], theirs[name]) for name in self.names]
         self._moving = [pair for pair in pairs if pair[0].is_floating_point()]
@@ -44,10 +46,6 @@ class Average:
         torch._foreach_lerp_(ours, theirs, 1 - decay)
         for value, new in self._counting:
             value.copy_(new)
-
-
-def _meets(name: str, prefix: str) -> bool:
-    return name.startswith(prefix) or prefix.startswith(name)
 
 
 @dataclass
@@ -72,7 +70,7 @@ class StageCheckpoint:
         learner: Learner,
         average: Average,
         optimizer: torch.optim.AdamW,
-        trains: str = "",
+        trains: Trains = "all",
     ) -> None:
         self.folder, self.learner, self.average = folder, learner, average
         self.optimizer, self.trains = optimizer, trains
@@ -133,9 +131,12 @@ class StageCheckpoint:
 
     def _learned(self) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.learner.state_dict()
-        beside = [name for name in state if not name.startswith("model.")]
-        moving = [name for name in state if name.startswith(f"model.{self.trains}")]
-        return {name: state[name] for name in (*beside, *moving)}
+        return {
+            name: value
+            for name, value in state.items()
+            if not name.startswith("model.")
+            or trains_weight(self.trains, name.removeprefix("model."))
+        }
 
     def _averaged(self) -> dict[str, Tensor]:
         state = self.average.model.state_dict()

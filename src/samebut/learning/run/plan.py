@@ -232,7 +232,7 @@ def features_size(planned: StagePlan, model: CIRModel) -> int:
         given = planned.sampler.given
         references = possible_references(planned.corpus, given, planned.rules)
         rows += len(references) * regions_of(model.encoder, model.preprocess.size)
-    return rows * planned.rules.views * model.encoder.dim * BYTES_A_FEATURE
+    return rows * planned.rules.views * model.encoder.trunk_dim * BYTES_A_FEATURE
 
 
 def described(plan: Plan, initial: InitialModel) -> list[str]:

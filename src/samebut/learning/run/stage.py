@@ -16,7 +16,7 @@ from torch import nn
 
 from samebut.errors import RecipeError
 from samebut.learning import distributed
-from samebut.learning.data.encoding import WEIGHTS_OF, BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, trains_weight
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Batch
 from samebut.learning.disk import require_room, write_whole
@@ -96,9 +96,9 @@ class StageRun:
         objective = Objective(self.stage.loss, planned.corpus, model.to(device))
         compose = COMPOSES[self.stage.composes]
         self.learner = Learner(model, objective, self.encoder, compose).to(device)
-        trains = WEIGHTS_OF[self.stage.trains]
+        trains = self.stage.trains
         for name, parameter in self.learner.model.named_parameters():
-            parameter.requires_grad_(name.startswith(trains))
+            parameter.requires_grad_(trains_weight(trains, name))
         self.average = Average(self.learner.model, self.recipe.ema, trains)
         self.optimizer = make_optimizer(self.learner, self.stage)
         self.checkpoint = StageCheckpoint(
@@ -106,7 +106,6 @@ class StageRun:
         )
         self.miner = Miner(self.queries.mined, folder)
         self.first = distributed.rank() == 0
-        self.frozen = all(planned.rules.caches(side) for side in ("image", "text"))
         self.live_pictures = not planned.rules.caches("image")
         self.sides: Sides | None = None
         self.saved = time.monotonic()
@@ -151,8 +150,13 @@ class StageRun:
             f"{len(corpus.files):,} pictures{queries}, {self.planned.steps:,} steps an epoch"
         )
         self.encoder.prepare(self.learner.model, sampler.given, self.plan.cache)
-        if self.frozen:
-            self.sides = cached_sides(self.learner.model, self.plan.validation, self.plan.cache)
+        if not self.live_pictures:
+            self.sides = cached_sides(
+                self.learner.model,
+                self.plan.validation,
+                self.plan.cache,
+                texts=self.planned.rules.caches("text"),
+            )
 
     def _is_over(self) -> bool:
         """Whether too many epochs have passed without a better score."""

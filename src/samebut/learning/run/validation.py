@@ -16,7 +16,7 @@ from samebut.learning import distributed
 from samebut.learning.data.feature_cache import picture_features, text_features
 from samebut.learning.data.feature_store import FeatureStore, place_of
 from samebut.learning.data.pictures import decode_all, to_pixels
-from samebut.learning.encoders.base import unit
+from samebut.learning.encoders.base import unit, without_tokens
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.objective.base import Compose
 from samebut.metrics import Floats
@@ -77,10 +77,13 @@ def embed(
             texts = sides.texts.features(rows)
         else:
             texts = model.encoder.texts([said(benchmark, row) for row in rows.tolist()])
-        references = sides.pictures.features(sides.references[rows])
+        references = model.encoder.project(sides.pictures.features(sides.references[rows]))
         composed.append(compose(model, references, texts).cpu())
-    gallery = unit(sides.pictures.pooled[:, 0]).cpu().numpy()
-    return torch.cat(composed).numpy(), gallery
+    gallery = [
+        unit(model.encoder.project(without_tokens(part.float())).pooled).cpu()
+        for part in sides.pictures.pooled[:, 0].split(PICTURES_AT_ONCE)
+    ]
+    return torch.cat(composed).numpy(), torch.cat(gallery).numpy()
 
 
 def said(benchmark: Benchmark, row: int) -> str:
@@ -97,7 +100,7 @@ def references_of(benchmark: Benchmark) -> Tensor:
 def encoded_sides(
     model: CIRModel, preprocess: Preprocess, benchmark: Benchmark, cache: Path
 ) -> Sides:
-    """Features by the model as it is now; tokens of references alone, and only if read."""
+    """Features by the trunk as it is now; tokens of references alone, and only if read."""
     references = references_of(benchmark)
     files = list(benchmark.images.values())
     pixels = decode_all(files, preprocess, cache)
@@ -106,7 +109,7 @@ def encoded_sides(
     pooled, tokens, masks = [], [], []
     for start in range(0, len(files), PICTURES_AT_ONCE):
         part = slice(start, start + PICTURES_AT_ONCE)
-        features = model.encoder.images(to_pixels(pixels[part], preprocess, device))
+        features = model.encoder.trunk_features(to_pixels(pixels[part], preprocess, device))
         pooled.append(features.pooled)
         if model.fusion.reads_tokens:
             kept = (place[part] >= 0).to(device)
@@ -118,8 +121,11 @@ def encoded_sides(
     return Sides(store, references)
 
 
-def cached_sides(model: CIRModel, benchmark: Benchmark, cache: Path) -> Sides:
-    """Features by an encoder that is frozen, from its cache; encoded now if it has none."""
+def cached_sides(
+    model: CIRModel, benchmark: Benchmark, cache: Path, *, texts: bool = True
+) -> Sides:
+    """Features by a trunk that is frozen, and of ``texts`` by a frozen text tower, from their
+    caches; encoded now if there are none."""
     references = references_of(benchmark)
     tokens = model.fusion.reads_tokens
     pictures = picture_features(
@@ -129,9 +135,11 @@ def cached_sides(model: CIRModel, benchmark: Benchmark, cache: Path) -> Sides:
         cache,
         tokens_of=references.tolist() if tokens else (),
     )
-    texts = [said(benchmark, row) for row in range(len(benchmark.queries))]
     device = distributed.device_of(model)
-    words = text_features(model.encoder, texts, cache, tokens=tokens)
+    if not texts:
+        return Sides(pictures.to(device), references)
+    written = [said(benchmark, row) for row in range(len(benchmark.queries))]
+    words = text_features(model.encoder, written, cache, tokens=tokens)
     return Sides(pictures.to(device), references, words.to(device))
 
 
