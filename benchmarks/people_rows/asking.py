@@ -53,7 +53,7 @@ class Row:
     def over(
         cls, section: str, name: str, values: Values, of: str = "queries", wanted: str = ""
     ) -> Row:
-        """The mean of ``values`` (Q,), each from 0 to 1, with a bootstrap interval over them."""
+        """The mean of ``values`` (Q,), shares or differences, with a bootstrap interval."""
         low, high = intervals({name: values}, [""] * len(values), macro=False)[name]
         return cls(section, name, 100 * float(values.mean()), low, high, len(values), of, wanted)
 
@@ -113,9 +113,7 @@ class Pictures:
         parts = [self.model.embed(self.model.encode_texts([*part])) for part in _parts(texts)]
         return np.concatenate(parts)
 
-    def composed(
-        self, references: Sequence[int], texts: Sequence[str], fusion: str | None = None
-    ) -> Floats:
+    def composed(self, references: Sequence[int], texts: Sequence[str]) -> Floats:
         """Queries (Q, D), each of one of these pictures and a text."""
         said = [*dict.fromkeys(texts)]
         place = {text: number for number, text in enumerate(said)}
@@ -124,7 +122,7 @@ class Pictures:
         for part in _parts([*zip(references, texts, strict=True)]):
             image = self.features[[row for row, _ in part]]
             text = encoded[[place[text] for _, text in part]]
-            queries.append(self.model.compose(image, text, fusion).embedding)
+            queries.append(self.model.compose(image, text).embedding)
         return np.concatenate(queries)
 
     def shown(

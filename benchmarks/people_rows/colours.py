@@ -26,15 +26,12 @@ from samebut.metrics import Values
 from samebut.runtime import Model
 
 SECTION = "the same in another colour"
-# Hues of a circle of 256, as Pillow counts them, with the words for them.
-HUES = {
-    "red": (0, "红色"),
-    "orange": (18, "橙色"),
-    "yellow": (38, "黄色"),
-    "green": (90, "绿色"),
-    "blue": (155, "蓝色"),
-    "purple": (200, "紫色"),
-}
+Asked = list[tuple[int, str, list[int]]]
+"""Queries: a reference, a text, the right answers."""
+# Hues of a circle of 256, as Pillow counts them, with the words for them. A dark thing turned to
+# orange or yellow is brown or olive, so these are not among them.
+HUES = {"red": (0, "红色"), "green": (90, "绿色"), "blue": (155, "蓝色"), "purple": (200, "紫色")}
+COLOURED = (*HUES, "pink", "orange", "yellow", "maroon")
 GREY = 40  # of 255; pixels of less saturation are of the background, or have no hue
 LARGE = 256  # pixels; a copy needs no more
 
@@ -51,7 +48,7 @@ def recoloured(products: Pictures, seed: int = 0) -> Pictures:
     rng = random.Random(seed)
     names, made, hues = [*products.files], [], []
     for number, row in enumerate(products.rows):
-        if row.get("category") == "Apparel" or row.get("colour") not in HUES:
+        if row.get("category") == "Apparel" or row.get("colour") not in COLOURED:
             continue
         for hue in rng.sample([hue for hue in HUES if hue != row["colour"]], 3):
             made.append({"copy of": names[number], "colour": hue})
@@ -86,22 +83,20 @@ def in_hue(picture: Image.Image, hue: int) -> Image.Image:
 def rows(products: Pictures, groceries: Pictures | None) -> Iterator[Row]:
     """Composed queries beside the plain sum of unit vectors, for both kinds of pictures."""
     gallery = recoloured(products)
-    asked = copies_asked(gallery)
-    for fusion in ("composed", "sum"):
-        ranks = ranks_of(gallery, asked, fusion)
-        for k, wanted in ((1, "≥ 20"), (10, "≥ 50")):
-            name = f"recoloured goods, {fusion}: R@{k}"
-            found = np.asarray(ranks <= k, np.float64)
-            yield Row.over(SECTION, name, found, "queries", wanted if fusion == "composed" else "")
+    yield from beside_sum("recoloured goods", gallery, copies_asked(gallery))
     if groceries is not None:
-        for fusion in ("composed", "sum"):
-            ranks = ranks_of(groceries, varieties_asked(groceries), fusion)
-            for k in (1, 10):
-                name = f"groceries by variety, {fusion}: R@{k}"
-                yield Row.over(SECTION, name, np.asarray(ranks <= k, np.float64))
+        yield from beside_sum("groceries by variety", groceries, varieties_asked(groceries))
 
 
-Asked = list[tuple[int, str, list[int]]]  # a reference, a text, the right answers
+def beside_sum(name: str, pictures: Pictures, asked: Asked) -> Iterator[Row]:
+    """R@1 and R@10, composed and by the sum, and how far the one is above the other."""
+    ranks = {fusion: ranks_of(pictures, asked, fusion) for fusion in ("composed", "sum")}
+    for k, wanted in ((1, "≥ 20"), (10, "≥ 50")):
+        found = {fusion: np.asarray(each <= k, np.float64) for fusion, each in ranks.items()}
+        yield Row.over(SECTION, f"{name}, composed: R@{k}", found["composed"], wanted=wanted)
+        yield Row.over(SECTION, f"{name}, sum: R@{k}", found["sum"])
+        above = found["composed"] - found["sum"]
+        yield Row.over(SECTION, f"{name}, composed less sum: R@{k}", above, wanted="≥ 0")
 
 
 def copies_asked(gallery: Pictures) -> Asked:

@@ -22,7 +22,7 @@ from samebut import catalog
 from samebut.data.benchmark import Benchmark
 from samebut.embedding import Floats
 from samebut.evaluate import outcomes, rank
-from samebut.metrics import Values
+from samebut.metrics import Ints, Values
 from samebut.runtime import Model
 
 SECTION = "product photos"
@@ -101,9 +101,7 @@ def _others(products: Pictures, article: str, colour: str) -> int:
     )
 
 
-def what_came(
-    products: Pictures, ids: np.ndarray, asked: list[tuple[int, str]]
-) -> tuple[Values, Values]:
+def what_came(products: Pictures, ids: Ints, asked: list[tuple[int, str]]) -> tuple[Values, Values]:
     """Of each query's answers, (Q,): the share still of the colour, and that of the article."""
     still, kind = [], []
     for line, (reference, colour) in zip(ids, asked, strict=True):
