@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from people_rows import colours, everyday, phone, products, sheets
+from people_rows import certainty, colours, everyday, phone, products, sheets
 from people_rows.asking import Pictures, Row, Shown, Skipped
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark
@@ -71,6 +71,7 @@ def measure(model: Model, arguments: argparse.Namespace) -> Measured:
     done.add(products.by_other_words(goods))
     done.add(products.in_traditional(goods))
     done.add(products.spoilt(benchmark, goods))
+    done.add(certainty.rows(photos, goods, things[0] if things else None))
     if arguments.sheet:
         _show(done, benchmark, goods, photos, things)
     return done

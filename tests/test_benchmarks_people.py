@@ -11,7 +11,7 @@ from PIL import Image
 
 import people
 from conftest import COLOURS, draw_picture
-from people_rows import colours, everyday, phone, products, sheets
+from people_rows import certainty, colours, everyday, phone, products, sheets
 from people_rows.asking import Pictures, Row, encode, joined, precision, words
 from samebut import catalog
 from samebut.data import triplets
@@ -151,6 +151,27 @@ def test_articles_that_count_as_right_are_those_of_the_products() -> None:
     said = [kind["articles"] for kind in words()["labels"].values()]
     said += [meant for language in words()["synonyms"].values() for meant in language.values()]
     assert {article for each in said for article in each} <= articles
+
+
+def test_the_area_is_the_share_of_pairs_in_order() -> None:
+    fits = np.array([True, True, False, False])
+    assert certainty.area(np.array([4.0, 3, 2, 1]), fits) == 1
+    assert certainty.area(np.array([4.0, 1, 2, 3]), fits) == 0.5
+    assert certainty.area(np.array([2.0, 2, 2, 1]), fits) == 0.75
+    assert np.isnan(certainty.area(np.array([1.0]), np.array([True])))
+    low, high = certainty.interval(np.arange(40.0), np.arange(40) > 20)
+    assert low == high == 100
+
+
+def test_queries_fit_where_half_of_the_first_answers_are_right(drawn: Pictures) -> None:
+    mix = certainty.Mix()
+    own = np.eye(len(drawn), dtype=np.bool_)
+    mix.sensible(drawn, drawn.embeddings, own)
+    mix.sensible(drawn, drawn.embeddings, np.roll(own, 1, axis=0))
+    mix.senseless(drawn, drawn.embeddings[:2])
+    size = len(drawn)
+    assert mix.fits == [True] * size + [False] * size + [False] * 2
+    assert mix.scores == pytest.approx([1] * (2 * size + 2), abs=1e-5)
 
 
 def test_a_sheet_has_a_line_for_each_request(drawn: Pictures, tmp_path: Path) -> None:
