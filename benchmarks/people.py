@@ -150,8 +150,12 @@ def main() -> None:
     for each in done.skipped:
         print(f"\nSkipped: {each.section}: {each.reason}")
     if arguments.json:
-        said = {"model": model.name, "fingerprint": model.fingerprint}
-        said |= {key: [asdict(each) for each in getattr(done, key)] for key in ("rows", "skipped")}
+        said = {
+            "model": model.name,
+            "fingerprint": model.fingerprint,
+            "rows": [asdict(row) for row in done.rows],
+            "skipped": [asdict(each) for each in done.skipped],
+        }
         arguments.json.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n")
     if arguments.sheet:
         arguments.sheet.mkdir(parents=True, exist_ok=True)

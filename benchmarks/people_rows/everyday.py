@@ -61,7 +61,7 @@ def ranks_of(photos: Pictures, names: Sequence[str]) -> metrics.Ints:
     for number, name in enumerate(names):
         named[number, : len(places[name])] = places[name]
     ranks = metrics.rank(queries, photos.embeddings, 1, named=named).ranks
-    return ranks.min(axis=1, keepdims=True)
+    return np.asarray(ranks.min(axis=1, keepdims=True), np.int32)
 
 
 def shown(photos: Pictures, names: Mapping[str, Sequence[str]], count: int) -> Iterator[Shown]:
