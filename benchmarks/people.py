@@ -1,14 +1,15 @@
 """What people ask of the pictures they have, on pictures that training never saw: one table.
 
     python benchmarks/people.py ../shared/data [--everyday FOLDER] [--wardrobe FOLDER]
-        [--small FOLDER] [--model bundled] [--json FILE] [--sheet FOLDER]
+        [--small FOLDER] [--names FILE] [--model bundled] [--json FILE] [--sheet FOLDER]
 
 DATA holds products/, clothing/ and groceries/. Every number is in percent with a 95 % bootstrap
 interval; every gallery is embedded once. What is not there is skipped, with the reason.
 
 ``--everyday``: photos of a thing each, called CLASS_plain_name.jpg (n01498041_stingray.JPEG). The
 1,000 of github.com/EliSchwartz/imagenet-sample-images are one of each ImageNet class; they come
-with no licence to pass them on, and nothing is trained on them. ``--wardrobe``: the drawn wardrobe
+with no licence to pass them on, and nothing is trained on them. ``--names``: what each CLASS is
+called, `n01440764 = { en = ["tench"], zh = ["丁鱥"] }` a line. ``--wardrobe``: the drawn wardrobe
 (`python -m samebut.wardrobe FOLDER`). ``--small``: another folder of triplets, scored on its val.
 ``--sheet``: contact sheets to look at, 20 requests each, and the 10 answered with least certainty.
 """
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import samebut
 from people_rows import certainty, colours, everyday, phone, products, sheets
 from people_rows.asking import Pictures, Row, Shown, Skipped
 from samebut.data import readers, triplets
@@ -32,6 +34,7 @@ from samebut.runtime import Model
 PRODUCTS_WANTED = {"R@1": "≥ 46", "R@10": "≥ 85", "RecallSubset@1": "≥ 84"}
 SMALL_WANTED = {"R@1": "≥ 40", "R@10": "≥ 80"}
 WARDROBE_WANTED = {"R@1": "≥ 75", "RecallSubset@1": "≥ 80"}
+THINGS = Path(samebut.__file__).parent / "language" / "things.toml"
 SHOWN, UNSURE = 20, 10
 
 
@@ -58,7 +61,7 @@ def measure(model: Model, arguments: argparse.Namespace) -> Measured:
     goods = products.read(model, benchmark, data / "products")
     photos = phone.read(model, data / "clothing")
     done.add(phone.rows(photos, goods))
-    things = _everyday(model, arguments.everyday, done)
+    things = _everyday(model, arguments.everyday, arguments.names, done)
     groceries = None
     if (data / "groceries").is_dir():
         groceries = colours.read_groceries(model, data / "groceries")
@@ -78,13 +81,13 @@ def measure(model: Model, arguments: argparse.Namespace) -> Measured:
 
 
 def _everyday(
-    model: Model, folder: Path | None, done: Measured
+    model: Model, folder: Path | None, names_file: Path | None, done: Measured
 ) -> tuple[Pictures, dict[str, list[str]]] | None:
     if folder is None:
         done.skipped.append(Skipped(everyday.SECTION, "no --everyday folder was given"))
         return None
     photos = everyday.read(model, folder)
-    names = everyday.names_of(photos)
+    names = everyday.names_of(photos, names_file)
     done.add(everyday.rows(photos, names))
     return photos, names
 
@@ -138,6 +141,7 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     for folder in ("everyday", "wardrobe", "small", "sheet"):
         parser.add_argument(f"--{folder}", type=Path, metavar="FOLDER")
+    parser.add_argument("--names", type=Path, metavar="FILE", default=THINGS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     started, model = time.monotonic(), Model.load(arguments.model)

@@ -115,7 +115,12 @@ def test_everyday_names_are_those_of_the_files(model: Model, tmp_path: Path) -> 
     for name in ("n02_great_white_shark.JPEG", "n01_tench.JPEG"):
         draw_picture((200, 30, 30), "round", 32).save(tmp_path / name)
     (tmp_path / "README.md").write_text("no picture")
-    assert everyday.names_of(everyday.read(model, tmp_path))["en"] == ["tench", "great white shark"]
+    photos = everyday.read(model, tmp_path)
+    of_files = {"files": ["tench", "great white shark"]}
+    assert everyday.names_of(photos, None) == of_files
+    list_ = tmp_path / "names.toml"
+    list_.write_text('n01 = { en = ["tench", "fish"], zh = ["鱼"] }\nn02 = { en = ["shark"] }\n')
+    assert everyday.names_of(photos, list_) == {"en": ["tench", "shark"], **of_files}
     with pytest.raises(DataError, match="no picture called CLASS_plain_name"):
         everyday.read(model, tmp_path / "..")
 
@@ -129,6 +134,22 @@ def test_what_came_counts_known_colours_alone(drawn: Pictures) -> None:
     still, kind = products.what_came(unknown, ids, [(blue, "blue")])
     assert still.tolist() == [pytest.approx(1 / 3)]
     assert kind.tolist() == [0.75]
+
+
+def test_words_of_no_list_are_counted_apart(
+    model: Model, drawn: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {
+        "synonyms": {"en": {"trainers": ["shoes"], "kicks": ["shoes"]}, "zh": {"球鞋": ["shoes"]}}
+    }
+    monkeypatch.setattr(products, "words", lambda: said)
+    monkeypatch.setattr(products, "SYNONYMS", tmp_path / "synonyms.toml")
+    assert [row.count for row in products.by_other_words(drawn)] == [2, 1]
+    products.SYNONYMS.write_text('groups = [["shoes", "trainers"]]')
+    names = [row.name for row in products.by_other_words(drawn)]
+    assert [name for name in names if "no list" in name] == [
+        "words of their own, en, in no list of synonyms: P@10"
+    ]
 
 
 def test_phone_photos_measured_on_are_none_of_those_trained_on() -> None:
@@ -186,7 +207,7 @@ def test_a_sheet_has_a_line_for_each_request(drawn: Pictures, tmp_path: Path) ->
 def test_what_is_not_there_is_skipped_with_the_reason(model: Model) -> None:
     done = people.Measured()
     people._folders(model, Namespace(small=None, wardrobe=None), done)
-    assert people._everyday(model, None, done) is None
+    assert people._everyday(model, None, None, done) is None
     assert not done.rows
     assert [each.section for each in done.skipped] == [
         "small product photos",
