@@ -242,3 +242,27 @@ def test_the_products_data(split: str, pictures: int, queries: int, subsets: int
     assert sum(query.subset is not None for query in benchmark.queries) == subsets
     assert {query.language for query in benchmark.queries} == {"en", "zh"}
     assert all(len(query.subset) == 6 for query in benchmark.queries if query.subset)
+
+
+def test_pictures_without_a_column_split_are_shared_by_their_names(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(400)]
+    folder(tmp_path, [], "\n".join(["file,label", *(f"{name},hat" for name in names)]))
+    assert [*triplets.pictures(tmp_path, "train")] == names
+    train, val = (triplets.pictures(tmp_path, split, 0.2) for split in ("train", "val"))
+    assert sorted([*train, *val]) == sorted(names)
+    assert 60 < len(val) < 100
+    folder(tmp_path, [], "\n".join(["file,label", *(f"{name},hat" for name in names[:50])]))
+    fewer = triplets.pictures(tmp_path, "val", 0.2)
+    assert [*fewer] == [name for name in val if name in names[:50]]
+
+
+def test_a_column_split_goes_before_the_share(tmp_path: Path) -> None:
+    rows = [f"{number}.jpg,{'val' if number < 5 else 'train'}" for number in range(50)]
+    folder(tmp_path, [], "\n".join(["file,split", *rows]))
+    assert len(triplets.pictures(tmp_path, "val", 0.5)) == 5
+
+
+def test_a_share_that_leaves_a_split_empty_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path, [], "file\na.jpg\n")
+    with pytest.raises(DataError, match=r"falls into the split val"):
+        triplets.pictures(tmp_path, "val", 0.001)

@@ -6,6 +6,7 @@ This is the one reader of such tables: ``index --metadata``, ``triplets`` and tr
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,6 +95,17 @@ def file_name(cell: str) -> str:
     """A picture as a table names it, written one way: ``./a\\b.jpg`` is ``a/b.jpg``."""
     plain = cell.strip().replace("\\", "/")
     return str(PurePosixPath(plain)) if plain else ""
+
+
+def in_val(value: str, val_share: float) -> bool:
+    """Whether a row with ``value`` belongs to the share of a table that is kept for val.
+
+    A digest of the value alone decides (capitals and spaces aside), so a row stays in its split
+    when the table grows.
+    """
+    plain = " ".join(value.casefold().split())
+    digest = hashlib.sha256(plain.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < val_share
 
 
 def _file_place(path: Path, columns: Sequence[str], named: str | None) -> int:

@@ -10,9 +10,17 @@ from pathlib import Path
 import pytest
 
 from conftest import COLOURS, draw_picture
+from samebut.data import triplets
 from samebut.data.benchmark import Query
 from samebut.errors import DataError
-from samebut.learning.data.corpus import Corpus, Part, Source, SourceSettings, read_corpus
+from samebut.learning.data.corpus import (
+    Corpus,
+    Part,
+    Source,
+    SourceSettings,
+    read_corpus,
+    source_of,
+)
 from samebut.learning.tables import Wrong, read_table
 from samebut.preprocess import Preprocess
 
@@ -75,6 +83,17 @@ def test_a_folder_without_queries_brings_its_train_pictures(
     assert (asked.table.targets.flat >= count).all()
     for name, row in asked.place.items():
         assert corpus.files[row] == folders["asked"] / "images" / name
+
+
+def test_a_share_of_pictures_without_splits_is_kept_out(folders: dict[str, Path]) -> None:
+    path = folders["alone"] / "catalog.csv"
+    lines = [line.replace(",train", "") for line in path.read_text().splitlines()]
+    path.write_text("\n".join([lines[0].replace(",split", ""), *lines[1:-1]]))
+    said = read_table(SourceSettings, {"val_share": 0.4})
+    kept = source_of("alone", folders["alone"], said).train_split[0]
+    everything = Source(folders["alone"]).train_split[0]
+    assert 0 < len(kept) < len(everything)
+    assert {*kept} == {*everything} - {*triplets.pictures(folders["alone"], "val", 0.4)}
 
 
 def test_a_folder_that_lacks_its_train_split_is_refused(

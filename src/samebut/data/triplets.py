@@ -78,12 +78,27 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     return benchmark
 
 
-def pictures(root: Path, split: str) -> dict[str, Path]:
-    """The pictures of a split as ``root/catalog.csv`` lists them, all of it if it has no splits.
+def pictures(root: Path, split: str, val_share: float = 0.0) -> dict[str, Path]:
+    """The pictures of a split as ``root/catalog.csv`` lists them.
+
+    A catalogue without a column ``split`` is shared by a digest of the files' names: ``val_share``
+    of it is val, the rest train. With a share of 0 all of it belongs to every split.
 
     DataError: the catalogue names no file, the same twice, or no picture of the split.
     """
-    return _found(Path(root), _gallery(Path(root), split, ())[0])
+    names, _ = _gallery(Path(root), split, ())
+    if (
+        val_share
+        and names
+        and "split" not in catalog.read(Path(root) / catalog.BESIDE, "file").columns
+    ):
+        names = [name for name in names if catalog.in_val(name, val_share) == (split == "val")]
+    if not names:
+        raise DataError(
+            f"{root}: no picture of its catalogue falls into the split {split}",
+            hint=f"The share of val is {val_share:g}; a larger catalogue or another share helps.",
+        )
+    return _found(Path(root), names)
 
 
 def _found(root: Path, names: Sequence[str]) -> dict[str, Path]:

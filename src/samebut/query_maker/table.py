@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,9 +164,8 @@ def split_rows(
     column = table.column(split_by) if split_by else "title"
     splits: dict[str, list[str]] = {"train": [], "val": []}
     for name, row in table.rows.items():
-        value = " ".join(row.get(column, name).casefold().split())
-        share = int.from_bytes(hashlib.sha256(value.encode()).digest()[:8], "big") / 2**64
-        splits["val" if share < val_share else "train"].append(name)
+        val = catalog.in_val(row.get(column, name), val_share)
+        splits["val" if val else "train"].append(name)
     said = f"column {table.columns[column]}" if column in table.columns else "file name"
     return splits, f"{said}, {val_share:.0%} to val"
 

@@ -35,6 +35,9 @@ class SourceSettings(Table):
     """Options of the reader, as of `samebut eval -o`."""
     queries_per_epoch: int = Field(0, ge=0)
     """Most queries of the folder in an epoch, drawn anew each time; 0: all."""
+    val_share: float = Field(0.0, ge=0, lt=1)
+    """Share of a folder of pictures alone, whose catalogue has no column `split`, that is kept out
+    of training: by a digest of the files' names."""
     resampling: QueryRules | None = None
     """Rules by which queries are drawn anew from the folder's catalogue, as of `samebut triplets`:
     docs/train-on-your-catalogue.md."""
@@ -54,11 +57,15 @@ class SourceSettings(Table):
 
 @dataclass(frozen=True)
 class Source:
-    """A folder to learn from or to be scored on; ``reader`` is a row of ``data.READERS``."""
+    """A folder to learn from or to be scored on; ``reader`` is a row of ``data.READERS``.
+
+    ``val_share`` of its pictures are not learned from if it has pictures alone and no splits.
+    """
 
     root: Path
     reader: str = "triplets"
     options: Mapping[str, str] = field(default_factory=dict)
+    val_share: float = 0.0
 
     def has_pictures_alone(self) -> bool:
         """Whether the folder has a catalogue of pictures and no query of any split."""
@@ -84,7 +91,7 @@ class Source:
             benchmark = self.training()
             benchmark.require_images()
             return benchmark.images, benchmark.queries
-        images = triplets.pictures(self.root, "train")
+        images = triplets.pictures(self.root, "train", self.val_share)
         missing = [path.name for path in images.values() if not path.is_file()]
         if missing:
             raise DataError(
@@ -109,7 +116,8 @@ def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
             f"[sources.{name}] has the reader '{reader}', which does not exist",
             hint=f"Known: {', '.join(readers.READERS)}.",
         )
-    return Source(root, reader, {key: str(value) for key, value in settings.options.items()})
+    options = {key: str(value) for key, value in settings.options.items()}
+    return Source(root, reader, options, settings.val_share)
 
 
 @dataclass(frozen=True)

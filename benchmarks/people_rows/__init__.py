@@ -1,0 +1,1 @@
+"""What ``benchmarks/people.py`` measures, a file for each kind of picture."""
