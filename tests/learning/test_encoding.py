@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import torch
 from learners import Made, made, recipe, shapes
+from PIL import Image
 from torch import Tensor, nn
 
 from samebut.learning.data import encoding
+from samebut.learning.data.augment import Augment
 from samebut.learning.data.corpus import Corpus
-from samebut.learning.data.encoding import EncodingRules, possible_references
+from samebut.learning.data.encoding import BatchEncoder, EncodingRules, possible_references
 from samebut.learning.encoders.base import unit
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.run.initial_model import initial_model
@@ -219,6 +221,23 @@ def test_live_pictures_are_views_in_the_stages_size(
     assert torch.equal(seen.pooled[places], seen.references.pooled)
     again = of.learner.encoder.pictures(of.learner.model, rows, places)
     assert not torch.allclose(again.pixels, seen.pixels)
+
+
+def test_live_views_stand_before_backdrops(
+    corpus: Corpus, model: CIRModel, kind: str, tmp_path: Path
+) -> None:
+    photo = tmp_path / "dark.png"
+    Image.new("RGB", (64, 64), (0, 60, 0)).save(photo)
+    with_photo = replace(corpus, backdrop_files=(photo,), cache=tmp_path)
+    still = Augment(crop=1.0, rotation=0.0, contrast=0.0, mirror=0.0)
+    behind = still.model_copy(update={"backdrops": 1.0, "backdrop_folders": ("phone",)})
+    rows = torch.arange(6)
+    seen = [
+        BatchEncoder(of, EncodingRules(size=48, augment=augment)).views(model, rows)
+        for of, augment in ((corpus, still), (with_photo, behind), (with_photo, still))
+    ]
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.isclose(seen[0], seen[1], atol=0.1).flatten(1).all(1).any()
 
 
 def test_texts_have_noise_where_they_are_encoded_at_every_step(

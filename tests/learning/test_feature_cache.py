@@ -7,12 +7,14 @@ import errno
 import os
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conftest import COLOURS, draw_picture
 from samebut.errors import PictureError, RecipeError
@@ -161,6 +163,26 @@ def test_the_first_view_is_plain_and_the_others_differ(
     found = store.features(torch.tensor([4, 4]), torch.tensor([0, 2]))
     assert torch.equal(found.pooled, store.pooled[4, [0, 2]].float())
     assert not torch.allclose(found.tokens[0], found.tokens[1])
+
+
+def test_further_views_stand_before_backdrops(
+    encoder: Counting, files: list[Path], tmp_path: Path
+) -> None:
+    photo = tmp_path / "dark.png"
+    Image.new("RGB", (64, 64), (0, 60, 0)).save(photo)
+    still = Augment(crop=1.0, rotation=0.0, contrast=0.0, mirror=0.0)
+    behind = still.model_copy(update={"backdrops": 1.0, "backdrop_folders": ("phone",)})
+    views = Views(2, preprocess(40), still, backdrop_files=(photo,))
+    white = picture_features(encoder, files, preprocess(), tmp_path, views=views)
+    stood = [
+        picture_features(
+            encoder, files, preprocess(), tmp_path / name, views=replace(views, augment=behind)
+        )
+        for name in "ab"
+    ]
+    assert torch.equal(white.pooled[:, 0], stood[0].pooled[:, 0])
+    assert not torch.isclose(white.pooled[:, 1], stood[0].pooled[:, 1]).all(1).any()
+    assert torch.equal(stood[0].pooled, stood[1].pooled)
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 7, 13, 20])

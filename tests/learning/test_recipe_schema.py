@@ -65,6 +65,7 @@ CONTRADICTIONS = [
         "attributes.cosine_scale is set",
         "Give attributes a weight",
     ),
+    ("", "", "augment.backdrops = 0.4", 2, "one is missing", "Set both"),
     ("", "", 'reinit = ["fusion"]', 2, "there is no init", "leave reinit out"),
 ]
 

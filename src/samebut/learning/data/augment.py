@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
+from samebut.learning.data.backdrops import Scenes, on_backdrops
 from samebut.learning.data.pictures import channels
-from samebut.learning.tables import Table
+from samebut.learning.tables import Contradiction, Table
 from samebut.preprocess import Preprocess
 
 
 class Augment(Table):
-    """``[augment]``: the first seven keys are of pictures, the last three of texts."""
+    """``[augment]``: the first nine keys are of pictures, the last three of texts."""
 
     crop: float = Field(0.7, gt=0, le=1)
     """Least share of the picture's area that a view shows."""
@@ -31,6 +33,11 @@ class Augment(Table):
     """Share of views that are mirrored; 0 where texts name left and right."""
     erasing: float = Field(0.0, ge=0, le=1)
     """Share of views with an erased rectangle (random erasing)."""
+    backdrops: float = Field(0.0, ge=0, le=1)
+    """Share of views in which the thing stands before a background out of `backdrop_folders`; only
+    of pictures with a plain background."""
+    backdrop_folders: tuple[str, ...] = ()
+    """Data folders of photos whose borders are those backgrounds."""
     typos: float = Field(0.0, ge=0, le=1)
     """Share of texts with a typing error."""
     filler: float = Field(0.0, ge=0, le=1)
@@ -38,15 +45,29 @@ class Augment(Table):
     made_up: float = Field(0.0, ge=0, le=1)
     """Share of texts with a made-up word in them, as a brand's name would stand there."""
 
+    @model_validator(mode="after")
+    def _backdrops_have_folders(self) -> Self:
+        if bool(self.backdrops) != bool(self.backdrop_folders):
+            raise Contradiction(
+                "augment.backdrops and augment.backdrop_folders need each other, one is missing",
+                hint='Set both, for example backdrops = 0.4 and backdrop_folders = ["phone"].',
+                key=("backdrop_folders",) if self.backdrop_folders else ("backdrops",),
+            )
+        return self
 
-def vary(pixels: Tensor, preprocess: Preprocess, augment: Augment) -> Tensor:
+
+def vary(
+    pixels: Tensor, preprocess: Preprocess, augment: Augment, scenes: Scenes | None = None
+) -> Tensor:
     """A random view of each picture: cropped, rotated, brighter or darker, of more or less
-    contrast, perhaps mirrored.
+    contrast, perhaps mirrored, and where ``scenes`` are given perhaps before a backdrop.
 
     ``(B, 3, M, M) -> (B, 3, S, S)``, S the size of ``preprocess``, by whose rules the pixels are
     normalised. Hues stay as they are: queries ask for colours. Random numbers are drawn
     on the processor, so views are the same on every device.
     """
+    if scenes and augment.backdrops:
+        pixels = on_backdrops(pixels, scenes, augment.backdrops)
     count, size, device = pixels.shape[0], preprocess.size, pixels.device
     scale = torch.empty(count, 2).uniform_(math.sqrt(augment.crop), 1.0 + augment.zoom_out)
     centre = (torch.rand(count, 2) * 2 - 1) * (1 - scale).abs()

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, TypeAdapter, field_validator
 
 from samebut import catalog
@@ -16,7 +18,8 @@ from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
 from samebut.errors import DataError, RecipeError
 from samebut.learning.data import captions
-from samebut.learning.data.pictures import Pictures, decode_all
+from samebut.learning.data.cutouts import kept_cutouts
+from samebut.learning.data.pictures import Pictures, decode_all, decoded_path
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.tables import Contradiction, Table
 from samebut.preprocess import Preprocess
@@ -175,7 +178,8 @@ class Corpus:
     """What is learned from: files, a catalogue row for each (empty if there is none), queries.
 
     ``preprocess`` is that of the decoded ``pictures``, larger than an encoder's input so that
-    there is room to crop. They are decoded into ``cache`` when first asked for.
+    there is room to crop. They are decoded into ``cache`` when first asked for. Backgrounds of
+    views are cut from ``backdrop_files``.
     """
 
     files: tuple[Path, ...]
@@ -183,6 +187,7 @@ class Corpus:
     parts: tuple[Part, ...]
     preprocess: Preprocess
     cache: Path
+    backdrop_files: tuple[Path, ...] = ()
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:
@@ -193,6 +198,17 @@ class Corpus:
     def pictures(self) -> Pictures:
         """All pictures, memory-mapped. PictureError names one that can't be opened."""
         return Pictures(decode_all(self.files, self.preprocess, self.cache))
+
+    @cached_property
+    def cutouts(self) -> npt.NDArray[np.uint8]:
+        """Where the thing is in each of ``pictures``, memory-mapped: ``(N, M, M)`` uint8."""
+        path = decoded_path(self.files, self.preprocess, self.cache)
+        return kept_cutouts(self.pictures.array, path)
+
+    @cached_property
+    def backdrops(self) -> Pictures:
+        """The photos that backgrounds are cut from, memory-mapped."""
+        return Pictures(decode_all(self.backdrop_files, self.preprocess, self.cache))
 
     @property
     def described(self) -> bool:

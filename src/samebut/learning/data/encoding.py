@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
+from samebut.learning.data.backdrops import Scenes
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.data.feature_cache import Views, picture_features, text_features
 from samebut.learning.data.feature_store import FeatureStore
@@ -25,8 +26,10 @@ from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.text_noise import noisy
 from samebut.learning.encoders.base import Features, without_tokens
 from samebut.learning.model.cir_model import CIRModel
+from samebut.preprocess import Preprocess
 
 ENCODED_AT_ONCE = 256
+BACKDROPS_AT_ONCE = 32  # photos that the backgrounds of one step are cut from
 RECOMPUTED_AT_ONCE = 32  # pictures or texts whose activations are in memory together
 
 Trains = Literal["all", "encoder", "heads", "image", "text", "fusion"]
@@ -107,7 +110,10 @@ class BatchEncoder:
         device = distributed.device_of(model)
         if rules.caches("image"):
             references = possible_references(self.corpus, table, rules) if tokens else ()
-            views = Views(rules.views, self.corpus.preprocess, rules.augment, seed=rules.seed)
+            views = Views(
+                rules.views, self.corpus.preprocess, rules.augment, rules.seed,
+                self.corpus.backdrop_files,
+            )  # fmt: skip
             self._pictures = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,
                 tokens_of=references, views=views,
@@ -150,8 +156,18 @@ class BatchEncoder:
         """A random view of each picture, in the stage's size: ``(n, 3, S, S)``."""
         preprocess = replace(model.preprocess, size=self.rules.size)
         pixels = self.corpus.pictures.pixels(rows, preprocess, distributed.device_of(model))
-        views = vary(pixels, preprocess, self.rules.augment)
+        scenes = self._scenes(rows, preprocess, pixels.device)
+        views = vary(pixels, preprocess, self.rules.augment, scenes)
         return views.to(memory_format=torch.channels_last)
+
+    def _scenes(self, rows: Tensor, preprocess: Preprocess, device: torch.device) -> Scenes | None:
+        """What these pictures need to stand on backdrops; None if the recipe wants none."""
+        corpus = self.corpus
+        if not (self.rules.augment.backdrops and corpus.backdrop_files):
+            return None
+        some = torch.randint(len(corpus.backdrop_files), (BACKDROPS_AT_ONCE,))
+        photos = corpus.backdrops.pixels(some, preprocess, device)
+        return Scenes(torch.from_numpy(corpus.cutouts[rows.numpy()]).to(device), photos)
 
     def texts(self, model: CIRModel, texts: Sequence[str]) -> tuple[Features, list[str]]:
         """Features of texts, and the texts as they were encoded: with noise, unless cached."""

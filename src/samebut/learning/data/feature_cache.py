@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from samebut.images import picture_size
 from samebut.learning import distributed
 from samebut.learning.data.augment import Augment, vary
+from samebut.learning.data.backdrops import Scenes
+from samebut.learning.data.cutouts import cutouts
 from samebut.learning.data.feature_folder import CachedFeatures, digest
 from samebut.learning.data.feature_store import FeatureStore
 from samebut.learning.data.pictures import decoded, to_pixels
@@ -20,6 +23,7 @@ from samebut.learning.encoders.base import Encoder, Features
 from samebut.preprocess import Preprocess
 
 PICTURES_AT_ONCE = 64
+BACKDROPS_AT_ONCE = 16  # photos that the backgrounds of one part's views are cut from
 TEXTS_AT_ONCE = 256
 
 
@@ -31,6 +35,7 @@ class Views:
     preprocess: Preprocess | None = None
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
+    backdrop_files: Sequence[Path] = ()
 
 
 def picture_features(
@@ -113,14 +118,26 @@ def _encode_pictures(
     made = [encoder.trunk_features(plain)]
     if views.count > 1:
         large = views.preprocess or preprocess
-        pixels = to_pixels(np.stack([*decoded(files, large)]), preprocess, device)
+        standing = np.stack([*decoded(files, large)])
+        pixels = to_pixels(standing, preprocess, device)
         # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
         torch.manual_seed(views.seed + start)
-        made += [
-            encoder.trunk_features(vary(pixels, preprocess, views.augment))
-            for _ in range(views.count - 1)
-        ]
+        for _ in range(views.count - 1):
+            scenes = _scenes(views, standing, preprocess, device)
+            made.append(encoder.trunk_features(vary(pixels, preprocess, views.augment, scenes)))
     return made
+
+
+def _scenes(
+    views: Views, standing: npt.NDArray[np.uint8], preprocess: Preprocess, device: torch.device
+) -> Scenes | None:
+    """What the pictures ``standing (B, M, M, 3)`` need for backdrops; None if none are wanted."""
+    if not (views.augment.backdrops and views.backdrop_files):
+        return None
+    some = torch.randint(len(views.backdrop_files), (BACKDROPS_AT_ONCE,)).tolist()
+    photos = decoded([views.backdrop_files[one] for one in some], views.preprocess or preprocess)
+    photo_pixels = to_pixels(np.stack([*photos]), preprocess, device)
+    return Scenes(torch.from_numpy(cutouts(standing)).to(device), photo_pixels)
 
 
 def _described(views: Views) -> dict[str, Any]:
@@ -131,7 +148,8 @@ def _described(views: Views) -> dict[str, Any]:
         "count": views.count,
         "seed": views.seed,
         "preprocess": large,
-    } | views.augment.model_dump()
+        "backdrops": digest([_identity(file) for file in views.backdrop_files]),
+    } | views.augment.model_dump(mode="json")
 
 
 def _identity(file: Path) -> tuple[str, int, int]:

@@ -33,13 +33,18 @@ def decode_all(
     the first one wrote. A picture that can't be opened raises PictureError: training on a part
     of the data is not what was asked for.
     """
-    key = json.dumps(
-        [preprocess.as_dict(), [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]]
-    )
-    path = folder / f"pictures-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    path = decoded_path(files, preprocess, folder)
     if not path.exists():
         _write(files, preprocess, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def decoded_path(files: Sequence[Path], preprocess: Preprocess, folder: Path) -> Path:
+    """Where ``decode_all`` keeps these files: another name once one of them has changed."""
+    key = json.dumps(
+        [preprocess.as_dict(), [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]]
+    )
+    return folder / f"pictures-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
 
 
 def _write(files: Sequence[Path], preprocess: Preprocess, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from samebut.data.benchmark import Benchmark
 from samebut.errors import RecipeError
 from samebut.learning import distributed
+from samebut.learning.data.backdrops import chosen_backdrops
 from samebut.learning.data.corpus import Corpus, SourceSettings, read_corpus, source_of
 from samebut.learning.data.encoding import EncodingRules, is_batch_norm, possible_references
 from samebut.learning.data.feature_cache import regions_of
@@ -65,6 +66,13 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
     validation = next(iter(sources.values())).validation()
     validation.require_images()
     metric = metric_of(validation, recipe.metric)
+    backdrops = chosen_backdrops(
+        [
+            file
+            for name in recipe.augment.backdrop_folders
+            for file in sources[name].train_split[0].values()
+        ]
+    )
     read: dict[tuple[str, ...], Corpus] = {}
     sized: dict[tuple[tuple[str, ...], int], Corpus] = {}  # stages of one size share their pictures
 
@@ -73,7 +81,8 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
         large = preprocess_of(recipe, size, recipe.margin)
         if names not in read:
             chosen = {name: sources[name] for name in names}
-            read[names] = read_corpus(chosen, large, cache, settings)
+            corpus = read_corpus(chosen, large, cache, settings)
+            read[names] = replace(corpus, backdrop_files=backdrops)
         return sized.setdefault((names, size), replace(read[names], preprocess=large))
 
     stages = tuple(
@@ -89,7 +98,7 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
 def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
     if not data:
         raise RecipeError("there is nothing to learn from", hint="Give --data FOLDER.")
-    asked = [*recipe.sources]
+    asked = [*recipe.sources, *recipe.augment.backdrop_folders]
     for stage in recipe.stages:
         asked += stage.queries.data
     missing = [name for name in asked if name not in data]
@@ -221,7 +230,16 @@ def decoded_size(plan: Plan) -> int:
             size = each.rules.size
             scored[size] = len(plan.validation.images) * size * size
     wanted = BYTES_A_PIXEL * (sum(decoded.values()) + sum(scored.values()))
-    there = sum(file.stat().st_size for file in plan.cache.glob("pictures-*.npy"))
+    if plan.recipe.augment.backdrops:
+        wanted += sum(decoded.values())  # cut-outs: a byte a pixel
+        backdrops = len(plan.vocabulary.backdrop_files)
+        sides = {side for _, side in decoded}
+        wanted += BYTES_A_PIXEL * sum(backdrops * side * side for side in sides)
+    there = sum(
+        file.stat().st_size
+        for kept in ("pictures-*.npy", "cutouts*.npy")
+        for file in plan.cache.glob(kept)
+    )
     return max(0, wanted - there)
 
 
