@@ -27,7 +27,13 @@ def test_no_phrase_is_blank_or_in_two_groups() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "column"), [("clothing", "label"), ("groceries", "kind"), ("products", "article")]
+    ("data", "column"),
+    [
+        ("clothing", "label"),
+        ("groceries", "kind"),
+        ("groceries", "article"),
+        ("products", "article"),
+    ],
 )
 def test_every_label_is_in_a_group(data: str, column: str) -> None:
     catalog = DATA / data / "catalog.csv"
