@@ -44,3 +44,22 @@ def test_every_label_is_in_a_group(data: str, column: str) -> None:
         labels = {row[column].lower() for row in csv.DictReader(lines)}
     unlabelled = {""}
     assert labels - unlabelled - known == set()
+
+
+def test_phrases_that_differ_only_in_case_are_in_one_group() -> None:
+    counts = Counter(phrase.lower() for group in synonym_groups() for phrase in group)
+    assert [phrase for phrase, count in counts.items() if count > 1] == []
+
+
+def test_everyday_things_are_in_a_group_with_their_other_names() -> None:
+    group_of = {phrase: group for group in synonym_groups() for phrase in group}
+    assert len(synonym_groups()) >= 400
+    for phrase, other in [
+        ("wrench", "spanner"),
+        ("water lilly", "睡莲"),
+        ("cougar face", "美洲狮"),
+        ("电吹风", "hair dryer"),
+        ("sofa", "长沙发"),
+        ("scarlet", "大红色"),
+    ]:
+        assert other in group_of[phrase]
