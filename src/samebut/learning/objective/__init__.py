@@ -11,10 +11,12 @@ from samebut.learning.objective.base import Term
 from samebut.learning.objective.captions import Captions
 from samebut.learning.objective.contrast import Contrast
 from samebut.learning.objective.distillation import Distillation
+from samebut.learning.objective.names import Names
 
 TERMS: dict[str, type[Term]] = {
     "contrast": Contrast,
     "captions": Captions,
     "attributes": Attributes,
     "distillation": Distillation,
+    "names": Names,
 }
