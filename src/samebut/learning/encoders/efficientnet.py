@@ -157,8 +157,8 @@ class Trunk(nn.Module):
 
 
 class Head(nn.Module):
-    """``(..., F) -> (..., D)``: each depth normalised by itself, then a linear map plus a small
-    network, to which one of the depths may matter only where another says something."""
+    """``(..., F) -> (..., D)``: each depth normalised by itself, then a linear map; what a small
+    network says of the whole picture is added to the picture and to each of its regions."""
 
     def __init__(self, widths: tuple[int, ...], hidden: int, dim: int, dropout: float) -> None:
         super().__init__()
@@ -172,10 +172,16 @@ class Head(nn.Module):
             nn.Linear(hidden, dim),
         )
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, pooled: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, F)`` and ``(B, P, F)`` to the shared space."""
+        whole = self._normalised(pooled)
+        said = self.network(whole)
+        tokens = self.linear(self._normalised(regions)) + said.unsqueeze(1)
+        return self.linear(whole) + said, tokens
+
+    def _normalised(self, seen: Tensor) -> Tensor:
         parts = seen.split(self.widths, dim=-1)
-        x = torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], -1)
-        return self.linear(x) + self.network(x)
+        return torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], -1)
 
 
 class EfficientNetConfig(TextSizes):
@@ -218,7 +224,7 @@ class EfficientNetEncoder(WithTextTower):
         return Features(regions.mean(1), regions, every_token(regions))
 
     def project(self, seen: Features) -> Features:
-        return Features(self.head(seen.pooled), self.head(seen.tokens), seen.mask)
+        return Features(*self.head(seen.pooled, seen.tokens), seen.mask)
 
     def images(self, pixels: Tensor) -> Features:
         return self.project(self.trunk_features(pixels))

@@ -4,8 +4,8 @@
     samebut export openai/clip-vit-base-patch32 OUT
 
 Each fp32 graph is checked against torch on real pictures, or the folder is not written. The image
-graph is also written in int8; it becomes the default only if a benchmark says that it costs little,
-and what was measured is written into ``model.json``.
+graph is also written in int8; a benchmark decides whether it costs so little that it is the default
+or so much that it is left out, and what was measured is written into ``model.json``.
 """
 
 from __future__ import annotations
@@ -100,6 +100,11 @@ def _write(model: CIRModel, new: Path, files: Sequence[Path], benchmark: Benchma
 
     agreement = compare_precisions(description, new, compared, benchmark)
     description["agreement"] = {"torch_least": round(worst, 6), **agreement}
+    image = description["graphs"]["image"]
+    if benchmark is not None and image["default"] == "fp32":
+        say("int8 costs too much for this model: its graph is left out")
+        del image["files"]["int8"]
+        int8.unlink()
     save_description(description, new)
 
 
