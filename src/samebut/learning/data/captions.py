@@ -10,12 +10,14 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 
 from samebut.language.lexicon import ARTICLES_ZH, COLOURS_ZH, GENDERS_ZH, PATTERNS_ZH
+from samebut.language.synonyms import names_of, synonym_groups
 
 Row = Mapping[str, str]
 
 SAID = 0.8  # how often an attribute that is known is said
 CHINESE = 0.3  # how often a caption is Chinese; queries are Chinese a sixth of the time
 TITLE = 0.4  # how often an English caption is the title
+USUAL = 0.5  # how often a thing is called as the catalogue calls it, not by a synonym
 
 
 def english(row: Row, rng: random.Random) -> str:
@@ -23,7 +25,7 @@ def english(row: Row, rng: random.Random) -> str:
     said = _said(row, rng)
     looks = [said["pattern"], said["colour"]]
     rng.shuffle(looks)
-    phrase = [*looks, said["article"]]
+    phrase = [*looks, called(said["article"], rng, chinese=False)]
     if said["gender"]:
         phrase = (
             [*phrase, "for", said["gender"]] if rng.random() < 0.5 else [said["gender"], *phrase]
@@ -38,9 +40,19 @@ def chinese(row: Row, rng: random.Random) -> str:
         GENDERS_ZH.get(said["gender"], ""),
         COLOURS_ZH.get(said["colour"], ""),
         PATTERNS_ZH.get(said["pattern"], ""),
-        ARTICLES_ZH.get(said["article"], ""),
+        called(said["article"], rng, chinese=True),
     )
     return ("的" if rng.random() < 0.2 else "").join(part for part in parts if part)
+
+
+def called(article: str, rng: random.Random, *, chinese: bool) -> str:
+    """What a thing is called in one language: as in the catalogue, or by a synonym; "" if the
+    language has no word for it."""
+    usual = ARTICLES_ZH.get(article, "") if chinese else article
+    names = names_of(article, chinese=chinese)
+    if names and (not usual or rng.random() >= USUAL):
+        return rng.choice(names)
+    return usual
 
 
 def caption(row: Row, rng: random.Random) -> str:
@@ -67,6 +79,8 @@ def words(rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         yield title(row)
         yield row.get("title_zh", "")
+    for group in synonym_groups():
+        yield from group
     for lexicon in (COLOURS_ZH, ARTICLES_ZH, PATTERNS_ZH, GENDERS_ZH):
         for source, translation in lexicon.items():
             yield source

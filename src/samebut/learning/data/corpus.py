@@ -37,7 +37,8 @@ class SourceSettings(Table):
     options: dict[str, str | int] = Field(default_factory=dict)
     """Options of the reader, as of `samebut eval -o`."""
     queries_per_epoch: int = Field(0, ge=0)
-    """Most queries of the folder in an epoch, drawn anew each time; 0: all."""
+    """Most queries of the folder in an epoch, drawn anew each time; 0: all. With `resampling` so
+    many are asked, however few the folder came with."""
     val_share: float = Field(0.0, ge=0, lt=1)
     """Share of a folder of pictures alone, whose catalogue has no column `split`, that is kept out
     of training: by a digest of the files' names."""
@@ -141,6 +142,9 @@ class Part:
 
     @property
     def queries_per_epoch(self) -> int:
+        """Those that it was given, up to the limit; a catalogue can draw as many as the limit."""
+        if self.catalogue and self.limit:
+            return self.limit
         return min(self.limit or len(self.queries), len(self.queries))
 
     @cached_property

@@ -112,7 +112,7 @@ class BatchEncoder:
             references = possible_references(self.corpus, table, rules) if tokens else ()
             views = Views(
                 rules.views, self.corpus.preprocess, rules.augment, rules.seed,
-                self.corpus.backdrop_files,
+                self.corpus.backdrop_files, rules.bf16,
             )  # fmt: skip
             self._pictures = picture_features(
                 model.encoder, self.corpus.files, model.preprocess, cache,

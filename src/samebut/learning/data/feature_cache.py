@@ -36,6 +36,8 @@ class Views:
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
     backdrop_files: Sequence[Path] = ()
+    bf16: bool = False
+    """In bf16 arithmetic, as a stage encodes that does so at every step."""
 
 
 def picture_features(
@@ -114,8 +116,12 @@ def _encode_pictures(
     encoder: Encoder, files: Sequence[Path], preprocess: Preprocess, views: Views, start: int
 ) -> list[Features]:
     device = distributed.device_of(encoder)
-    plain = to_pixels(np.stack([*decoded(files, preprocess)]), preprocess, device)
-    made = [encoder.trunk_features(plain)]
+
+    def encode(pixels: torch.Tensor) -> Features:
+        with torch.autocast(device.type, torch.bfloat16, enabled=views.bf16):
+            return encoder.trunk_features(pixels.to(memory_format=torch.channels_last))
+
+    made = [encode(to_pixels(np.stack([*decoded(files, preprocess)]), preprocess, device))]
     if views.count > 1:
         large = views.preprocess or preprocess
         standing = np.stack([*decoded(files, large)])
@@ -124,7 +130,7 @@ def _encode_pictures(
         torch.manual_seed(views.seed + start)
         for _ in range(views.count - 1):
             scenes = _scenes(views, standing, preprocess, device)
-            made.append(encoder.trunk_features(vary(pixels, preprocess, views.augment, scenes)))
+            made.append(encode(vary(pixels, preprocess, views.augment, scenes)))
     return made
 
 
@@ -142,10 +148,11 @@ def _scenes(
 
 def _described(views: Views) -> dict[str, Any]:
     if views.count == 1:
-        return {"count": 1}
+        return {"count": 1, "bf16": views.bf16}
     large = views.preprocess.as_dict() if views.preprocess else None
     return {
         "count": views.count,
+        "bf16": views.bf16,
         "seed": views.seed,
         "preprocess": large,
         "backdrops": digest([_identity(file) for file in views.backdrop_files]),

@@ -191,7 +191,7 @@ class Sampler:
     def varies(self) -> bool:
         """Whether epochs differ in their queries, not only in the order of them."""
         return bool(self.queries.resampled) or any(
-            part.queries_per_epoch < len(part.queries) for part in self.corpus.parts
+            part.queries_per_epoch != len(part.queries) for part in self.corpus.parts
         )
 
     @cached_property
@@ -207,6 +207,7 @@ class Sampler:
     def _drawn(self, part: Part, rng: random.Random) -> QueryTable:
         total = part.queries_per_epoch
         fresh = round(self.queries.resampled * total) if part.catalogue else 0
+        fresh = max(fresh, total - len(part.queries))
         kept = torch.tensor(rng.sample(range(len(part.queries)), total - fresh), dtype=torch.int64)
         table = part.table.take(kept)
         if not fresh:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from samebut.catalog import NOT_ATTRIBUTES
 from samebut.errors import RecipeError
+from samebut.language.synonyms import common_name
 from samebut.learning.data import captions
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.encoders.base import unit
@@ -20,6 +21,7 @@ from samebut.learning.objective.base import Step, Term
 from samebut.learning.tables import Table
 
 UNKNOWN = -1
+KINDS = ("article", "kind", "label")  # columns that say what is on a picture
 SMOOTHING = 0.1  # attributes are read off titles, and a few are wrong
 START_SPREAD = 0.01  # of a cosine classifier's weights: short ones turn within the first steps
 
@@ -109,13 +111,17 @@ def attributes_of(rows: Sequence[captions.Row]) -> dict[str, Tensor]:
     """For each column of a catalogue that describes pictures, ``(N,)``: the number of each
     picture's value, ``UNKNOWN`` where it has none.
 
-    ``article`` and ``kind`` are one column. A column in which most pictures have a value of their
+    ``article``, ``kind`` and ``label`` are one column, in which synonyms are one value, so that
+    a thing is one thing in all data folders. A column in which most pictures have a value of their
     own (a price, a number) describes none.
     """
     columns = dict.fromkeys(name for row in rows for name in row if name not in NOT_ATTRIBUTES)
     found = {}
-    for name in dict.fromkeys("article" if name == "kind" else name for name in columns):
-        said = [row.get(name) or (row.get("kind") if name == "article" else "") for row in rows]
+    for name in dict.fromkeys("article" if name in KINDS else name for name in columns):
+        said = [
+            common_name(captions.article(row)) if name == "article" else row.get(name)
+            for row in rows
+        ]
         known = [value for value in said if value]
         values = {value: number for number, value in enumerate(sorted(set(known)))}
         if 1 < len(values) <= len(known) / 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import torch
 from pydantic import Field
@@ -22,7 +23,8 @@ from samebut.learning.tables import Table
 
 
 class Captions(Term):
-    """Symmetric InfoNCE of pictures and captions, equal attributes as positives."""
+    """Symmetric InfoNCE of pictures and captions; equal attributes and equal captions are
+    positives."""
 
     class Options(Table):
         """``[stages.loss.captions]``"""
@@ -56,8 +58,11 @@ class Captions(Term):
         pictures = unit(step.seen.pooled)
         places = step.layout.each_once()
         kinds = self.kinds[step.layout.rows.flatten()[places]]
-        same = (kinds[:, None] == kinds[None, :]).to(pictures.device)
         places = places.to(pictures.device)
+        digests = torch.tensor([zlib.crc32(text.encode()) for text in said])
+        texts = distributed.gather(digests.to(pictures.device))[places]
+        same = (kinds[:, None] == kinds[None, :]).to(pictures.device)
+        same |= texts[:, None] == texts[None, :]
         return symmetric_info_nce(
             distributed.gather(pictures)[places],
             distributed.gather(words)[places],
