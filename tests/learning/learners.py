@@ -46,7 +46,11 @@ FUSIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 RESAMPLING = {"attributes": ["article", "colour"], "chinese": 0.0}
 
-DICTIONARY: tuple[Group, ...] = (("狗", "dog", "hound"), ("苹果", "apple"), ("钟", "clock", "bell"))
+DICTIONARY: tuple[Group, ...] = (
+    ("狗", "dog", "hound"),
+    ("鹬鸵", "kiwi bird"),
+    ("钟", "clock", "bell"),
+)
 TEACHER = Teacher("tiny", lambda texts: np.stack([_vector(text) for text in texts]))
 
 

@@ -47,7 +47,8 @@ class Words(Term):
         super().__init__(options, corpus, model)
         self.pairs = options.batch // 2
         self.own, self.dictionary = own_groups(), dictionary_groups()
-        phrases = list(dict.fromkeys(chain.from_iterable((*self.own, *self.dictionary))))
+        # The dictionary first: a name added to our lists leaves the vectors kept of it valid.
+        phrases = list(dict.fromkeys(chain.from_iterable((*self.dictionary, *self.own))))
         self.place = {phrase: row for row, phrase in enumerate(phrases)}
         vectors = torch.from_numpy(taught(published_teacher(), phrases, corpus.cache))
         self.register_buffer("vectors", vectors.half(), persistent=False)
