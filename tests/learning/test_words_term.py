@@ -55,6 +55,18 @@ def test_it_learns_what_it_is_taught(tmp_path: Path) -> None:
     assert before[0] < 0.8 and before[1] < 0.2
 
 
+def test_phrases_encoded_by_length_keep_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for at_once in (64, 3):
+        monkeypatch.setattr(words, "ENCODED_AT_ONCE", at_once)
+        torch.manual_seed(4)
+        of = made(recipe(loss=LOSS), shapes(tmp_path / str(at_once)), tmp_path / str(at_once))
+        losses.append(of.loss())
+    torch.testing.assert_close(*losses)
+
+
 def test_pairs_are_two_phrases_of_a_group_and_mostly_translations() -> None:
     rng = random.Random(0)
     pairs = [pair_of(OWN[0], rng) for _ in range(200)]
