@@ -252,3 +252,57 @@ def test_the_defaults_give_the_targets_of_the_products_queries() -> None:
         new = tuple(rows[place[query["target"]]][name] for name in change.columns)
         answers = dict(queries.answers(place[query["reference"]], change))
         assert {rows[n]["file"] for n in answers[new]} == set(query["targets"])
+
+
+COLOURED = [
+    {"article": article, "colour": colour}
+    for article, colour in (
+        ("shirt", "blue"),  # 0
+        ("shirt", "navy blue"),  # 1
+        ("shirt", "red"),  # 2
+        ("shirt", "white"),  # 3
+        ("shirt", ""),  # 4
+        ("jeans", "red"),  # 5
+        ("shirt", "blue"),  # 6
+        ("shirt", "zebra"),  # 7
+    )
+]
+
+
+def wishes(*names: str) -> CatalogueQueries:
+    rules = QueryRules(("colour", "article"), changes=dict.fromkeys(names, 1.0), chinese=0)
+    return queries_of(COLOURED, rules)
+
+
+def test_not_a_colour_is_answered_by_every_clearly_other_one() -> None:
+    queries = wishes("not colour")
+    # Navy blue is no answer, and what has no colour may have any.
+    assert every_answer(queries, 0) == {"not colour": {"not": {2, 3, 7}}}
+    assert every_answer(queries, 2) == {"not colour": {"not": {0, 1, 3, 6, 7}}}
+    assert every_answer(queries, 5) == {}  # there is one pair of jeans
+    assert every_answer(queries, 4) == {}  # it has no colour that could be refused
+
+
+def test_any_number_of_pictures_answers_a_wish() -> None:
+    rules = QueryRules(("colour", "article"), changes={"not colour": 1.0}, max_targets=1)
+    assert every_answer(queries_of(COLOURED, rules), 0) == {"not colour": {"not": {2, 3, 7}}}
+
+
+def test_darker_and_lighter_go_in_their_directions() -> None:
+    queries = wishes("darker colour", "lighter colour")
+    assert every_answer(queries, 0) == {
+        "darker colour": {"darker": {1}},
+        "lighter colour": {"lighter": {3}},
+    }
+    assert every_answer(queries, 3) == {"darker colour": {"darker": {0, 1, 2, 6}}}
+    assert every_answer(queries, 7) == {}  # nobody knows how light that is
+
+
+def test_a_wish_becomes_a_query() -> None:
+    (query,) = wishes("not colour").ask(random.Random(3), "0", 1)
+    assert query.targets == ("2", "3", "7") and query.group == "not colour"
+
+
+def test_a_wish_about_an_unknown_column_is_named() -> None:
+    with pytest.raises(DataError, match="'not size' names 'size'"):
+        wishes("not size")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import DataError
+from samebut.query_maker.queries import WISHES
 from samebut.query_maker.relative_captions import RelativeCaptions
 
 JEANS = {"gender": "men", "article": "jeans", "colour": "blue", "pattern": "striped"}
@@ -39,7 +40,41 @@ def test_every_kind_of_change_has_many_phrasings(language: str, least: int) -> N
     assert {"colour", "article", "pattern", "gender", "material", "attribute"} <= set(
         book.sentences
     )
-    assert {kind for kind in book.sentences if book.phrasings(kind) < least} == set()
+    named = [kind for kind in book.sentences if kind.partition(" ")[0] not in WISHES]
+    assert {kind for kind in named if book.phrasings(kind) < least} == set()
+    assert {kind for kind in book.sentences if book.phrasings(kind) < 4} == set()
+
+
+def test_a_wish_is_said_without_a_new_value() -> None:
+    before = {"colour": "blue", "article": "shirt"}
+    english = {
+        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, wish="not") for n in range(300)
+    }
+    assert {"not blue", "in any colour other than blue", "anything but blue"} <= english
+    chinese = {
+        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, "zh", wish="not")
+        for n in range(300)
+    }
+    assert {"不要蓝色", "除了蓝色都行", "换个颜色"} <= chinese
+
+
+def test_what_a_thing_has_by_its_pattern_can_be_refused() -> None:
+    before = {"pattern": "striped", "article": "shirt"}
+    said = {
+        BUILT_IN.say(random.Random(n), before, {"pattern": "not"}, wish="not") for n in range(300)
+    }
+    assert {"no stripes", "without stripes", "not striped"} <= said
+
+
+def test_a_wish_about_any_column() -> None:
+    before = {"heel": "flat"}
+    said = BUILT_IN.say(random.Random(1), before, {"heel": "not"}, wish="not")
+    assert said is not None and ("flat" in said or "heel" in said)
+
+
+def test_a_chinese_name_of_a_thing_that_the_lexicon_lacks() -> None:
+    assert BUILT_IN.word("article", "aubergine", "zh") == "茄子"
+    assert BUILT_IN.word("article", "no such thing", "zh") is None
 
 
 def test_the_languages_have_the_same_kinds() -> None:

@@ -21,6 +21,12 @@ ARTICLES_ZH = {
     "lounge pants": "家居裤",
 }  # fmt: skip
 
+PATTERN_NOUNS = {
+    "striped": "stripes", "printed": "print", "checked": "checks", "dotted": "dots",
+    "floral": "flowers", "plaid": "plaid", "embroidered": "embroidery",
+}  # fmt: skip
+"""A pattern -> what a thing has then: "without stripes"."""
+
 PATTERNS_ZH = {"solid": "纯色", "printed": "印花", "striped": "条纹", "checked": "格子"}
 GENDERS_ZH = {"men": "男款", "women": "女款", "unisex": "中性", "boys": "男童", "girls": "女童"}
 

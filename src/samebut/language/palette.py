@@ -108,3 +108,36 @@ DRAWN = (
     "navy",
 )
 """The wardrobe's colours. Random choices index into this order, so it must not change."""
+
+
+FAMILIES = {
+    "navy blue": "blue", "navy": "blue", "turquoise blue": "blue", "turquoise": "blue",
+    "light blue": "blue", "dark blue": "blue", "sky blue": "blue", "teal": "blue",
+    "maroon": "red", "burgundy": "red", "wine": "red", "rust": "red", "coral": "red",
+    "charcoal": "grey", "gray": "grey", "silver": "grey", "steel": "grey",
+    "off white": "white", "cream": "white", "ivory": "white",
+    "coffee brown": "brown", "tan": "brown", "bronze": "brown", "copper": "brown",
+    "camel": "brown", "khaki": "beige", "mustard": "yellow", "gold": "yellow",
+    "lavender": "purple", "violet": "purple", "magenta": "pink", "peach": "orange",
+    "sea green": "green", "olive": "green", "lime green": "green", "mint": "green",
+}  # fmt: skip
+"""A shade -> the colour that people may take it for."""
+
+LIGHTNESS = {
+    "black": 0,
+    "navy blue": 1, "navy": 1, "charcoal": 1, "maroon": 1, "burgundy": 1, "wine": 1,
+    "coffee brown": 1, "dark blue": 1,
+    "blue": 2, "brown": 2, "purple": 2, "green": 2, "red": 2, "teal": 2, "olive": 2, "rust": 2,
+    "bronze": 2, "violet": 2,
+    "grey": 3, "gray": 3, "orange": 3, "magenta": 3, "copper": 3, "mustard": 3, "sea green": 3,
+    "turquoise blue": 3, "turquoise": 3, "khaki": 3, "tan": 3, "steel": 3, "camel": 3, "coral": 3,
+    "pink": 4, "yellow": 4, "silver": 4, "gold": 4, "peach": 4, "lavender": 4, "beige": 4,
+    "lime green": 4, "mint": 4, "light blue": 4, "sky blue": 4,
+    "white": 5, "off white": 5, "cream": 5, "ivory": 5,
+}  # fmt: skip
+"""How light a colour is, from 0 to 5: a step is a difference that nobody doubts."""
+
+
+def family(name: str) -> str:
+    """The colour that ``name`` is a shade of, or ``name`` itself."""
+    return FAMILIES.get(name, name)

@@ -22,8 +22,8 @@ from typing import Any
 from samebut.data import triplets
 from samebut.errors import DataError
 from samebut.files import write_whole, writing
-from samebut.query_maker.queries import ARTICLE, CatalogueQueries, QueryRules, details_of
-from samebut.query_maker.relative_captions import RelativeCaptions
+from samebut.query_maker.queries import CatalogueQueries, QueryRules, details_of
+from samebut.query_maker.relative_captions import ARTICLE, RelativeCaptions
 from samebut.query_maker.report import CatalogueReport
 from samebut.query_maker.table import SPLIT, CatalogueTable, split_rows
 

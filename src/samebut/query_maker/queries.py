@@ -12,13 +12,14 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations
 
 from samebut.data.benchmark import Query
 from samebut.errors import DataError
-from samebut.query_maker.relative_captions import RelativeCaptions
+from samebut.language import palette
+from samebut.query_maker.relative_captions import ARTICLE, RelativeCaptions
 
 Row = Mapping[str, str]
 Values = tuple[str, ...]
@@ -26,7 +27,7 @@ Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that hav
 
 DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
 OTHERS = 4  # of a hard subset, beside the reference and the target
-ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
+
 UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
 WHEN_EMPTY = ("skip", "open")
 
@@ -37,7 +38,8 @@ class QueryRules:
 
     ``attributes`` and ``groups`` are its columns. ``details`` are the attributes that no change
     keeps; None: those that fewer than half of the rows know. ``changes`` maps what is asked for,
-    "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
+    "colour", "colour+article", "not colour" (any other will do), "darker colour" or "lighter
+    colour", to how often, 1 being usual; empty: every attribute and group
     alone, every two attributes. ``keep`` overrides what one change keeps. ``when_empty`` says what
     becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
     since its right answers can't be known; "open" lets the answers differ there. They may differ
@@ -64,12 +66,47 @@ class QueryRules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One kind of change: the columns that change, those that are kept, and how often."""
+    """One kind of change: the columns that change, those that are kept, and how often.
+
+    ``wish`` is how the new value is asked for: "" by naming it, else a row of WISHES.
+    """
 
     name: str
     columns: tuple[str, ...]
     kept: tuple[str, ...]
     weight: float = 1.0
+    wish: str = ""
+
+
+def another(new: str, old: str) -> bool:
+    """Whether a value is clearly another one: navy blue is no answer to "not blue"."""
+    return palette.family(new) != palette.family(old)
+
+
+def darker(new: str, old: str) -> bool:
+    """Whether a colour is clearly darker; what is no colour we know is not."""
+    known = palette.LIGHTNESS
+    return new in known and old in known and known[new] < known[old]
+
+
+def lighter(new: str, old: str) -> bool:
+    """Whether a colour is clearly lighter."""
+    return darker(old, new)
+
+
+WISHES: dict[str, Callable[[str, str], bool]] = {
+    "not": another,
+    "darker": darker,
+    "lighter": lighter,
+}
+"""How a change is asked for without naming the new value -> whether a value answers it, given the
+reference's. All pictures whose value does are right."""
+
+
+def parsed(name: str) -> tuple[str, tuple[str, ...]]:
+    """The wish and the columns of a change's name: "not colour", "colour+article"."""
+    wish, _, column = name.partition(" ")
+    return (wish, (column,)) if wish in WISHES else ("", tuple(name.split("+")))
 
 
 def details_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -100,9 +137,9 @@ def changes_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[Change, ...]:
     _require_columns(rules, details)
     found = []
     for name, weight in wanted.items():
-        columns = tuple(name.split("+"))
-        kept = rules.keep.get(name, identifying)
-        found.append(Change(name, columns, tuple(k for k in kept if k not in columns), weight))
+        wish, columns = parsed(name)
+        kept = tuple(k for k in rules.keep.get(name, identifying) if k not in columns)
+        found.append(Change(name, columns, kept, weight, wish))
     return tuple(found)
 
 
@@ -113,7 +150,7 @@ def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
     if len(set(rules.columns)) < len(rules.columns):
         raise DataError(f"a column is named twice: {', '.join(rules.columns)}")
     for name, weight in rules.changes.items():
-        columns = name.split("+")
+        _, columns = parsed(name)
         if len(columns) > 2 or len(set(columns)) < len(columns) or weight <= 0:
             raise DataError(
                 f"{name!r} ({weight:g}) is no change of one or two attributes", hint=known
@@ -122,7 +159,7 @@ def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
     for name, kept in rules.keep.items():
         if rules.changes and name not in rules.changes:
             raise DataError(f"keep: {name!r} is not among the changes asked for")
-        _require((*name.split("+"), *kept), rules.columns, f"keep {name!r}", known)
+        _require((*parsed(name)[1], *kept), rules.columns, f"keep {name!r}", known)
     _require(details, rules.attributes, "the details", known)
     if not 0 <= rules.chinese <= 1:
         raise DataError(f"chinese is {rules.chinese:g}", hint="It is a share, from 0 to 1.")
@@ -216,6 +253,11 @@ class CatalogueQueries:
         index = self._index(change.columns, kept).get(same, {})
         most = self.rules.max_targets or len(self.rows)
         supports = [self._support[name] for name in change.columns]
+        if change.wish:
+            answers = WISHES[change.wish]
+            fitting = [each for new, each in index.items() if answers(new[0], old[0])]
+            right = tuple(sorted(number for each in fitting for number in each))
+            return (((change.wish,), right),) if right else ()
         found = []
         for new, pictures in index.items():
             if any(a == b for a, b in zip(new, old, strict=True)):
@@ -331,9 +373,9 @@ class CatalogueQueries:
         before = {name: row[name] for name in (*change.columns, *change.kept)}
         asked = dict(zip(change.columns, new, strict=True))
         language = "zh" if rng.random() < self.rules.chinese else "en"
-        text = self.captions.say(rng, before, asked, language)
+        text = self.captions.say(rng, before, asked, language, wish=change.wish)
         if text is None:
-            language, text = "en", self.captions.say(rng, before, asked, "en")
+            language, text = "en", self.captions.say(rng, before, asked, "en", wish=change.wish)
         if text is None:
             raise DataError(
                 f"no template can ask for a change of {change.name}",

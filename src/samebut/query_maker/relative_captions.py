@@ -33,8 +33,10 @@ from typing import Any
 from samebut.errors import DataError
 from samebut.files import read_text
 from samebut.language import lexicon
+from samebut.language.synonyms import names_of
 from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
 
+ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
 BUILT_IN = Path(__file__).with_suffix(".toml")
 FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
 YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
@@ -97,17 +99,26 @@ class RelativeCaptions:
         before: Mapping[str, str],
         changes: Mapping[str, str],
         language: str = "en",
+        *,
+        wish: str = "",
     ) -> str | None:
         """A caption that asks for ``changes`` (column to new value) when ``before`` is shown.
 
         ``before`` holds the reference's values of the changed columns and of those that every
         answer keeps, since a caption may name these. None if ``language`` can't say it: a value
-        without a translation, a column without a name.
+        without a translation, a column without a name. ``wish``: the change is asked for without
+        its new value ("not", "darker"), by templates of that kind.
         """
-        values = self._values(before, changes, language)
+        values = self._values(before, {} if wish else changes, language)
+        if wish:
+            (column,) = changes
+            values = self._of(values, column) | self._named(column, language)
+            values |= self._noun(before[column])
+            return self._one(rng, language, f"{wish} {column}", f"{wish} attribute", values)
         if len(changes) == 1:
             (column,) = changes
-            return self._one(rng, language, column, changes[column], self._of(values, column))
+            kind = _kind(changes[column])
+            return self._one(rng, language, column, kind, self._of(values, column))
         kinds = ("+".join(changes), "+".join(reversed(list(changes))))
         sentences = self._fit(language, "sentences", kinds, values)
         if sentences:
@@ -120,7 +131,10 @@ class RelativeCaptions:
         own = self.books[language].values.get(plain)
         if own or language == "en":
             return own or value
-        return lexicon.TRANSLATIONS.get(column, {}).get(plain)
+        known = lexicon.TRANSLATIONS.get(column, {}).get(plain)
+        if known or column != ARTICLE:
+            return known
+        return next(iter(names_of(plain, chinese=True)), None)
 
     def _values(
         self, before: Mapping[str, str], changes: Mapping[str, str], language: str
@@ -136,13 +150,24 @@ class RelativeCaptions:
             values.pop(column.replace(" ", "_"), None)
             if word:
                 values[column.replace(" ", "_")] = word
-            name = self.books[language].names.get(column)
+            name = self._named(column, language)
             if name:
-                values["attribute." + column] = name
-            elif language == "en":
-                values["attribute." + column] = column.replace("_", " ").lower()
+                values["attribute." + column] = name["attribute"]
         plural = lexicon.is_plural(values.get("old.article", ""))
         return values | {name: forms[plural] for name, forms in _OF_ARTICLE.items()}
+
+    def _named(self, column: str, language: str) -> dict[str, str]:
+        """What a column is called; nothing if the language has no name for it."""
+        name = self.books[language].names.get(column)
+        if not name and language == "en":
+            name = column.replace("_", " ").lower()
+        return {"attribute": name} if name else {}
+
+    @staticmethod
+    def _noun(value: str) -> dict[str, str]:
+        """What a thing with a pattern has: striped ones have stripes."""
+        noun = lexicon.PATTERN_NOUNS.get(value)
+        return {"noun": noun} if noun else {}
 
     @staticmethod
     def _of(values: Mapping[str, str], column: str) -> dict[str, str]:
@@ -152,9 +177,9 @@ class RelativeCaptions:
         return dict(values) | {name: values[long] for name, long in short.items() if long in values}
 
     def _one(
-        self, rng: random.Random, language: str, column: str, value: str, values: dict[str, str]
+        self, rng: random.Random, language: str, column: str, kind: str, values: dict[str, str]
     ) -> str | None:
-        kinds = (column, _kind(value))
+        kinds = (column, kind)
         framed = self._fit(language, "framed", kinds, values)
         templates = self._fit(language, "sentences", kinds, values)
         if framed and (not templates or rng.random() < FRAMED):

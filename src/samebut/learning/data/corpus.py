@@ -17,6 +17,7 @@ from samebut import catalog
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark, Query
 from samebut.errors import DataError, RecipeError
+from samebut.language.synonyms import common_name
 from samebut.learning.data import captions
 from samebut.learning.data.cutouts import kept_cutouts
 from samebut.learning.data.pictures import Pictures, decode_all, decoded_path
@@ -107,9 +108,14 @@ class Source:
 
     @cached_property
     def rows(self) -> list[captions.Row]:
-        """What the catalogue says of each picture of ``train_split``."""
+        """What the catalogue says of each picture of ``train_split``; what is on it stands in
+        ``article``, by its commonest name, so that queries ask for it in all catalogues alike."""
         described = catalog.rows_beside(self.root)
-        return [described.get(image, {}) for image in self.train_split[0]]
+        rows = (described.get(image, {}) for image in self.train_split[0])
+        return [
+            {"article": common_name(captions.article(row)), **row} if captions.article(row) else row
+            for row in rows
+        ]
 
 
 def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
