@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
 from collections.abc import Mapping
@@ -10,15 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from drawn_shapes import draw
 from samebut.learning.data.corpus import Corpus, Source, SourceSettings, read_corpus
 from samebut.learning.data.encoding import BatchEncoder, trains_weight
+from samebut.learning.data.phrases import Group
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Batch, Sampler
+from samebut.learning.data.teacher import Teacher
 from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective import words
 from samebut.learning.objective.learner import COMPOSES, Learner, Objective
 from samebut.learning.objective.negatives import Miner
 from samebut.learning.recipe.read import recipe_of
@@ -39,6 +45,25 @@ FUSIONS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 RESAMPLING = {"attributes": ["article", "colour"], "chinese": 0.0}
+
+DICTIONARY: tuple[Group, ...] = (
+    ("狗", "dog", "hound"),
+    ("鹬鸵", "kiwi bird"),
+    ("钟", "clock", "bell"),
+)
+TEACHER = Teacher("tiny", lambda texts: np.stack([_vector(text) for text in texts]))
+
+
+def _vector(text: str) -> np.ndarray:
+    """Five numbers that follow from a text alone."""
+    seed = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+    return np.random.default_rng(seed).normal(size=5)
+
+
+def use_tiny_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher and a dictionary in place of those of the extra `pretrained`."""
+    monkeypatch.setattr(words, "published_teacher", lambda: TEACHER)
+    monkeypatch.setattr(words, "dictionary_groups", lambda: DICTIONARY)
 
 
 def shapes(folder: Path) -> Corpus:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from learners import Made, drift, made, recipe, shapes
+from learners import Made, drift, made, recipe, shapes, use_tiny_words
 from torch import Tensor, nn
 
 from samebut.data.benchmark import Query
@@ -40,6 +40,7 @@ REACHES = {
     "captions": TOWERS[:2],
     "attributes": TOWERS[:1],
     "distillation": TOWERS,
+    "words": TOWERS[1:2],
 }
 """Which parts of the model a term trains; of a new one any part will do."""
 LACKS_CATALOGUE = ("captions", "attributes")
@@ -71,6 +72,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("terms")
     corpus = shapes(folder)
     return World(corpus, initial_model(recipe(), corpus).model, folder)
+
+
+@pytest.fixture(autouse=True)
+def tiny_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_tiny_words(monkeypatch)
 
 
 def on(name: str, weight: float = 1.0) -> dict[str, Any]:

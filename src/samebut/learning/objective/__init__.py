@@ -12,6 +12,7 @@ from samebut.learning.objective.captions import Captions
 from samebut.learning.objective.contrast import Contrast
 from samebut.learning.objective.distillation import Distillation
 from samebut.learning.objective.names import Names
+from samebut.learning.objective.words import Words
 
 TERMS: dict[str, type[Term]] = {
     "contrast": Contrast,
@@ -19,4 +20,5 @@ TERMS: dict[str, type[Term]] = {
     "attributes": Attributes,
     "distillation": Distillation,
     "names": Names,
+    "words": Words,
 }

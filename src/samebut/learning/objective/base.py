@@ -4,7 +4,7 @@ TERMS."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,6 +74,12 @@ class Term(nn.Module, ABC):
     @classmethod
     def check(cls, options: Any, corpus: Corpus) -> None:
         """Raise RecipeError if the corpus lacks what the term needs; asked before any training."""
+
+    @classmethod
+    def texts(cls, options: Any) -> Iterable[str]:
+        """What it shows the text tower beside the corpus's texts: a tokenizer that the run trains
+        learns from them, too."""
+        return ()
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:

@@ -7,6 +7,7 @@ for each of 1,000 things, and features that a picture of the thing may have foll
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import torch
 from pydantic import Field
@@ -64,6 +65,10 @@ class Names(Term):
     def check(cls, options: Options, corpus: Corpus) -> None:
         if len(corpus.files) < 2:
             raise RecipeError("the names loss needs pictures, to learn how features spread")
+
+    @classmethod
+    def texts(cls, options: Options) -> Iterable[str]:
+        return (name for thing in things() for name in (*thing.english, *thing.chinese))
 
     def forward(self, step: Step) -> Tensor:
         classes = torch.randperm(len(things()))[: self.options.batch]

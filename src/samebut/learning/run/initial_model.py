@@ -16,6 +16,7 @@ from samebut.learning.data.corpus import Corpus
 from samebut.learning.encoders import ENCODERS
 from samebut.learning.encoders.base import Encoder
 from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective import TERMS
 from samebut.learning.recipe.schema import Recipe
 from samebut.learning.tables import Wrong, read_table
 from samebut.preprocess import Preprocess
@@ -43,7 +44,11 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
     if recipe.init:
         return _continued(recipe)
     described = [row for row in corpus.rows if captions.title(row)]
-    texts = [*captions.words(described), *(text for q in corpus.queries for text in q.texts)]
+    texts = [
+        *captions.words(described),
+        *(text for q in corpus.queries for text in q.texts),
+        *_shown_by_terms(recipe),
+    ]
     options = {key: value for key, value in recipe.encoder.items() if key != "kind"}
     family = encoder_family(recipe)
     _check_options(family, options)
@@ -63,6 +68,17 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
             _random_fusion(model),
         ),
     )
+
+
+def _shown_by_terms(recipe: Recipe) -> list[str]:
+    """What the stages' losses show the text tower beside the corpus's texts, each text once."""
+    found: dict[str, None] = {}
+    for stage in recipe.stages:
+        for name, term in TERMS.items():
+            options = getattr(stage.loss, name)
+            if options.weight:
+                found.update(dict.fromkeys(term.texts(options)))
+    return list(found)
 
 
 def _check_options(family: type[Encoder], options: Mapping[str, object]) -> None:

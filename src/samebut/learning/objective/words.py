@@ -1,0 +1,114 @@
+"""Words: the text tower learns everyday words that no caption has, from a teacher that knows them
+and from a dictionary."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from samebut.learning.data.corpus import Corpus
+from samebut.learning.data.phrases import Group, dictionary_groups, own_groups
+from samebut.learning.data.teacher import published_teacher, taught
+from samebut.learning.encoders.base import unit
+from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.objective.base import Step, Term
+from samebut.learning.objective.losses import symmetric_info_nce
+from samebut.learning.tables import Table
+
+OWN = 0.4  # how often a pair is of this project's own lists: they name what photos show
+TRANSLATED = 0.75  # how often a pair is one of both languages, where there are both
+ENCODED_AT_ONCE = 64  # phrases of like length
+SCALE = 20.0  # of cosines between phrases that mean the same
+
+
+class Words(Term):
+    """1 minus the cosine to what a sentence encoder says, and symmetric InfoNCE of translations.
+
+    A linear map of the student's features, which goes with the stage, agrees with the teacher's
+    (Reimers and Gurevych 2020, arXiv 2004.09813, distil sentences and translations alike).
+    Phrases of one group find each other in the student's own space; groups that share a phrase
+    count as one.
+    """
+
+    class Options(Table):
+        """``[stages.loss.words]``"""
+
+        weight: float = Field(0.0, ge=0)
+        """Weight of the loss over everyday words and phrases in English and Chinese, with the
+        sentence encoder and the dictionary of the extra `pretrained`."""
+        batch: int = Field(256, ge=4)
+        """Phrases a step, in pairs that mean the same."""
+
+    def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
+        super().__init__(options, corpus, model)
+        self.pairs = options.batch // 2
+        self.own, self.dictionary = own_groups(), dictionary_groups()
+        # The dictionary first: a name added to our lists leaves the vectors kept of it valid.
+        phrases = list(dict.fromkeys(chain.from_iterable((*self.dictionary, *self.own))))
+        self.place = {phrase: row for row, phrase in enumerate(phrases)}
+        vectors = torch.from_numpy(taught(published_teacher(), phrases, corpus.cache))
+        self.register_buffer("vectors", vectors.half(), persistent=False)
+        self.map = nn.Linear(model.encoder.dim, vectors.shape[1], bias=False)
+
+    @classmethod
+    def check(cls, options: Options, corpus: Corpus) -> None:
+        published_teacher()
+        dictionary_groups()
+
+    @classmethod
+    def texts(cls, options: Options) -> Iterable[str]:
+        return chain.from_iterable((*own_groups(), *dictionary_groups()))
+
+    def forward(self, step: Step) -> Tensor:
+        rng = random.Random(int(torch.randint(2**31, ())))
+        groups = self.drawn(rng)
+        pairs = [pair_of(group, rng) for group in groups]
+        written = [*(one for one, _ in pairs), *(other for _, other in pairs)]
+        said = unit(_encoded(step, written))
+        rows = torch.tensor([self.place[phrase] for phrase in written])
+        wanted = self.vectors[rows.to(self.vectors.device)].float()
+        distilled = 1 - (unit(self.map(said)) * wanted).sum(1).mean()
+        first, second = said.chunk(2)
+        alike = symmetric_info_nce(first, second, same_meaning(groups).to(said.device), scale=SCALE)
+        return distilled + alike
+
+    def drawn(self, rng: random.Random) -> list[Group]:
+        """Groups of a step, of both lists."""
+        return [
+            rng.choice(self.own if rng.random() < OWN else self.dictionary)
+            for _ in range(self.pairs)
+        ]
+
+
+def _encoded(step: Step, texts: Sequence[str]) -> Tensor:
+    """Features ``(N, D)``, encoded with others of their length: most phrases have 4 pieces, the
+    longest 13, and padding all to it costs twice the time."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place].encode()))
+    parts = [
+        step.encoder.encode(
+            step.model, "text", [texts[place] for place in order[start : start + ENCODED_AT_ONCE]]
+        ).pooled
+        for start in range(0, len(order), ENCODED_AT_ONCE)
+    ]
+    return torch.cat(parts)[torch.tensor(order).argsort()]
+
+
+def pair_of(group: Group, rng: random.Random) -> tuple[str, str]:
+    """Two phrases of a group, more often of two languages, in any order."""
+    one = rng.choice(group)
+    others = [phrase for phrase in group if phrase != one]
+    translations = [phrase for phrase in others if phrase.isascii() != one.isascii()]
+    if translations and rng.random() < TRANSLATED:
+        others = translations
+    return one, rng.choice(others)
+
+
+def same_meaning(groups: list[Group]) -> Tensor:
+    """``(n, n)``: which groups share a phrase."""
+    sets = [frozenset(group) for group in groups]
+    return torch.tensor([[not one.isdisjoint(other) for other in sets] for one in sets])
