@@ -224,7 +224,8 @@ class EfficientNetEncoder(WithTextTower):
         return Features(regions.mean(1), regions, every_token(regions))
 
     def project(self, seen: Features) -> Features:
-        return Features(*self.head(seen.pooled, seen.tokens), seen.mask)
+        pooled, tokens = self.head(seen.pooled, seen.tokens)
+        return Features(pooled, tokens, seen.mask)
 
     def images(self, pixels: Tensor) -> Features:
         return self.project(self.trunk_features(pixels))
