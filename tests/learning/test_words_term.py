@@ -11,6 +11,7 @@ from learners import DICTIONARY, ENCODER, made, recipe, shapes, use_tiny_words
 from torch import Tensor
 
 from samebut.errors import RecipeError
+from samebut.learning.data import encoding
 from samebut.learning.encoders.base import unit
 from samebut.learning.objective import words
 from samebut.learning.objective.words import Words, pair_of, same_meaning
@@ -60,7 +61,7 @@ def test_phrases_encoded_by_length_keep_their_places(
 ) -> None:
     losses = []
     for at_once in (64, 3):
-        monkeypatch.setattr(words, "ENCODED_AT_ONCE", at_once)
+        monkeypatch.setattr(encoding, "ALIKE_AT_ONCE", at_once)
         torch.manual_seed(4)
         of = made(recipe(loss=LOSS), shapes(tmp_path / str(at_once)), tmp_path / str(at_once))
         losses.append(of.loss())

@@ -54,7 +54,7 @@ class Captions(Term):
         rng = random.Random(int(torch.randint(2**31, ())))
         said = [captions.caption(self.corpus.rows[row], rng) for row in step.rows.tolist()]
         written = noisy(said, step.encoder.rules.augment)
-        words = unit(step.encoder.encode(step.model, "text", written).pooled)
+        words = unit(step.encoder.pooled_texts(step.model, written))
         pictures = unit(step.seen.pooled)
         places = step.layout.each_once()
         kinds = self.kinds[step.layout.rows.flatten()[places]]

@@ -76,11 +76,9 @@ class Names(Term):
         seen = step.encoder.project(step.model, without_tokens(features)).pooled
         rng = random.Random(int(torch.randint(2**31, ())))
         names = [name_of(number, rng) for number in classes.tolist()]
-        words = step.encoder.encode(step.model, "text", [frame(name, rng) for name in names])
+        words = step.encoder.pooled_texts(step.model, [frame(name, rng) for name in names])
         same = torch.tensor([[one == other for other in names] for one in names])
-        return symmetric_info_nce(
-            unit(seen), unit(words.pooled), same.to(seen.device), scale=step.scale
-        )
+        return symmetric_info_nce(unit(seen), unit(words), same.to(seen.device), scale=step.scale)
 
     def made_up(self, classes: Tensor, encoder: BatchEncoder) -> Tensor:
         """Features of the trunk that pictures of ``classes (n,)`` may have: ``(n, F)``."""

@@ -4,7 +4,7 @@ and from a dictionary."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import chain
 
 import torch
@@ -22,7 +22,6 @@ from samebut.learning.tables import Table
 
 OWN = 0.4  # how often a pair is of this project's own lists: they name what photos show
 TRANSLATED = 0.75  # how often a pair is one of both languages, where there are both
-ENCODED_AT_ONCE = 64  # phrases of like length
 SCALE = 20.0  # of cosines between phrases that mean the same
 
 
@@ -69,7 +68,7 @@ class Words(Term):
         groups = self.drawn(rng)
         pairs = [pair_of(group, rng) for group in groups]
         written = [*(one for one, _ in pairs), *(other for _, other in pairs)]
-        said = unit(_encoded(step, written))
+        said = unit(step.encoder.pooled_texts(step.model, written))
         rows = torch.tensor([self.place[phrase] for phrase in written])
         wanted = self.vectors[rows.to(self.vectors.device)].float()
         distilled = 1 - (unit(self.map(said)) * wanted).sum(1).mean()
@@ -83,19 +82,6 @@ class Words(Term):
             rng.choice(self.own if rng.random() < OWN else self.dictionary)
             for _ in range(self.pairs)
         ]
-
-
-def _encoded(step: Step, texts: Sequence[str]) -> Tensor:
-    """Features ``(N, D)``, encoded with others of their length: most phrases have 4 pieces, the
-    longest 13, and padding all to it costs twice the time."""
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place].encode()))
-    parts = [
-        step.encoder.encode(
-            step.model, "text", [texts[place] for place in order[start : start + ENCODED_AT_ONCE]]
-        ).pooled
-        for start in range(0, len(order), ENCODED_AT_ONCE)
-    ]
-    return torch.cat(parts)[torch.tensor(order).argsort()]
 
 
 def pair_of(group: Group, rng: random.Random) -> tuple[str, str]:
