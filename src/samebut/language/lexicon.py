@@ -145,13 +145,19 @@ MEASURE_WORDS = {
     "盏": ("灯",),
 }
 
+_CLOTHES_ZH = (
+    *("衣", "衫", "恤", "服", "装", "背心", "外套"),
+    *ARTICLES_ZH.values(),
+    *MORE_ARTICLES_ZH.values(),
+)
+
 
 def measure_word(noun: str) -> str:
-    """The Chinese measure word of a noun by its ending: 双 for 凉鞋, else 件, as of clothes."""
+    """The Chinese measure word of a noun by its ending: 双 for 凉鞋, 件 for clothes, else 个."""
     for word, endings in MEASURE_WORDS.items():
         if noun.endswith(endings):
             return word
-    return "件"
+    return "件" if noun.endswith(_CLOTHES_ZH) else "个"
 
 
 def is_plural(noun: str) -> bool:
