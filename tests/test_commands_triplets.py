@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,26 @@ def test_bad_choices_are_told(shop: Path, more: tuple[str, ...], message: str) -
     assert isinstance(result.exception, SamebutError)
     assert message in str(result.exception)
     assert not (shop / "out").exists()
+
+
+def test_wishes_are_asked_for_and_counted(shop: Path) -> None:
+    wanted = "color=2,not color, color + not pattern=3,darker Color"
+    result = call(shop, "--changes", wanted, "--chinese", "0", "--split-by", "title")
+    assert result.exit_code == 0, result.output
+    report = json.loads((shop / "out" / "report.json").read_text(encoding="utf-8"))
+    assert set(report["changes"]) == {
+        "colour",
+        "not colour",
+        "colour+not pattern",
+        "darker colour",
+    }
+    lines = [
+        json.loads(line)
+        for split in ("train", "val")
+        for line in (shop / "out" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    counted = {name: sum(each["queries"].values()) for name, each in report["changes"].items()}
+    assert counted["not colour"] > 0 and counted["darker colour"] > 0
+    assert counted == {
+        name: sum(line["change"] == name for line in lines) for name in report["changes"]
+    }

@@ -45,7 +45,15 @@ def test_plurals(noun: str, plural: bool) -> None:
 
 @pytest.mark.parametrize(
     ("noun", "word"),
-    [("凉鞋", "双"), ("鞋子", "双"), ("牛仔裤", "条"), ("手表", "块"), ("衬衫", "件")],
+    [
+        ("凉鞋", "双"),
+        ("鞋子", "双"),
+        ("牛仔裤", "条"),
+        ("手表", "块"),
+        ("衬衫", "件"),
+        ("长袖T恤", "件"),
+        ("红薯", "个"),
+    ],
 )
 def test_measure_words(noun: str, word: str) -> None:
     assert lexicon.measure_word(noun) == word

@@ -61,6 +61,18 @@ def test_columns_are_known_by_what_they_are(shop: Path) -> None:
     assert "Base Color, Type" in caught.value.hint
 
 
+def test_the_surest_of_two_columns_is_the_article(shop: Path) -> None:
+    rewrite(shop, "Image;Name;Base Color;Type;Price", "Image;Label;Base Color;Type;Price")
+    assert table(shop).columns == {
+        "Label": "Label",
+        "colour": "Base Color",
+        "article": "Type",
+        "Price": "Price",
+    }
+    rewrite(shop, "Image;Label;Base Color;Type;Price", "Image;Name;Base Color;Label;Price")
+    assert table(shop).column("label") == "article"
+
+
 def test_the_folder_is_read_as_a_benchmark(shop: Path) -> None:
     report = write(table(shop), RULES, shop / "out", seed=3)
     train, val = (triplets.read(shop / "out", split) for split in ("train", "val"))

@@ -306,3 +306,77 @@ def test_a_wish_becomes_a_query() -> None:
 def test_a_wish_about_an_unknown_column_is_named() -> None:
     with pytest.raises(DataError, match="'not size' names 'size'"):
         wishes("not size")
+
+
+def test_a_new_value_and_a_refused_one() -> None:
+    rows = [
+        {"article": article, "colour": colour, "pattern": pattern}
+        for article, colour, pattern in (
+            ("shirt", "blue", "striped"),  # 0
+            ("shirt", "red", "striped"),  # 1: has the stripes
+            ("shirt", "red", "plain"),  # 2
+            ("shirt", "red", ""),  # 3: nobody knows
+            ("shirt", "green", "checked"),  # 4
+            ("skirt", "red", "plain"),  # 5
+            ("skirt", "navy", "plain"),  # 6: may be called blue
+            ("shirt", "red", "checked"),  # 7
+        )
+    ]
+    names = ("colour+not pattern", "article+not colour")
+    rules = QueryRules(
+        ("colour", "article", "pattern"), changes=dict.fromkeys(names, 1.0), details=("pattern",)
+    )
+    assert every_answer(queries_of(rows, rules), 0) == {
+        "colour+not pattern": {"red+not": {2, 7}, "green+not": {4}},
+        "article+not colour": {"skirt+not": {5}},
+    }
+
+
+def test_what_may_be_taken_for_the_colour_answers_no_refusal_of_it() -> None:
+    colours = ("blue", "green", "teal", "multi", "grey")
+    rows = [{"article": "mug", "colour": colour} for colour in colours]
+    rules = QueryRules(("colour", "article"), changes={"not colour": 1.0})
+    queries = queries_of(rows, rules)
+    assert every_answer(queries, 0) == {"not colour": {"not": {1, 4}}}
+    assert every_answer(queries, 1) == {"not colour": {"not": {0, 4}}}
+    assert every_answer(queries, 2) == {"not colour": {"not": {4}}}
+
+
+def test_a_refusals_hard_subset_still_has_what_is_refused() -> None:
+    colours = ("red",) * 6 + ("blue",) * 3
+    rows = [{"article": "mug", "colour": colour} for colour in colours]
+    rows += [{"article": "jug", "colour": "red"}] * 9
+    queries = queries_of(rows, QueryRules(("colour", "article"), changes={"not colour": 1.0}))
+    (query,) = queries.ask(random.Random(1), "0", 1)
+    subset = queries.subset(random.Random(1), query, "7")
+    assert subset is not None and len(set(subset)) == 6 and {"0", "7"} <= set(subset)
+    assert set(subset) - {"0", "7"} < {"1", "2", "3", "4", "5"}
+
+
+def test_queries_with_the_same_answers_share_them() -> None:
+    queries = wishes("not colour").draw(random.Random(2), 40)
+    targets = [query.targets for query in queries if query.reference in ("0", "6")]
+    assert len(targets) > 2 and len({id(each) for each in targets}) == 1
+
+
+@pytest.mark.parametrize("untold", ["Not sure", "Other", "Skip", "unknown", "N/A"])
+def test_what_tells_nothing_is_never_asked_for(untold: str) -> None:
+    rows = [{"label": label} for label in ("Skirt", "Hat", untold)]
+    rules = QueryRules(("label",), changes={"label": 1.0, "not label": 1.0})
+    assert every_answer(queries_of(rows, rules), 0) == {
+        "label": {"hat": {1}},
+        "not label": {"not": {1}},
+    }
+    assert queries_of(rows, rules).references == ["0", "1"]
+
+
+@pytest.mark.parametrize("column", ["article", "kind", "label"])
+def test_kinds_are_asked_for_as_articles_whatever_their_column_is_called(column: str) -> None:
+    rows = [{column: kind} for kind in ("Hat", "Skirt", "aubergine", "Skirt")]
+    rules = QueryRules((column,), changes={column: 1.0}, chinese=0.5)
+    drawn = queries_of(rows, rules).draw(random.Random(0), 2000)
+    said = {query.texts[0]: query.targets for query in drawn}
+    assert said["the same but as a skirt"] == ("1", "3")
+    assert said["换成裙子"] == ("1", "3")
+    assert said["换成茄子"] == ("2",)
+    assert not [text for text in said if column in text.split()]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import DataError
-from samebut.query_maker.queries import WISHES
 from samebut.query_maker.relative_captions import RelativeCaptions
+from samebut.query_maker.wishes import parsed
 
 JEANS = {"gender": "men", "article": "jeans", "colour": "blue", "pattern": "striped"}
 COLUMNS = ("gender", "colour", "article", "pattern", "heel height")
@@ -40,7 +40,7 @@ def test_every_kind_of_change_has_many_phrasings(language: str, least: int) -> N
     assert {"colour", "article", "pattern", "gender", "material", "attribute"} <= set(
         book.sentences
     )
-    named = [kind for kind in book.sentences if kind.partition(" ")[0] not in WISHES]
+    named = [kind for kind in book.sentences if not any(wish for wish, _ in parsed(kind))]
     assert {kind for kind in named if book.phrasings(kind) < least} == set()
     assert {kind for kind in book.sentences if book.phrasings(kind) < 4} == set()
 
@@ -48,11 +48,12 @@ def test_every_kind_of_change_has_many_phrasings(language: str, least: int) -> N
 def test_a_wish_is_said_without_a_new_value() -> None:
     before = {"colour": "blue", "article": "shirt"}
     english = {
-        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, wish="not") for n in range(300)
+        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, "en", {"colour": "not"})
+        for n in range(300)
     }
     assert {"not blue", "in any colour other than blue", "anything but blue"} <= english
     chinese = {
-        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, "zh", wish="not")
+        BUILT_IN.say(random.Random(n), before, {"colour": "not"}, "zh", {"colour": "not"})
         for n in range(300)
     }
     assert {"不要蓝色", "除了蓝色都行", "换个颜色"} <= chinese
@@ -61,14 +62,15 @@ def test_a_wish_is_said_without_a_new_value() -> None:
 def test_what_a_thing_has_by_its_pattern_can_be_refused() -> None:
     before = {"pattern": "striped", "article": "shirt"}
     said = {
-        BUILT_IN.say(random.Random(n), before, {"pattern": "not"}, wish="not") for n in range(300)
+        BUILT_IN.say(random.Random(n), before, {"pattern": "not"}, "en", {"pattern": "not"})
+        for n in range(300)
     }
     assert {"no stripes", "without stripes", "not striped"} <= said
 
 
 def test_a_wish_about_any_column() -> None:
     before = {"heel": "flat"}
-    said = BUILT_IN.say(random.Random(1), before, {"heel": "not"}, wish="not")
+    said = BUILT_IN.say(random.Random(1), before, {"heel": "not"}, "en", {"heel": "not"})
     assert said is not None and ("flat" in said or "heel" in said)
 
 
@@ -211,3 +213,56 @@ def test_the_file_in_the_guide_works(tmp_path: Path) -> None:
         "the same shoes in blue",
         "do you have them in blue?",
     }
+
+
+def said(before: dict[str, str], wishes: dict[str, str], **new: str) -> dict[str, set[str | None]]:
+    """All that is said in 400 draws, by language; wishes stand before new values."""
+    changes = new | wishes
+    return {
+        language: {
+            BUILT_IN.say(random.Random(n), before, changes, language, wishes) for n in range(400)
+        }
+        for language in ("en", "zh")
+    }
+
+
+STRIPED = {"article": "shirt", "colour": "blue", "pattern": "striped"}
+
+
+def test_a_new_value_and_a_refused_one_in_a_sentence() -> None:
+    texts = said(STRIPED, {"pattern": "not"}, colour="green")
+    assert {"in green, without stripes", "green, no stripes"} <= texts["en"]
+    assert {"绿色的，不要条纹", "换成绿色，不要条纹"} <= texts["zh"]
+    texts = said(STRIPED, {"colour": "not"}, article="skirt")
+    assert {"a skirt, but not blue", "as a skirt in any colour other than blue"} <= texts["en"]
+    assert {"换成裙子，不要蓝色", "裙子，换个颜色"} <= texts["zh"]
+
+
+def test_two_wishes_that_have_no_sentences_of_their_own_are_joined() -> None:
+    texts = said(STRIPED, {"colour": "darker", "pattern": "not"})
+    assert {"darker and without stripes", "two changes: darker, and no stripes"} <= texts["en"]
+    assert {"深一点，不要条纹", "颜色深一些，没有条纹"} & texts["zh"]
+
+
+def test_what_has_no_pattern_is_not_without_it() -> None:
+    texts = said(STRIPED | {"pattern": "solid"}, {"pattern": "not"})
+    assert "anything but solid" in texts["en"] and "不要纯色" in texts["zh"]
+    assert not [text for text in texts["en"] if text and "without solid" in text]
+    assert not [text for text in texts["zh"] if text and "没有" in text]
+
+
+def test_darker_and_lighter_in_both_languages() -> None:
+    texts = said(STRIPED, {"colour": "darker"})
+    assert {"darker", "a bit darker", "make it darker"} <= texts["en"]
+    assert {"深一点", "颜色深一些"} <= texts["zh"]
+    texts = said(STRIPED, {"colour": "lighter"})
+    assert {"lighter", "in a lighter colour"} <= texts["en"]
+    assert {"浅一点", "颜色浅一些"} <= texts["zh"]
+
+
+def test_templates_of_ones_own_for_a_wish(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text('[en]\n"not heel" = ["but without that {old} heel"]\n', encoding="utf-8")
+    book = RelativeCaptions.read(path, ("heel",))
+    before, wish = {"heel": "high"}, {"heel": "not"}
+    assert book.say(random.Random(1), before, wish, "en", wish) == "but without that high heel"

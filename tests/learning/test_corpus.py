@@ -132,6 +132,29 @@ def test_queries_are_drawn_anew_from_the_catalogue(
     assert part.resampled(random.Random(4), 12, subsets=False) != queries
 
 
+def test_rules_for_a_column_that_the_catalogue_lacks_are_refused(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"sources.asked.resampling. names 'pattern'") as caught:
+        read(folders, tmp_path, asked=RULES | {"attributes": ["article", "pattern"]})
+    assert "article, colour" in caught.value.hint
+
+
+@pytest.mark.parametrize("header", ["article", "kind", "label"])
+def test_articles_are_asked_for_whatever_the_catalogue_calls_them(
+    folders: dict[str, Path], tmp_path: Path, header: str
+) -> None:
+    path = folders["alone"] / "catalog.csv"
+    path.write_text(path.read_text().replace("article", header).replace(",square,", ",Skirt,"))
+    rules = {"attributes": ["article"], "changes": {"article": 1, "not article": 1}, "chinese": 0.5}
+    (part, _) = read(folders, tmp_path, alone=rules).parts
+    said = {query.texts[0]: query for query in part.resampled(random.Random(0), 999, subsets=False)}
+    squares = tuple(f"{colour}-square.png" for colour in COLOURS)
+    assert said["the same but as a skirt"].targets == squares
+    assert said["换成裙子"].targets == squares
+    assert said["not a round"].targets == squares
+
+
 def test_without_rules_nothing_is_drawn(folders: dict[str, Path], tmp_path: Path) -> None:
     part = read(folders, tmp_path).parts[1]
     assert part.resampled(random.Random(0), 5, subsets=True) == []

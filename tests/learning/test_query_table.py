@@ -160,3 +160,16 @@ def test_the_first_way_to_say_it() -> None:
     table = QueryTable.of([query(0, ("a", "b"), (1,)), query(1, ("b", "c"), (0,))], PLACE)
     assert table.texts == ["a", "b", "c"]
     assert table.first_texts == ["a", "b"]
+
+
+def test_a_list_that_many_queries_share_lies_there_once() -> None:
+    everything = tuple(PLACE)
+    queries = [
+        Query("", f"{row}.png", ("not red",), everything if row < 20 else ("3.png",), ())
+        for row in range(30)
+    ]
+    table = QueryTable.of(queries, PLACE)
+    assert len(table.targets.flat) <= 30 + 10
+    positives, allowed = table.marks(torch.tensor([0, 25]), torch.tensor([0, 3, 25, 29]))
+    assert positives.tolist() == [[True, True, True, True], [False, True, False, False]]
+    assert allowed.tolist() == [[True, True, True, True], [True, True, False, True]]

@@ -125,7 +125,10 @@ def _names(text: str, *, none: bool = False) -> list[str]:
 
 
 def _change(name: str, column: Callable[[str], str]) -> str:
-    return "+".join(column(part.strip()) for part in name.split("+"))
+    from samebut.query_maker.wishes import parsed
+
+    stripped = "+".join(part.strip() for part in name.split("+"))
+    return "+".join(f"{wish} {column(own)}".lstrip() for wish, own in parsed(stripped))
 
 
 def _weights(text: str, column: Callable[[str], str]) -> dict[str, float]:

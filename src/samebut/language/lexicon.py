@@ -23,7 +23,8 @@ ARTICLES_ZH = {
 
 PATTERN_NOUNS = {
     "striped": "stripes", "printed": "print", "checked": "checks", "dotted": "dots",
-    "floral": "flowers", "plaid": "plaid", "embroidered": "embroidery",
+    "floral": "flowers", "plaid": "plaid", "embroidered": "embroidery", "stripes": "stripes",
+    "print": "print", "checks": "checks", "polka dot": "dots", "polka dots": "dots",
 }  # fmt: skip
 """A pattern -> what a thing has then: "without stripes"."""
 
@@ -62,11 +63,13 @@ MATERIALS_ZH = {
     "plastic": "塑料", "glass": "玻璃",
 }  # fmt: skip
 
-# What a column is, whatever a shop calls it. Names compare without case, spaces and underscores.
+# What a column is, whatever a shop calls it, the surest name first ("label" may be a brand). Names
+# compare without case, spaces and underscores.
 COLUMNS = {
     "colour": ("colour", "color", "basecolour", "basecolor", "colourname", "colorname",
                "maincolour", "maincolor", "颜色"),
-    "article": ("article", "articletype", "kind", "type", "producttype", "item", "garment", "品类"),
+    "article": ("article", "articletype", "kind", "type", "producttype", "item", "garment", "品类",
+                "label"),
     "pattern": ("pattern", "print", "图案", "花纹"),
     "gender": ("gender", "sex", "性别"),
     "material": ("material", "fabric", "材质", "面料"),
@@ -142,13 +145,19 @@ MEASURE_WORDS = {
     "盏": ("灯",),
 }
 
+_CLOTHES_ZH = (
+    *("衣", "衫", "恤", "服", "装", "背心", "外套"),
+    *ARTICLES_ZH.values(),
+    *MORE_ARTICLES_ZH.values(),
+)
+
 
 def measure_word(noun: str) -> str:
-    """The Chinese measure word of a noun by its ending: 双 for 凉鞋, else 件, as of clothes."""
+    """The Chinese measure word of a noun by its ending: 双 for 凉鞋, 件 for clothes, else 个."""
     for word, endings in MEASURE_WORDS.items():
         if noun.endswith(endings):
             return word
-    return "件"
+    return "件" if noun.endswith(_CLOTHES_ZH) else "个"
 
 
 def is_plural(noun: str) -> bool:
@@ -190,5 +199,16 @@ def _last(phrase: str) -> str:
 
 def column(name: str) -> str:
     """What a catalogue's column is: "colour" for "Base Color", the name itself if not known."""
-    plain = "".join(name.lower().replace("_", " ").replace("-", " ").split())
+    plain = _plain(name)
     return next((kind for kind, names in COLUMNS.items() if plain in names), name)
+
+
+def sureness(name: str) -> int:
+    """How far from the usual name of what it is a column's name is: of two that may be the
+    article, "type" and "label", the lower one is."""
+    names = COLUMNS.get(column(name), (_plain(name),))
+    return names.index(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return "".join(name.lower().replace("_", " ").replace("-", " ").split())

@@ -109,35 +109,41 @@ DRAWN = (
 )
 """The wardrobe's colours. Random choices index into this order, so it must not change."""
 
-
 FAMILIES = {
-    "navy blue": "blue", "navy": "blue", "turquoise blue": "blue", "turquoise": "blue",
-    "light blue": "blue", "dark blue": "blue", "sky blue": "blue", "teal": "blue",
-    "maroon": "red", "burgundy": "red", "wine": "red", "rust": "red", "coral": "red",
-    "charcoal": "grey", "gray": "grey", "silver": "grey", "steel": "grey",
-    "off white": "white", "cream": "white", "ivory": "white",
-    "coffee brown": "brown", "tan": "brown", "bronze": "brown", "copper": "brown",
-    "camel": "brown", "khaki": "beige", "mustard": "yellow", "gold": "yellow",
-    "lavender": "purple", "violet": "purple", "magenta": "pink", "peach": "orange",
-    "sea green": "green", "olive": "green", "lime green": "green", "mint": "green",
+    "navy blue": "blue", "navy": "blue", "light blue": "blue", "dark blue": "blue",
+    "sky blue": "blue", "turquoise blue": "blue green", "turquoise": "blue green",
+    "teal": "blue green", "sea green": "green", "lime green": "green", "light green": "green",
+    "dark green": "green", "fluorescent green": "green", "mint": "green", "olive": "green brown",
+    "maroon": "red brown", "burgundy": "red purple", "wine": "red purple",
+    "rust": "red brown orange", "coral": "red orange pink", "peach": "orange pink",
+    "rose": "pink", "rose gold": "pink gold", "magenta": "pink purple", "lavender": "purple",
+    "violet": "purple", "charcoal": "grey black", "gray": "grey", "silver": "grey",
+    "steel": "grey", "light grey": "grey", "dark grey": "grey", "grey melange": "grey",
+    "off white": "white", "ivory": "white", "cream": "white beige", "nude": "beige",
+    "skin": "beige", "khaki": "beige brown", "tan": "beige brown", "camel": "beige brown",
+    "taupe": "grey brown", "coffee brown": "brown", "mushroom brown": "brown", "bronze": "brown",
+    "copper": "brown orange", "mustard": "yellow", "gold": "yellow gold",
 }  # fmt: skip
-"""A shade -> the colour that people may take it for."""
+"""A shade -> the colours that people may take it for."""
+
+SEVERAL = frozenset(("multi", "multicolour", "multicolor", "multicoloured"))
+"""What is said of a thing of several colours, any of which it may have."""
 
 LIGHTNESS = {
     "black": 0,
     "navy blue": 1, "navy": 1, "charcoal": 1, "maroon": 1, "burgundy": 1, "wine": 1,
-    "coffee brown": 1, "dark blue": 1,
+    "coffee brown": 1, "dark blue": 1, "dark green": 1,
     "blue": 2, "brown": 2, "purple": 2, "green": 2, "red": 2, "teal": 2, "olive": 2, "rust": 2,
-    "bronze": 2, "violet": 2,
+    "bronze": 2, "violet": 2, "dark grey": 2,
     "grey": 3, "gray": 3, "orange": 3, "magenta": 3, "copper": 3, "mustard": 3, "sea green": 3,
     "turquoise blue": 3, "turquoise": 3, "khaki": 3, "tan": 3, "steel": 3, "camel": 3, "coral": 3,
     "pink": 4, "yellow": 4, "silver": 4, "gold": 4, "peach": 4, "lavender": 4, "beige": 4,
-    "lime green": 4, "mint": 4, "light blue": 4, "sky blue": 4,
+    "lime green": 4, "mint": 4, "light blue": 4, "sky blue": 4, "light green": 4, "light grey": 4,
     "white": 5, "off white": 5, "cream": 5, "ivory": 5,
 }  # fmt: skip
 """How light a colour is, from 0 to 5: a step is a difference that nobody doubts."""
 
 
-def family(name: str) -> str:
-    """The colour that ``name`` is a shade of, or ``name`` itself."""
-    return FAMILIES.get(name, name)
+def families(name: str) -> frozenset[str]:
+    """The colours that ``name`` may be taken for; itself if it is no shade of another."""
+    return frozenset(FAMILIES[name].split()) if name in FAMILIES else frozenset((name,))

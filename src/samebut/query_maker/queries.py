@@ -12,20 +12,21 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations
 
 from samebut.data.benchmark import Query
 from samebut.errors import DataError
-from samebut.language import palette
 from samebut.query_maker.relative_captions import ARTICLE, RelativeCaptions
+from samebut.query_maker.wishes import Values, answers, columns_in, parsed
 
 Row = Mapping[str, str]
-Values = tuple[str, ...]
 Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that have them
 
 DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
+UNTOLD = frozenset(("not sure", "other", "others", "skip", "unknown", "n/a"))
+"""What tables say where they don't say: nobody asks for it, and it may be anything."""
 OTHERS = 4  # of a hard subset, beside the reference and the target
 
 UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
@@ -38,15 +39,16 @@ class QueryRules:
 
     ``attributes`` and ``groups`` are its columns. ``details`` are the attributes that no change
     keeps; None: those that fewer than half of the rows know. ``changes`` maps what is asked for,
-    "colour", "colour+article", "not colour" (any other will do), "darker colour" or "lighter
-    colour", to how often, 1 being usual; empty: every attribute and group
-    alone, every two attributes. ``keep`` overrides what one change keeps. ``when_empty`` says what
-    becomes of a reference that lacks an attribute the change keeps: "skip" asks nothing of it,
-    since its right answers can't be known; "open" lets the answers differ there. They may differ
-    in any case where the reference can't have the attribute: no shoe in the table has a neckline.
+    "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
+    alone, every two attributes. "not colour" refuses what the reference has, "darker colour" and
+    "lighter colour" name no new one; "colour+not pattern" does both. ``keep`` overrides what one
+    change keeps. ``when_empty`` says what becomes of a reference that lacks an attribute the change
+    keeps: "skip" asks nothing of it, since its right answers can't be known; "open" lets the
+    answers differ there. They may differ in any case where the reference can't have the attribute:
+    no shoe in the table has a neckline.
     ``min_support`` is how many pictures of the split a value must be on to be asked for,
-    ``max_targets`` how many right answers a query may have (0: any number), ``chinese`` the share
-    of Chinese captions.
+    ``max_targets`` how many right answers a query for named values may have (0: any number),
+    ``chinese`` the share of Chinese captions.
     """
 
     attributes: tuple[str, ...]
@@ -68,45 +70,21 @@ class QueryRules:
 class Change:
     """One kind of change: the columns that change, those that are kept, and how often.
 
-    ``wish`` is how the new value is asked for: "" by naming it, else a row of WISHES.
+    ``wishes`` says for each of ``columns`` how its new value is asked for: "" by naming it, else a
+    row of WISHES.
     """
 
     name: str
     columns: tuple[str, ...]
     kept: tuple[str, ...]
     weight: float = 1.0
-    wish: str = ""
+    wishes: tuple[str, ...] = ("",)
 
-
-def another(new: str, old: str) -> bool:
-    """Whether a value is clearly another one: navy blue is no answer to "not blue"."""
-    return palette.family(new) != palette.family(old)
-
-
-def darker(new: str, old: str) -> bool:
-    """Whether a colour is clearly darker; what is no colour we know is not."""
-    known = palette.LIGHTNESS
-    return new in known and old in known and known[new] < known[old]
-
-
-def lighter(new: str, old: str) -> bool:
-    """Whether a colour is clearly lighter."""
-    return darker(old, new)
-
-
-WISHES: dict[str, Callable[[str, str], bool]] = {
-    "not": another,
-    "darker": darker,
-    "lighter": lighter,
-}
-"""How a change is asked for without naming the new value -> whether a value answers it, given the
-reference's. All pictures whose value does are right."""
-
-
-def parsed(name: str) -> tuple[str, tuple[str, ...]]:
-    """The wish and the columns of a change's name: "not colour", "colour+article"."""
-    wish, _, column = name.partition(" ")
-    return (wish, (column,)) if wish in WISHES else ("", tuple(name.split("+")))
+    @property
+    def wished(self) -> dict[str, str]:
+        """The columns whose new value is not named, with the wish."""
+        wishes = zip(self.columns, self.wishes, strict=True)
+        return {column: wish for column, wish in wishes if wish}
 
 
 def details_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -137,9 +115,10 @@ def changes_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[Change, ...]:
     _require_columns(rules, details)
     found = []
     for name, weight in wanted.items():
-        wish, columns = parsed(name)
+        columns = columns_in(name)
         kept = tuple(k for k in rules.keep.get(name, identifying) if k not in columns)
-        found.append(Change(name, columns, kept, weight, wish))
+        wishes = tuple(wish for wish, _ in parsed(name))
+        found.append(Change(name, columns, kept, weight, wishes))
     return tuple(found)
 
 
@@ -150,7 +129,7 @@ def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
     if len(set(rules.columns)) < len(rules.columns):
         raise DataError(f"a column is named twice: {', '.join(rules.columns)}")
     for name, weight in rules.changes.items():
-        _, columns = parsed(name)
+        columns = columns_in(name)
         if len(columns) > 2 or len(set(columns)) < len(columns) or weight <= 0:
             raise DataError(
                 f"{name!r} ({weight:g}) is no change of one or two attributes", hint=known
@@ -159,7 +138,7 @@ def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
     for name, kept in rules.keep.items():
         if rules.changes and name not in rules.changes:
             raise DataError(f"keep: {name!r} is not among the changes asked for")
-        _require((*parsed(name)[1], *kept), rules.columns, f"keep {name!r}", known)
+        _require((*columns_in(name), *kept), rules.columns, f"keep {name!r}", known)
     _require(details, rules.attributes, "the details", known)
     if not 0 <= rules.chinese <= 1:
         raise DataError(f"chinese is {rules.chinese:g}", hint="It is a share, from 0 to 1.")
@@ -205,6 +184,7 @@ class CatalogueQueries:
         }
         self._indices: dict[tuple[tuple[str, ...], tuple[str, ...]], _Index] = {}
         self._answers: dict[tuple[str, Values, Values], tuple[Answer, ...]] = {}
+        self._names_of: dict[int, tuple[str, ...]] = {}  # by the id of a tuple in _answers
         self._never = _never(self.rows, rules.columns)
         self.too_vague: set[tuple[str, Values, Values]] = set()  # change, what is kept, new values
         self.too_rare: set[tuple[str, Values, Values]] = set()
@@ -252,23 +232,23 @@ class CatalogueQueries:
     ) -> tuple[Answer, ...]:
         index = self._index(change.columns, kept).get(same, {})
         most = self.rules.max_targets or len(self.rows)
-        supports = [self._support[name] for name in change.columns]
-        if change.wish:
-            answers = WISHES[change.wish]
-            fitting = [each for new, each in index.items() if answers(new[0], old[0])]
-            right = tuple(sorted(number for each in fitting for number in each))
-            return (((change.wish,), right),) if right else ()
         found = []
-        for new, pictures in index.items():
-            if any(a == b for a, b in zip(new, old, strict=True)):
-                continue
-            if any(s[v] < self.rules.min_support for s, v in zip(supports, new, strict=True)):
+        for new, pictures in answers(index, change.wishes, old):
+            if self._is_rare(change, new):
                 self.too_rare.add((change.name, same, new))
-            elif len(pictures) > most:
+            elif len(pictures) > most and not change.wished:
                 self.too_vague.add((change.name, same, new))
             else:
-                found.append((new, tuple(pictures)))
+                found.append((new, pictures))
         return tuple(found)
+
+    def _is_rare(self, change: Change, new: Values) -> bool:
+        """Whether a value that is asked for by its name is on too few pictures."""
+        return any(
+            self._support[column][value] < self.rules.min_support
+            for column, value in zip(change.columns, new, strict=True)
+            if column not in change.wished
+        )
 
     def _index(self, columns: tuple[str, ...], kept: tuple[str, ...]) -> _Index:
         """Rows by their values of ``kept``, then of ``columns``; what lacks one is left out."""
@@ -325,16 +305,16 @@ class CatalogueQueries:
 
         The four differ from the reference or the target in one attribute where there are such
         pictures; then come those that equal the reference, then those that differ from it in two.
+        If no new value is named ("not red"), those that equal the reference come first.
         None if there are not four.
         """
         reference = self._numbers[query.reference]
         taken = {reference, *(self._numbers[name] for name in query.targets)}
         chosen: list[int] = []
-        for near in (
-            (*self._near(reference, 1), *self._near(self._numbers[target], 1)),
-            self._near(reference, 0),
-            self._near(reference, 2),
-        ):
+        alike = self._near(reference, 0)
+        almost = (*self._near(reference, 1), *self._near(self._numbers[target], 1))
+        refused = any(wish for wish, _ in parsed(query.group))
+        for near in (*((alike, almost) if refused else (almost, alike)), self._near(reference, 2)):
             chosen += _pick(rng, near, OTHERS - len(chosen), taken)
         if len(chosen) < OTHERS:
             return None
@@ -373,9 +353,9 @@ class CatalogueQueries:
         before = {name: row[name] for name in (*change.columns, *change.kept)}
         asked = dict(zip(change.columns, new, strict=True))
         language = "zh" if rng.random() < self.rules.chinese else "en"
-        text = self.captions.say(rng, before, asked, language, wish=change.wish)
+        text = self.captions.say(rng, before, asked, language, change.wished)
         if text is None:
-            language, text = "en", self.captions.say(rng, before, asked, "en", wish=change.wish)
+            language, text = "en", self.captions.say(rng, before, asked, "en", change.wished)
         if text is None:
             raise DataError(
                 f"no template can ask for a change of {change.name}",
@@ -385,10 +365,17 @@ class CatalogueQueries:
             id="",
             reference=self.names[reference],
             texts=(text,),
-            targets=tuple(self.names[number] for number in targets),
+            targets=self._named(targets),
             group=change.name,
             language=language,
         )
+
+    def _named(self, pictures: tuple[int, ...]) -> tuple[str, ...]:
+        """The pictures' names: one tuple for all queries of one answer, which is kept, since
+        thousands of pictures may be "not red"."""
+        if id(pictures) not in self._names_of:
+            self._names_of[id(pictures)] = tuple(self.names[number] for number in pictures)
+        return self._names_of[id(pictures)]
 
 
 _Index = dict[Values, dict[Values, list[int]]]
@@ -429,14 +416,17 @@ def _pick(
 
 
 def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
-    """The columns alone; spellings that differ in capitals and spaces become the commonest one."""
+    """The columns alone; spellings that differ in capitals and spaces become the commonest one,
+    and words that tell nothing become ""."""
     spelt: dict[str, dict[str, str]] = {}
     for name in columns:
         seen = Counter(" ".join(row.get(name, "").split()) for row in rows)
         best: dict[str, str] = {"": ""}
         for spelling, _ in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
             best.setdefault(spelling.casefold(), _lower(spelling))
-        spelt[name] = {raw: best[raw.casefold()] for raw in seen}
+        spelt[name] = {
+            raw: "" if raw.casefold() in UNTOLD else best[raw.casefold()] for raw in seen
+        }
     return [
         {name: spelt[name][" ".join(row.get(name, "").split())] for name in columns} for row in rows
     ]

@@ -28,6 +28,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from samebut.errors import DataError
@@ -35,6 +36,7 @@ from samebut.files import read_text
 from samebut.language import lexicon
 from samebut.language.synonyms import names_of
 from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
+from samebut.query_maker.wishes import WISHES
 
 ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
 BUILT_IN = Path(__file__).with_suffix(".toml")
@@ -99,31 +101,29 @@ class RelativeCaptions:
         before: Mapping[str, str],
         changes: Mapping[str, str],
         language: str = "en",
-        *,
-        wish: str = "",
+        wishes: Mapping[str, str] = MappingProxyType({}),
     ) -> str | None:
         """A caption that asks for ``changes`` (column to new value) when ``before`` is shown.
 
         ``before`` holds the reference's values of the changed columns and of those that every
         answer keeps, since a caption may name these. None if ``language`` can't say it: a value
-        without a translation, a column without a name. ``wish``: the change is asked for without
-        its new value ("not", "darker"), by templates of that kind.
+        without a translation, a column without a name. ``wishes`` are the columns whose new value
+        is not named, with a row of WISHES each: "not red", not "in blue".
         """
-        values = self._values(before, {} if wish else changes, language)
-        if wish:
-            (column,) = changes
-            values = self._of(values, column) | self._named(column, language)
-            values |= self._noun(before[column])
-            return self._one(rng, language, f"{wish} {column}", f"{wish} attribute", values)
-        if len(changes) == 1:
-            (column,) = changes
-            kind = _kind(changes[column])
-            return self._one(rng, language, column, kind, self._of(values, column))
-        kinds = ("+".join(changes), "+".join(reversed(list(changes))))
-        sentences = self._fit(language, "sentences", kinds, values)
+        values = self._values(before, changes, wishes, language)
+        asked = {
+            column: _kinds(column, value, wishes.get(column, ""))
+            for column, value in changes.items()
+        }
+        if len(asked) == 1:
+            ((column, kinds),) = asked.items()
+            return self._one(rng, language, kinds, self._of(values, column))
+        own = [kinds[0] for kinds in asked.values()]
+        both = ("+".join(own), "+".join(reversed(own)))
+        sentences = self._fit(language, "sentences", both, values)
         if sentences:
             return rng.choice(sentences).fill(values)
-        return self._joined(rng, language, changes, values)
+        return self._joined(rng, language, asked, values)
 
     def word(self, column: str, value: str, language: str) -> str | None:
         """How ``value`` is said; None if it has no translation that we know of."""
@@ -131,13 +131,18 @@ class RelativeCaptions:
         own = self.books[language].values.get(plain)
         if own or language == "en":
             return own or value
-        known = lexicon.TRANSLATIONS.get(column, {}).get(plain)
-        if known or column != ARTICLE:
+        what = lexicon.column(column)
+        known = lexicon.TRANSLATIONS.get(what, {}).get(plain)
+        if known or what != ARTICLE:
             return known
         return next(iter(names_of(plain, chinese=True)), None)
 
     def _values(
-        self, before: Mapping[str, str], changes: Mapping[str, str], language: str
+        self,
+        before: Mapping[str, str],
+        changes: Mapping[str, str],
+        wishes: Mapping[str, str],
+        language: str,
     ) -> dict[str, str]:
         """What placeholders stand for, by their names; what can't be said is left out."""
         values = {}
@@ -146,28 +151,18 @@ class RelativeCaptions:
             if word:
                 values[column.replace(" ", "_")] = values["old." + column.replace(" ", "_")] = word
         for column, value in changes.items():
-            word = self.word(column, value, language)
             values.pop(column.replace(" ", "_"), None)
+            word = None if column in wishes else self.word(column, value, language)
             if word:
                 values[column.replace(" ", "_")] = word
-            name = self._named(column, language)
-            if name:
-                values["attribute." + column] = name["attribute"]
+            name = self.books[language].names.get(column)
+            if name or language == "en":
+                values["attribute." + column] = name or column.replace("_", " ").lower()
+            noun = lexicon.PATTERN_NOUNS.get(before.get(column, ""))
+            if noun and column in wishes:
+                values["noun"] = noun
         plural = lexicon.is_plural(values.get("old.article", ""))
         return values | {name: forms[plural] for name, forms in _OF_ARTICLE.items()}
-
-    def _named(self, column: str, language: str) -> dict[str, str]:
-        """What a column is called; nothing if the language has no name for it."""
-        name = self.books[language].names.get(column)
-        if not name and language == "en":
-            name = column.replace("_", " ").lower()
-        return {"attribute": name} if name else {}
-
-    @staticmethod
-    def _noun(value: str) -> dict[str, str]:
-        """What a thing with a pattern has: striped ones have stripes."""
-        noun = lexicon.PATTERN_NOUNS.get(value)
-        return {"noun": noun} if noun else {}
 
     @staticmethod
     def _of(values: Mapping[str, str], column: str) -> dict[str, str]:
@@ -177,9 +172,8 @@ class RelativeCaptions:
         return dict(values) | {name: values[long] for name, long in short.items() if long in values}
 
     def _one(
-        self, rng: random.Random, language: str, column: str, kind: str, values: dict[str, str]
+        self, rng: random.Random, language: str, kinds: Sequence[str], values: dict[str, str]
     ) -> str | None:
-        kinds = (column, kind)
         framed = self._fit(language, "framed", kinds, values)
         templates = self._fit(language, "sentences", kinds, values)
         if framed and (not templates or rng.random() < FRAMED):
@@ -190,15 +184,15 @@ class RelativeCaptions:
         self,
         rng: random.Random,
         language: str,
-        changes: Mapping[str, str],
+        asked: Mapping[str, Sequence[str]],
         values: dict[str, str],
     ) -> str | None:
         joins = [join for join in self.books[language].joins if join.needs <= {*values, "1", "2"}]
         said = dict(values)
         join = rng.choice(joins)
-        for number, (column, value) in enumerate(changes.items(), 1):
+        for number, (column, kinds) in enumerate(asked.items(), 1):
             mine = self._of(values, column)
-            parts = self._fit(language, "parts", (column, _kind(value)), mine)
+            parts = self._fit(language, "parts", kinds, mine)
             if not parts:
                 return None
             said[str(number)] = rng.choice(parts).fill(mine)
@@ -219,16 +213,28 @@ class RelativeCaptions:
         return ()
 
 
-def _kind(value: str) -> str:
-    """The templates for a column that has none of its own."""
+def _kinds(column: str, value: str, wish: str) -> tuple[str, ...]:
+    """Whose templates ask for a change of ``column``, first choice first: its own, those of what
+    it is ("kind" is an article), those of any column."""
     plain = value.casefold()
-    return "yes" if plain in YES else "no" if plain in NO else "attribute"
+    names = (column, lexicon.column(column))
+    if wish:
+        return tuple(f"{wish} {name}" for name in (*names, "attribute"))
+    return (*names, "yes" if plain in YES else "no" if plain in NO else "attribute")
 
 
 def _placeholders(columns: Iterable[str]) -> frozenset[str]:
     braced = [column.replace(" ", "_") for column in columns]
     return frozenset(
-        (*braced, *(f"old.{name}" for name in braced), "new", "old", "attribute", *_OF_ARTICLE)
+        (
+            *braced,
+            *(f"old.{name}" for name in braced),
+            "new",
+            "old",
+            "attribute",
+            "noun",
+            *_OF_ARTICLE,
+        )
     )
 
 
@@ -243,7 +249,8 @@ def _check(own: dict[str, Any], ours: dict[str, Any], columns: Sequence[str], wh
     """Refuse keys nobody reads, and values of another type than is read."""
     _known_keys(own, (*LANGUAGES, "replace"), where)
     kinds = [key for key, value in ours["en"].items() if isinstance(value, list)]
-    kinds += [*columns, *(f"{a}+{b}" for a in columns for b in columns if a != b)]
+    said = [*columns, *(f"{wish} {column}" for wish in WISHES for column in columns)]
+    kinds += [*said, *(f"{a}+{b}" for a in said for b in said if a != b)]
     _listed_texts(own.get("replace", []), f"{where} replace")
     _known_keys(own.get("replace", []), kinds, f"{where} replace")
     for language in LANGUAGES:

@@ -141,9 +141,14 @@ def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
     theirs = list(dict.fromkeys(column for row in rows for column in row))
     kinds = {n: SPLIT if n.lower() == SPLIT else lexicon.column(n) for n in theirs}
     columns = {name: name for name, what in kinds.items() if what == name}
+    surest = {
+        what: min((n for n in kinds if kinds[n] == what), key=lexicon.sureness)
+        for what in kinds.values()
+    }
     for name, what in kinds.items():
         if name not in columns:
-            columns[what if what not in columns else name] = name
+            ours = what not in columns and name == surest[what]
+            columns[what if ours else name] = name
     return columns
 
 

@@ -244,6 +244,8 @@ def read_corpus(
     for name, source in sources.items():
         said = (settings or {}).get(name, SourceSettings())
         images, queries = source.train_split
+        if said.resampling:
+            _require_columns(said.resampling, source.rows, name)
         first = len(files)
         files += images.values()
         rows += source.rows
@@ -261,6 +263,17 @@ def read_corpus(
             )
         )
     return Corpus(tuple(files), tuple(rows), tuple(parts), preprocess, cache)
+
+
+def _require_columns(rules: QueryRules, rows: Sequence[captions.Row], name: str) -> None:
+    """DataError for a column of the rules that no row of the source ``name`` knows."""
+    known = {column for row in rows for column, value in row.items() if value}
+    unknown = [column for column in rules.columns if column not in known]
+    if unknown:
+        raise DataError(
+            f"[sources.{name}.resampling] names {unknown[0]!r}, which no row of its catalogue has",
+            hint=f"Columns: {', '.join(sorted(known))}.",
+        )
 
 
 def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:

@@ -25,6 +25,15 @@ class Lists:
     count: Tensor
 
     @classmethod
+    def shared(cls, lists: Sequence[Sequence[str]], place: Mapping[str, int]) -> Lists:
+        """Where the names of each list have their place; a list that stands there often, the same
+        object, lies there once: thousands of pictures may be "not red"."""
+        once = {id(each): each for each in lists}
+        rows = {key: number for number, key in enumerate(once)}
+        kept = cls.of([[place[name] for name in each] for each in once.values()])
+        return kept.take(torch.tensor([rows[id(each)] for each in lists], dtype=torch.int64))
+
+    @classmethod
     def of(cls, lists: Sequence[Sequence[int]]) -> Lists:
         count = torch.tensor([len(each) for each in lists], dtype=torch.int64)
         flat = torch.tensor([number for each in lists for number in each], dtype=torch.int64)
@@ -88,7 +97,7 @@ class QueryTable:
         return cls(
             list(numbers),
             torch.tensor([place[query.reference] for query in queries], dtype=torch.int64),
-            Lists.of([[place[name] for name in query.targets] for query in queries]),
+            Lists.shared([query.targets for query in queries], place),
             Lists.of([[numbers[text] for text in query.texts] for query in queries]),
             Lists.of([[place[name] for name in wrong_answers(query, place)] for query in queries]),
         )

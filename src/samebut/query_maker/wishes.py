@@ -1,0 +1,75 @@
+"""Wishes that name no new value: "not red", "darker".
+
+A part of a change's name may begin with a row of WISHES: "not colour", "colour+not pattern". All
+pictures whose value fits the wish are right then, whatever their value is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from samebut.language import palette
+
+Values = tuple[str, ...]
+
+
+def another(new: str, old: str) -> bool:
+    """Whether a value is clearly another one: navy blue is no answer to "not blue", nor is what
+    has several colours, of which blue may be one."""
+    if new in palette.SEVERAL or new == old:
+        return False
+    return not palette.families(new) & palette.families(old)
+
+
+def darker(new: str, old: str) -> bool:
+    """Whether a colour is clearly darker; nothing is if one of them is no colour we know."""
+    known = palette.LIGHTNESS
+    return new in known and old in known and known[new] < known[old]
+
+
+def lighter(new: str, old: str) -> bool:
+    """Whether a colour is clearly lighter."""
+    return darker(old, new)
+
+
+WISHES: dict[str, Callable[[str, str], bool]] = {
+    "not": another,
+    "darker": darker,
+    "lighter": lighter,
+}
+"""A wish -> whether a value fulfils it, given the reference's."""
+
+
+def parsed(name: str) -> tuple[tuple[str, str], ...]:
+    """The wish, "" where there is none, and the column of each part of a change's name."""
+    parts = []
+    for part in name.split("+"):
+        wish, _, column = part.partition(" ")
+        parts.append((wish, column.strip()) if wish in WISHES and column else ("", part))
+    return tuple(parts)
+
+
+def columns_in(name: str) -> tuple[str, ...]:
+    """The columns of a change's name."""
+    return tuple(column for _, column in parsed(name))
+
+
+def answers(
+    pictures: Mapping[Values, Sequence[int]], wishes: Sequence[str], old: Values
+) -> Iterator[tuple[Values, tuple[int, ...]]]:
+    """What may be asked, with all pictures that answer, in order.
+
+    ``pictures`` by their values of the columns that change; ``wishes`` and ``old``: one for each
+    of these columns. What is asked for has the wish in place of a value that nobody names.
+    """
+    found: dict[Values, list[int]] = {}
+    for new, numbers in pictures.items():
+        if all(map(_fulfils, wishes, new, old)):
+            asked = tuple(wish or value for wish, value in zip(wishes, new, strict=True))
+            found.setdefault(asked, []).extend(numbers)
+    for asked, right in found.items():
+        yield asked, tuple(sorted(right))
+
+
+def _fulfils(wish: str, new: str, old: str) -> bool:
+    return WISHES[wish](new, old) if wish else new != old
