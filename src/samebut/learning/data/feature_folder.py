@@ -50,11 +50,12 @@ def encoder_fingerprint(encoder: Encoder, what: str) -> str:
     digest = hashlib.sha256(json.dumps([encoder.kind, encoder.settings]).encode())
     weights: dict[str, Tensor] = encoder.state_dict()
     trunk = {name: value for name, value in weights.items() if name.startswith("trunk.")}
-    if what == "pictures" and trunk:
-        weights = trunk
-    for name, value in sorted(weights.items()):
+    of_trunk = what == "pictures" and bool(trunk)
+    for name, value in sorted((trunk if of_trunk else weights).items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    if of_trunk:
+        return digest.hexdigest()[:16]
     with tempfile.TemporaryDirectory() as folder:
         encoder.save_tokenizer(Path(folder))
         for file in sorted(Path(folder).rglob("*")):
