@@ -175,7 +175,9 @@ class BatchEncoder:
         if self.rules.caches("text"):
             return self._cached_texts(texts), list(texts)
         written = noisy(texts, self.rules.augment)
-        return self.encode(model, "text", written), written
+        if model.fusion.reads_tokens:
+            return self.encode(model, "text", written), written
+        return without_tokens(self.pooled_texts(model, written)), written
 
     def pooled_texts(self, model: CIRModel, texts: Sequence[str]) -> Tensor:
         """Pooled features ``(N, D)`` of texts, encoded with others of their length: most phrases

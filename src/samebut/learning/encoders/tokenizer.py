@@ -15,6 +15,8 @@ from tokenizers import (
     trainers,
 )
 
+from samebut.learning.encoders.simplified import simplified
+
 # Exclamation marks, emoji and what joins them, other symbols, control signs: they ask for nothing,
 # and pieces that training never saw pull a text anywhere (benchmarks/robustness.py).
 NOT_WORDS = r"[!\p{So}\p{Sk}\p{C}\x{FE0F}]+"
@@ -22,7 +24,8 @@ PADDING, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Byte-level BPE (Radford et al. 2019, section 2.2) over lower-case NFKC text.
+    """Byte-level BPE (Radford et al. 2019, section 2.2) over lower-case NFKC text, in which
+    traditional Chinese is simplified.
 
     The 256 bytes are always pieces, so every text can be read. ``[PAD]`` has id 0.
     """
@@ -30,6 +33,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.NFKC(),
+            simplified(),
             normalizers.Lowercase(),
             normalizers.Replace(Regex(NOT_WORDS), " "),
             normalizers.Replace(Regex(r"\s+"), " "),
