@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from samebut.language.things import Thing, things
+from samebut.language.things import NamedThing, things
 
 
-def named(wordnet: str) -> Thing:
+def named(wordnet: str) -> NamedThing:
     return next(thing for thing in things() if thing.wordnet == wordnet)
 
 

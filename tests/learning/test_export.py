@@ -255,7 +255,7 @@ def test_a_benchmark_decides_on_int8(
     assert "note" not in said
     loss = said["R@10_fp32"] - said["R@10_int8"]
     assert description["graphs"]["image"]["default"] == ("int8" if loss <= 1 else "fp32")
-    for lost, default in ((0.9, "int8"), (1.1, "fp32")):
+    for lost, default in ((0.4, "int8"), (0.6, "fp32")):
         scores = iter([{"R@10": 50.0}, {"R@10": 50 - lost}])
         monkeypatch.setattr(agreement, "score_embeddings", lambda *_, all=scores: next(all))
         description = compared(exported, root, tmp_path / default)

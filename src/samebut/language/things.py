@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 
-class Thing(NamedTuple):
+class NamedThing(NamedTuple):
     """One class. The first name is what a person would say first, more general ones are last.
 
     ``wordnet`` is the class's WordNet 3.0 id: "n" and eight digits. Things can share names.
@@ -23,10 +23,10 @@ class Thing(NamedTuple):
 
 
 @cache
-def things() -> tuple[Thing, ...]:
+def things() -> tuple[NamedThing, ...]:
     """The 1,000 classes of ``things.toml``, sorted by WordNet id: the order of a classifier."""
     text = files("samebut.language").joinpath("things.toml").read_text(encoding="utf-8")
     return tuple(
-        Thing(wordnet, tuple(names["en"]), tuple(names["zh"]))
+        NamedThing(wordnet, tuple(names["en"]), tuple(names["zh"]))
         for wordnet, names in tomllib.loads(text).items()
     )

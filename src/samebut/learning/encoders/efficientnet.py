@@ -28,7 +28,7 @@ STEM, LAST = 32, 1280
 WIDTH_STEP = 8  # channels come in eights
 
 
-class Row(NamedTuple):
+class Blocks(NamedTuple):
     """A row of table 1 of the paper: so many ``blocks`` of one shape."""
 
     blocks: int
@@ -39,19 +39,19 @@ class Row(NamedTuple):
 
 
 TABLE_1 = (
-    Row(1, 3, 1, 1, 16),
-    Row(2, 3, 2, 6, 24),
-    Row(2, 5, 2, 6, 40),
-    Row(3, 3, 2, 6, 80),
-    Row(3, 5, 1, 6, 112),
-    Row(4, 5, 2, 6, 192),
-    Row(1, 3, 1, 6, 320),
+    Blocks(1, 3, 1, 1, 16),
+    Blocks(2, 3, 2, 6, 24),
+    Blocks(2, 5, 2, 6, 40),
+    Blocks(3, 3, 2, 6, 80),
+    Blocks(3, 5, 1, 6, 112),
+    Blocks(4, 5, 2, 6, 192),
+    Blocks(1, 3, 1, 6, 320),
 )
 SIZES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 """Factors of width and depth (section 3.3)."""
 
 
-def rows_of(size: str) -> tuple[Row, ...]:
+def rows_of(size: str) -> tuple[Blocks, ...]:
     """Table 1 in a size; the first and last row keep their one block, as Lite has it."""
     wider, deeper = SIZES[size]
     return tuple(
@@ -88,7 +88,7 @@ class InvertedResidual(nn.Module):
     """Expand, filter every channel by itself, shrink; a shortcut where the shape stays (MBConv,
     Sandler et al., CVPR 2018, section 3.3)."""
 
-    def __init__(self, width_in: int, row: Row, stride: int) -> None:
+    def __init__(self, width_in: int, row: Blocks, stride: int) -> None:
         super().__init__()
         inner = width_in * row.expansion
         self.norm_of = {"filter": "filter_norm", "shrink": "shrink_norm"}  # export folds them

@@ -10,6 +10,7 @@ or so much that it is left out, and what was measured is written into ``model.js
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
 import shutil
@@ -35,6 +36,7 @@ from samebut.learning.export.agreement import (
 from samebut.learning.export.graphs import ROOMS, fold_batch_norms, quantize, write_graphs
 from samebut.learning.model import card
 from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.model.stored import write_rest
 from samebut.preprocess import Preprocess
 from samebut.runtime import FORMAT, Model
 
@@ -56,8 +58,8 @@ def export(
 
     ``benchmark`` calibrates int8 with its gallery and measures what int8 costs with its queries.
     Without it the pictures of the folder ``pictures`` calibrate and check, or some of the demo
-    gallery, and fp32 is the default. ``trainable`` adds the weights in fp16, so that a recipe's
-    ``init`` can name the folder. It appears whole or not at all.
+    gallery, and fp32 is the default. ``trainable`` adds what the graphs lack of the
+    weights, so that a recipe's ``init`` can name the folder. It appears whole or not at all.
 
     ModelError: a graph does not agree with torch, or there is no picture to check with.
     """
@@ -69,10 +71,12 @@ def export(
         files = _files(benchmark, pictures)
         new = Path(made) / "model"
         new.mkdir()
-        if trainable:
-            model.save(new, name=model.name, half=True)
+        before = copy.deepcopy(model) if trainable else None
         fold_batch_norms(model)
         _write(model, new, files, benchmark)
+        if before:
+            write_rest(before.state_dict(), before, new)
+            before.describe(new, in_graphs=True)
         _write_card(card_text, out, new)
         if out.exists():
             shutil.rmtree(out)

@@ -36,6 +36,7 @@ from torch.nn.utils import fusion as torch_fusion
 from samebut.errors import ModelError
 from samebut.learning.encoders.base import Features, every_token
 from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.model.stored import HALF, name_transposed, normed
 
 ROOMS = ("image", "text", "compose")
 OPSET = 20
@@ -86,24 +87,12 @@ class _ComposeGraph(nn.Module):
 def fold_batch_norms(model: CIRModel) -> None:
     """Fold batch norms into their convolutions, in place: the same function, fewer nodes.
 
-    In an ``nn.Sequential`` a norm follows its convolution; elsewhere a module says by ``norm_of``
-    which belong together. What it does not say stays as it is.
+    What belongs together ``stored.normed`` says; what it does not stays as it is.
     """
-
-    def fold(owner: nn.Module, conv: str, norm: str, nothing: nn.Module) -> None:
-        fused = torch_fusion.fuse_conv_bn_eval(owner.get_submodule(conv), owner.get_submodule(norm))
-        setattr(owner, conv, fused)
-        setattr(owner, norm, nothing)
-
-    for module in model.modules():
-        for conv, norm in getattr(module, "norm_of", {}).items():
-            fold(module, conv, norm, nn.Identity())
-    for module in list(model.modules()):
-        if isinstance(module, nn.Sequential):
-            for first, second in zip(list(module), list(module)[1:], strict=False):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    names = {child: name for name, child in module.named_children()}
-                    fold(module, names[first], names[second], nn.Identity())
+    for conv, norm in list(normed(model)):
+        first, second = model.get_submodule(conv), model.get_submodule(norm)
+        model.set_submodule(conv, torch_fusion.fuse_conv_bn_eval(first, second))
+        model.set_submodule(norm, nn.Identity())
 
 
 def write_graphs(model: CIRModel, folder: Path) -> None:
@@ -157,6 +146,7 @@ def _write(
         )
         # Halved in memory: a file can't hold more than 2 GB, and SigLIP 2's words alone take that.
         model = program.model_proto
+    name_transposed(model.graph, dict(graph.named_parameters()))
     forget_origins(model)
     drop_unread_inputs(model)
     store_as_half(model)
@@ -269,7 +259,7 @@ def store_as_half(model: onnx.ModelProto) -> None:
             continue
         name = tensor.name
         half = numpy_helper.from_array(
-            numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half"
+            numpy_helper.to_array(tensor).astype(np.float16), name + HALF
         )
         tensor.CopyFrom(half)
         readers = [node for node in graph.node if name in node.input]

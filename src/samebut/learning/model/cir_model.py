@@ -25,6 +25,7 @@ from samebut.learning.encoders.checkpoint import Checkpoint, explained, fetch
 from samebut.learning.encoders.hub import HubEncoder
 from samebut.learning.fusion import make_fusion
 from samebut.learning.model.card import PIPELINE, TAGS, Card
+from samebut.learning.model.stored import GRAPHS, REST, read_weights
 from samebut.preprocess import Preprocess
 from samebut.runtime import model_folder
 
@@ -33,6 +34,7 @@ _BGE_VL = (
     "(score fusion): `encode_mm_it` in research/BGE_VL/eval/flag_mmret.py of "
     "FlagOpen/FlagEmbedding; MegaPairs, Zhou et al., arXiv 2412.14475."
 )
+WEIGHTS = "weights.safetensors"
 COMPOSED = {"BGE-VL-base": _BGE_VL, "BGE-VL-large": _BGE_VL}
 """Published models that were trained for composition -> what their authors say of it."""
 FILES = ("config.json", "training.json", "weights.safetensors", "tokenizer.json", "README.md")
@@ -78,26 +80,26 @@ class CIRModel(
             "preprocess": self.preprocess.as_dict(),
         }
 
-    def save(
-        self, folder: Path, *, name: str, card: Card | None = None, half: bool = False
-    ) -> None:
-        """Write weights, tokenizer, the model card ``README.md`` and, last, ``training.json``.
-
-        Its ``fingerprint`` is a digest over the weights, the tokenizer and the description.
-        ``half``: weights in fp16, at half the size; ``load`` reads them as fp32 again.
-        """
+    def save(self, folder: Path, *, name: str, card: Card | None = None) -> None:
+        """Write weights, tokenizer, the model card ``README.md`` and, last, ``training.json``."""
         self.name, self.card = name, card or self.card
         folder.mkdir(parents=True, exist_ok=True)
-        weights = self.state_dict()
-        if half:
-            weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-        save_file(weights, folder / "weights.safetensors")
+        save_file(self.state_dict(), folder / WEIGHTS)
         self.encoder.save_tokenizer(folder)
+        (folder / "README.md").write_text(self.card.markdown(self.description), encoding="utf-8")
+        self.describe(folder)
+
+    def describe(self, folder: Path, *, in_graphs: bool = False) -> None:
+        """Write ``training.json``, from which ``load`` rebuilds the model; its ``fingerprint`` is a
+        digest over the weights, the tokenizer and the description. ``in_graphs``: the weights are
+        those of the folder's graphs."""
         # The hub counts downloads by this file, and huggingface_hub misses it aloud.
         (folder / "config.json").write_text('{"model_type": "samebut"}\n')
-        (folder / "README.md").write_text(self.card.markdown(self.description), encoding="utf-8")
+        description = {**self.description, "card": self.card.as_dict()}
+        if in_graphs:
+            description["weights"] = "graphs"
         # Through JSON, so that what is digested is what will be read.
-        description = json.loads(json.dumps({**self.description, "card": self.card.as_dict()}))
+        description = json.loads(json.dumps(description))
         description["fingerprint"] = _fingerprint(folder, description)
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (folder / "training.json").write_text(text, encoding="utf-8")
@@ -119,7 +121,8 @@ class CIRModel(
                     hint="Its fingerprint is of other weights, tokenizer or training.json. "
                     "Restore them, or save the model again.",
                 )
-            weights = load_file(folder / "weights.safetensors")
+            graphs = description.pop("weights", "") == "graphs"
+            weights = None if graphs else load_file(folder / WEIGHTS)
         except OSError as error:
             raise ModelError(
                 f"{folder} holds no trained model: {error.strerror} ({error.filename})",
@@ -131,8 +134,9 @@ class CIRModel(
 
     @classmethod
     def _rebuilt(
-        cls, folder: Path, description: dict[str, Any], weights: Mapping[str, Tensor]
+        cls, folder: Path, description: dict[str, Any], weights: Mapping[str, Tensor] | None
     ) -> CIRModel:
+        """``weights``: None if they are in the folder's graphs."""
         encoder, fusion = dict(description["encoder"]), dict(description["fusion"])
         kind = encoder.pop("kind")
         if kind not in ENCODERS:
@@ -146,7 +150,7 @@ class CIRModel(
             options=fusion,
         )
         try:
-            model.load_state_dict(weights, strict=True)
+            model.load_state_dict(weights or read_weights(folder, model), strict=True)
         except RuntimeError as error:
             raise ModelError(f"{folder} has weights of another model: {error}") from error
         model.name = description["name"]
@@ -217,7 +221,8 @@ _FETCHED_WITH = ("revision", "cache_dir", "force_download", "local_files_only", 
 def _fingerprint(folder: Path, description: Mapping[str, Any]) -> str:
     """16 hex digits over the weights, the tokenizer and the description, the card included."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name in ("weights.safetensors", "tokenizer.json"):
+    in_graphs = description.get("weights") == "graphs"
+    for name in (*((REST, *GRAPHS) if in_graphs else (WEIGHTS,)), "tokenizer.json"):
         with (folder / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from samebut.learning import distributed
 from samebut.learning.data.corpus import Corpus
-from samebut.learning.data.encoding import BatchEncoder, Seen
+from samebut.learning.data.encoding import BatchEncoder, EncodingRules, Seen
 from samebut.learning.data.layout import Layout
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.data.sampler import Batch
@@ -80,6 +80,11 @@ class Term(nn.Module, ABC):
         """What it shows the text tower beside the corpus's texts: a tokenizer that the run trains
         learns from them, too."""
         return ()
+
+    @classmethod
+    def check_model(cls, options: Any, model: CIRModel, rules: EncodingRules) -> None:
+        """Raise RecipeError if the term can't train this model as the stage encodes; asked before
+        any training, too."""
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:

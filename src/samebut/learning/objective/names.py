@@ -16,7 +16,7 @@ from torch import Tensor
 from samebut.errors import RecipeError
 from samebut.language.things import things
 from samebut.learning.data.corpus import Corpus
-from samebut.learning.data.encoding import BatchEncoder
+from samebut.learning.data.encoding import BatchEncoder, EncodingRules
 from samebut.learning.encoders.base import unit, without_tokens
 from samebut.learning.encoders.efficientnet import LAST, EfficientNetEncoder, published
 from samebut.learning.model.cir_model import CIRModel
@@ -56,8 +56,7 @@ class Names(Term):
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)
         self.options = options
-        assert isinstance(model.encoder, EfficientNetEncoder)
-        weights = published(model.encoder.config.size)["_fc.weight"]
+        weights = published(model.encoder.settings["size"])["_fc.weight"]
         self.register_buffer("directions", weights - weights.mean(0), persistent=False)
         self._spread: tuple[Tensor, Tensor, Tensor] | None = None
 
@@ -69,6 +68,23 @@ class Names(Term):
     @classmethod
     def texts(cls, options: Options) -> Iterable[str]:
         return (name for thing in things() for name in (*thing.english, *thing.chinese))
+
+    @classmethod
+    def check_model(cls, options: Options, model: CIRModel, rules: EncodingRules) -> None:
+        encoder = model.encoder
+        if not (isinstance(encoder, EfficientNetEncoder) and encoder.config.pretrained):
+            raise RecipeError(
+                "the names loss is of the classes that a pretrained trunk tells apart, and the "
+                f"encoder '{encoder.kind}' of this recipe has none",
+                hint='Set encoder.kind = "efficientnet" with pretrained = true, or '
+                "loss.names.weight = 0.",
+            )
+        if not rules.caches("image"):
+            raise RecipeError(
+                "the names loss is of what the pretrained trunk says, and this stage trains it",
+                hint='Set features = "cached" and trains = "heads", or loss.names.weight = 0.',
+            )
+        published(encoder.config.size)
 
     def forward(self, step: Step) -> Tensor:
         classes = torch.randperm(len(things()))[: self.options.batch]

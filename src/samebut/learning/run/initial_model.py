@@ -15,7 +15,8 @@ from samebut.learning.data import captions
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.encoders import ENCODERS
 from samebut.learning.encoders.base import Encoder
-from samebut.learning.model.cir_model import CIRModel
+from samebut.learning.model.cir_model import WEIGHTS, CIRModel
+from samebut.learning.model.stored import GRAPHS, REST
 from samebut.learning.objective import TERMS
 from samebut.learning.recipe.schema import Recipe
 from samebut.learning.tables import Wrong, read_table
@@ -153,14 +154,21 @@ def _with_fusion(encoder: Encoder, recipe: Recipe, fusion: Mapping[str, object])
 
 def weights_digest(init: str) -> str:
     """A digest of the weights that a run starts from. ModelError: there are none."""
+    folder = model_folder(init)
+    digest = hashlib.sha256()
+    files = [folder / REST, *(folder / name for name in GRAPHS)]
+    if (folder / WEIGHTS).exists() or not files[0].exists():
+        files = [folder / WEIGHTS]
     try:
-        with (model_folder(init) / "weights.safetensors").open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        for path in files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     except OSError as error:
         raise ModelError(
             f"init = {init} holds no trained model: {error.strerror} ({error.filename})",
             hint='Give a folder written by training, for example runs/mine/model, or "bundled".',
         ) from error
+    return digest.hexdigest()[:16]
 
 
 def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:

@@ -206,6 +206,13 @@ def check_model(plan: Plan, model: CIRModel) -> None:
     """RecipeError if a stage can't train this model."""
     for number, each in enumerate(plan.stages, start=1):
         stage = each.stage
+        try:
+            for name, term in TERMS.items():
+                options = getattr(stage.loss, name)
+                if options.weight:
+                    term.check_model(options, model, each.rules)
+        except RecipeError as error:
+            raise RecipeError(f"stage {number}: {error}", hint=error.hint) from error
         if stage.trains == "fusion" and not any(True for _ in model.fusion.parameters()):
             raise RecipeError(
                 f"stage {number}: the fusion '{model.fusion_name}' has no weights to train",

@@ -1,0 +1,130 @@
+"""The weights of a model, read back out of the graphs of its folder.
+
+An exported folder holds each weight once, in its fp32 graphs (stored as fp16). What those lack,
+what batch norms knew before export folded them into their convolutions for the most part, lies in
+``rest.safetensors``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from samebut.errors import ModelError
+
+REST = "rest.safetensors"
+GRAPHS = tuple(f"{room}.fp32.onnx" for room in ("image", "text", "compose"))
+TRANSPOSED, HALF = ".T", ".half"
+"""Ends of a weight's name in a graph: stored transposed, stored as fp16."""
+SMALLEST_FACTOR = 1e-6  # of a norm, below which a channel says nothing
+
+
+def normed(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Names of the convolutions and of the batch norms behind them.
+
+    In an ``nn.Sequential`` a norm follows its convolution; elsewhere a module says by ``norm_of``
+    which belong together.
+    """
+    for path, module in model.named_modules():
+        prefix = f"{path}." if path else ""
+        for conv, norm in getattr(module, "norm_of", {}).items():
+            yield prefix + conv, prefix + norm
+        if isinstance(module, nn.Sequential):
+            children = list(module.named_children())
+            for (one, first), (other, second) in itertools.pairwise(children):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    yield prefix + one, prefix + other
+
+
+def name_transposed(graph: onnx.GraphProto, parameters: Mapping[str, Tensor]) -> None:
+    """Give matrices that the exporter transposed, and called by a number, their names back."""
+    there = {tensor.name: tensor for tensor in graph.initializer}
+    nameless = [tensor for name, tensor in there.items() if name not in parameters]
+    for name, weight in parameters.items():
+        if name in there or weight.ndim != 2:
+            continue
+        wanted = weight.detach().T
+        for tensor in nameless:
+            if tuple(tensor.dims) == tuple(wanted.shape) and torch.equal(_tensor(tensor), wanted):
+                _rename(graph, tensor, name + TRANSPOSED)
+                nameless.remove(tensor)
+                break
+
+
+def _rename(graph: onnx.GraphProto, tensor: onnx.TensorProto, name: str) -> None:
+    before, tensor.name = tensor.name, name
+    for node in graph.node:
+        for place, read in enumerate(node.input):
+            if read == before:
+                node.input[place] = name
+
+
+def _tensor(tensor: onnx.TensorProto) -> Tensor:
+    return torch.from_numpy(numpy_helper.to_array(tensor).copy())
+
+
+def in_graphs(folder: Path) -> dict[str, Tensor]:
+    """What the graphs store, by the names of the model's weights, in fp32."""
+    found = {}
+    for file in GRAPHS:
+        for tensor in onnx.load(str(folder / file)).graph.initializer:
+            value = _tensor(tensor)
+            name = tensor.name.removesuffix(HALF)
+            if name.endswith(TRANSPOSED):
+                name, value = name.removesuffix(TRANSPOSED), value.T.contiguous()
+            found[name] = value.float() if value.is_floating_point() else value
+    return found
+
+
+def read_weights(folder: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The state of ``model``, whose weights are still random, as the folder has it. ModelError:
+    something is missing there."""
+    rest = load_file(folder / REST)
+    graphs = in_graphs(folder)
+    norms = dict(normed(model))
+    state: dict[str, Tensor] = {}
+    for name in model.state_dict():
+        conv = name.removesuffix(".weight")
+        if name in rest:
+            state[name] = rest[name]
+        elif name not in graphs:
+            raise ModelError(
+                f"{folder} has no weights {name} in its graphs",
+                hint="Export it again with --trainable.",
+            )
+        elif conv in norms and name.endswith(".weight"):
+            factor = _factor(rest, norms[conv], model.get_submodule(norms[conv]))
+            state[name] = graphs[name] / factor[:, None, None, None]
+        else:
+            state[name] = graphs[name]
+    return state
+
+
+def _factor(rest: Mapping[str, Tensor], norm: str, module: nn.Module) -> Tensor:
+    """What folding multiplied each channel of a convolution by: ``(C,)``."""
+    assert isinstance(module, nn.BatchNorm2d)
+    factor = rest[f"{norm}.weight"] / (rest[f"{norm}.running_var"] + module.eps).sqrt()
+    return torch.where(factor.abs() < SMALLEST_FACTOR, torch.inf, factor)
+
+
+def write_rest(state: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
+    """Write what the graphs of ``folder`` lack of ``state``, that of ``model`` before folding."""
+    graphs = in_graphs(folder)
+    convs = {conv for conv, _ in normed(model)}
+    folded = convs | {norm for _, norm in normed(model)}
+
+    def is_stored(name: str, value: Tensor) -> bool:
+        part, _, kind = name.rpartition(".")
+        if part in folded and not (part in convs and kind == "weight"):
+            return False
+        return name in graphs and graphs[name].shape == value.shape
+
+    rest = {name: value for name, value in state.items() if not is_stored(name, value)}
+    save_file(rest, folder / REST)
