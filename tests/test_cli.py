@@ -60,6 +60,15 @@ def test_search_for_pipes(indexed: Path) -> None:
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2]
 
 
+def test_search_says_what_it_did_not_read(indexed: Path) -> None:
+    long = "in blue, " * 60 + "please"
+    done = samebut("search", indexed, "-i", indexed / "red-round.png", "-t", long, "--json")
+    assert done.returncode == 0
+    (unread,) = json.loads(done.stdout)["unread"]
+    assert unread.endswith("please")
+    assert done.stderr.strip() == f"not read, for the text is too long for the model: {unread}"
+
+
 def test_several_turns(indexed: Path) -> None:
     red, blue = indexed / "red-round.png", indexed / "blue-round.png"
     one = samebut("search", indexed, "-i", red, "-t", "in blue", "--json")

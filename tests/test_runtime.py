@@ -92,6 +92,19 @@ def test_a_very_long_text_is_cut(model: Model) -> None:
     assert tokens.shape[1] == model.description["text"]["max_tokens"]
 
 
+def test_what_is_cut_off_a_long_text_is_known(model: Model) -> None:
+    assert model.unread(" in blue ") == model.unread("") == ""
+    assert model.unread("🦄 " * 500) == ""  # no pieces are left of these
+    for word in ("blue", "蓝色"):
+        text = f" {word} " * 500
+        unread = model.unread(text)
+        assert text.strip().endswith(unread)
+        read = text.strip().removesuffix(unread)
+        assert read and unread.startswith(word)
+        whole, cut = model.encode_texts([read, text]).pooled
+        np.testing.assert_allclose(cut, whole, atol=1e-4)
+
+
 def test_sides_of_different_length_are_refused(model: Model) -> None:
     with pytest.raises(QueryError, match="2 pictures can't be composed with 1 texts"):
         model.compose(model.encode_images(pixels(2, model)), model.encode_texts(["x"]))

@@ -76,6 +76,16 @@ def test_texts_before_any_picture_are_joined(model: Model) -> None:
     np.testing.assert_allclose(asked.embedding, joined.embedding, atol=1e-6)
 
 
+def test_what_is_not_read_of_long_texts_is_said_for_every_turn(model: Model) -> None:
+    first, second = "in blue, " * 60 + "please", "with dots, " * 60 + "thanks"
+    assert ask(model, [Turn(picture("red"), "in blue")]).unread == ()
+    asked = ask(model, [Turn(picture("red"), first), Turn(text="shorter"), Turn(text=second)])
+    assert asked.unread == (model.unread(first), model.unread(second))
+    assert asked.unread[0].endswith("please") and asked.unread[1].endswith("thanks")
+    alone = ask(model, [Turn(text=first), Turn(text="shorter"), Turn(picture("red"), second)])
+    assert alone.unread == (model.unread(f"{first}, shorter"), model.unread(second))
+
+
 def test_a_later_picture_weighs_more(model: Model) -> None:
     first, second = picture("red"), picture("green", "square")
     asked = ask(model, [Turn(text="a dress"), Turn(first, "in blue"), Turn(second, "in black")])

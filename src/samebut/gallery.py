@@ -44,13 +44,15 @@ class Hit:
 class Results:
     """The answer to a search: its hits, best first, and how far the query leaned to the text.
 
-    ``total`` pictures were searched: all, or those that passed the filter.
+    ``total`` pictures were searched: all, or those that passed the filter. ``unread`` are the ends
+    of texts that are longer than the model reads: nothing was asked by them.
     """
 
     hits: list[Hit]
     gate: float | None
     total: int = 0
     spent: SearchSeconds = field(default_factory=SearchSeconds)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -219,7 +221,7 @@ class Gallery:
 
         with asked.spent.on("search"):
             hits, total = self._answer(search, offset, where)
-        return Results(hits, asked.gate, total, asked.spent)
+        return Results(hits, asked.gate, total, asked.spent, asked.unread)
 
     def similar(
         self, number: int, k: int = 10, *, offset: int = 0, where: str | None = None

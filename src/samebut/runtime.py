@@ -136,6 +136,13 @@ class Model:
         spans: list[tuple[int, int]] = self._tokenizer.encode(text.strip()).offsets
         return spans
 
+    def unread(self, text: str) -> str:
+        """The end of ``text`` that ``encode_texts`` cuts off; empty if it reads all of it."""
+        text = text.strip()
+        beyond = self._tokenizer.encode(text).overflowing
+        starts = [start for part in beyond for start, end in part.offsets if end > start]
+        return text[min(starts) :].strip() if starts else ""
+
     def embed(self, features: FeatureArrays) -> Floats:
         """Embeddings of pictures or texts on their own: unit-length pooled features, ``(B, D)``."""
         return unit(features.pooled)

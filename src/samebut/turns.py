@@ -80,11 +80,13 @@ class ConversationQuery:
     """The query of a conversation: ``embedding (D,)``, and the gate of its last composed turn.
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
+    ``unread`` are the ends of texts that are longer than the model reads, oldest first.
     """
 
     embedding: Floats
     gate: float | None
     spent: SearchSeconds = field(default_factory=SearchSeconds)
+    unread: tuple[str, ...] = ()
 
 
 def ask(
@@ -120,7 +122,8 @@ def ask(
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
-    return ConversationQuery(query, gates[-1] if gates else None, spent)
+    unread = tuple(text for passage in passages for text in passage.unread)
+    return ConversationQuery(query, gates[-1] if gates else None, spent, unread)
 
 
 class _Passage:
@@ -135,6 +138,7 @@ class _Passage:
             self.query = model.embed(picture)
             self.length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
         self.gate: float | None = None
+        self.unread: list[str] = []
 
     def say(self, text: str, text_weight: float, fusion: str | None, spent: SearchSeconds) -> None:
         """Go on with ``text``, which is not empty."""
@@ -142,6 +146,9 @@ class _Passage:
         with spent.on("encode"):
             said = [", ".join(self.words)] if self.picture is None else [text]
             words = self.model.encode_texts(said)
+        # What is said before any picture is read anew as a whole, so the last reading counts.
+        before = [] if self.picture is None else self.unread
+        self.unread = [*before, *filter(None, map(self.model.unread, said))]
         if self.picture is None:
             self.query = self.model.embed(words)
             return

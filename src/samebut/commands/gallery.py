@@ -109,6 +109,8 @@ def search(
             fusion=fusion,
             include_references=include_reference,
         )
+        for unread in results.unread:
+            typer.echo(f"not read, for the text is too long for the model: {unread}", err=True)
         if as_json:
             typer.echo(_as_json(gallery, results))
         elif paths:
@@ -239,7 +241,8 @@ def _as_json(gallery: Gallery, results: Results) -> str:
         }
         for hit in results.hits
     ]
-    return json.dumps({"gate": results.gate, "hits": hits}, ensure_ascii=False, indent=2)
+    answer = {"gate": results.gate, "unread": results.unread, "hits": hits}
+    return json.dumps(answer, ensure_ascii=False, indent=2)
 
 
 def _write_sheet(

@@ -324,6 +324,7 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
         gate=results.gate,
         total=results.total,
         milliseconds=_milliseconds(results.spent, upload),
+        unread=list(results.unread),
     )
 
 

@@ -90,13 +90,15 @@ class Milliseconds(BaseModel):
 class Hits(BaseModel):
     """An answer, best first. ``gate``: share of the text in the last composed turn, 0 to 1.
 
-    ``total``: pictures in the gallery, or those that pass the filter.
+    ``total``: pictures in the gallery, or those that pass the filter. ``unread``: ends of texts
+    that are longer than the model reads.
     """
 
     hits: list[HitBody]
     gate: float | None
     total: int
     milliseconds: Milliseconds
+    unread: list[str] = []
 
 
 class Facets(BaseModel):

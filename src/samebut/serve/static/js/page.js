@@ -162,6 +162,7 @@ function renderState() {
 function renderAnswer() {
   byId("results-heading").textContent = t(states.isEmpty(state) ? "results.browse" : "results.found");
   byId("count").textContent = answer ? countText() : "";
+  byId("unread").textContent = unreadText(answer?.unread ?? []);
   renderTools();
   if (!answer) return;
   parts.grid.show(answer.hits);
@@ -176,6 +177,8 @@ function countText() {
   const spent = Object.values(answer.milliseconds).reduce((sum, part) => sum + part, 0);
   return t("results.ranked", { total, spent: number(Math.max(1, Math.round(spent))) });
 }
+
+const unreadText = (texts) => (texts.length ? t("results.unread", { text: texts.join(" … ") }) : "");
 
 function renderTools() {
   const tool = (name, key, onclick) => iconButton(name, t(key), onclick, { shown: true });
