@@ -15,7 +15,12 @@ from samebut.learning.data.corpus import Corpus, Source, read_corpus
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.recipe.read import read_recipe, recipe_of
 from samebut.learning.recipe.schema import Recipe
-from samebut.learning.run.initial_model import encoder_family, initial_model, preprocess_of
+from samebut.learning.run.initial_model import (
+    encoder_family,
+    initial_model,
+    preprocess_of,
+    weights_digest,
+)
 from samebut.learning.run.train import dry_run
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -223,3 +228,28 @@ def test_init_has_to_be_there(folder: Path, recipe: Recipe, tmp_path: Path) -> N
     missing = changed(recipe, init=str(tmp_path / "none"))
     with pytest.raises(ModelError, match=r"init = .* holds no trained model"):
         dry_run(missing, {"shapes": folder / "shapes"}, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["weights.safetensors"],
+        ["rest.safetensors", "image.fp32.onnx", "text.fp32.onnx", "compose.fp32.onnx"],
+    ],
+)
+def test_what_a_run_starts_from_is_told_by_every_file_of_weights(
+    files: list[str], tmp_path: Path
+) -> None:
+    """As training wrote the folder, and as an export did."""
+    for name in [*files, "image.int8.onnx"]:
+        (tmp_path / name).write_bytes(b"first")
+    digests = [weights_digest(str(tmp_path))]
+    (tmp_path / "image.int8.onnx").write_bytes(b"second")
+    assert weights_digest(str(tmp_path)) == digests[0]
+    for name in files:
+        (tmp_path / name).write_bytes(b"second")
+        digests.append(weights_digest(str(tmp_path)))
+    assert len(set(digests)) == 1 + len(files)
+    (tmp_path / files[-1]).unlink()
+    with pytest.raises(ModelError, match="holds no trained model"):
+        weights_digest(str(tmp_path))

@@ -166,6 +166,7 @@ class Hub:
 
     def snapshot(self, repo_id: str, *, allow_patterns: list[str], **_: Any) -> str:
         assert set(allow_patterns) >= {"training.json", "weights.safetensors", "tokenizer.json"}
+        assert set(allow_patterns) >= {"rest.safetensors", "text.fp32.onnx"}  # if it was exported
         return str(self.root / repo_id)
 
     def file(self, repo_id: str, filename: str, **_: Any) -> str:

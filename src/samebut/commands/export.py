@@ -44,7 +44,7 @@ def export(
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
     trainable: Annotated[
-        bool, typer.Option("--trainable", help="Also its weights, in fp16, to train on from.")
+        bool, typer.Option("--trainable", help="Let a recipe's init train on from it.")
     ] = False,
 ) -> None:
     """Write a model folder for `--model`: from training, or CLIP, SigLIP or Chinese-CLIP."""

@@ -37,7 +37,8 @@ _BGE_VL = (
 WEIGHTS = "weights.safetensors"
 COMPOSED = {"BGE-VL-base": _BGE_VL, "BGE-VL-large": _BGE_VL}
 """Published models that were trained for composition -> what their authors say of it."""
-FILES = ("config.json", "training.json", "weights.safetensors", "tokenizer.json", "README.md")
+FILES = ("config.json", "training.json", WEIGHTS, REST, *GRAPHS, "tokenizer.json", "README.md")
+"""What is fetched from the hub: of ``WEIGHTS`` and the files that stand for it, what is there."""
 
 
 class CIRModel(
@@ -126,7 +127,8 @@ class CIRModel(
         except OSError as error:
             raise ModelError(
                 f"{folder} holds no trained model: {error.strerror} ({error.filename})",
-                hint="Give a folder written by training (training.json, weights.safetensors).",
+                hint=f"Give a folder written by training (training.json, {WEIGHTS}), or by export "
+                f"with --trainable (training.json, {REST}, graphs in fp32).",
             ) from error
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"{folder} holds no trained model: {error}") from error
@@ -152,7 +154,10 @@ class CIRModel(
         try:
             model.load_state_dict(weights or read_weights(folder, model), strict=True)
         except RuntimeError as error:
-            raise ModelError(f"{folder} has weights of another model: {error}") from error
+            raise ModelError(
+                f"{folder} has weights of another model: {error}",
+                hint="Restore its files, save the model again, or export it again.",
+            ) from error
         model.name = description["name"]
         model.card = Card.from_dict(description.get("card", {}))
         return model.eval()

@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import numpy_helper
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -24,6 +25,7 @@ GRAPHS = tuple(f"{room}.fp32.onnx" for room in ("image", "text", "compose"))
 TRANSPOSED, HALF = ".T", ".half"
 """Ends of a weight's name in a graph: stored transposed, stored as fp16."""
 SMALLEST_FACTOR = 1e-6  # of a norm, below which a channel says nothing
+AGAIN = "Export the model again with --trainable."
 
 
 def normed(model: nn.Module) -> Iterator[tuple[str, str]]:
@@ -84,47 +86,52 @@ def in_graphs(folder: Path) -> dict[str, Tensor]:
 
 
 def read_weights(folder: Path, model: nn.Module) -> dict[str, Tensor]:
-    """The state of ``model``, whose weights are still random, as the folder has it. ModelError:
-    something is missing there."""
-    rest = load_file(folder / REST)
-    graphs = in_graphs(folder)
-    norms = dict(normed(model))
-    state: dict[str, Tensor] = {}
-    for name in model.state_dict():
-        conv = name.removesuffix(".weight")
-        if name in rest:
-            state[name] = rest[name]
-        elif name not in graphs:
-            raise ModelError(
-                f"{folder} has no weights {name} in its graphs",
-                hint="Export it again with --trainable.",
-            )
-        elif conv in norms and name.endswith(".weight"):
-            factor = _factor(rest, norms[conv], model.get_submodule(norms[conv]))
-            state[name] = graphs[name] / factor[:, None, None, None]
-        else:
-            state[name] = graphs[name]
+    """The state of ``model``, whose weights are still random, as the folder has it.
+
+    ModelError: a file or a weight is missing there. RuntimeError: a shape is another.
+    """
+    try:
+        rest = load_file(folder / REST)
+        known = {**in_graphs(folder), **rest}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder} holds no trained model: {error}", hint=AGAIN) from error
+    missing = [name for name in model.state_dict() if name not in known]
+    if missing:
+        raise ModelError(f"{folder} has graphs without the weights {missing[0]}", hint=AGAIN)
+    state = {name: known[name] for name in model.state_dict()}
+    for conv, norm in normed(model):
+        name = f"{conv}.weight"
+        if name not in rest:
+            factor = _factor(state, norm, model.get_submodule(norm))
+            state[name] = state[name] / factor[:, None, None, None]
     return state
 
 
-def _factor(rest: Mapping[str, Tensor], norm: str, module: nn.Module) -> Tensor:
+def _factor(state: Mapping[str, Tensor], norm: str, module: nn.Module) -> Tensor:
     """What folding multiplied each channel of a convolution by: ``(C,)``."""
     assert isinstance(module, nn.BatchNorm2d)
-    factor = rest[f"{norm}.weight"] / (rest[f"{norm}.running_var"] + module.eps).sqrt()
+    factor = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + module.eps).sqrt()
     return torch.where(factor.abs() < SMALLEST_FACTOR, torch.inf, factor)
 
 
 def write_rest(state: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
     """Write what the graphs of ``folder`` lack of ``state``, that of ``model`` before folding."""
     graphs = in_graphs(folder)
-    convs = {conv for conv, _ in normed(model)}
-    folded = convs | {norm for _, norm in normed(model)}
+    pairs = list(normed(model))
+    folded = {f"{conv}.weight" for conv, _ in pairs}
+    changed = {part for pair in pairs for part in pair}
 
     def is_stored(name: str, value: Tensor) -> bool:
-        part, _, kind = name.rpartition(".")
-        if part in folded and not (part in convs and kind == "weight"):
+        if name not in graphs or graphs[name].shape != value.shape:
             return False
-        return name in graphs and graphs[name].shape == value.shape
+        if name in folded:
+            return True
+        return name.rpartition(".")[0] not in changed and _rounded(value, graphs[name])
 
     rest = {name: value for name, value in state.items() if not is_stored(name, value)}
     save_file(rest, folder / REST)
+
+
+def _rounded(value: Tensor, stored: Tensor) -> bool:
+    """Whether ``stored`` is ``value`` but for what fp16 rounds off."""
+    return torch.allclose(stored.float(), value.float(), rtol=2**-10, atol=2**-24)
