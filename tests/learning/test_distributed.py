@@ -231,7 +231,7 @@ loss.contrast = {{ symmetric = true, hardness = 0.2, smoothing = 0.1 }}
 """
 
 
-def plain(pixels: torch.Tensor, preprocess: Preprocess, augment: object) -> torch.Tensor:
+def plain(pixels: torch.Tensor, preprocess: Preprocess, *_: object) -> torch.Tensor:
     """In place of random views, which each process draws for itself."""
     size = (preprocess.size, preprocess.size)
     return functional.interpolate(pixels, size, mode="bilinear", antialias=True)
