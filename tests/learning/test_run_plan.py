@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from learners import use_tiny_words
 
 from conftest import COLOURS, draw_picture
 from drawn_shapes import COMBINER, HEAD, TUNE_AND_FUSE, draw
 from samebut.errors import DataError, RecipeError
 from samebut.learning.data.corpus import Source, SourceSettings, source_of
+from samebut.learning.encoders.hub import HubEncoder
 from samebut.learning.recipe import read as reading
 from samebut.learning.recipe.read import read_recipe
 from samebut.learning.recipe.schema import Recipe
-from samebut.learning.run.initial_model import initial_model
+from samebut.learning.run.initial_model import encoder_family, initial_model
 from samebut.learning.run.plan import make_plan
 from samebut.learning.run.train import dry_run, train
 
@@ -289,8 +291,24 @@ def cut_down(name: str, folder: Path) -> Recipe:
     fresh = any(stage["queries"]["resampled"] for stage in said["stages"])
     keys = {"size": tiny.size, "precision": "fp32", "metric": ""}
     keys |= {"sources": {"shapes": rules} if fresh else {}}
-    keys |= {} if recipe.init else {"encoder": tiny.encoder}
+    keys |= {} if recipe.init else {"encoder": small_encoder(recipe, tiny.encoder)}
+    said["augment"]["backdrop_folders"] = ("shapes",) if recipe.augment.backdrop_folders else ()
     return reading.recipe_of(said | {"stages": list(said["stages"])} | keys)
+
+
+def small_encoder(recipe: Recipe, sizes: dict[str, Any]) -> dict[str, Any]:
+    """One of the recipe's kind, with those of ``sizes`` that it has; for one of the hub a small
+    one of ours."""
+    family = encoder_family(recipe)
+    if issubclass(family, HubEncoder):
+        return sizes
+    fitting = {key: size for key, size in sizes.items() if key in family.Options.model_fields}
+    return fitting | {"kind": family.kind}
+
+
+@pytest.fixture(autouse=True)
+def tiny_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_tiny_words(monkeypatch)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
