@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from samebut.calibration import pictures, queries
-from samebut.calibration.pictures import Pictures
+from samebut.calibration.pictures import ValPictures
 from samebut.errors import DataError
 from samebut.runtime import Model
 from shop_folder import drawn
@@ -21,7 +21,7 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def clothes(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+def clothes(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ValPictures:
     root = drawn(tmp_path_factory.mktemp("clothes") / "c", {"shirt": "round", "skirt": "square"})
     line = {
         "reference": "shirt-red-0.png",
@@ -34,16 +34,16 @@ def clothes(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
 
 
 @pytest.fixture(scope="module")
-def food(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+def food(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ValPictures:
     root = drawn(tmp_path_factory.mktemp("food") / "f", {"apple": "round", "milk": "square"})
     return pictures.read("food", root, model)
 
 
-def by_name(gallery: Pictures, *others: Pictures) -> dict[str, queries.Sort]:
+def by_name(gallery: ValPictures, *others: ValPictures) -> dict[str, queries.Sort]:
     return {f"{sort.kind}: {sort.name}": sort for sort in queries.sorts(gallery, others)}
 
 
-def test_sensible_queries_know_their_answers(clothes: Pictures, food: Pictures) -> None:
+def test_sensible_queries_know_their_answers(clothes: ValPictures, food: ValPictures) -> None:
     sorts = by_name(clothes, food)
     own = sorts["picture: its own pictures"]
     assert (clothes.kinds[own.own][:, None] == clothes.kinds)[own.right].all()
@@ -68,7 +68,7 @@ def test_sensible_queries_know_their_answers(clothes: Pictures, food: Pictures) 
     }
 
 
-def test_senseless_queries_have_no_answer(clothes: Pictures, food: Pictures) -> None:
+def test_senseless_queries_have_no_answer(clothes: ValPictures, food: ValPictures) -> None:
     sorts = by_name(clothes, food)
     senseless = {name for name, sort in sorts.items() if not sort.right.any()}
     assert senseless == {
@@ -82,8 +82,8 @@ def test_senseless_queries_have_no_answer(clothes: Pictures, food: Pictures) -> 
     assert all(sort.own.max() < 0 for name, sort in sorts.items() if "pictures of food" in name)
 
 
-def test_pictures_of_the_same_subject_are_sensible(clothes: Pictures, model: Model) -> None:
-    again = Pictures(
+def test_pictures_of_the_same_subject_are_sensible(clothes: ValPictures, model: Model) -> None:
+    again = ValPictures(
         "phone", clothes.root, model, clothes.files, clothes.kinds, clothes.colours,
         clothes.features, clothes.embeddings,
     )  # fmt: skip
@@ -92,7 +92,7 @@ def test_pictures_of_the_same_subject_are_sensible(clothes: Pictures, model: Mod
     assert (found.own == -1).all()
 
 
-def test_a_picture_is_not_its_own_answer(clothes: Pictures) -> None:
+def test_a_picture_is_not_its_own_answer(clothes: ValPictures) -> None:
     own = by_name(clothes)["picture: its own pictures"]
     kept = np.arange(len(clothes))
     found = queries.answered(clothes, own, kept)
@@ -104,7 +104,7 @@ def test_a_picture_is_not_its_own_answer(clothes: Pictures) -> None:
     assert found.sample.shape == (len(kept), len(kept))
 
 
-def test_a_part_of_a_gallery_has_only_its_pictures(clothes: Pictures) -> None:
+def test_a_part_of_a_gallery_has_only_its_pictures(clothes: ValPictures) -> None:
     own = by_name(clothes)["picture: its own pictures"]
     shirts = np.flatnonzero(clothes.kinds == "shirt")
     found = queries.answered(clothes, own, shirts)
@@ -112,7 +112,7 @@ def test_a_part_of_a_gallery_has_only_its_pictures(clothes: Pictures) -> None:
     assert found.sample.shape[1] == len(shirts)
 
 
-def test_asking_is_the_same_each_time(clothes: Pictures, food: Pictures) -> None:
+def test_asking_is_the_same_each_time(clothes: ValPictures, food: ValPictures) -> None:
     first, again = ([*queries.ask(clothes, [food])] for _ in range(2))
     assert len(first) == len(again) > 20
     for one, other in zip(first, again, strict=True):

@@ -28,7 +28,7 @@ Right = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ValPictures:
     """Val pictures of a folder: what the table says, features and ``embeddings (N, D)``.
 
     ``kinds (N,)`` are common names of what they show, ``colours (N,)`` their colours; "" where the
@@ -53,7 +53,7 @@ class Pictures:
         return [str(name) for name in names[counts >= least]]
 
 
-def read(name: str, root: Path, model: Model, progress: Progress = silent) -> Pictures:
+def read(name: str, root: Path, model: Model, progress: Progress = silent) -> ValPictures:
     """Open and encode the val pictures that ``root``'s catalogue lists.
 
     DataError: no catalogue, no column that says what a thing is, or a picture can't be used.
@@ -69,7 +69,7 @@ def read(name: str, root: Path, model: Model, progress: Progress = silent) -> Pi
     rows = [table[name] for name in files]
     colour = next((c for c in sorted(columns) if lexicon.column(c) == "colour"), "")
     features = encode(model, files, progress)
-    return Pictures(
+    return ValPictures(
         name,
         root,
         model,
@@ -110,7 +110,7 @@ def said(model: Model, texts: Sequence[str]) -> Floats:
     return np.concatenate([model.embed(model.encode_texts(part)) for part in parts])
 
 
-def composed(pictures: Pictures, rows: Sequence[int], texts: Sequence[str]) -> Floats:
+def composed(pictures: ValPictures, rows: Sequence[int], texts: Sequence[str]) -> Floats:
     """Queries (Q, D), each of the picture in one of ``rows`` and a text."""
     model, distinct = pictures.model, [*dict.fromkeys(texts)]
     if not distinct:

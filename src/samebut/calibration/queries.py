@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.calibration.pictures import Pictures, Right, composed, said
+from samebut.calibration.pictures import Right, ValPictures, composed, said
 from samebut.calibration.wordings import DRAWN, coloured_phrases, lacking, phrases, words
 from samebut.confidence import Kind, spread
 from samebut.data import triplets
@@ -58,7 +58,7 @@ class Asked:
         return Asked(self.kind, self.sort, self.gallery, *kept)
 
 
-def ask(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Asked]:
+def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Asked]:
     """All sorts of queries, asked of the gallery and of each of ``SHARES`` of its pictures."""
     every = np.random.default_rng(0).permutation(len(gallery))
     parts = [np.sort(every[: max(2, round(share * len(gallery)))]) for share in SHARES]
@@ -68,7 +68,7 @@ def ask(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Asked]:
                 yield answered(gallery, sort, kept)
 
 
-def answered(gallery: Pictures, sort: Sort, kept: NDArray[np.intp]) -> Asked:
+def answered(gallery: ValPictures, sort: Sort, kept: NDArray[np.intp]) -> Asked:
     """What a search in the ``kept`` pictures of the gallery gives, a query's own picture aside."""
     scores = sort.embeddings @ gallery.embeddings[kept].T
     answers = np.where(kept == sort.own[:, None], -np.inf, scores)
@@ -79,7 +79,7 @@ def answered(gallery: Pictures, sort: Sort, kept: NDArray[np.intp]) -> Asked:
     return Asked(sort.kind, sort.name, gallery.name, answers[queries, best], sample, fits)
 
 
-def sorts(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Sort]:
+def sorts(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Sort]:
     """Every sort of queries for a gallery; some may be empty.
 
     DataError: it has fewer than two kinds to ask for.
@@ -96,7 +96,7 @@ def sorts(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Sort]:
     yield from _composed(gallery, strangers, lacked)
 
 
-def _texts(gallery: Pictures, lacked: Sequence[str]) -> Iterator[Sort]:
+def _texts(gallery: ValPictures, lacked: Sequence[str]) -> Iterator[Sort]:
     kinds = gallery.common(LEAST)
     named = [(text, _of(gallery, kind)) for kind in kinds for text in phrases("kind", kind)]
     for name, asked in (("kinds in words", named), ("colour and kind", _coloured(gallery, kinds))):
@@ -107,7 +107,7 @@ def _texts(gallery: Pictures, lacked: Sequence[str]) -> Iterator[Sort]:
     yield _of_texts(gallery, "things it lacks", lacking(lacked, gallery.kinds, "kind"))
 
 
-def _pictures(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Sort]:
+def _pictures(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Sort]:
     rows = _drawn(np.flatnonzero(gallery.kinds != ""))
     yield _of_pictures(gallery, gallery, "its own pictures", rows, own=np.array(rows))
     for other in others:
@@ -122,7 +122,7 @@ def _pictures(gallery: Pictures, others: Sequence[Pictures]) -> Iterator[Sort]:
 
 
 def _composed(
-    gallery: Pictures, strangers: Sequence[Pictures], lacked: Sequence[str]
+    gallery: ValPictures, strangers: Sequence[ValPictures], lacked: Sequence[str]
 ) -> Iterator[Sort]:
     rng = random.Random(0)
     kinds, rows = gallery.common(LEAST), _drawn(np.flatnonzero(gallery.kinds != ""))
@@ -142,7 +142,7 @@ def _composed(
         yield Sort("composed", name, queries, _right(gallery, len(rows)), _none(len(rows)))
 
 
-def _coloured(gallery: Pictures, kinds: Sequence[str]) -> list[tuple[str, Right]]:
+def _coloured(gallery: ValPictures, kinds: Sequence[str]) -> list[tuple[str, Right]]:
     """ "blue shirt", 蓝色的衬衫: every kind in every colour that three of its pictures have."""
     found = []
     for kind in kinds:
@@ -153,7 +153,7 @@ def _coloured(gallery: Pictures, kinds: Sequence[str]) -> list[tuple[str, Right]
     return [found[number] for number in _drawn([*range(len(found))])]
 
 
-def _recoloured(gallery: Pictures, rows: Sequence[int], rng: random.Random) -> Sort:
+def _recoloured(gallery: ValPictures, rows: Sequence[int], rng: random.Random) -> Sort:
     """ "in red": right is what has the reference's kind and that colour."""
     references, texts, right = [], [], []
     for row in rows:
@@ -167,7 +167,7 @@ def _recoloured(gallery: Pictures, rows: Sequence[int], rng: random.Random) -> S
     return _of_own(gallery, "in another colour", references, texts, right)
 
 
-def _of_folder(gallery: Pictures) -> Sort:
+def _of_folder(gallery: ValPictures) -> Sort:
     """Queries of the folder's own val, where it has one; those about other pictures left out."""
     there = "val" in triplets.splits(gallery.root)
     queries = triplets.read(gallery.root, "val").queries if there else ()
@@ -181,20 +181,20 @@ def _of_folder(gallery: Pictures) -> Sort:
     return _of_own(gallery, "queries of its val", references, [q.texts[0] for q in chosen], right)
 
 
-def _of(gallery: Pictures, kind: str) -> Right:
+def _of(gallery: ValPictures, kind: str) -> Right:
     return np.asarray(gallery.kinds == kind)
 
 
 def _of_texts(
-    gallery: Pictures, name: str, texts: Sequence[str], right: Sequence[Right] = ()
+    gallery: ValPictures, name: str, texts: Sequence[str], right: Sequence[Right] = ()
 ) -> Sort:
     answers = _right(gallery, len(texts), right)
     return Sort("text", name, said(gallery.model, texts), answers, _none(len(texts)))
 
 
 def _of_pictures(
-    gallery: Pictures,
-    asking: Pictures,
+    gallery: ValPictures,
+    asking: ValPictures,
     name: str,
     rows: Sequence[int],
     own: NDArray[np.intp] | None = None,
@@ -206,7 +206,7 @@ def _of_pictures(
 
 
 def _of_own(
-    gallery: Pictures,
+    gallery: ValPictures,
     name: str,
     rows: Sequence[int],
     texts: Sequence[str],
@@ -216,7 +216,7 @@ def _of_own(
     return Sort("composed", name, composed(gallery, rows, texts), answers, np.array(rows, np.intp))
 
 
-def _right(gallery: Pictures, count: int, right: Sequence[Right] | Right = ()) -> Right:
+def _right(gallery: ValPictures, count: int, right: Sequence[Right] | Right = ()) -> Right:
     """Right answers of ``count`` queries, (count, N); none if ``right`` is empty."""
     return np.stack([*right]) if len(right) else np.zeros((count, len(gallery)), np.bool_)
 
@@ -225,7 +225,7 @@ def _none(count: int) -> NDArray[np.intp]:
     return np.full(count, -1)
 
 
-def _is_stranger(gallery: Pictures, other: Pictures) -> bool:
+def _is_stranger(gallery: ValPictures, other: ValPictures) -> bool:
     return not set(other.kinds) & set(gallery.kinds) - {""}
 
 
