@@ -27,7 +27,12 @@ def test_it_writes_what_it_measured_and_the_same_each_time(tmp_path: Path) -> No
     before = Model.load(model).fingerprint
     done = CliRunner().invoke(app, ["calibrate", str(model), *data])
     assert done.exit_code == 0, done.output
-    for part in ("| queries | area under the ROC |", "| all |", "| confidence | mean | fit |"):
+    for part in (
+        "| queries | area under the ROC |",
+        "| all |",
+        "| confidence | mean | fit |",
+        "| fitted without |",
+    ):
         assert part in done.stdout
     assert "| text | clothes: made-up words, mash |" in done.stdout
     assert done.stdout.rstrip().endswith(FILE)

@@ -64,6 +64,21 @@ def test_chance_is_judged_as_chance() -> None:
     assert areas[-1].count == 3 * SIZE
 
 
+def test_a_gallery_left_out_is_judged_by_the_others() -> None:
+    """Where a high score means the opposite, what was learned elsewhere puts all in wrong order."""
+    usual = [asked(kind, 30.0) for kind in KINDS]
+    other = [
+        Asked(each.kind, each.sort, "elsewhere", each.first, each.sample, ~each.fits)
+        for each in usual
+    ]
+    found = dict(fit.elsewhere([*usual, *other]))
+    assert [*found] == ["nowhere", "elsewhere"]
+    for judged in found.values():
+        assert [each.kind for each in judged] == [*KINDS]
+        assert all(area.value < 0.2 for area in fit.areas(judged))
+    assert fit.elsewhere(usual) == []
+
+
 def test_reliability_counts_every_query_once() -> None:
     judged = fit.judged([asked(kind, 8.0, seed) for seed, kind in enumerate(KINDS)])
     table = fit.reliability(judged)

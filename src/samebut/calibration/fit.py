@@ -73,6 +73,30 @@ def _judged(kind: Kind, asked: Sequence[Asked]) -> Judged:
     return Judged(kind, sorts, np.concatenate(confidence), fits)
 
 
+def elsewhere(asked: Sequence[Asked]) -> list[tuple[str, list[Judged]]]:
+    """What a calibration says in a gallery it was not fitted on: each gallery, left out in turn.
+
+    Galleries without which nothing could be fitted are left out of the answer.
+    """
+    found = []
+    for name in dict.fromkeys(each.gallery for each in asked):
+        others = [each for each in asked if each.gallery != name]
+        own = [each for each in asked if each.gallery == name]
+        try:
+            curves = fit(others, "").curves
+        except DataError:
+            continue
+        found.append((name, [_by_curve(kind, curves[kind], own) for kind in KINDS]))
+    return found
+
+
+def _by_curve(kind: Kind, curve: Curve, asked: Sequence[Asked]) -> Judged:
+    chosen = [each for each in asked if each.kind == kind]
+    rows = [curve.probability(signals(each.first, each.sample, curve.usual)) for each in chosen]
+    sorts = tuple(f"{each.gallery}: {each.sort}" for each in chosen for _ in each.fits)
+    return Judged(kind, sorts, np.concatenate(rows), np.concatenate([e.fits for e in chosen]))
+
+
 def areas(found: Sequence[Judged]) -> list[Area]:
     """The area under the ROC of each kind of query, and of all of them together."""
     every = [(each.kind, each.confidence, each.fits) for each in found]

@@ -53,7 +53,7 @@ def calibrate(
         for each in queries.ask(gallery, read[:place] + read[place + 1 :])
     ]
     calibration = fit.fit(asked, opened.fingerprint)
-    typer.echo("\n".join(report(fit.judged(asked))))
+    typer.echo("\n".join([*report(fit.judged(asked)), *on_others(fit.elsewhere(asked))]))
     if not dry_run:
         with writing(opened.folder):
             calibration.write(opened.folder)
@@ -79,6 +79,22 @@ def report(judged: Sequence[Judged]) -> list[str]:
     for kind, sort, mean, fits, count in fit.by_sort(judged):
         lines.append(f"| {kind} | {sort} | {mean:.2f} | {fits:.2f} | {count:,} |")
     return lines
+
+
+def on_others(judged: Sequence[tuple[str, Sequence[Judged]]]) -> list[str]:
+    """The areas in each gallery, of curves that were fitted on the others alone, as Markdown."""
+    from samebut.calibration import fit
+
+    lines = [
+        "",
+        "| fitted without | queries | area under the ROC | of | fit |",
+        "|---|---|---|---|---|",
+    ]
+    for name, kinds in judged:
+        for area in fit.areas(kinds):
+            value = f"{100 * area.value:.1f} [{100 * area.low:.1f}, {100 * area.high:.1f}]"
+            lines.append(f"| {name} | {area.name} | {value} | {area.count:,} | {area.fit:.0%} |")
+    return lines if judged else []
 
 
 def _folders(entries: Sequence[str]) -> dict[str, Path]:
