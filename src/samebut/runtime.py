@@ -103,6 +103,11 @@ class Model:
         return str(self.description["name"])
 
     @property
+    def knows(self) -> dict[str, str]:
+        """What it knows, a sentence for each language; empty if its folder does not say."""
+        return dict(self.description.get("knows", {}))
+
+    @property
     def dim(self) -> int:
         """D, the width of an embedding."""
         return int(self.description["dim"])

@@ -183,6 +183,7 @@ async def info(serving: Shared) -> schemas.Info:
         pictures=await serving.searching.run(lambda: len(serving.gallery)),
         model=schemas.ModelInfo(
             name=model.name,
+            knows=model.knows,
             fingerprint=model.fingerprint,
             fusion=model.fusions[0],
             fusions=list(model.fusions),

@@ -110,6 +110,7 @@ class Facets(BaseModel):
 
 class ModelInfo(BaseModel):
     name: str
+    knows: dict[str, str] = Field(description="A sentence for each language: what it knows.")
     fingerprint: str
     fusion: str
     fusions: list[str]

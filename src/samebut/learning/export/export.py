@@ -116,6 +116,7 @@ def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": model.name,
+        "knows": dict(model.card.knows),
         "dim": model.encoder.dim,
         **{key: model.description[key] for key in ("encoder", "fusion", "preprocess")},
         "text": model.encoder.text_rules,

@@ -17,10 +17,12 @@ MARK = "<!-- written by samebut; a README.md without this line is left as it is 
 class Card:
     """Facts for the card. What is not said is not made up: the card says that it is not said.
 
+    ``knows`` is a sentence for each language on what the model knows.
     ``licence`` is an identifier of the hub ("apache-2.0", "mit"); ``languages`` are codes ("en");
     ``metrics`` in percent; ``notes`` are paragraphs.
     """
 
+    knows: Mapping[str, str] = field(default_factory=dict)
     licence: str | None = None
     languages: tuple[str, ...] = ()
     base_model: str | None = None
@@ -57,6 +59,7 @@ class Card:
             f"# {description['name']}",
             "Made with samebut for composed image retrieval: a picture and a sentence to one query "
             "over pictures.",
+            *self.knows.values(),
             _table(description),
             *self.notes,
             f"## Trained on\n\n{self.training_data or said}",

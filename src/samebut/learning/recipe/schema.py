@@ -172,6 +172,8 @@ class Recipe(Table):
     """Of the model."""
     stages: tuple[Stage, ...] = Field(min_length=1)
     """The stages, in order; each begins with what the one before it handed on."""
+    knows: dict[str, str] = Field(default_factory=dict)
+    """What the model knows, a sentence a language (`en`, `zh`): for its card and for the page."""
     seed: int = 0
     """Of all random numbers."""
     size: int = Field(112, ge=1)

@@ -160,6 +160,7 @@ def _card(plan: Plan, last: Mapping[str, Any]) -> Card:
     scores = {key: value for key, value in row.items() if "@" in key}
     said = json.dumps(recipe.model_dump(mode="json"), indent=2, ensure_ascii=False)
     return Card(
+        knows=recipe.knows,
         training_data=f"Train splits of {', '.join(learned)}; scored on {plan.validation.label}.",
         recipe=f"```json\n{said}\n```",
         metrics=scores,

@@ -1,13 +1,13 @@
 /** The page: one state, shown by its parts; every change of the state is a step in the history. */
 
-import { PAGE, Refused, facets, find } from "./api.js";
+import { PAGE, Refused, facets, find, info } from "./api.js";
 import { copied, showCode } from "./code.js";
 import { showComparison } from "./compare.js";
 import { composer } from "./composer.js";
 import { byId, element, iconButton, isTouch, scrolling } from "./dom.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
-import { number, preferred, speak, t } from "./i18n.js";
+import { language, number, preferred, speak, t } from "./i18n.js";
 import { clearNotice, notice, toast } from "./notice.js";
 import { settings } from "./settings.js";
 import * as states from "./state.js";
@@ -21,6 +21,7 @@ const UNSURE = 0.3; // as samebut.confidence has it
 
 let state = states.fromHash(location.hash);
 let columns = {};
+let knows = {}; // what the model knows, a sentence for each language
 let answer = null;
 let running = null;
 const seen = new Map(); // metadata of the gallery pictures that were shown, by id
@@ -149,6 +150,7 @@ function renderParts() {
     go(states.say(state, text));
   });
   parts.settings.render();
+  byId("knows").textContent = knows[language()] ?? "";
   renderState();
 }
 
@@ -244,8 +246,9 @@ async function begin() {
   await speak(preferred());
   renderState();
   parts.settings.render();
-  const [found] = await Promise.allSettled([facets(), search()]);
+  const [found, said] = await Promise.allSettled([facets(), info(), search()]);
   if (found.status === "fulfilled") columns = found.value.columns;
+  if (said.status === "fulfilled") knows = said.value.model.knows;
   renderParts();
 }
 
