@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from conftest import COLOURS, draw_picture
 from people_rows import certainty, colours, everyday, phone, products, sheets
 from people_rows.asking import Pictures, Row, encode, joined, precision, words
 from samebut import catalog
+from samebut.confidence import KINDS, Calibration, Curve, Usual
 from samebut.data import triplets
 from samebut.errors import DataError
 from samebut.runtime import Model
@@ -174,25 +176,27 @@ def test_articles_that_count_as_right_are_those_of_the_products() -> None:
     assert {article for each in said for article in each} <= articles
 
 
-def test_the_area_is_the_share_of_pairs_in_order() -> None:
-    fits = np.array([True, True, False, False])
-    assert certainty.area(np.array([4.0, 3, 2, 1]), fits) == 1
-    assert certainty.area(np.array([4.0, 1, 2, 3]), fits) == 0.5
-    assert certainty.area(np.array([2.0, 2, 2, 1]), fits) == 0.75
-    assert np.isnan(certainty.area(np.array([1.0]), np.array([True])))
-    low, high = certainty.interval(np.arange(40.0), np.arange(40) > 20)
-    assert low == high == 100
-
-
 def test_queries_fit_where_half_of_the_first_answers_are_right(drawn: Pictures) -> None:
     mix = certainty.Mix()
     own = np.eye(len(drawn), dtype=np.bool_)
-    mix.sensible(drawn, drawn.embeddings, own)
-    mix.sensible(drawn, drawn.embeddings, np.roll(own, 1, axis=0))
-    mix.senseless(drawn, drawn.embeddings[:2])
+    mix.sensible(drawn, "picture", drawn.embeddings, own)
+    mix.sensible(drawn, "picture", drawn.embeddings, np.roll(own, 1, axis=0))
+    mix.senseless(drawn, "picture", drawn.embeddings[:2])
     size = len(drawn)
     assert mix.fits == [True] * size + [False] * size + [False] * 2
     assert mix.scores == pytest.approx([1] * (2 * size + 2), abs=1e-5)
+
+
+def test_a_calibrated_model_is_judged_by_its_confidence(drawn: Pictures, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(drawn.model.folder, tmp_path / "model"))
+    curve = Curve((2.0, 0.0, 0.0), -1.0, Usual(0.0, 1.0))
+    Calibration(drawn.model.fingerprint, dict.fromkeys(KINDS, curve)).write(folder)
+    model = Model.load(folder, threads=1)
+    calibrated = Pictures(model, drawn.files, drawn.rows, drawn.features, drawn.embeddings)
+    mix = certainty.Mix()
+    mix.senseless(calibrated, "picture", drawn.embeddings)
+    expected = [1 / (1 + np.exp(1 - 2 * score)) for score in mix.scores]
+    assert mix.confidence == pytest.approx(expected)
 
 
 def test_a_sheet_has_a_line_for_each_request(drawn: Pictures, tmp_path: Path) -> None:

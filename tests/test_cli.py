@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import COLOURS
+from samebut.confidence import Calibration, Curve, Usual
+from samebut.runtime import BUNDLED, Model
 
 
 def samebut(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +49,25 @@ def test_search_prints_a_table(indexed: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["rank", "score", "path", "colour"]
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3"]
-    assert done.stderr == ""
+    remarks = ("confidence 0.", "None of these may be what you mean.")
+    assert all(line.startswith(remarks) for line in done.stderr.splitlines())
+
+
+def test_search_says_how_sure_a_calibrated_model_is(photos: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+    curves = {
+        kind: Curve((0.0, 0.0, 0.0), bias, Usual(0.0, 1.0))
+        for kind, bias in (("text", -3.0), ("picture", 0.0), ("composed", 3.0))
+    }
+    Calibration(Model.load(model).fingerprint, curves).write(model)  # type: ignore[arg-type]
+    assert samebut("index", photos, "--model", model).returncode == 0
+    unsure = samebut("search", photos, "-t", "zworblax", "-k", 2)
+    assert unsure.stderr.splitlines() == ["confidence 0.05", "None of these may be what you mean."]
+    sure = samebut("search", photos, "-i", photos / "red-round.png", "-t", "in blue", "-k", 2)
+    assert sure.stderr.splitlines() == ["confidence 0.95"]
+    said = samebut("search", photos, "-i", photos / "red-round.png", "--json")
+    assert json.loads(said.stdout)["confidence"] == 0.5
+    assert said.stderr == ""
 
 
 def test_search_for_pipes(indexed: Path) -> None:

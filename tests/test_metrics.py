@@ -166,3 +166,11 @@ def test_ranks_in_a_list() -> None:
         [3, NEVER],
         [1, NEVER],
     ]
+
+
+def test_the_area_is_the_share_of_pairs_in_order() -> None:
+    fits = np.array([True, True, False, False])
+    assert metrics.area_under_roc(np.array([4.0, 3, 2, 1]), fits) == 1
+    assert metrics.area_under_roc(np.array([4.0, 1, 2, 3]), fits) == 0.5
+    assert metrics.area_under_roc(np.array([2.0, 2, 2, 1]), fits) == 0.75
+    assert np.isnan(metrics.area_under_roc(np.array([1.0]), np.array([True])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import shutil
@@ -16,9 +17,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from conftest import COLOURS
+from samebut.confidence import KINDS, Calibration, Curve, Usual
 from samebut.errors import DataError, ModelError, StoreError
 from samebut.gallery import Gallery
 from samebut.index.local import LocalIndex
+from samebut.runtime import BUNDLED, Model
 from samebut.turns import Turn
 from serving import API, RED, client_of, error_of, form, index
 
@@ -69,6 +72,24 @@ def test_a_search_with_an_upload_answers_as_the_library_does(
     assert first["picture"] == f"{API}/pictures/{first['id']}"
     assert set(body["milliseconds"]) == {"upload", "decode", "encode", "fuse", "search"}
     assert min(body["milliseconds"].values()) > 0
+
+
+def test_a_calibrated_model_says_how_sure_it_is(tmp_path: Path) -> None:
+    model = Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+    curves = {kind: Curve((0.0, 0.0, 0.0), -1.0, Usual(0.0, 1.0)) for kind in KINDS}
+    Calibration(Model.load(model).fingerprint, curves).write(model)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "red.png").write_bytes(RED)
+    shutil.copy(photos / "red.png", photos / "red again.png")
+    gallery, _ = Gallery.build(photos, model=model)
+    gallery.close()
+    with client_of(photos) as client:
+        said = client.post(f"{API}/search", json={"turns": [{"text": "red"}]}).json()
+        assert said["confidence"] == pytest.approx(1 / (1 + math.e))
+        alike = client.get(f"{API}/similar/1").json()
+        assert (alike["hits"], alike["confidence"]) == ([], 0)
+        assert client.get(f"{API}/browse").json()["confidence"] is None
 
 
 def test_a_conversation_of_uploads_gallery_pictures_and_words(client: TestClient) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from people_rows.asking import LANGUAGES, Pictures, Right, Row, precision, words
 from people_rows.phone import kinds_of
+from samebut.calibration.fit import interval
+from samebut.confidence import Kind, signals, spread
 from samebut.embedding import Floats
-from samebut.evaluate.significance import SAMPLES, SEED
-from samebut.metrics import Values
+from samebut.metrics import Values, area_under_roc
 
 SECTION = "how sure"
 DRAWN = 200  # of each kind of query, at most
@@ -22,32 +22,46 @@ ANIMALS = "n026"  # ImageNet's classes below it are animals, in which a shop of 
 
 @dataclass
 class Mix:
-    """Queries by their best score, and whether the first answers fit.
+    """Queries by their best score, by what a calibrated model makes of it, and whether they fit.
 
     They fit if at least half of the first ten are right, or of as many as there are.
     """
 
     scores: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
     fits: list[bool] = field(default_factory=list)
 
     def sensible(
-        self, pictures: Pictures, queries: Floats, right: Right, without: list[int] | None = None
+        self,
+        pictures: Pictures,
+        kind: Kind,
+        queries: Floats,
+        right: Right,
+        without: list[int] | None = None,
     ) -> None:
         found = precision(pictures.first(queries, without=without), right, without)
         self.fits += (found >= 0.5).tolist()
-        self._scored(pictures, queries, without)
+        self._scored(pictures, kind, queries, without)
 
-    def senseless(self, pictures: Pictures, queries: Floats) -> None:
+    def senseless(self, pictures: Pictures, kind: Kind, queries: Floats) -> None:
         self.fits += [False] * len(queries)
-        self._scored(pictures, queries, None)
+        self._scored(pictures, kind, queries, None)
 
-    def _scored(self, pictures: Pictures, queries: Floats, without: list[int] | None) -> None:
+    def _scored(
+        self, pictures: Pictures, kind: Kind, queries: Floats, without: list[int] | None
+    ) -> None:
         best = pictures.first(queries, 1, without)[:, 0]
-        self.scores += (pictures.embeddings[best] * queries).sum(axis=1).tolist()
+        first = (pictures.embeddings[best] * queries).sum(axis=1)
+        self.scores += first.tolist()
+        if calibration := pictures.model.calibration:
+            curve = calibration.curves[kind]
+            sample = queries @ pictures.embeddings[spread(len(pictures))].T
+            self.confidence += curve.probability(signals(first, sample, curve.usual)).tolist()
 
 
 def rows(photos: Pictures, products: Pictures, things: Pictures | None) -> Iterator[Row]:
-    """The area under the ROC of the first answer's score, over text, picture and composed queries.
+    """The area under the ROC, over text, picture and composed queries: of ``Results.confidence``
+    where the model has a calibration, and of the first answer's score.
 
     ``things`` are everyday photos; their animals are asked for among products.
     """
@@ -55,23 +69,27 @@ def rows(photos: Pictures, products: Pictures, things: Pictures | None) -> Itera
     for language in LANGUAGES:
         _kinds(mix, photos, language)
         _goods(mix, products, language)
-        mix.senseless(photos, photos.said(words()["senseless"][language]))
-        mix.senseless(products, products.said(words()["senseless"][language]))
+        mix.senseless(photos, "text", photos.said(words()["senseless"][language]))
+        mix.senseless(products, "text", products.said(words()["senseless"][language]))
     _composed(mix, products)
     if things is not None:
         _animals(mix, products, things)
-    scores, fits = np.array(mix.scores), np.array(mix.fits)
-    low, high = interval(scores, fits)
-    name = f"by the first answer's score, {fits.mean():.0%} fit: area under the ROC"
-    value = 100 * area(scores, fits)
-    yield Row(SECTION, name, value, low, high, len(fits), "queries", "≥ 95")
+    fits = np.array(mix.fits)
+    ways = {"the confidence": mix.confidence, "the first answer's score": mix.scores}
+    for way, found in ways.items():
+        if found:
+            values: Values = np.array(found)
+            low, high = (100 * edge for edge in interval(values, fits))
+            name = f"by {way}, {fits.mean():.0%} fit: area under the ROC"
+            area = 100 * area_under_roc(values, fits)
+            yield Row(SECTION, name, area, low, high, len(fits), "queries", "≥ 95")
 
 
 def _kinds(mix: Mix, photos: Pictures, language: str) -> None:
     kinds = kinds_of(photos)
     texts = [words()["labels"][kind][language] for kind in kinds]
     right = np.stack([photos.having("label", kind) for kind in kinds])
-    mix.sensible(photos, photos.said(texts), right)
+    mix.sensible(photos, "text", photos.said(texts), right)
 
 
 def _goods(mix: Mix, products: Pictures, language: str) -> None:
@@ -86,7 +104,7 @@ def _goods(mix: Mix, products: Pictures, language: str) -> None:
                 plain = kind["en"].removeprefix("a ").removeprefix("an ")
                 texts.append(f"{colour} {plain}" if language == "en" else f"{zh}的{kind['zh']}")
                 right.append(fitting)
-    mix.sensible(products, products.said(texts), np.stack(right))
+    mix.sensible(products, "text", products.said(texts), np.stack(right))
 
 
 def _composed(mix: Mix, products: Pictures, seed: int = 0) -> None:
@@ -106,32 +124,15 @@ def _composed(mix: Mix, products: Pictures, seed: int = 0) -> None:
         for turn, (_, colour, _) in enumerate(asked)
     ]
     queries = products.composed(references, texts)
-    mix.sensible(products, queries, np.stack([right for _, _, right in asked]), references)
+    right = np.stack([right for _, _, right in asked])
+    mix.sensible(products, "composed", queries, right, references)
 
 
 def _animals(mix: Mix, products: Pictures, things: Pictures, seed: int = 0) -> None:
     """Pictures of animals, alone and "in red", asked of a shop of clothes."""
     animals = [number for number, name in enumerate(things.files) if name < ANIMALS]
     chosen = random.Random(seed).sample(animals, min(DRAWN // 2, len(animals)))
-    mix.senseless(products, things.embeddings[chosen])
+    mix.senseless(products, "picture", things.embeddings[chosen])
     colours = [*words()["colours"]]
     texts = [f"in {colours[number % len(colours)]}" for number in chosen]
-    mix.senseless(products, things.composed(chosen, texts))
-
-
-def area(scores: Values, fits: NDArray[np.bool_]) -> float:
-    """How often a query that fits scores above one that does not, ties counting half."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    yes, no = int(fits.sum()), int((~fits).sum())
-    if not yes or not no:
-        return float("nan")
-    return float((ranks[fits].sum() - yes * (yes + 1) / 2) / (yes * no))
-
-
-def interval(scores: Values, fits: NDArray[np.bool_]) -> tuple[float, float]:
-    """95 % percentile bootstrap over queries, in percent."""
-    random_rows = np.random.default_rng(SEED).integers(0, len(fits), (SAMPLES, len(fits)))
-    drawn = [area(scores[rows], fits[rows]) for rows in random_rows]
-    low, high = 100 * np.nanpercentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    mix.senseless(products, "composed", things.composed(chosen, texts))

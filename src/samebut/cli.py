@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from samebut import __version__
-from samebut.commands import benchmarks, export, gallery, serve, train, triplets
+from samebut.commands import benchmarks, calibrate, export, gallery, serve, train, triplets
 from samebut.errors import SamebutError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ serve.add_to(app)
 triplets.add_to(app)
 train.add_to(app)
 export.add_to(app)
+calibrate.add_to(app)
 
 
 def main() -> None:

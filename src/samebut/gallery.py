@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from samebut import catalog
+from samebut.confidence import Kind
+from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
@@ -44,14 +46,18 @@ class Hit:
 class Results:
     """The answer to a search: its hits, best first, and how far the query leaned to the text.
 
-    ``total`` pictures were searched: all, or those that passed the filter. ``unread`` are the ends
-    of texts that are longer than the model reads: nothing was asked by them.
+    ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
+    likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
+    whichever page was asked for; None if the model's folder has no ``confidence.json``, or
+    another fusion than its own composed. ``unread`` are the ends of texts that are longer
+    than the model reads: nothing was asked by them.
     """
 
     hits: list[Hit]
     gate: float | None
     total: int = 0
     spent: SearchSeconds = field(default_factory=SearchSeconds)
+    confidence: float | None = None
     unread: tuple[str, ...] = ()
 
 
@@ -219,9 +225,12 @@ class Gallery:
                 asked.embedding[None], offset + k, where=where, exclude=references
             )
 
+        own = fusion is None or fusion == self.model.fusions[0] or asked.gate is None
         with asked.spent.on("search"):
-            hits, total = self._answer(search, offset, where)
-        return Results(hits, asked.gate, total, asked.spent, asked.unread)
+            hits, total, first = self._answer(search, offset, where)
+            kind = kind_of(turns, asked.gate, text_weight)
+            confidence = self._confidence(kind, first, asked.embedding) if own else None
+        return Results(hits, asked.gate, total, asked.spent, confidence, asked.unread)
 
     def similar(
         self, number: int, k: int = 10, *, offset: int = 0, where: str | None = None
@@ -232,16 +241,19 @@ class Gallery:
         """
         _check_page(k, offset)
         spent = SearchSeconds()
+        embedding: Floats
 
         def search() -> Found:
+            nonlocal embedding
             with self.index.snapshot():
                 embedding = self.index.embedding([number])
                 copies = self.index.copies(self.picture(number).digest)
             return self.index.search(embedding, offset + k, where=where, exclude=copies)
 
         with spent.on("search"):
-            hits, total = self._answer(search, offset, where)
-        return Results(hits, None, total, spent)
+            hits, total, first = self._answer(search, offset, where)
+            confidence = self._confidence("picture", first, embedding[0])
+        return Results(hits, None, total, spent, confidence)
 
     def listing(
         self, count: int, *, offset: int = 0, where: str | None = None
@@ -262,8 +274,9 @@ class Gallery:
 
     def _answer(
         self, search: Callable[[], Found], offset: int, where: str | None
-    ) -> tuple[list[Hit], int]:
-        """What ``search`` finds, described in one snapshot of the store, and how many pass.
+    ) -> tuple[list[Hit], int, float | None]:
+        """What ``search`` finds, described in one snapshot of the store, how many pass, and the
+        score of the very first, if there is any.
 
         The scan itself is outside, or it would hold up the other threads' searches. If pictures
         came or went meanwhile, it is done again inside.
@@ -274,7 +287,18 @@ class Gallery:
         with self.index.snapshot() as connection:
             if self.index.revision(connection) != before:
                 nearest = search()
-            return self._hits(nearest, offset), self.index.count(where)
+            first = float(nearest.scores[0, 0]) if nearest.scores.size else None
+            return self._hits(nearest, offset), self.index.count(where), first
+
+    def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
+        """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing
+        was found, nothing does."""
+        calibration = self.model.calibration
+        if calibration is None:
+            return None
+        if first is None:
+            return 0.0
+        return calibration.confidence(kind, first, self.index.sampled(query[None])[0])
 
     def _hits(self, nearest: Found, offset: int) -> list[Hit]:
         """What was found, described in the snapshot of the search: each is still there."""
@@ -454,6 +478,16 @@ def store_path(folder: Path, store: str | Path | None) -> Path:
         return folder / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Kind:
+    """What the query is made of: a text weight of 0 or 1 leaves one side out of composed turns."""
+    if gate is not None and text_weight in (0, 1):
+        return "text" if text_weight else "picture"
+    has_picture = any(turn.picture is not None for turn in turns)
+    if has_picture and any(turn.says_something for turn in turns):
+        return "composed"
+    return "picture" if has_picture else "text"
 
 
 def _digests(turns: Sequence[Turn]) -> list[str]:

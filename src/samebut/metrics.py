@@ -164,6 +164,19 @@ def median_rank(ranks: Ints) -> float:
     return float(np.median(ranks.min(axis=1, initial=NEVER)))
 
 
+def area_under_roc(scores: Values, fits: NDArray[np.bool_]) -> float:
+    """How often a query that ``fits (Q,)`` scores above one that does not, ties counting half.
+
+    NaN where all fit or none does. (Hanley and McNeil, Radiology 1982: the Wilcoxon statistic.)
+    """
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    yes, no = int(fits.sum()), int((~fits).sum())
+    if not yes or not no:
+        return float("nan")
+    return float((ranks[fits].sum() - yes * (yes + 1) / 2) / (yes * no))
+
+
 def _require_matching(queries: Floats, gallery: Floats) -> None:
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise DataError(

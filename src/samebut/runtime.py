@@ -21,6 +21,7 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from samebut.confidence import Calibration
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
 from samebut.preprocess import Preprocess
@@ -119,6 +120,13 @@ class Model:
         parts += [self.description["tokenizer"]["sha256"]]
         said = json.dumps(parts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What makes a confidence of its scores; None if ``confidence.json`` is not in the folder,
+        or was made for other embeddings. ModelError if the file can't be read."""
+        found = Calibration.read(self.folder)
+        return found if found and found.fingerprint == self.fingerprint else None
 
     def encode_images(self, pixels: Floats) -> FeatureArrays:
         """``pixels (B, 3, S, S)`` as ``preprocess`` makes them, to features of B pictures."""

@@ -592,6 +592,26 @@ def test_an_answer_that_comes_too_late_is_not_shown(visit: Visit) -> None:
     assert visit.shown == expected
 
 
+@pytest.mark.parametrize(("confidence", "is_said"), [(0.1, True), (0.6, False), (None, False)])
+def test_answers_that_may_not_be_meant_are_called_so(
+    visiting: Visiting, confidence: float | None, is_said: bool
+) -> None:
+    for locale, remark in (
+        ("en-US", "None of these may be what you mean."),
+        ("zh-CN", "这些可能都不是你要找的。"),
+    ):
+        visit = visiting(locale=locale)
+
+        def sure(route: Route) -> None:
+            answer = route.fetch()
+            route.fulfill(response=answer, json={**answer.json(), "confidence": confidence})
+
+        visit.page.route("**/api/v1/search", sure)
+        visit.go("t=%2Czworblax")
+        count = expect(visit.page.locator("#count"))
+        (count.to_contain_text if is_said else count.not_to_contain_text)(remark)
+
+
 def test_titles_are_never_markup(visit: Visit) -> None:
     visit.go()
     assert visit.page.locator(".tile .caption").first.inner_text() == HOSTILE

@@ -70,7 +70,13 @@ def test_the_card_says_what_is_known(folder: Path) -> None:
     assert said["pipeline_tag"] == "image-feature-extraction"
     assert said["base_model"] == "someone/clip"
     assert "composed-image-retrieval" in said["tags"]
-    for fact in ("Drawn shapes.", "Two stages.", "| R@1 | 34.12 |", "Knows shapes: alone.", "认识各种形状。"):
+    for fact in (
+        "Drawn shapes.",
+        "Two stages.",
+        "| R@1 | 34.12 |",
+        "Knows shapes: alone.",
+        "认识各种形状。",
+    ):
         assert fact in body
     assert "| fusion | combiner (projection = 8, hidden = 8) |" in body
 

@@ -225,6 +225,17 @@ def _print_hits(results: Results) -> None:
         described = (hit.metadata.get(name, "") for name in columns)
         table.add_row(str(hit.rank), f"{hit.score:.3f}", hit.path, *described)
     console.print(table)
+    _print_confidence(results)
+
+
+def _print_confidence(results: Results) -> None:
+    from samebut.confidence import UNSURE
+
+    if results.confidence is None or not results.hits:
+        return
+    typer.echo(f"confidence {results.confidence:.2f}", err=True)
+    if results.confidence < UNSURE:
+        typer.echo("None of these may be what you mean.", err=True)
 
 
 def _as_json(gallery: Gallery, results: Results) -> str:
@@ -241,8 +252,13 @@ def _as_json(gallery: Gallery, results: Results) -> str:
         }
         for hit in results.hits
     ]
-    answer = {"gate": results.gate, "unread": results.unread, "hits": hits}
-    return json.dumps(answer, ensure_ascii=False, indent=2)
+    said = {
+        "gate": results.gate,
+        "confidence": results.confidence,
+        "unread": results.unread,
+        "hits": hits,
+    }
+    return json.dumps(said, ensure_ascii=False, indent=2)
 
 
 def _write_sheet(

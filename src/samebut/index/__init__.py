@@ -171,3 +171,7 @@ class Index(Protocol):
         exclude: Sequence[int] = (),
     ) -> Found:
         """The ``k`` best pictures for each query ``(Q, D)``, of those the filter lets through."""
+
+    def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores ``(Q, S)`` of pictures from all over the store, at most 2,000 of them, for
+        ``queries (Q, D)``, unit length."""

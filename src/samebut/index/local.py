@@ -131,5 +131,12 @@ class LocalIndex(Store):
         # Outside of the transaction, where a long scan would hold up all other threads.
         return vectors.search(queries, k, allowed)
 
+    def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = searcher.checked(queries, 1, self.dim)
+        with self.snapshot() as connection:
+            revision = self.revision(connection)
+            vectors = self._searcher.vectors(revision, lambda: self._load(connection))
+        return vectors.sampled(queries)
+
     def _load(self, connection: sqlite3.Connection) -> searcher.Embeddings:
         return embeddings.read_all(connection, self.dim, self.path)

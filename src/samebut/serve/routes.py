@@ -323,6 +323,7 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
     return schemas.Hits(
         hits=[_shown(hit, hit.rank, hit.score) for hit in results.hits],
         gate=results.gate,
+        confidence=results.confidence,
         total=results.total,
         milliseconds=_milliseconds(results.spent, upload),
         unread=list(results.unread),

@@ -90,12 +90,14 @@ class Milliseconds(BaseModel):
 class Hits(BaseModel):
     """An answer, best first. ``gate``: share of the text in the last composed turn, 0 to 1.
 
-    ``total``: pictures in the gallery, or those that pass the filter. ``unread``: ends of texts
-    that are longer than the model reads.
+    ``confidence``: how likely it is that the first answer fits, 0 to 1; null if the model has no
+    ``confidence.json`` or nothing was asked. ``total``: pictures in the gallery, or those that pass
+    the filter. ``unread``: ends of texts that are longer than the model reads.
     """
 
     hits: list[HitBody]
     gate: float | None
+    confidence: float | None = None
     total: int
     milliseconds: Milliseconds
     unread: list[str] = []

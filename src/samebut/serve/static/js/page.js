@@ -17,6 +17,8 @@ import { keep, pictureOf } from "./uploads.js";
 import { viewer } from "./viewer.js";
 import { showWhy } from "./why.js";
 
+const UNSURE = 0.3; // as samebut.confidence has it
+
 let state = states.fromHash(location.hash);
 let columns = {};
 let knows = {}; // what the model knows, a sentence for each language
@@ -177,10 +179,14 @@ function countText() {
   if (answer.hits.length === 0) return t("results.none");
   if (states.isEmpty(state)) return t("results.pictures", { total });
   const spent = Object.values(answer.milliseconds).reduce((sum, part) => sum + part, 0);
-  return t("results.ranked", { total, spent: number(Math.max(1, Math.round(spent))) });
+  const ranked = t("results.ranked", { total, spent: number(Math.max(1, Math.round(spent))) });
+  return isUnsure(answer) ? `${ranked} · ${t("results.unsure")}` : ranked;
 }
 
 const unreadText = (texts) => (texts.length ? t("results.unread", { text: texts.join(" … ") }) : "");
+
+/** Without a calibration of the model the confidence is null: then nothing is said of it. */
+const isUnsure = ({ confidence }) => confidence !== null && confidence < UNSURE;
 
 function renderTools() {
   const tool = (name, key, onclick) => iconButton(name, t(key), onclick, { shown: true });
