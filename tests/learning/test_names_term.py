@@ -1,4 +1,4 @@
-"""learning/objective/names.py: names of things, and made-up features of pictures of them."""
+"""learning/objective/names.py: names of things, and the places that a classifier gives them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from learners import Made, made, recipe, shapes
 from samebut.errors import RecipeError
 from samebut.language.things import things
 from samebut.learning.data.encoding import EncodingRules
-from samebut.learning.encoders.efficientnet import LAST, published
-from samebut.learning.objective.names import Names, frame, name_of
+from samebut.learning.data.query_table import QueryTable
+from samebut.learning.data.sampler import batch_of_pictures
+from samebut.learning.encoders.efficientnet import LAST, principal_directions, published
+from samebut.learning.objective.names import FRAMES, FRAMES_ZH, Names, frame, name_of
 from samebut.learning.run.initial_model import initial_model
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
@@ -24,6 +26,8 @@ TINY: dict[str, Any] = {
     "kind": "efficientnet", "dim": 16, "hidden": 8, "vocabulary": 300, "max_tokens": 12,
     "text_width": 16, "text_layers": 1, "text_heads": 2, "text_dropout": 0.0, "dropout": 0.0,
 }  # fmt: skip
+PICTURES = batch_of_pictures(torch.tensor([0, 2, 5, 7, 11, 13]))
+NO_QUERIES = QueryTable.of((), {})
 LOSS = {"contrast": {"weight": 0.0}, "names": {"weight": 1.0, "batch": 64}}
 
 
@@ -46,34 +50,47 @@ def test_it_trains_head_and_text_and_leaves_the_trunk(of: Made) -> None:
     assert not any(name.startswith("encoder.trunk.") for name in reached)
 
 
-def test_a_class_lies_where_linear_discriminant_analysis_has_it(of: Made) -> None:
+def test_a_thing_has_its_place_by_the_classifier(of: Made) -> None:
     term: Any = of.learner.objective.terms["names"]
-    middle, means, root = term._of(of.learner.encoder)
-    last = of.learner.encoder.cached_trunk(torch.arange(30))[:, -LAST:]
-    covariance = (last - last.mean(0)).T @ (last - last.mean(0)) / 30
     weights = published("lite0")["_fc.weight"]
-    torch.testing.assert_close(middle, last.mean(0))
-    torch.testing.assert_close(means[7], covariance @ (weights - weights.mean(0))[7])
-    torch.testing.assert_close(root @ root.T, covariance, atol=1e-3, rtol=0)
+    directions = principal_directions("lite0", 16)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(16), atol=1e-5, rtol=0)
+    expected = (weights - weights.mean(0))[7] @ directions.T
+    torch.testing.assert_close(term.places[7], expected / expected.norm())
 
 
-def test_made_up_features_are_those_of_a_class_and_of_a_picture(of: Made) -> None:
+def test_names_that_point_to_their_places_cost_less(of: Made) -> None:
     term: Any = of.learner.objective.terms["names"]
-    middle, means, _ = term._of(of.learner.encoder)
-    classes = torch.arange(0, 1000, 50)
-    term._spread = middle + 9, means, torch.zeros(LAST, LAST)  # far from 0, without noise
-    features = term.made_up(classes, of.learner.encoder)
-    term._spread = None
-    trunk = of.learner.encoder.cached_trunk(torch.arange(30))
-    assert features.shape == (20, of.learner.model.encoder.trunk_dim)
-    shares = (features[:, -LAST:] - middle - 9) / means[classes]
-    share = shares.nanmedian(1).values
-    torch.testing.assert_close(
-        features[:, -LAST:], (middle + 9 + share[:, None] * means[classes]).clamp_min(0)
-    )
-    assert 0.7 * 1.3 <= share.min() < share.max() <= 1.3 * 1.3
-    for row in features[:, :-LAST]:
-        assert (trunk[:, :-LAST] == row).all(1).any()
+    batch = of.learner.step(PICTURES, NO_QUERIES)
+    far = term(batch)
+    told = {name: n for n, each in enumerate(things()) for name in (*each.english, *each.chinese)}
+    bare = {text: text for text in told}
+    bare |= {pattern.format(text): text for text in told for pattern in (*FRAMES, *FRAMES_ZH)}
+
+    def pointing(model: Any, texts: list[str]) -> torch.Tensor:
+        return torch.stack([term.places[told[bare[text]]] for text in texts])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch.encoder, "pooled_texts", pointing)
+        near = term(batch)
+    assert near < far - 1
+
+
+def test_a_picture_that_keeps_to_the_classifier_costs_nothing(of: Made) -> None:
+    """Its softmax over places is then the classifier's own over classes."""
+    term: Any = of.learner.objective.terms["names"]
+    step = of.learner.step(PICTURES, NO_QUERIES)
+    said = (20 * torch.nn.functional.normalize(step.seen.pooled, dim=1) @ term.places.T).softmax(1)
+    last = step.seen.cached[0].pooled[:, -LAST:]
+    expected = (last @ term.weights.T + term.bias).softmax(1)
+    divergence = (expected * (expected.log() - said.log())).sum(1).mean()
+    torch.testing.assert_close(term.kept(step), divergence, rtol=1e-4, atol=1e-6)
+    # A classifier that says just what the places say leaves nothing to learn.
+    term.weights, weights = torch.zeros_like(term.weights), term.weights
+    term.bias, bias = said[0].log(), term.bias
+    alone = of.learner.step(batch_of_pictures(PICTURES.pictures[:1]), NO_QUERIES)
+    assert term.kept(alone) < divergence
+    term.weights, term.bias = weights, bias
 
 
 def test_things_are_mostly_called_by_their_first_names() -> None:

@@ -142,10 +142,6 @@ class BatchEncoder:
         images = self.encode(model, "image", pixels)
         return Seen(images.pooled, images[references], references, pixels)
 
-    def cached_trunk(self, rows: Tensor) -> Tensor:
-        """What the trunk says of pictures ``rows (n,)``, each in a random view: ``(n, F)``."""
-        return self._pictures.pooled[rows, torch.randint(self.rules.views, (len(rows),))].float()
-
     def project(self, model: CIRModel, trunk: Features) -> Features:
         """Cached features of the trunk to features of the shared space."""
         tuned = self.rules.tunes("image")

@@ -1,24 +1,33 @@
-"""Names: what the pretrained trunk can tell apart, and what people call it, find each other.
+"""Names: what the pretrained trunk can tell apart is found by what people call it.
 
 ImageNet's pictures are not needed: the classifier that the trunk was trained with has a direction
-for each of 1,000 things, and features that a picture of the thing may have follow from it.
+for each of 1,000 things. The shared space keeps the classifier's principal directions, so a
+thing has a place in it before anything is learned; names learn to point there, and pictures of all
+folders keep to what the classifier says of them.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import chain
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from samebut.errors import RecipeError
 from samebut.language.things import things
 from samebut.learning.data.corpus import Corpus
-from samebut.learning.data.encoding import BatchEncoder, EncodingRules
-from samebut.learning.encoders.base import unit, without_tokens
-from samebut.learning.encoders.efficientnet import LAST, EfficientNetEncoder, published
+from samebut.learning.data.encoding import EncodingRules
+from samebut.learning.encoders.base import unit
+from samebut.learning.encoders.efficientnet import (
+    LAST,
+    EfficientNetEncoder,
+    principal_directions,
+    published,
+)
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.objective.base import Step, Term
 from samebut.learning.objective.losses import symmetric_info_nce
@@ -28,17 +37,16 @@ CHINESE = 0.4  # how often a thing is called by a Chinese name
 FIRST = 0.6  # how often by the name that people say first
 FRAMES = ("{}", "{}", "a {}", "a photo of a {}", "picture of {}")
 FRAMES_ZH = ("{}", "{}", "{}的照片", "一张{}的图片")
-ROOM = 4096  # pictures that the spread of features is taken from
+SCALE = 20.0  # of cosines between names, or pictures, and the places of things
 
 
 class Names(Term):
-    """Symmetric InfoNCE of things' names and made-up features of pictures of them.
+    """Names find the places of their things, and pictures keep to the classifier.
 
-    If features of each class are Gaussian around its mean with one covariance C, the best linear
-    classifier's weights are ``C^-1 mean`` (linear discriminant analysis; Hastie et al., The
-    Elements of Statistical Learning, section 4.3): so ``C w`` is the mean that class's weights
-    ``w`` stand for. Each draw adds Gaussian noise of covariance C; what the trunk says at other
-    depths is that of a random picture.
+    The place of class c is ``P w``: its weights ``w`` of the published classifier, less their mean,
+    in the first principal directions P, with which the head begins. Symmetric InfoNCE of names and
+    places, and 1 minus their cosine; beside them the Kullback-Leibler divergence of a picture's
+    softmax over places from the classifier's own over classes (Hinton et al., arXiv 1503.02531).
     """
 
     class Options(Table):
@@ -48,26 +56,28 @@ class Names(Term):
         """Weight of the loss between names of everyday things and the classes that the pretrained
         trunk tells apart."""
         batch: int = Field(256, ge=2, le=1000)
-        """Things a step."""
-        distance: float = Field(1.3, gt=0)
-        """How far made-up pictures are from the mean of all, in units of what the classifier's
-        weights say."""
+        """Names a step."""
+
+    weights: Tensor
+    bias: Tensor
+    places: Tensor
 
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)
         self.options = options
-        weights = published(model.encoder.settings["size"])["_fc.weight"]
-        self.register_buffer("directions", weights - weights.mean(0), persistent=False)
-        self._spread: tuple[Tensor, Tensor, Tensor] | None = None
-
-    @classmethod
-    def check(cls, options: Options, corpus: Corpus) -> None:
-        if len(corpus.files) < 2:
-            raise RecipeError("the names loss needs pictures, to learn how features spread")
+        size = model.encoder.settings["size"]
+        classifier = published(size)
+        weights = classifier["_fc.weight"]
+        directions = principal_directions(size, model.encoder.dim)
+        places = unit((weights - weights.mean(0)) @ directions.T)
+        spare = model.encoder.dim - places.shape[1]
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("bias", classifier["_fc.bias"], persistent=False)
+        self.register_buffer("places", functional.pad(places, (0, spare)), persistent=False)
 
     @classmethod
     def texts(cls, options: Options) -> Iterable[str]:
-        return (name for thing in things() for name in (*thing.english, *thing.chinese))
+        return chain.from_iterable((*each.english, *each.chinese) for each in things())
 
     @classmethod
     def check_model(cls, options: Options, model: CIRModel, rules: EncodingRules) -> None:
@@ -87,40 +97,24 @@ class Names(Term):
         published(encoder.config.size)
 
     def forward(self, step: Step) -> Tensor:
-        classes = torch.randperm(len(things()))[: self.options.batch]
-        features = self.made_up(classes, step.encoder)
-        seen = step.encoder.project(step.model, without_tokens(features)).pooled
         rng = random.Random(int(torch.randint(2**31, ())))
+        classes = torch.randperm(len(things()))[: self.options.batch]
         names = [name_of(number, rng) for number in classes.tolist()]
-        words = step.encoder.pooled_texts(step.model, [frame(name, rng) for name in names])
+        written = [frame(name, rng) for name in names]
+        said = unit(step.encoder.pooled_texts(step.model, written))
+        places = self.places[classes.to(self.places.device)]
         same = torch.tensor([[one == other for other in names] for one in names])
-        return symmetric_info_nce(unit(seen), unit(words), same.to(seen.device), scale=step.scale)
+        found = symmetric_info_nce(said, places, same.to(said.device), scale=SCALE)
+        return found + 1 - (said * places).sum(1).mean() + self.kept(step)
 
-    def made_up(self, classes: Tensor, encoder: BatchEncoder) -> Tensor:
-        """Features of the trunk that pictures of ``classes (n,)`` may have: ``(n, F)``."""
-        middle, means, root = self._of(encoder)
-        rows = torch.randint(len(encoder.corpus.files), (len(classes),))
-        features = encoder.cached_trunk(rows)
-        distance = self.options.distance * torch.empty(len(classes), 1).uniform_(0.7, 1.3)
-        noise = torch.randn(len(classes), LAST).to(root.device) @ root.T
-        last = middle + means[classes] * distance.to(means.device) + noise
-        features[:, -LAST:] = last.clamp_min(0)  # as ReLU leaves them
-        return features
-
-    def _of(self, encoder: BatchEncoder) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean ``(1280,)`` of all pictures' last layer, how the classes differ from it
-        ``(1000, 1280)``, and a root of the covariance."""
-        if self._spread is None:
-            count = len(encoder.corpus.files)
-            rows = torch.linspace(0, count - 1, min(count, ROOM)).long()
-            last = encoder.cached_trunk(rows)[:, -LAST:]
-            middle = last.mean(0)
-            apart = last - middle
-            covariance = apart.T @ apart / len(rows)
-            means = self.directions @ covariance
-            little = 1e-4 * torch.eye(LAST, device=last.device)
-            self._spread = middle, means, torch.linalg.cholesky(covariance + little)
-        return self._spread
+    def kept(self, step: Step) -> Tensor:
+        """How far pictures are from what the classifier says of them."""
+        assert step.seen.cached is not None
+        trunk, _ = step.seen.cached
+        expected = (trunk.pooled[:, -LAST:] @ self.weights.T + self.bias).softmax(1)
+        said = (SCALE * unit(step.seen.pooled) @ self.places.T).log_softmax(1)
+        each = functional.kl_div(said, expected, reduction="none").sum(1)
+        return (each * step.shares.to(each.device)).sum()
 
 
 def name_of(number: int, rng: random.Random) -> str:
