@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,6 +150,11 @@ def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
     assert "✓ 1 changed since they were indexed: changed.png" in notes
     assert "✓ 1 are indexed and gone from the folder: gone.png" in notes
     assert texts(report, fault=True) == ["✗ was indexed by another model than its name means now"]
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("UPDATE embedding SET vector = X'0000003c' WHERE id = 1")
+        connection.commit()
+    (fault, _) = texts(doctor.examine("gallery", tmp_path), fault=True)
+    assert "1 have a damaged row" in fault and fault.endswith(": kept.png")
     store.write_bytes(b"not a store")
     assert not doctor.examine("gallery", tmp_path).healthy
 

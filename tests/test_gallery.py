@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from conftest import COLOURS, draw_picture
 from odd_pictures import make_odd_pictures
-from samebut.errors import FingerprintMismatch, PictureError, QueryError, StoreError, StoreMissing
+from samebut.errors import (
+    FingerprintMismatch,
+    OtherFolder,
+    PictureError,
+    QueryError,
+    StoreDamaged,
+    StoreError,
+    StoreMissing,
+)
 from samebut.gallery import Gallery, UpdateReport, scan, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
@@ -364,3 +374,52 @@ def test_a_picture_of_more_pixels_than_allowed(photos: Path) -> None:
         with pytest.raises(PictureError, match="pixels, more than"):
             gallery.search(turn, 1, max_pixels=160 * 200 - 1)
         assert gallery.search(turn, 1, max_pixels=160 * 200).hits
+
+
+def test_a_store_belongs_to_its_folder(photos: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "store"
+    build(photos, store=elsewhere)
+    other = tmp_path / "other"
+    other.mkdir()
+    draw_picture(COLOURS["red"], "round").save(other / "one.png")
+    for attempt in (build, Gallery.open):
+        with pytest.raises(OtherFolder, match="belongs to the folder") as caught:
+            attempt(other, store=elsewhere)
+        assert str(photos) in str(caught.value) and "--move" in caught.value.hint
+    link = tmp_path / "link"
+    link.symlink_to(photos)
+    assert build(link, store=elsewhere).unchanged == 10
+    moved = photos.rename(tmp_path / "moved")
+    with pytest.raises(OtherFolder):
+        build(moved, store=elsewhere)
+    report = build(moved, store=elsewhere, move=True)
+    assert (report.unchanged, report.removed) == (10, 0)
+    Gallery.open(moved, store=elsewhere).close()
+
+
+def test_a_store_within_its_folder_moves_with_it(photos: Path, tmp_path: Path) -> None:
+    build(photos)
+    moved = photos.rename(tmp_path / "moved")
+    Gallery.open(moved).close()
+    assert build(moved).unchanged == 10
+
+
+@pytest.mark.parametrize("left", [b"", None])
+def test_a_store_cut_off_at_birth_is_made_anew(photos: Path, left: bytes | None) -> None:
+    file = store_path(photos, None)
+    file.parent.mkdir()
+    if left is None:  # the tables without a row
+        LocalIndex.create(file, dim=2, fingerprint="x", model="bundled").close()
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("DELETE FROM gallery")
+            connection.commit()
+    else:
+        file.write_bytes(left)
+    assert build(photos).encoded == 10
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x.png", "a/../../x.png"])
+def test_no_file_outside_of_the_folder_is_given_away(photos: Path, path: str) -> None:
+    build(photos)
+    with Gallery.open(photos) as gallery, pytest.raises(StoreDamaged, match="lies outside of"):
+        gallery.file_of(path)

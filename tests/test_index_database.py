@@ -439,3 +439,54 @@ def test_an_unreadable_store(shared: Path) -> None:
     with unprivileged(shared.parent), pytest.raises(StoreError, match="can't be read") as caught:
         open_(shared)
     assert str(shared) in str(caught.value)
+
+
+def test_a_negative_version_is_refused_in_words(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = -3")
+    for attempt in (create, open_, lambda p: open_(p, writable=True)):
+        with pytest.raises(StoreDamaged, match="schema version -3"):
+            attempt(path)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_file_that_was_deleted_or_replaced_is_noticed(path: Path, writable: bool) -> None:
+    other = path.with_name("other")
+    with closing(create(other)) as made:
+        write(made, "the other's")
+    with closing(open_(path, writable=writable)) as database:
+        assert read(database) == ["kept"]
+        other.replace(path)
+        assert read(database) == ["the other's"]
+        assert database.times_opened == 2
+        if writable:
+            write(database, "more")
+            assert read(database) == ["the other's", "more"]
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        with pytest.raises(StoreMissing):
+            read(database)
+        with closing(create(path)) as made:
+            write(made, "anew")
+        assert read(database) == ["anew"]
+
+
+def test_a_birth_that_sqlite_undoes(path: Path, tmp_path: Path) -> None:
+    """Killed while its first page was written: the journal beside it says that there was nothing
+    before."""
+    born = tmp_path / "born"
+    script = f"""
+import os, sqlite3
+c = sqlite3.connect({str(born)!r}, isolation_level=None)
+c.execute("PRAGMA cache_spill = 1"); c.execute("PRAGMA cache_size = 1")
+c.execute("BEGIN"); c.execute("CREATE TABLE t (a)")
+c.executemany("INSERT INTO t VALUES (?)", [("x" * 3000,)] * 200)
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert Path(f"{born}-journal").stat().st_size and born.stat().st_size
+    with born.open("r+b") as file:
+        file.truncate(70)
+    with closing(create(born)) as database:
+        write(database, "made")
+        assert read(database) == ["made"]

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -629,3 +630,61 @@ def test_a_snapshot_is_of_one_moment(index: LocalIndex, path: Path) -> None:
         assert reader.pictures(before) == []
         (entry,) = reader.pictures(reader.search(unit(1)[None], 1).ids[0].tolist())
         assert (entry.path, entry.metadata) == ("moved", {"colour": "blue"})
+
+
+def test_damage_that_sqlite_does_not_see_is_found_by_the_digests(index: LocalIndex) -> None:
+    index.put([picture(f"{n}.jpg", n) for n in range(6)])
+    index.touch("0.jpg", size=7, mtime_ns=8)
+    index.rename("1.jpg", "one.jpg", size=9, mtime_ns=10)
+    index.remove(["2.jpg"])
+    index.put([picture("3.jpg", 33)])
+    assert index.damaged() == []
+    with index._database.writing() as connection:
+        flipped = bytearray(unit(4).astype("<f2").tobytes())
+        flipped[3] ^= 1
+        connection.execute(
+            "UPDATE embedding SET vector = ? WHERE id = ?", (bytes(flipped), index.id_of("4.jpg"))
+        )
+        connection.execute("UPDATE picture SET width = 5 WHERE id = ?", (index.id_of("5.jpg"),))
+        connection.execute("UPDATE path SET name = X'ff' WHERE name = '3.jpg'")
+        connection.execute("DELETE FROM picture WHERE id = ?", (index.id_of("one.jpg"),))
+    assert sorted(set(index.damaged())) == ["4.jpg", "5.jpg", "one.jpg", "\udcff"]
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_date(path: Path) -> None:
+    with create(path) as index:
+        index.put([picture("a.jpg", 1), picture("\udcff.jpg", 2)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE gallery DROP COLUMN folder")
+        connection.execute("DROP TABLE checksum")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    with LocalIndex.open(path) as index:
+        assert index.folder is None
+        assert index.damaged() == []
+        assert sorted(index.files()) == ["a.jpg", "\udcff.jpg"]
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "..", "../x.jpg", "a/../../x.jpg", "a/.."])
+def test_a_store_whose_paths_lead_out_is_refused(path: Path, name: str) -> None:
+    with create(path) as index:
+        index.put([picture("a.jpg"), picture("b..c/..d.jpg", 1)])
+    LocalIndex.open(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE path SET name = ? WHERE name = 'a.jpg'", (name,))
+        connection.commit()
+    for attempt in (LocalIndex.open, create):
+        with pytest.raises(StoreDamaged, match="lies outside of the folder"):
+            attempt(path)
+
+
+def test_another_store_in_its_place_is_searched(index: LocalIndex, path: Path) -> None:
+    """Though both say that their embeddings changed once."""
+    index.put([picture("old.jpg", 1)])
+    with LocalIndex.open(path) as reader:
+        assert found(reader, 1) == ["old.jpg"]
+        other = path.with_name("other.sqlite")
+        with create(other) as made:
+            made.put([picture("new.jpg", 1)])
+        other.replace(path)
+        assert found(reader, 1) == ["new.jpg"]

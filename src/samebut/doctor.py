@@ -143,6 +143,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
         with LocalIndex.open(store) as index:
             known = {path: (state.size, state.mtime_ns) for path, state in index.files().items()}
             skipped = {each.path for each in index.skipped()}
+            damaged = index.damaged()
             model = Model.load(index.model)
             same = model.fingerprint == index.fingerprint
     except SamebutError as error:
@@ -155,6 +156,11 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
         *_if_any(new, "are not indexed yet", fault=False),
         *_if_any(changed, "changed since they were indexed", fault=False),
         *_if_any(gone, "are indexed and gone from the folder", fault=False),
+        *_if_any(
+            damaged,
+            f"have a damaged row in {store}; move the file away and index again, your pictures "
+            "are not touched",
+        ),
     ]
     if not same:
         findings.append(Finding("was indexed by another model than its name means now", fault=True))

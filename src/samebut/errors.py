@@ -8,7 +8,9 @@
     │   ├── StoreDamaged        not ours, cut short or overwritten
     │   ├── StoreNewer          written by a later samebut
     │   ├── StoreBusy           another process is indexing into it
-    │   └── FingerprintMismatch embedded by another model than the one asked for
+    │   ├── FingerprintMismatch embedded by another model than the one asked for
+    │   ├── OtherFolder         it belongs to another folder of pictures
+    │   └── DiskFull            there is no room left to write
     ├── MetadataError           a table of metadata that can't be read or matched
     ├── FilterError             a `--where` that can't be understood
     ├── QueryError              a search that can't be run as asked
@@ -66,6 +68,14 @@ class StoreBusy(StoreError):
 
 class FingerprintMismatch(StoreError):
     """The store was embedded by another model than the one asked for."""
+
+
+class OtherFolder(StoreError):
+    """The store belongs to another folder of pictures than the one asked for."""
+
+
+class DiskFull(StoreError):
+    """There is no room left on the disk; what was stored before is still there."""
 
 
 class MetadataError(SamebutError):

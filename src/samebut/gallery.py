@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,15 @@ from samebut import catalog
 from samebut.confidence import Kind
 from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
-from samebut.errors import FingerprintMismatch, QueryError, StoreError, UnknownPicture
+from samebut.errors import (
+    FingerprintMismatch,
+    OtherFolder,
+    QueryError,
+    StoreDamaged,
+    StoreError,
+    StoreMissing,
+    UnknownPicture,
+)
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
 from samebut.index import Entry, FileState, Found, PictureRow, Skipped
 from samebut.index.local import LocalIndex
@@ -93,15 +102,17 @@ class Gallery:
         model: str | Path | None = None,
         metadata: str | Path | None = None,
         replace_model: bool = False,
+        move: bool = False,
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
         ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
-        embedded by another model are encoded anew only with ``replace_model``.
+        embedded by another model are encoded anew only with ``replace_model``. A store elsewhere
+        than in ``folder`` belongs to the folder it was made for; ``move`` gives it to this one.
 
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
-        without ``replace_model``, and what ``update`` raises.
+        without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
         """
         folder = _existing(Path(folder))
         path = store_path(folder, store)
@@ -113,6 +124,10 @@ class Gallery:
         )
         gallery = cls(folder, index, chosen)
         try:
+            if not move:
+                _refuse_other_folder(index, folder)
+            if index.folder != str(folder.resolve()):
+                index.keep_folder(str(folder.resolve()))
             if index.fingerprint != chosen.fingerprint:
                 if not replace_model:
                     raise gallery._mismatch()
@@ -137,11 +152,13 @@ class Gallery:
         """Open an indexed folder to search it.
 
         Raises StoreMissing if it is not indexed, FingerprintMismatch if ``model`` (or the model
-        of that name, since changed) is not the one that embedded it.
+        of that name, since changed) is not the one that embedded it, OtherFolder if the store
+        belongs to another folder.
         """
         folder = _existing(Path(folder))
         index = LocalIndex.open(store_path(folder, store))
         try:
+            _refuse_other_folder(index, folder)
             gallery = cls(folder, index, Model.load(model or index.model, threads=threads))
             if index.fingerprint != gallery.model.fingerprint:
                 raise gallery._mismatch()
@@ -310,8 +327,17 @@ class Gallery:
         ]
 
     def file_of(self, path: str) -> Path:
-        """Where a hit's picture lies."""
-        return self.folder / path
+        """Where a hit's picture lies. Raises StoreDamaged for a path that leads out of the folder.
+
+        A store refuses such paths when it is opened; this one holds on every system.
+        """
+        inside = Path(path)
+        if inside.is_absolute() or inside.drive or inside.root or ".." in inside.parts:
+            raise StoreDamaged(
+                f"{self.index.path}: names {path!r}, which lies outside of {self.folder}",
+                hint="This store was not made by indexing. Move the file away and index again.",
+            )
+        return self.folder / inside
 
     def _mismatch(self) -> FingerprintMismatch:
         command = ["samebut index", str(self.folder), "--replace-model"]
@@ -515,10 +541,29 @@ def _existing(folder: Path) -> Path:
 
 def _remembered(path: Path) -> str | None:
     """The model a store was built with, or None if there is no store yet."""
-    if not path.exists():
+    try:
+        with LocalIndex.open(path) as index:
+            return index.model
+    except StoreMissing:  # or one whose making was cut off
         return None
-    with LocalIndex.open(path) as index:
-        return index.model
+
+
+def _refuse_other_folder(index: LocalIndex, folder: Path) -> None:
+    """One that lies in the folder itself has moved with it; of any other the folder must be the
+    one that was indexed, under whatever name."""
+    theirs = index.folder
+    if theirs is None or theirs == str(folder.resolve()):
+        return
+    if folder.resolve() in index.path.resolve().parents:
+        return
+    with suppress(OSError):
+        if folder.samefile(theirs):
+            return
+    raise OtherFolder(
+        f"{index.path} belongs to the folder {theirs}, not to {folder}",
+        hint=f"Give {folder} a store of its own: --store FOLDER. If the pictures were moved: "
+        f"samebut index {folder} --store {index.path} --move",
+    )
 
 
 def _make_room(path: Path) -> None:

@@ -44,6 +44,9 @@ def index(
     replace_model: Annotated[
         bool, typer.Option("--replace-model", help="Embed everything anew with another model.")
     ] = False,
+    move: Annotated[
+        bool, typer.Option("--move", help="The pictures were moved: the store is about PHOTOS now.")
+    ] = False,
 ) -> None:
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
@@ -55,6 +58,7 @@ def index(
             model=model,
             metadata=metadata,
             replace_model=replace_model,
+            move=move,
             progress=progress,
         )
     with gallery:
@@ -176,6 +180,7 @@ def demo(
             model="bundled",
             metadata=table,
             replace_model=True,  # the store is the demonstration's own, perhaps of an older samebut
+            move=True,
             progress=progress,
         )
     with gallery:

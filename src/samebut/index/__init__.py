@@ -94,6 +94,16 @@ class Index(Protocol):
     def model(self) -> str:
         """Name of that model, as a user knows it."""
 
+    @property
+    def folder(self) -> str | None:
+        """The folder of pictures that was indexed, absolute; None if nobody has said."""
+
+    def keep_folder(self, folder: str) -> None:
+        """Remember the folder of pictures that this is about."""
+
+    def damaged(self) -> list[str]:
+        """Paths of pictures whose rows are not as they were written, by their digests."""
+
     def __len__(self) -> int:
         """How many pictures can be found."""
 

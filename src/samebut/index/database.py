@@ -9,15 +9,24 @@ Every `sqlite3` error leaves this module as one of `samebut.errors`, naming the 
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from samebut.errors import StoreBusy, StoreDamaged, StoreError, StoreMissing, StoreNewer
+from samebut.errors import (
+    DiskFull,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreMissing,
+    StoreNewer,
+)
 
 Ladder = Mapping[int, Sequence[str]]
 """Rung n is the statements that bring a store of schema version n - 1 to version n."""
@@ -41,7 +50,7 @@ class _Cause(NamedTuple):
 
 _CAUSES = {
     sqlite3.SQLITE_FULL: _Cause(
-        StoreError,
+        DiskFull,
         "the disk is full",
         "make room and run the same command again; all that was stored before is still there",
     ),
@@ -64,16 +73,25 @@ _FOLDER_NOT_WRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READON
 class Database:
     """A file of one application, at the newest schema version that its ladder knows.
 
-    Use `create` or `open`. Threads may share it; only one is inside a transaction at a time.
+    Use `create` or `open`. Threads may share it; only one is inside a transaction at a time. A file
+    that was deleted or replaced meanwhile is noticed by the next transaction, which opens the one
+    that is there now, or raises `StoreMissing`.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, immutable: bool) -> None:
+    def __init__(
+        self, path: Path, opened: _Opened, reopen: Callable[[], _Opened] | None = None
+    ) -> None:
         self.path = path
-        self._connection = connection
+        self.times_opened = 1
+        self._connection = opened.connection
+        self._reopen = reopen
         self._lock = threading.RLock()
+        self._inside = False  # a transaction, of the thread that holds the lock
         # An immutable connection takes no locks and sees no change, so it is given up as soon as
         # the file looks different.
-        self._frozen_at = _state(path) if immutable else None
+        self._looks = _state if opened.immutable else _identity
+        self._looked = self._looks(path)
+        self._beside = _beside(path)
 
     @classmethod
     def create(cls, path: Path, application: int, ladder: Ladder) -> Self:
@@ -90,8 +108,10 @@ class Database:
             raise StoreError(f"{path}: can't make its folder: {error}", hint=_ELSEWHERE) from error
         if _size(path):
             _check_file(path)
+        way = _Way(path, application, ladder)
         with _explained(path):
-            return cls._writer(path, _connect(path, "rwc"), application, ladder, new=True)
+            opened = way.writer("rwc", new=True)
+            return cls(path, opened, lambda: way.open(writable=True))
 
     @classmethod
     def open(cls, path: Path, application: int, ladder: Ladder, *, writable: bool) -> Self:
@@ -101,50 +121,9 @@ class Database:
             StoreMissing: no file, or one whose making was cut off before anything was stored.
             StoreDamaged, StoreNewer, StoreError: as for `create`.
         """
-        if not _size(path):
-            raise _missing(path)
-        _check_file(path)
+        way = _Way(path, application, ladder)
         with _explained(path):
-            if not writable:
-                return cls._open_reader(path, application, ladder)
-            return cls._writer(path, _connect(path, "rw"), application, ladder, new=False)
-
-    @classmethod
-    def _open_reader(cls, path: Path, application: int, ladder: Ladder) -> Self:
-        connection, immutable = _connect_reader(path)
-        with _closing_on_error(connection):
-            if _version(path, connection, application, ladder, new=False) == max(ladder):
-                _check_pages(path, connection)
-                return cls(path, connection, immutable=immutable)
-        connection.close()
-        cls._writer(path, _connect(path, "rw"), application, ladder, new=False).close()
-        return cls._open_reader(path, application, ladder)
-
-    @classmethod
-    def _writer(
-        cls,
-        path: Path,
-        connection: sqlite3.Connection,
-        application: int,
-        ladder: Ladder,
-        *,
-        new: bool,
-    ) -> Self:
-        """A writer on ``connection``, after the file was checked and brought up to date."""
-        with _closing_on_error(connection):
-            # Nothing may be changed before the file is known to be ours.
-            if not _version(path, connection, application, ladder, new=new):
-                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-                _write_ahead(connection)
-            # Without it a commit survives the process but not a power cut.
-            connection.execute("PRAGMA synchronous = FULL")
-            database = cls(path, connection, immutable=False)
-            with database.writing():
-                # Read again: another process may have climbed meanwhile.
-                version = _version(path, connection, application, ladder, new=new)
-                _climb(connection, application, ladder, version)
-            _check_pages(path, connection)
-            return database
+            return cls(path, way.open(writable=writable), lambda: way.open(writable=writable))
 
     def close(self) -> None:
         """Close the connection; the last writer to close folds the log into the file."""
@@ -156,7 +135,7 @@ class Database:
         """One read transaction: everything read inside is of the same moment. Inside another
         block of the same thread it is part of that block's transaction."""
         with self._lock:
-            if self._connection.in_transaction:  # of this thread: the lock is held
+            if self._inside:  # of this thread: the lock is held
                 yield self._connection
                 return
             with self._transaction("BEGIN") as connection:
@@ -171,9 +150,10 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, _explained(self.path):
-            self._thaw()
+            self._renew()
             connection = self._connection
             connection.execute(begin)
+            self._inside = True
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -182,13 +162,78 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._inside = False
 
-    def _thaw(self) -> None:
-        if self._frozen_at is None or self._frozen_at == _state(self.path):
+    def _renew(self) -> None:
+        """Open the file again if another lies at its path now."""
+        if self._looks(self.path) == self._looked or self._reopen is None:
             return
+        _identity(self.path)  # raises while there is none, and the old one is kept to tell by
         self._connection.close()
-        self._connection, immutable = _connect_reader(self.path)
-        self._frozen_at = _state(self.path) if immutable else None
+        # The log of the file that is gone would be taken for the new one's.
+        for file, identity in self._beside.items():
+            if _beside(self.path).get(file) == identity:
+                file.unlink(missing_ok=True)
+        opened = self._reopen()
+        self._connection = opened.connection
+        self._beside = _beside(self.path)
+        self._looks = _state if opened.immutable else _identity
+        self._looked = self._looks(self.path)
+        self.times_opened += 1
+
+
+class _Opened(NamedTuple):
+    """A connection, and whether it takes its file for one that nobody changes."""
+
+    connection: sqlite3.Connection
+    immutable: bool
+
+
+class _Way(NamedTuple):
+    """How one application's file is opened: checked first, then brought up to date."""
+
+    path: Path
+    application: int
+    ladder: Ladder
+
+    def open(self, *, writable: bool) -> _Opened:
+        """Raises StoreMissing, StoreDamaged, StoreNewer, StoreError."""
+        if not _size(self.path):
+            raise _missing(self.path)
+        _check_file(self.path)
+        return self.writer("rw", new=False) if writable else self._reader()
+
+    def _reader(self) -> _Opened:
+        connection, immutable = _connect_reader(self.path)
+        with _closing_on_error(connection):
+            if self._version(connection, new=False) == max(self.ladder):
+                _check_pages(self.path, connection)
+                return _Opened(connection, immutable)
+        connection.close()
+        self.writer("rw", new=False).connection.close()
+        return self._reader()
+
+    def writer(self, mode: str, *, new: bool) -> _Opened:
+        """A connection that writes, after the file was checked and brought up to date."""
+        connection = _connect(self.path, mode)
+        with _closing_on_error(connection):
+            # Nothing may be changed before the file is known to be ours.
+            if not self._version(connection, new=new):
+                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+                _write_ahead(connection)
+            # Without it a commit survives the process but not a power cut.
+            connection.execute("PRAGMA synchronous = FULL")
+            opened = _Opened(connection, immutable=False)
+            with Database(self.path, opened).writing():
+                # Read again: another process may have climbed meanwhile.
+                version = self._version(connection, new=new)
+                _climb(connection, self.application, self.ladder, version)
+            _check_pages(self.path, connection)
+            return opened
+
+    def _version(self, connection: sqlite3.Connection, *, new: bool) -> int:
+        return _version(self.path, connection, self.application, self.ladder, new=new)
 
 
 @contextmanager
@@ -209,14 +254,29 @@ def exclusive(path: Path, busy: StoreBusy) -> Iterator[None]:
         yield
 
 
+def row_digest(*values: object) -> bytes:
+    """Digest of a row's values, also a function of SQL in every connection that is made here.
+
+    Kind and length stand before each value, so no two rows look alike.
+    """
+    state = hashlib.blake2b(digest_size=8)
+    for value in values:
+        said = value if isinstance(value, bytes) else str(value).encode()
+        state.update(f"{type(value).__name__}{len(said)}:".encode())
+        state.update(said)
+    return state.digest()
+
+
 def _connect(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=_WAIT_SECONDS if wait is None else wait,
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.create_function("row_digest", -1, row_digest, deterministic=True)
+    return connection
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -280,6 +340,8 @@ def _version(
     if owner != application:
         hint = f"name another file with --store, or {_INDEX_AGAIN}"
         raise StoreDamaged(f"{path}: this SQLite file belongs to something else", hint=hint)
+    if version < 0:
+        raise StoreDamaged(f"{path}: has schema version {version}", hint=_INDEX_AGAIN)
     if version > max(ladder):
         raise StoreNewer(
             f"{path}: has schema version {version}, this samebut knows up to {max(ladder)}",
@@ -290,6 +352,8 @@ def _version(
 
 def _check_file(path: Path) -> None:
     """Refuse what is visibly not a whole SQLite file, before SQLite touches it."""
+    if _size(path.with_name(f"{path.name}-journal")):
+        return  # its making was cut off, and SQLite undoes it by the journal
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -331,13 +395,31 @@ def _size(path: Path) -> int:
         raise StoreError(f"{path}: can't be read: {error}", hint=_ELSEWHERE) from error
 
 
-def _state(path: Path) -> tuple[int, int, int, int]:
+def _identity(path: Path) -> tuple[int, ...]:
+    """Changes when another file takes the place of this one."""
+    found = _stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _state(path: Path) -> tuple[int, ...]:
     """Changes whenever a writer has been at the file."""
+    found = _stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, _size(_log(path))
+
+
+def _beside(path: Path) -> dict[Path, tuple[int, ...]]:
+    """SQLite's own files beside the store, by which its log is read."""
+    files = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+    return {file: _identity(file) for file in files if file.exists()}
+
+
+def _stat(path: Path) -> os.stat_result:
     try:
-        stat = path.stat()
-    except FileNotFoundError as error:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise _missing(path) from error
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, _size(_log(path))
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read: {error}", hint=_ELSEWHERE) from error
 
 
 def _code(error: sqlite3.Error) -> int:

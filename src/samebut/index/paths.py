@@ -25,5 +25,10 @@ def kept(text: str) -> str | bytes:
 
 
 def given(stored: str | bytes) -> str:
-    """The text that `kept` was given."""
-    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+    """The text that `kept` was given; of bytes that it never made, as much as can be read."""
+    if isinstance(stored, str):
+        return stored
+    try:
+        return stored.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return stored.decode("utf-8", "surrogateescape")

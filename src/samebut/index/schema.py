@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samebut.index import metadata
+from samebut.index import digests, metadata
 
 APPLICATION_ID = 0x53414D45  # "SAME", in the file's header: tells a store from any other SQLite.
 
@@ -22,6 +22,11 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         """CREATE TABLE skipped (id INTEGER PRIMARY KEY, size INTEGER NOT NULL,
             mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
         *metadata.TABLES_1,
+    ),
+    2: (
+        # The folder of pictures that the store is about; NULL until somebody indexes again.
+        "ALTER TABLE gallery ADD COLUMN folder",
+        *digests.TABLES_2,
     ),
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""

@@ -27,9 +27,9 @@ class Searcher:
     """Vectors in memory, of the revision of the store that they were read at."""
 
     def __init__(self) -> None:
-        self._loaded: tuple[int, Vectors] | None = None
+        self._loaded: tuple[tuple[int, int], Vectors] | None = None
 
-    def vectors(self, revision: int, read: Callable[[], Embeddings]) -> Vectors:
+    def vectors(self, revision: tuple[int, int], read: Callable[[], Embeddings]) -> Vectors:
         """Those of ``revision``, from memory if they are there, else from ``read``."""
         from samebut.index.vectors import Vectors  # FAISS: an indexer has no need to wait for it.
 

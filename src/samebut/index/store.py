@@ -20,16 +20,25 @@ from numpy.typing import NDArray
 from samebut.errors import (
     FingerprintMismatch,
     StoreBusy,
+    StoreDamaged,
     StoreError,
     StoreMissing,
     UnknownPicture,
 )
-from samebut.index import Entry, FileState, PictureRow, Skipped, embeddings
+from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings
 from samebut.index.database import Database, exclusive
 from samebut.index.paths import ID_OF, give_ids, given, kept
 from samebut.index.schema import APPLICATION_ID, MIGRATIONS
 
-_INSERT_GALLERY = "INSERT INTO gallery SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM gallery)"
+_INSERT_GALLERY = """INSERT INTO gallery (fingerprint, dim, model, revision)
+    SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM gallery)"""
+_LEADS_OUT = """SELECT name FROM path WHERE name GLOB '/*' OR name = '..' OR name GLOB '../*'
+    OR name GLOB '*/../*' OR name GLOB '*/..' LIMIT 1"""
+
+
+Revision = tuple[int, int]
+"""How often the store's file was opened here, for another may lie at its path by now, and how often
+the embeddings in it changed."""
 
 
 class StoredModel(NamedTuple):
@@ -62,7 +71,8 @@ class Store:
             StoreDamaged, StoreNewer, StoreBusy, StoreError: it can't be used; the hint says why.
         """
         return cls._on(
-            Database.create(path, APPLICATION_ID, MIGRATIONS), StoredModel(fingerprint, dim, model)
+            Database.create(path, APPLICATION_ID, MIGRATIONS),
+            StoredModel(fingerprint, dim, model),
         )
 
     @classmethod
@@ -83,6 +93,7 @@ class Store:
                     connection.execute(_INSERT_GALLERY, new)
             with database.reading() as connection:
                 model, _ = _gallery(connection, database.path)
+                _refuse_ways_out(connection, database.path)
         except BaseException:
             database.close()
             raise
@@ -124,6 +135,24 @@ class Store:
             (count,) = connection.execute("SELECT count(*) FROM picture").fetchone()
             return int(count)
 
+    @property
+    def folder(self) -> str | None:
+        """The folder of pictures that was indexed here, absolute; None if nobody has said."""
+        with self._database.reading() as connection:
+            (folder,) = connection.execute("SELECT folder FROM gallery").fetchone()
+            return None if folder is None else given(folder)
+
+    def keep_folder(self, folder: str) -> None:
+        """Remember the folder of pictures that this store is about."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE gallery SET folder = ?", (kept(folder),))
+
+    def damaged(self) -> list[str]:
+        """Paths of pictures whose rows are not as they were written, by their digests."""
+        with self._database.reading() as connection:
+            names = digests.damaged(connection)
+        return ["a path that is lost" if name is None else given(name) for name in names]
+
     def snapshot(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._database.reading()
 
@@ -154,6 +183,7 @@ class Store:
         with self._database.writing() as connection:
             old, _ = _gallery(connection, self.path)
             if old.fingerprint != new.fingerprint:
+                connection.execute("DELETE FROM checksum")
                 connection.execute("DELETE FROM embedding")
                 connection.execute("DELETE FROM picture")
                 connection.execute("UPDATE gallery SET fingerprint = ?, dim = ?, model = ?", new)
@@ -182,6 +212,7 @@ class Store:
                 [(*name, vector) for name, vector in zip(names, vectors, strict=True)],
             )
             connection.executemany(f"DELETE FROM skipped WHERE id = {ID_OF}", names)
+            digests.keep(connection, names)
             _changed(connection)
 
     def skip(self, records: Sequence[Skipped]) -> None:
@@ -206,6 +237,7 @@ class Store:
                 (size, mtime_ns, kept(path)),
             )
             self._require(done, path)
+            digests.keep(connection, [(kept(path),)])
 
     def rename(self, old: str, new: str, *, size: int, mtime_ns: int) -> None:
         """Move a picture to another path, which is another id; metadata stays with the paths.
@@ -226,6 +258,8 @@ class Store:
                 (kept(new), size, mtime_ns, kept(old)),
             )
             self._require(done, old)
+            connection.execute(f"DELETE FROM checksum WHERE id = {ID_OF}", (kept(old),))
+            digests.keep(connection, [(kept(new),)])
             _changed(connection)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -295,7 +329,7 @@ class Store:
             full[place] = embeddings.from_blob(row[0], self.dim, self.path)
         return full
 
-    def revision(self, connection: sqlite3.Connection) -> int:
+    def revision(self, connection: sqlite3.Connection) -> Revision:
         """The store's revision, if it still holds the model it was opened with."""
         model, revision = _gallery(connection, self.path)
         if model != self._model:
@@ -303,7 +337,7 @@ class Store:
                 f"{self.path}: now holds embeddings of {model.name}, no longer {self.model}",
                 hint="another process has indexed it again: open it again",
             )
-        return revision
+        return self._database.times_opened, revision
 
     def _each(self, statement: str, ids: Sequence[int]) -> list[Any]:
         """The one row for each id, or None, read at one moment."""
@@ -322,13 +356,22 @@ def _gallery(connection: sqlite3.Connection, path: Path) -> tuple[StoredModel, i
     return StoredModel(*row[:3]), int(row[3])
 
 
+def _refuse_ways_out(connection: sqlite3.Connection, path: Path) -> None:
+    """A store that somebody prepared must not make a server give away other files."""
+    if row := connection.execute(_LEADS_OUT).fetchone():
+        raise StoreDamaged(
+            f"{path}: names {given(row[0])!r}, which lies outside of the folder of pictures",
+            hint="this store was not made by indexing; move the file away and index again",
+        )
+
+
 def _changed(connection: sqlite3.Connection) -> None:
     """Tell every process that its embeddings in memory are old."""
     connection.execute("UPDATE gallery SET revision = revision + 1")
 
 
 def _forget(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
-    for table in ("skipped", "picture"):
+    for table in ("skipped", "checksum", "picture"):
         connection.executemany(f"DELETE FROM {table} WHERE id = {ID_OF}", names)
     gone = connection.executemany(f"DELETE FROM embedding WHERE id = {ID_OF}", names)
     if gone.rowcount > 0:
