@@ -1,39 +1,100 @@
-"""Kill the indexer at random moments, again and again; nothing acknowledged may be lost.
+"""Kill whatever writes to a store at random moments; nothing acknowledged may be lost.
 
-    python tests/e2e/kills.py PHOTOS --kills 50 [--seed 0]
+    python tests/e2e/kills.py PHOTOS --kills 200 [--seed 0] [--phases birth,index]
 
-Each round starts indexing and sends SIGKILL after a random time. Whatever was acknowledged by
-then must be in the store, and the store must open. When a store is complete the next round starts
-from nothing. At the end the command itself finishes the last one, which must equal a store that
-was built without a disturbance: the same pictures, digests, sizes, skipped files and embeddings.
+A phase is a child that writes: it is started and sent SIGKILL after a random time, again and again.
+After each kill the store must open, hold what was acknowledged, and have no damaged row. A child
+that ends with an error counts as neither killed nor finished: the error is raised. When a store is
+complete the next round starts from where its phase begins. At the end of ``index`` the command
+itself finishes the last store, which must equal one that was built without a disturbance: the same
+pictures, digests, sizes, skipped files and embeddings.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from samebut.errors import StoreMissing
-from samebut.gallery import store_path
+from samebut.gallery import STORE_FILE
 from samebut.index.local import LocalIndex
+from samebut.runtime import BUNDLED
 
-# Says how many files are done only when they are stored: what Gallery.update promises.
-INDEXER = """
-import sys
+# Each child says "begin" when its work starts, and then how many rows are stored. Gallery.update
+# promises that they are stored when it says that they are done.
+_START = """
+import json, sys
+from pathlib import Path
 from samebut.gallery import Gallery
+photos, store, other = sys.argv[1:]
 say = lambda done, total, skipped=0: print(done - skipped, flush=True)
-Gallery.build(sys.argv[1], store=sys.argv[2], progress=say)
+print("begin", flush=True)
 """
+INDEXER = _START + "Gallery.build(photos, store=store, progress=say)[0].close()"
+REPLACER = (
+    _START
+    + """
+with Gallery.open(photos, store=store) as gallery:
+    model = "bundled" if gallery.model.folder == Path(other) else other
+Gallery.build(photos, store=store, model=model, replace_model=True, progress=say)[0].close()
+"""
+)
+DESCRIBER = (
+    _START
+    + """
+number = 0
+while True:
+    number += 1
+    table = Path(other, f"{number % 2}.csv")
+    Gallery.build(photos, store=store, metadata=table)[0].close()
+"""
+)
+# A checkpoint after every few pages, and pictures that are written again and again.
+CHECKPOINTER = (
+    _START
+    + """
+with Gallery.open(photos, store=store) as gallery:
+    path = gallery.index.path
+from samebut.index.local import LocalIndex
+with LocalIndex.open(path, writable=True) as index:
+    index._database._connection.execute("PRAGMA wal_autocheckpoint = 2")
+    rows = [index.by_digest(state.digest) for state in index.files().values()]
+    for _ in range(200):
+        for row in rows:
+            index.put([row])
+"""
+)
+SERVER = (
+    _START
+    + """
+import threading, time
+from PIL import Image
+from samebut.cli import app
+def draw():
+    number = 0
+    while True:
+        number += 1
+        Image.new("RGB", (40, 40), (number % 256, 9, 9)).save(Path(photos, "new.png"))
+        time.sleep(0.05)
+threading.Thread(target=draw, daemon=True).start()
+from samebut.commands import serve
+serve._WATCH_SECONDS = 0.02
+app(["serve", photos, "--store", store, "--watch", "--port", "0"])
+"""
+)
 
 
 @dataclass
@@ -45,12 +106,54 @@ class Tally:
     acknowledged: int = 0
 
 
-def kill_often(photos: Path, store: Path, kills: int, seconds: float, seed: int) -> Tally:
-    """Start and kill the indexer until ``kills`` kills hit it; AssertionError if a row is lost."""
+@dataclass(frozen=True)
+class Phase:
+    """What is killed: ``child`` is a program; ``begin`` brings the store to where it begins.
+
+    ``seconds`` after its first line a child is killed at the latest; None: as long as indexing
+    takes. ``grows``: the rows that it says are stored come on top of those before.
+    """
+
+    child: str
+    begin: Callable[[Path, Path], None]
+    seconds: float | None
+    grows: bool = False
+
+
+def _nothing(photos: Path, store: Path) -> None:
+    for file in store.glob(f"{STORE_FILE}*"):
+        file.unlink()
+
+
+def _go_on(photos: Path, store: Path) -> None:
+    """What an earlier round left is where the next begins."""
+
+
+def _whole(photos: Path, store: Path) -> None:
+    if not count(store):
+        command(photos, store)
+
+
+PHASES = {
+    "birth": Phase(INDEXER, _nothing, 0.1),
+    "index": Phase(INDEXER, _go_on, None, grows=True),
+    "replace-model": Phase(REPLACER, _whole, None),
+    "metadata": Phase(DESCRIBER, _whole, 1.0),
+    "checkpoint": Phase(CHECKPOINTER, _whole, 1.5),
+    "watch": Phase(SERVER, _whole, 3.0),
+}
+
+
+def kill_often(
+    phase: Phase, photos: Path, store: Path, other: Path, kills: int, seconds: float, seed: int
+) -> Tally:
+    """Start and kill a child until ``kills`` kills hit it; AssertionError if a row is lost."""
     rng, tally = random.Random(seed), Tally()
     while tally.kills < kills:
-        before = count(store)
-        acknowledged, killed = _one_round(photos, store, rng.uniform(0, seconds))
+        phase.begin(photos, store)
+        before = count(store) if phase.grows else 0
+        after = rng.uniform(0, seconds if phase.seconds is None else phase.seconds)
+        acknowledged, killed = _one_round(phase.child, photos, store, other, after)
         now = count(store)
         assert now >= before + acknowledged, f"{before} + {acknowledged} stored, {now} left"
         tally.acknowledged += acknowledged
@@ -58,38 +161,56 @@ def kill_often(photos: Path, store: Path, kills: int, seconds: float, seed: int)
             tally.kills += 1
         else:
             tally.finished += 1
-            for file in store_path(photos, store).parent.glob("gallery.sqlite*"):
-                file.unlink()
+            if phase.grows:
+                _nothing(photos, store)
     return tally
 
 
-def _one_round(photos: Path, store: Path, seconds: float) -> tuple[int, bool]:
-    """How many rows the indexer acknowledged before it was killed, and whether it was."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", INDEXER, str(photos), str(store)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    killer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
-    killer.start()
-    output, _ = child.communicate()
-    killer.cancel()
-    lines = [line for line in output.split("\n")[:-1] if line]  # the last may be cut short
+def _one_round(
+    program: str, photos: Path, store: Path, other: Path, seconds: float
+) -> tuple[int, bool]:
+    """How many rows the child acknowledged before it was killed, and whether it was.
+
+    Raises AssertionError if it ended by itself with an error.
+    """
+    arguments = [str(place) for place in (photos, store, other)]
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert child.stdout is not None
+        begun = child.stdout.readline()
+        killer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
+        killer.start()
+        output, _ = child.communicate()
+        killer.cancel()
+        errors.seek(0)
+        assert begun == "begin\n", errors.read()
+        assert child.returncode in (0, -signal.SIGKILL), errors.read()
+    # The last line may be cut short, and a server says other things.
+    lines = [line for line in output.split("\n")[:-1] if line.isdigit()]
     return int(lines[-1]) if lines else 0, child.returncode == -signal.SIGKILL
 
 
 def count(store: Path) -> int:
-    """How many pictures the store holds; 0 before there is one."""
+    """How many pictures the store holds, none of them damaged; 0 before there is one."""
     try:
-        with LocalIndex.open(store / "gallery.sqlite") as index:
-            return len(index)
+        with LocalIndex.open(store / STORE_FILE) as index:
+            assert index.damaged() == []
+            pictures = index.pictures([index.id_of(path) or 0 for path in index.files()])
+            tables = {row.metadata["table"] for row in pictures if row.metadata}
+            assert len(tables) <= 1, f"metadata of several tables at once: {tables}"
+            return len(pictures)
     except StoreMissing:  # killed before, or while, its tables were made
         return 0
 
 
 def content(store: Path) -> dict[str, tuple[object, ...]]:
     """All that a store says of each path, embeddings apart."""
-    with LocalIndex.open(store / "gallery.sqlite") as index:
+    with LocalIndex.open(store / STORE_FILE) as index:
         ids = [index.id_of(path) or 0 for path in index.files()]
         rows: dict[str, tuple[object, ...]] = {
             each.path: (each.size, each.digest, each.width, each.height)
@@ -101,14 +222,14 @@ def content(store: Path) -> dict[str, tuple[object, ...]]:
 
 def embeddings(store: Path) -> np.ndarray:
     """Embeddings in the order of their paths."""
-    with LocalIndex.open(store / "gallery.sqlite") as index:
+    with LocalIndex.open(store / STORE_FILE) as index:
         return index.embedding([index.id_of(path) or 0 for path in sorted(index.files())])
 
 
-def command(photos: Path, store: Path) -> None:
+def command(photos: Path, store: Path, *more: str) -> None:
     """The command itself, to the end."""
     done = subprocess.run(
-        [sys.executable, "-m", "samebut", "index", str(photos), "--store", str(store)],
+        [sys.executable, "-m", "samebut", "index", str(photos), "--store", str(store), *more],
         capture_output=True,
         text=True,
         check=False,
@@ -116,16 +237,43 @@ def command(photos: Path, store: Path) -> None:
     assert done.returncode in (0, 3), done.stderr
 
 
-def compare(photos: Path, kills: int, seed: int) -> tuple[Tally, float]:
+def other_model(folder: Path) -> Path:
+    """The bundled model with another preprocessing, so that it embeds otherwise."""
+    shutil.copytree(BUNDLED, folder)
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["preprocess"]["fill"] = "mean"
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    return folder
+
+
+def write_tables(folder: Path, photos: Path) -> Path:
+    """Two tables about all pictures, for children to take turns with."""
+    names = [file.relative_to(photos).as_posix() for file in photos.rglob("*.*") if file.is_file()]
+    for number in range(2):
+        rows = "\n".join(f'"{name}",{number}' for name in names if "." in name)
+        (folder / f"{number}.csv").write_text(f"file,table\n{rows}\n", encoding="utf-8")
+    return folder
+
+
+def compare(photos: Path, kills: int, seed: int, phase: str = "index") -> tuple[Tally, float]:
     """The tally, and the largest difference between the embeddings of both stores."""
     with tempfile.TemporaryDirectory() as made:
-        undisturbed, disturbed = Path(made, "undisturbed"), Path(made, "disturbed")
+        undisturbed, disturbed, work = (Path(made, name) for name in ("whole", "killed", "photos"))
         for store in (undisturbed, disturbed):
             store.mkdir()
+        shutil.copytree(photos, work)  # the watched folder changes
+        other = Path(made, "other")
+        if phase == "metadata":
+            other.mkdir()
+            write_tables(other, work)
+        elif phase == "replace-model":
+            other_model(other)
         started = time.monotonic()
-        command(photos, undisturbed)
-        tally = kill_often(photos, disturbed, kills, time.monotonic() - started, seed)
-        command(photos, disturbed)
+        command(work, undisturbed)
+        seconds = time.monotonic() - started
+        tally = kill_often(PHASES[phase], work, disturbed, other, kills, seconds, seed)
+        (work / "new.png").unlink(missing_ok=True)
+        command(work, disturbed, "--model", "bundled", "--replace-model")
         assert content(disturbed) == content(undisturbed)
         return tally, float(np.abs(embeddings(disturbed) - embeddings(undisturbed)).max())
 
@@ -133,15 +281,20 @@ def compare(photos: Path, kills: int, seed: int) -> tuple[Tally, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=60, help="over all phases")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--phases", default=",".join(PHASES))
     arguments = parser.parse_args()
-    tally, difference = compare(arguments.photos, arguments.kills, arguments.seed)
-    print(
-        f"{tally.kills} kills, {tally.finished} runs that finished first, "
-        f"{tally.acknowledged:,} rows acknowledged before kills and none lost; "
-        f"largest difference of an embedding's element to the undisturbed store: {difference:g}"
-    )
+    phases = arguments.phases.split(",")
+    for phase in phases:
+        share = -(-arguments.kills // len(phases))
+        tally, difference = compare(arguments.photos, share, arguments.seed, phase)
+        print(
+            f"{phase}: {tally.kills} kills, {tally.finished} runs that finished first, "
+            f"{tally.acknowledged:,} rows acknowledged before kills and none lost; largest "
+            f"difference of an embedding's element to the undisturbed store: {difference:g}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A few kills of the indexer; ``kills.py`` beside this file does as many as you like."""
+"""A few kills of each phase; ``kills.py`` beside this file does as many as you like."""
 
 from __future__ import annotations
 
@@ -6,19 +6,33 @@ import sys
 from pathlib import Path
 
 import pytest
-from kills import compare
+from kills import PHASES, Phase, compare, kill_often
 
 from conftest import draw_picture
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_killed_and_carried_on(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    photos = tmp_path_factory.mktemp("killed") / "photos"
     photos.mkdir()
     for number in range(150):
         colour = (number, 255 - number, number * 7 % 256)
         draw_picture(colour, "round", 96 + number).save(photos / f"{number:03}.png")
     (photos / "broken.png").write_bytes(b"no picture")
-    tally, difference = compare(photos, kills=4, seed=1)
-    assert tally.kills == 4
+    return photos
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_and_carried_on(photos: Path, phase: str) -> None:
+    kills = 4 if phase == "index" else 2
+    tally, difference = compare(photos, kills=kills, seed=1, phase=phase)
+    assert tally.kills == kills
     assert difference < 1e-3
+
+
+def test_a_run_that_ends_with_an_error_is_not_a_finished_one(tmp_path: Path) -> None:
+    failing = Phase("print('begin'); raise SystemExit('out of order')", lambda *_: None, 60.0)
+    with pytest.raises(AssertionError, match="out of order"):
+        kill_often(failing, tmp_path, tmp_path, tmp_path, 1, 60.0, seed=0)
