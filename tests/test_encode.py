@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from samebut import encode, loader
 from samebut.encode import Encoded, IndexingSeconds
 from samebut.gallery import scan
 from samebut.loader import BATCH, LOOK_AHEAD, Known, PictureFile, Unusable
+from samebut.preprocess import Preprocess
 from samebut.runtime import Model
 
 
@@ -111,3 +113,21 @@ def test_a_failing_model_stops_the_threads(photos: Path, model: Model) -> None:
 
     with pytest.raises(RuntimeError, match="no"):
         flat(encode.encode_pictures(model, sources, is_known=fail))
+
+
+def test_a_picture_that_can_not_be_prepared_is_named_and_the_others_go_on(
+    photos: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crop = Preprocess.crop
+    calls = iter(range(100))
+
+    def fail_once(self: Preprocess, picture: Image.Image) -> Image.Image:
+        if next(calls) == 3:
+            raise MemoryError("no room")
+        return crop(self, picture)
+
+    monkeypatch.setattr(Preprocess, "crop", fail_once)
+    outcomes = [each for batch in encode.encode_pictures(model, scan(photos)) for each in batch]
+    (unusable,) = [each for each in outcomes if isinstance(each, Unusable)]
+    assert unusable.reason == "can't be prepared for the model: MemoryError no room"
+    assert len([each for each in outcomes if isinstance(each, Encoded)]) == 9

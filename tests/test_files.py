@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import DataError
-from samebut.files import read_lines, read_text, replacing, write_whole, writing
+from samebut.files import (
+    MAX_TOML_DEPTH,
+    json_of,
+    read_json,
+    read_lines,
+    read_text,
+    replacing,
+    toml_of,
+    write_whole,
+    writing,
+)
 
 
 def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:
@@ -64,3 +74,29 @@ def test_what_the_system_refuses_is_an_error_that_names_the_folder(tmp_path: Pat
     with pytest.raises(DataError, match="can't be written, No such") as caught, writing(nowhere):
         write_whole(nowhere / "file", "text")
     assert str(caught.value).startswith(str(nowhere)) and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{", '{"a": ' + "9" * 5000 + "}", '{"a":' * 50_000]
+)
+def test_json_that_is_deep_or_broken_is_an_error_in_words(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError):
+        json_of(text)
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match="not JSON to its end"):
+        read_json(tmp_path / "x.json", dict)
+
+
+def test_toml_is_as_deep_as_is_stated_and_no_deeper() -> None:
+    levels = MAX_TOML_DEPTH - 1
+    assert toml_of(f"a = {'[' * levels}{']' * levels}")
+    assert toml_of(".".join("a" * (levels + 1)) + " = 1")
+    for text in (
+        f"a = {'[' * (levels + 1)}{']' * (levels + 1)}",
+        ".".join("a" * (levels + 2)) + " = 1",
+        "a = " + "[" * 50_000,
+        "a = " + "9" * 5000,
+        "a = ",
+    ):
+        with pytest.raises(ValueError):
+            toml_of(text)

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 import weakref
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -464,3 +465,77 @@ def test_a_source_is_a_path_or_the_bytes(
     source = make(str(tmp_path / "a.png"))
     assert np.array_equal(np.asarray(open_picture(source)), np.asarray(draw()))
     assert picture_size(source) == draw().size
+
+
+# ------------------------------------------------------------------- limits of docs/limits.md
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan stands there again and again."""
+    content = wide_jpeg(progressive=True)
+    scans = content.count(b"\xff\xda")
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * (count - scans) + content[-2:]
+
+
+def test_scans_are_counted_before_anything_is_decoded() -> None:
+    assert open_picture(with_scans(images.MAX_SCANS)).size == (1600, 400)
+    with pytest.raises(PictureError, match="more than the 100 scans") as caught:
+        open_picture(with_scans(images.MAX_SCANS + 1))
+    assert caught.value.hint == "save it as a JPEG again"
+    started = time.monotonic()
+    with pytest.raises(PictureError, match="scans"):
+        open_picture(with_scans(40_000))
+    assert time.monotonic() - started < 5
+
+
+def test_a_marker_cut_in_two_by_the_reading_is_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    for length in (1, 2, 3, 7):
+        monkeypatch.setattr(images, "_SCANNED_BYTES", length)
+        with pytest.raises(PictureError, match="scans"):
+            open_picture(with_scans(images.MAX_SCANS + 1))
+
+
+def in_parts(kind: str, count: int) -> bytes:
+    """A picture with so many parts that say nothing before its pixels."""
+    content = as_bytes(draw(size=(16, 16)), kind)
+    if kind == "PNG":
+        crc = zlib.crc32(b"abCd").to_bytes(4, "big")
+        return content[:33] + (bytes(4) + b"abCd" + crc) * count + content[33:]
+    if kind == "JPEG":
+        return content[:2] + b"\xff\xe5\x00\x02" * count + content[2:]
+    start = 13 + 3 * 2 ** ((content[10] & 7) + 1)
+    return content[:start] + b"\x21\xfe\x01a\x00" * count + content[start:]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
+def test_parts_are_bounded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_picture(in_parts(kind, 100)).size == (16, 16)
+    monkeypatch.setattr(images, "MAX_READS", 100)
+    with pytest.raises(PictureError, match="more parts than a picture needs"):
+        open_picture(in_parts(kind, 100))
+
+
+def test_what_is_read_before_the_size_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = as_bytes(draw(size=(16, 16)), "JPEG")
+    long = content[:2] + b"\xff\xe5\xff\xff" + bytes(65533) + content[2:]
+    assert open_picture(long).size == (16, 16)
+    monkeypatch.setattr(images, "MAX_HEADER_BYTES", 60_000)
+    with pytest.raises(PictureError, match="more parts than a picture needs"):
+        open_picture(long)
+
+
+def test_time_is_bounded_wherever_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = as_bytes(noisy(), "PNG")
+    with images.time_limit(60):
+        open_picture(picture)
+        with pytest.raises(PictureError, match="takes longer to decode"), images.time_limit(0):
+            open_picture(picture)
+        with images.time_limit(1000):  # does not give more than is left outside
+            assert images._opening.deadline < time.monotonic() + 61
+        open_picture(picture)
+    monkeypatch.setattr(
+        ImageFile.ImageFile, "load", lambda image: setattr(images._opening, "deadline", 0)
+    )
+    with images.time_limit(60), pytest.raises(PictureError, match="takes longer to decode"):
+        open_picture(picture)

@@ -688,3 +688,14 @@ def test_another_store_in_its_place_is_searched(index: LocalIndex, path: Path) -
             made.put([picture("new.jpg", 1)])
         other.replace(path)
         assert found(reader, 1) == ["new.jpg"]
+
+
+@pytest.mark.parametrize("mtime_ns", [2**70, -(2**70)])
+def test_times_that_sqlite_can_not_hold_are_kept_as_far_as_they_go(
+    index: LocalIndex, mtime_ns: int
+) -> None:
+    index.put([picture("a.jpg", mtime_ns=mtime_ns)])
+    index.skip([Skipped("b.jpg", 1, mtime_ns, "bad")])
+    index.touch("a.jpg", size=1, mtime_ns=mtime_ns)
+    index.rename("a.jpg", "c.jpg", size=1, mtime_ns=mtime_ns)
+    assert abs(index.files()["c.jpg"].mtime_ns) >= 2**63 - 1

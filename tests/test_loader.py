@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from samebut import images, loader
 from samebut.errors import PictureError
 from samebut.loader import (
     BATCH,
@@ -21,6 +22,7 @@ from samebut.loader import (
     digest_of,
     in_batches,
     load_pictures,
+    read_picture,
 )
 
 
@@ -108,3 +110,25 @@ def test_seconds_are_added_up(photos: Path) -> None:
     list(load_pictures(files(photos), size, shorter_side=None, spent=spent))
     assert spent.decode > 100
     assert spent.wait > 0
+
+
+def test_a_file_larger_than_any_picture_is_not_hashed(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = photos / "huge.png"
+    with huge.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 1)
+    monkeypatch.setattr(loader, "file_digest", None)
+    (unusable,) = load_pictures([PictureFile(huge, "huge.png")], size, shorter_side=None)
+    assert isinstance(unusable, Unusable)
+    assert unusable.reason == "is 500 MB, more than the 500 MB allowed"
+
+
+def test_a_large_file_is_hashed_without_holding_it(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "READ_AT_ONCE", 10)
+    (first, *_) = files(photos)
+    content, digest = read_picture(first)
+    assert content == first.file
+    assert digest == digest_of(first.file.read_bytes())

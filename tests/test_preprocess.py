@@ -15,7 +15,8 @@ from PIL import Image
 
 from odd_pictures import draw, quarters_of
 from samebut import preprocess as module
-from samebut.errors import ModelError
+from samebut.errors import ModelError, PictureError
+from samebut.images import time_limit
 from samebut.preprocess import FILLS, PADDINGS, RESAMPLES, Preprocess
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -382,3 +383,45 @@ def test_what_is_wanted_of_a_file_covers_every_ratio() -> None:
     step = make(32)
     assert step.wanted_shorter_side == 48
     assert quarters_of(step.crop(draw(size=(64, 64)))) == quarters_of(draw(size=(64, 64)))
+
+
+@pytest.mark.parametrize("fill", sorted(FILLS))
+@pytest.mark.parametrize("resample", sorted(RESAMPLES))
+@pytest.mark.parametrize("size", [(90, 31), (31, 90), (300, 4), (4, 300), (1, 900), (901, 1)])
+@pytest.mark.parametrize("padding", ["target", "square"])
+def test_padding_that_is_weighed_is_the_padding_that_is_made(
+    fill: str, resample: str, size: tuple[int, int], padding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PADDED_PIXELS", 0)
+    step, picture = make(24, fill=fill, resample=resample, padding=padding), photo(*size)
+    difference = np.asarray(step.crop(picture), dtype=int) - as_published(picture, step)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(39_000_000, 1), (1, 200_000), (60, 60_000)])
+def test_the_thinnest_pictures_cost_no_more_than_their_pixels(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its definition the first is padded to 31,200,000 rows."""
+    made = [0]
+    new = Image.new
+    monkeypatch.setattr(
+        Image, "new", lambda mode, at, *more: (made.append(at[0] * at[1]), new(mode, at, *more))[1]
+    )
+    picture = new("RGB", size, (10, 20, 30))
+    assert np.ptp(np.asarray(make(32, fill="edge").crop(picture)), axis=(0, 1)).max() == 0
+    assert max(made) <= 33 * max(size)
+
+
+def test_a_picture_whose_rows_alone_are_too_much_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_PIXELS", 32 * 1000)
+    assert make(32).crop(photo(3, 1000)).size == (32, 32)
+    with pytest.raises(PictureError, match="too thin: 3 by 1,001 pixels"):
+        make(32).crop(photo(3, 1001))
+
+
+def test_a_picture_is_given_up_when_its_time_has_passed() -> None:
+    with pytest.raises(PictureError, match="takes longer"), time_limit(0):
+        make(32).crop(photo(2000, 2000))

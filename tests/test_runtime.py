@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -187,3 +188,54 @@ def test_spans_of_tokens(model: Model) -> None:
     covered = {place for start, end in spans for place in range(start, end)}
     assert covered >= {at for at, char in enumerate(text.strip()) if char != " "}
     assert spans[0][0] == spans[0][1]  # begin stands for no characters
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("name", 3),
+        ("dim", "many"),
+        ("dim", -1),
+        ("fusion", {}),
+        ("preprocess", []),
+        ("text", {"max_tokens": None, "pad_id": 0}),
+        ("text", {"max_tokens": 8, "pad_id": 0, "fixed_length": "x"}),
+        ("graphs", {"image": {}}),
+        ("graphs", None),
+        ("tokenizer", {"file": 1, "sha256": "x"}),
+        ("knows", ["x"]),
+    ],
+)
+def test_a_description_with_a_damaged_part_names_it(
+    folder: Path, place: str, value: object
+) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, place: value}))
+    with pytest.raises(ModelError, match=f"damaged {place}"):
+        Model.load(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1]", '"x"', "null", "\xff"])
+def test_a_description_that_is_deep_or_none(folder: Path, text: str) -> None:
+    (folder / "model.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match="can't be read"):
+        Model.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"{}", b"", b"\xff\xfe", b"[" * 100_000, b'{"model": 3}'])
+def test_a_tokenizer_that_was_damaged_before_it_was_exported(folder: Path, content: bytes) -> None:
+    (folder / "tokenizer.json").write_bytes(content)
+    description = json.loads((folder / "model.json").read_text())
+    description["tokenizer"]["sha256"] = hashlib.sha256(content).hexdigest()
+    (folder / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ModelError, match="is no tokenizer"):
+        Model.load(folder).encode_texts(["x"])
+
+
+def test_a_graph_that_does_not_fit_is_an_error_in_words(folder: Path) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    description["graphs"]["image"] = description["graphs"]["text"]
+    (folder / "model.json").write_text(json.dumps(description))
+    model = Model.load(folder)
+    with pytest.raises(ModelError, match="its image graph fails"):
+        model.encode_images(pixels(1, model))

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from samebut.embedding import Floats
+from samebut.errors import PictureError, SamebutError
 from samebut.loader import (
     Known,
     Loaded,
@@ -64,7 +66,7 @@ def encode_pictures(
     spent = spent if spent is not None else IndexingSeconds()
     loaded = load_pictures(
         sources,
-        model.preprocess,
+        lambda picture: _prepared(model, picture),
         shorter_side=model.preprocess.wanted_shorter_side,
         is_known=is_known,
         workers=workers,
@@ -72,6 +74,17 @@ def encode_pictures(
     )
     for batch in in_batches(loaded):
         yield _encode(model, batch, spent)
+
+
+def _prepared(model: Model, picture: Image.Image) -> Floats:
+    """Whatever is wrong with one picture must not stop the others."""
+    try:
+        return model.preprocess(picture)
+    except SamebutError:
+        raise
+    except Exception as error:
+        said = f"can't be prepared for the model: {type(error).__name__} {error}".strip()
+        raise PictureError("the picture", said) from error
 
 
 def _encode(

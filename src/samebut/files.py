@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from samebut.errors import DataError
+
+MAX_TOML_DEPTH = 100
+"""Tables and lists within each other in a TOML file, at most."""
 
 
 def read_text(path: Path) -> str:
@@ -29,11 +33,40 @@ def read_lines(path: Path) -> list[str]:
     return read_text(path).removesuffix("\n").split("\n")
 
 
+def json_of(text: str, **options: Any) -> Any:
+    """`json.loads`, where what is nested too deep is a ValueError as well."""
+    return _shallow(lambda: json.loads(text, **options))
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """`tomllib.loads`, where what is nested too deep is a ValueError as well."""
+    table: dict[str, Any] = _shallow(lambda: tomllib.loads(text))
+    level: list[Any] = [table]
+    for _ in range(MAX_TOML_DEPTH):  # keys with dots nest without brackets
+        level = [inner for each in level for inner in _inside(each)]
+    if level:
+        raise ValueError(f"is nested deeper than {MAX_TOML_DEPTH} levels")
+    return table
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """The tables and lists in a table or list."""
+    inner = value.values() if isinstance(value, dict) else value
+    return (each for each in inner if isinstance(each, dict | list))
+
+
+def _shallow(parse: Callable[[], Any]) -> Any:
+    try:
+        return parse()
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
 def read_json(path: Path, kind: type) -> Any:
     """The content of a JSON file whose top is a ``kind`` (list or dict). Raises DataError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json_of(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
         raise DataError(
             f"{path}: not JSON to its end, {error}",
             hint="The download or the unpacking may have been cut short; fetch the file again.",

@@ -18,6 +18,7 @@ from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import (
     FingerprintMismatch,
     OtherFolder,
+    PictureError,
     QueryError,
     StoreDamaged,
     StoreError,
@@ -27,7 +28,7 @@ from samebut.errors import (
 from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
 from samebut.index import Entry, FileState, Found, PictureRow, Skipped
 from samebut.index.local import LocalIndex
-from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, silent
+from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
 from samebut.runtime import BUNDLED, Model
 from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
 
@@ -234,7 +235,7 @@ class Gallery:
         asked = ask(
             self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
         )
-        left_out = [] if include_references else _digests(turns)
+        left_out = set() if include_references else _digests(turns)
 
         def search() -> Found:
             references = [copy for digest in left_out for copy in self.index.copies(digest)]
@@ -516,14 +517,22 @@ def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Ki
     return "picture" if has_picture else "text"
 
 
-def _digests(turns: Sequence[Turn]) -> list[str]:
-    """What identifies the contents of the turns' pictures."""
-    sources = [turn.source for turn in turns]
-    return [
-        digest_of(source.read_bytes() if isinstance(source, Path) else source)
+def _digests(turns: Sequence[Turn]) -> set[str]:
+    """What identifies the contents of the turns' pictures. Raises PictureError for a file that
+    can't be read any more."""
+    sources = {turn.source for turn in turns}
+    return {
+        _file_digest(source) if isinstance(source, Path) else digest_of(source)
         for source in sources
         if source is not None
-    ]
+    }
+
+
+def _file_digest(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise PictureError(str(file), f"can't be read: {error.strerror or error}") from error
 
 
 def _check_page(k: int, offset: int) -> None:

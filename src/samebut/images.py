@@ -17,6 +17,7 @@ import re
 import stat
 import struct
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -47,10 +48,23 @@ MAX_PIXELS: Final = 100_000_000
 MAX_BYTES: Final = 500_000_000
 """Largest file opened, in bytes: a little more than MAX_PIXELS of uncompressed pixels."""
 
+MAX_READS: Final = 500_000
+"""Reads of one file, at most. A parser reads each chunk, segment, block or tag on its own, so their
+number is bounded with it: some seconds of work."""
+
+MAX_HEADER_BYTES: Final = 32_000_000
+"""Bytes read, at most, before the size of a picture is known; a list of numbers of that length
+takes ten times the memory. WebP and AVIF are handed to their libraries whole."""
+
+MAX_SCANS: Final = 100
+"""Scans of a progressive JPEG, at most; each goes over the whole picture. Encoders write 10."""
+
 _LARGE_PIXELS: Final = 20_000_000
 _BAND_PIXELS: Final = 2_000_000
 _HEAD_BYTES: Final = 1024
 _MAX_PROFILE_BYTES: Final = 4_000_000
+_START_OF_SCAN: Final = b"\xff\xda"
+_SCANNED_BYTES: Final = 1 << 20
 _ORIENTATION_TAG: Final = 0x0112
 _BITS_PER_SAMPLE_TAG: Final = 258
 
@@ -127,6 +141,8 @@ _FORMATS: Final[dict[str, _Format]] = {
     ),
 }
 
+_READ_WHOLE: Final = frozenset({"WEBP", "AVIF"})
+
 # A JPEG that can't be decoded row by row is held whole by libjpeg, as three 16-bit coefficients a
 # pixel, beside what it is scaled down to.
 _COEFFICIENTS_WEIGHT: Final = 1.5
@@ -179,6 +195,7 @@ class _RefusedError(Exception):
         self.hint = hint
 
 
+_TOO_SLOW: Final = "takes longer to decode than is allowed"
 _COPY_AGAIN: Final = "copy or download it again"
 _SMALLER: Final = "save a smaller copy of it"
 
@@ -257,6 +274,7 @@ def _name_of(source: Path | str | bytes, name: str | None) -> str:
 
 class _Opening(threading.local):
     depth = 0
+    deadline = math.inf
 
 
 _opening = _Opening()
@@ -291,7 +309,57 @@ def _pillow_warnings_off() -> Iterator[None]:
         _opening.depth -= 1
 
 
+# ------------------------------------------------------------------------------- the time
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Give up pictures that are opened inside, on this thread, when ``seconds`` have passed.
+
+    A decoder is asked for its next bytes, or its next rows, only while there is time. What it does
+    in one go (all of a WebP, AVIF or TIFF, at most as many pixels as are let in) it ends first.
+    """
+    before = _opening.deadline
+    _opening.deadline = min(before, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _opening.deadline = before
+
+
+def check_time() -> None:
+    """Raises PictureError if the `time_limit` that this thread is in has passed."""
+    if time.monotonic() > _opening.deadline:
+        raise PictureError("the picture", _TOO_SLOW)
+
+
 # ------------------------------------------------------------------------------- the file
+
+
+class _Metered:
+    """A file that refuses its reader when it asks too often, for too much or for too long."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._reads = 0
+        self._bytes = math.inf
+
+    def allow(self, length: float) -> None:
+        """So many bytes may be read from now on."""
+        self._bytes = length
+
+    def read(self, size: int = -1) -> bytes:
+        if time.monotonic() > _opening.deadline:
+            raise _RefusedError(_TOO_SLOW)
+        data = self._stream.read(size)
+        self._reads += 1
+        self._bytes -= len(data)
+        if self._reads > MAX_READS or self._bytes < 0:
+            raise _RefusedError("is made of more parts than a picture needs", hint=_OTHER_FORMAT)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -326,11 +394,16 @@ def _stream(source: Path | str | bytes) -> Iterator[IO[bytes]]:
         it.seek(0)
         if length == 0:
             raise _RefusedError("is empty", hint=_COPY_AGAIN)
-        if length > MAX_BYTES:
-            raise _RefusedError(
-                f"is {length / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f} MB allowed"
-            )
-        yield it
+        if reason := too_large(length):
+            raise _RefusedError(reason)
+        yield cast("IO[bytes]", _Metered(it))
+
+
+def too_large(length: int) -> str | None:
+    """Why a file of ``length`` bytes is refused; None if it is not."""
+    if length <= MAX_BYTES:
+        return None
+    return f"is {length / 1e6:,.0f} MB, more than the {MAX_BYTES / 1e6:,.0f} MB allowed"
 
 
 def _format_of(head: bytes) -> str:
@@ -360,9 +433,13 @@ def _read_header(stream: IO[bytes]) -> ImageFile.ImageFile:
     if _declared_bytes(name, head) > length:
         raise _RefusedError("is cut short", hint=_COPY_AGAIN)
     stream.seek(0)
+    metered = cast("_Metered", stream)
+    metered.allow(math.inf if name in _READ_WHOLE else MAX_HEADER_BYTES)
     # No file name: Pillow would map the file into memory by it, and a file that is cut while
     # it is mapped kills the process (SIGBUS).
-    return _FORMATS[name].opener(stream, "")
+    image = _FORMATS[name].opener(stream, "")
+    metered.allow(math.inf)
+    return image
 
 
 # ------------------------------------------------------------------------------- its size
@@ -378,8 +455,26 @@ def _is_held_whole(image: ImageFile.ImageFile, stream: IO[bytes]) -> bool:
         return False
     layers = image.layers
     scan_of_all = bytes((0xFF, 0xDA, 0, 6 + 2 * layers, layers))
-    stream.seek(max(0, stream.tell() - (8 + 2 * layers)))
-    return "progressive" in image.info or stream.read(len(scan_of_all)) != scan_of_all
+    place = stream.tell()
+    stream.seek(max(0, place - (8 + 2 * layers)))
+    first_scan = stream.read(len(scan_of_all))
+    stream.seek(place)
+    return "progressive" in image.info or first_scan != scan_of_all
+
+
+def _refuse_scans(stream: IO[bytes]) -> None:
+    """Refuse a JPEG of more than MAX_SCANS. The stream is left where it was."""
+    place = stream.tell()
+    scans, last = 1, b""
+    while scans <= MAX_SCANS and (chunk := stream.read(_SCANNED_BYTES)):
+        # Within a scan 0xFF stands before a zero; a marker that is cut in two counts, too.
+        scans += (last + chunk).count(_START_OF_SCAN)
+        last = chunk[-1:]
+    stream.seek(place)
+    if scans > MAX_SCANS:
+        raise _RefusedError(
+            f"has more than the {MAX_SCANS} scans allowed", hint="save it as a JPEG again"
+        )
 
 
 def _millions(pixels: float) -> str:
@@ -402,6 +497,7 @@ def _scale_and_weigh(
         image.draft(None, (shorter_side, shorter_side))
     pixels = image.width * image.height
     if held_whole:
+        _refuse_scans(stream)
         pixels, weight = whole, _COEFFICIENTS_WEIGHT + pixels / whole
     if pixels * weight > max_pixels:
         raise _RefusedError(
@@ -529,6 +625,8 @@ def _bands(image: Image.Image, multiple: int = 1) -> Iterator[Image.Image]:
     """
     rows = max(1, _BAND_PIXELS // (image.width * multiple)) * multiple
     for top in range(0, image.height, rows):
+        if time.monotonic() > _opening.deadline:
+            raise _RefusedError(_TOO_SLOW)
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 

@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 from PIL import Image
 
 from samebut.errors import PictureError
-from samebut.images import open_picture, picture_size
+from samebut.images import open_picture, picture_size, too_large
 
 BATCH = 32
 LOOK_AHEAD = 3 * BATCH  # pictures prepared but not yet taken, at most
@@ -139,6 +139,12 @@ def digest_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def file_digest(file: Path) -> str:
+    """`digest_of` the content of a file, which is not held in memory. Raises OSError."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, _blake2b).hexdigest()
+
+
 def _next(waiting: deque[Future[tuple[Content, float]]], spent: LoadingSeconds) -> Content:
     started = time.monotonic()
     loaded, seconds = waiting.popleft().result()
@@ -154,7 +160,7 @@ def _load(
     is_known: Callable[[PictureFile, str], bool],
 ) -> Loaded[Content] | Known | Unusable:
     try:
-        content, digest = _read(source)
+        content, digest = read_picture(source)
         if is_known(source, digest):
             return Known(source, digest)
         width, height = picture_size(content, name=source.path)
@@ -164,19 +170,24 @@ def _load(
         return Unusable(source, error.reason)
 
 
-def _read(source: PictureFile) -> tuple[bytes | Path, str]:
-    """What ``open_picture`` shall read, and the digest of it."""
+def read_picture(source: PictureFile) -> tuple[bytes | Path, str]:
+    """What ``open_picture`` shall read, a large file as its path, and the digest of it.
+
+    Raises PictureError: the file can't be read, is none, or larger than any picture.
+    """
     try:
         found = source.file.stat()
         if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
             raise PictureError(source.path, "is not a file")
-        if found.st_size <= READ_AT_ONCE:
-            content = source.file.read_bytes()
-            return content, digest_of(content)
+        if reason := too_large(found.st_size):
+            raise PictureError(source.path, reason)
+        if found.st_size > READ_AT_ONCE:
+            return source.file, file_digest(source.file)
         with source.file.open("rb") as file:
-            return source.file, hashlib.file_digest(file, _blake2b).hexdigest()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+            content = file.read(READ_AT_ONCE)  # it may be growing
+            return content, digest_of(content)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise PictureError(source.path, f"can't be read: {reason}") from error
 
 

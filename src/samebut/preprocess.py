@@ -9,7 +9,7 @@ published pipeline: pad, then resize the shorter side, then crop the centre.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, cast
 
@@ -17,11 +17,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageStat
 
-from samebut.errors import ModelError
+from samebut.errors import ModelError, PictureError
+from samebut.images import MAX_PIXELS, check_time
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Borders = tuple[int, int, int, int]
 """Pixels added at the left, top, right and bottom."""
+
+MAX_SIZE: Final = 4096
+"""Side of the largest square that an encoder may see, in pixels."""
+
+PADDED_PIXELS: Final = 20_000_000
+"""Beyond so many pixels of padded rows or columns, padding is weighed instead of made."""
 
 _BAND_PIXELS: Final = 1_000_000
 
@@ -154,6 +162,57 @@ def _resize_window(
     return picture.resize(kept, resample, box=box)
 
 
+def _bicubic(distance: Float64) -> Float64:
+    near = np.abs(distance)
+    inside = (1.5 * near - 2.5) * near * near + 1
+    outside = ((2.5 - 0.5 * near) * near - 4) * near + 2
+    return cast("Float64", np.where(near < 1, inside, np.where(near < 2, outside, 0.0)))
+
+
+def _bilinear(distance: Float64) -> Float64:
+    return cast("Float64", np.maximum(1 - np.abs(distance), 0.0))
+
+
+_KERNELS: Final = {"bicubic": (_bicubic, 2.0), "bilinear": (_bilinear, 1.0)}
+"""name -> the kernel of Pillow's filter, and where it ends."""
+
+
+def _padded_weights(
+    length: int,
+    borders: Sequence[int],
+    resized: int,
+    corner: int,
+    side: int,
+    kernel: tuple[Callable[[Float64], Float64], float],
+) -> Float32:
+    """Weights (1 + length + 1, side) of pixels, and of the padding before and after as one each.
+
+    As Pillow resizes ``length`` pixels between ``borders`` to ``resized``, of which ``side`` are
+    wanted from ``corner`` on.
+    """
+    before, after = borders
+    shape, reach = kernel
+    scale = (before + length + after) / resized
+    stretch = max(scale, 1.0)
+    weights = np.zeros((length + 2, side))
+    for place in range(side):
+        centre = (corner + place + 0.5) * scale
+        first = max(int(centre - reach * stretch + 0.5), 0)
+        last = min(int(centre + reach * stretch + 0.5), before + length + after)
+        if last <= before or first >= before + length:
+            weights[0 if last <= before else -1, place] = 1
+            continue
+        pixels = np.arange(first, last, dtype=np.float64)
+        values = shape((pixels + 0.5 - centre) / stretch)
+        values /= values.sum()
+        inner = slice(max(before - first, 0), max(min(before + length, last) - first, 0))
+        weights[0, place] = values[: inner.start].sum()
+        weights[-1, place] = values[inner.stop :].sum()
+        start = 1 + first + inner.start - before
+        weights[start : start + inner.stop - inner.start, place] = values[inner]
+    return weights.astype(np.float32)
+
+
 def _bilinear_weights(
     length: int, before: int, scale: float, corner: int, side: int, cells: int
 ) -> Float32:
@@ -222,6 +281,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise ModelError(f"size must be a whole number of pixels above 0; it is {self.size!r}")
+        if self.size > MAX_SIZE:
+            raise ModelError(f"size must be at most {MAX_SIZE:,} pixels; it is {self.size:,}")
         if not _is_number(self.target_ratio) or self.target_ratio < 1:
             raise ModelError(f"target_ratio must be at least 1; it is {self.target_ratio!r}")
         _checked_choice("padding", self.padding, PADDINGS)
@@ -259,11 +320,19 @@ class Preprocess:
 
         Raises:
             ModelError: the picture is not RGB.
+            PictureError: its rows alone, S pixels each, would be more than
+                `samebut.images.MAX_PIXELS`, or the `time_limit` has passed.
         """
         if picture.mode != "RGB":
             raise ModelError(
                 f"a picture must be RGB before it is padded; it is {picture.mode}",
                 hint="open it with samebut.images.open_picture",
+            )
+        if self.size * picture.height > MAX_PIXELS:
+            raise PictureError(
+                "the picture",
+                f"is too thin: {picture.width:,} by {picture.height:,} pixels",
+                hint="crop it",
             )
         plan = self._plan(picture.size)
         pad = FILLS[self.fill](picture)
@@ -282,18 +351,28 @@ class Preprocess:
         return _Plan(borders, resized, corner)
 
     def _resize_rows(self, picture: Image.Image, plan: _Plan, pad: _Pad) -> Image.Image:
-        rows = max(1, _BAND_PIXELS // (plan.borders[0] + picture.width + plan.borders[2]))
+        padded = plan.borders[0] + picture.width + plan.borders[2]
+        is_thin = padded * picture.height > PADDED_PIXELS
+        rows = max(1, _BAND_PIXELS // (picture.width if is_thin else padded))
         if rows >= picture.height:
-            return self._resize_band(picture, plan, pad)
+            return self._resize_band(picture, plan, pad, is_thin=is_thin)
         canvas = Image.new("RGB", (self.size, picture.height))
         for top in range(0, picture.height, rows):
+            check_time()
             bottom = min(top + rows, picture.height)
             band = picture.crop((0, top, picture.width, bottom))
-            canvas.paste(self._resize_band(band, plan, pad), (0, top))
+            resized = self._resize_band(band, plan, pad, is_thin=is_thin)
+            canvas.paste(resized, (0, top))
         return canvas
 
-    def _resize_band(self, band: Image.Image, plan: _Plan, pad: _Pad) -> Image.Image:
+    def _resize_band(
+        self, band: Image.Image, plan: _Plan, pad: _Pad, *, is_thin: bool
+    ) -> Image.Image:
         left, _, right, _ = plan.borders
+        if left + right and is_thin:
+            edges = np.asarray(pad(band, (1, 0, 1, 0)))
+            rows = self._weigh(edges, (left, right), plan.resized[0], plan.corner[0])
+            return Image.fromarray(rows)
         if left or right:
             band = pad(band, (left, 0, right, 0))
         window = plan.corner[0], 0, plan.corner[0] + self.size, band.height
@@ -302,12 +381,28 @@ class Preprocess:
 
     def _resize_columns(self, picture: Image.Image, plan: _Plan, pad: _Pad) -> Image.Image:
         _, top, _, bottom = plan.borders
+        if (top or bottom) and self.size * (top + picture.height + bottom) > PADDED_PIXELS:
+            edges = np.asarray(pad(picture, (0, 1, 0, 1))).transpose(1, 0, 2)
+            columns = self._weigh(edges, (top, bottom), plan.resized[1], plan.corner[1])
+            return Image.fromarray(np.ascontiguousarray(columns.transpose(1, 0, 2)))
         if top or bottom:
             picture = pad(picture, (0, top, 0, bottom))
         corner = plan.corner[1]
         window = 0, corner, self.size, corner + self.size
         size = self.size, plan.resized[1]
         return _resize_window(picture, size, window, RESAMPLES[self.resample])
+
+    def _weigh(
+        self, edges: npt.NDArray[np.uint8], borders: Sequence[int], resized: int, corner: int
+    ) -> npt.NDArray[np.uint8]:
+        """Rows ``(N, 1 + w + 1, 3)`` to ``(N, S, 3)``: ``borders`` pixels before and after, of the
+        colours of the first and the last, then resized and cropped from ``corner`` on."""
+        weights = _padded_weights(
+            edges.shape[1] - 2, borders, resized, corner, self.size, _KERNELS[self.resample]
+        )
+        mixed = np.einsum("nwc,ws->nsc", edges.astype(np.float32), weights, optimize=True)
+        rounded: npt.NDArray[np.uint8] = np.clip(np.floor(mixed + 0.5), 0, 255).astype(np.uint8)
+        return rounded
 
     def place(self, patch_map: npt.ArrayLike, picture_size: tuple[int, int]) -> Float32:
         """A map over the encoder's patches, put back where the picture's pixels are.

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,11 @@ from tokenizers import Tokenizer
 from samebut.confidence import Calibration
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
+from samebut.files import json_of
 from samebut.preprocess import Preprocess
 
 Room = Literal["image", "text", "compose"]
+_OUTPUTS = 2  # of each graph, at least
 PLAIN = "sum"  # the fusion that needs no graph
 
 FORMAT = 1
@@ -130,7 +132,7 @@ class Model:
 
     def encode_images(self, pixels: Floats) -> FeatureArrays:
         """``pixels (B, 3, S, S)`` as ``preprocess`` makes them, to features of B pictures."""
-        pooled, tokens = self._run("image", {"pixels": pixels})
+        pooled, tokens, *_ = self._run("image", {"pixels": pixels})
         return FeatureArrays(pooled, tokens, np.ones(tokens.shape[:2], dtype=np.bool_))
 
     def encode_texts(self, texts: Sequence[str]) -> FeatureArrays:
@@ -138,7 +140,7 @@ class Model:
         encodings = self._tokenizer.encode_batch([text.strip() for text in texts])
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.bool_)
-        pooled, tokens = self._run("text", {"ids": ids, "mask": mask})
+        pooled, tokens, *_ = self._run("text", {"ids": ids, "mask": mask})
         return FeatureArrays(pooled, tokens, mask)
 
     def text_spans(self, text: str) -> list[tuple[int, int]]:
@@ -203,10 +205,12 @@ class Model:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        tokenizer: Tokenizer = Tokenizer.from_file(
-            str(self._checked(self.description["tokenizer"]))
-        )
+        path = self._checked(self.description["tokenizer"])
         rules = self.description["text"]
+        try:
+            tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises nothing more special
+            raise ModelError(f"{path} is no tokenizer: {error}", hint=REINSTALL) from error
         tokenizer.enable_truncation(int(rules["max_tokens"]))
         # A fixed length where an encoder pools by position, else as long as the longest text.
         tokenizer.enable_padding(length=rules.get("fixed_length"), pad_id=int(rules["pad_id"]))
@@ -215,7 +219,14 @@ class Model:
     def _run(self, room: Room, inputs: dict[str, npt.NDArray[Any]]) -> list[Floats]:
         session = self._session(room)
         wanted = {each.name for each in session.get_inputs()}
-        outputs: list[Floats] = session.run(None, {k: v for k, v in inputs.items() if k in wanted})
+        try:
+            outputs: list[Floats] = session.run(
+                None, {k: v for k, v in inputs.items() if k in wanted}
+            )
+        except Exception as error:  # onnxruntime raises its own tree, RuntimeError among it
+            raise ModelError(f"{self.folder}: its {room} graph fails: {error}") from error
+        if len(outputs) < _OUTPUTS:
+            raise ModelError(f"{self.folder}: its {room} graph has too few outputs")
         return outputs
 
     def _session(self, room: Room) -> onnxruntime.InferenceSession:
@@ -258,7 +269,7 @@ class Model:
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        description = json_of(path.read_text(encoding="utf-8"))
         written = description["format"]
     except OSError as error:
         raise ModelError(
@@ -274,15 +285,58 @@ def _read_description(folder: Path) -> dict[str, Any]:
             f"{path} has format {written}, this samebut reads {FORMAT}",
             hint="Export the model again, or use the samebut that wrote it.",
         )
-    missing = {
-        "name",
-        "dim",
-        "fusion",
-        "preprocess",
-        "text",
-        "graphs",
-        "tokenizer",
-    } - description.keys()
+    missing = _PARTS.keys() - description.keys()
     if missing:
         raise ModelError(f"{path} lacks {', '.join(sorted(missing))}", hint=REINSTALL)
-    return description
+    for place, fits in _PARTS.items():
+        if not fits(description[place]):
+            raise ModelError(f"{path} has a damaged {place}", hint=REINSTALL)
+    if not _is_knows(description.get("knows", {})):
+        raise ModelError(f"{path} has a damaged knows", hint=REINSTALL)
+    checked: dict[str, Any] = description
+    return checked
+
+
+def _is_count(value: object, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
+
+
+def _is_text_rules(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_count(value.get("max_tokens"), 1)
+        and _is_count(value.get("pad_id"))
+        and (value.get("fixed_length") is None or _is_count(value["fixed_length"], 1))
+    )
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), str) and "\0" not in value[key] for key in ("file", "sha256")
+    )
+
+
+def _is_graphs(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(graph := value.get(room), dict)
+        and isinstance(files := graph.get("files"), dict)
+        and isinstance(graph.get("default"), str)
+        and _is_file(files.get(graph["default"]))
+        for room in get_args(Room)
+    )
+
+
+def _is_knows(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(said, str) for said in value.values())
+
+
+_PARTS: Mapping[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str),
+    "dim": lambda value: _is_count(value, 1),
+    "fusion": lambda value: isinstance(value, dict) and isinstance(value.get("name"), str),
+    "preprocess": lambda value: isinstance(value, dict),  # which says itself what is wrong
+    "text": _is_text_rules,
+    "graphs": _is_graphs,
+    "tokenizer": _is_file,
+}
+"""What a description must have, and whether a value of it is as it is read."""

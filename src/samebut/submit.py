@@ -24,7 +24,7 @@ from samebut.errors import DataError
 from samebut.evaluate.ranking import Ranked, rivals_of
 from samebut.evaluate.run import Run
 from samebut.evaluate.scoring import Score, outcomes, score_outcomes
-from samebut.files import replacing, writing
+from samebut.files import json_of, replacing, writing
 from samebut.metrics import NOBODY
 
 LARGEST = 5_000_000  # bytes; the CIRR server says 5 MB
@@ -174,10 +174,10 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
         return dict(pairs)
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
+        content = json_of(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
     except OSError as error:
         raise DataError(f"{path}: can't be read, {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not JSON to its end, {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not one object")

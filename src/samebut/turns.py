@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from samebut.embedding import Floats, unit
-from samebut.errors import QueryError
+from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, open_picture
 from samebut.runtime import FeatureArrays, Model
 
@@ -175,7 +175,10 @@ def encode_picture(
         opened = open_picture(
             picture, shorter_side=prepare.wanted_shorter_side, max_pixels=max_pixels, name=name
         )
-        pixels = prepare(opened)[None]
+        try:
+            pixels = prepare(opened)[None]
+        except PictureError as error:
+            raise PictureError(name, error.reason, hint=error.hint) from error
     with spent.on("encode"):
         return model.encode_images(pixels)
 

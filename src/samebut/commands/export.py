@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samebut.errors import ModelError
+from samebut.files import json_of
 
 if TYPE_CHECKING:
     from samebut.learning.model.cir_model import CIRModel
@@ -106,7 +107,7 @@ def parse_fusion(text: str) -> tuple[str, dict[str, Any]]:
     for pair in pairs:
         key, _, value = pair.partition("=")
         try:
-            options[key] = json.loads(value)
+            options[key] = json_of(value)
         except ValueError as error:
             raise ModelError(
                 f"--fusion has '{pair}', which is no option",

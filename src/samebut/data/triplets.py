@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from typing import Any
 from samebut import catalog
 from samebut.data.benchmark import Benchmark, Query, Rules
 from samebut.errors import DataError, MetadataError
-from samebut.files import read_json, read_lines, read_text
+from samebut.files import json_of, read_json, read_lines, read_text
 
 RULES = Rules(
     recall=(1, 5, 10, 50), subset_recall=(1, 2, 3), average_precision=(10,), drop_reference=True
@@ -131,9 +130,10 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         where = f"{path.name} line {number}"
         try:
-            line = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: not JSON, {error.msg}", hint=LAYOUT) from error
+            line = json_of(text)
+        except ValueError as error:
+            said = getattr(error, "msg", error)
+            raise DataError(f"{where}: not JSON, {said}", hint=LAYOUT) from error
         if not isinstance(line, dict):
             raise DataError(f"{where}: not an object with named fields", hint=LAYOUT)
         yield where, line

@@ -19,7 +19,7 @@ import numpy as np
 
 from samebut.data.benchmark import Benchmark
 from samebut.errors import DataError
-from samebut.files import replacing, write_whole, writing
+from samebut.files import json_of, replacing, write_whole, writing
 from samebut.loader import (
     Loaded,
     PictureFile,
@@ -219,7 +219,7 @@ def _save(place: Path, made: Embedded) -> None:
 
 def _load(place: Path) -> Embedded | None:
     try:
-        done = json.loads((place / "done.json").read_text())
+        done = json_of((place / "done.json").read_text())
         if done != {
             "format": FORMAT,
             "arrays": sorted(["gallery", *(f"query-{m}" for m in MODES)]),

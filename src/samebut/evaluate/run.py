@@ -35,7 +35,7 @@ from samebut.evaluate.embeddings import (
 )
 from samebut.evaluate.ranking import KEPT, Ranked, rank
 from samebut.evaluate.scoring import Score, score
-from samebut.files import read_lines, replacing, write_whole, writing
+from samebut.files import json_of, read_lines, replacing, write_whole, writing
 from samebut.loader import Progress, silent
 
 FORMAT = 1
@@ -83,11 +83,11 @@ class Run:
         """Read a run. Raises DataError if ``folder`` holds none, or one of a later format."""
         folder = Path(folder)
         try:
-            about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            about = json_of((folder / DESCRIPTION).read_text(encoding="utf-8"))
             lines = read_lines(folder / QUERIES)
             with (folder / RANKING).open("rb") as file, np.load(file) as arrays:
                 ranked = Ranked(**{f.name: arrays[f.name] for f in fields(Ranked)})
-            queries = tuple(_query(json.loads(line)) for line in lines)
+            queries = tuple(_query(json_of(line)) for line in lines)
             images = {name: Path(name) for name in about.pop("gallery")}
             found, rules = about.pop("format"), _rules(about["rules"])
         except (DataError, OSError, ValueError, KeyError, TypeError, BadZipFile) as error:

@@ -199,7 +199,7 @@ class Store:
         """
         vectors = [embeddings.as_blob(picture, self.dim) for picture in pictures]
         names = [(kept(picture.path),) for picture in pictures]
-        rows = ((p.size, p.mtime_ns, p.digest, p.width, p.height) for p in pictures)
+        rows = ((p.size, _storable(p.mtime_ns), p.digest, p.width, p.height) for p in pictures)
         with self._database.writing() as connection:
             self.revision(connection)
             give_ids(connection, names)
@@ -222,7 +222,7 @@ class Store:
             _forget(connection, names)
             connection.executemany(
                 f"INSERT INTO skipped VALUES ({ID_OF}, ?, ?, ?)",
-                [(kept(r.path), r.size, r.mtime_ns, kept(r.reason)) for r in records],
+                [(kept(r.path), r.size, _storable(r.mtime_ns), kept(r.reason)) for r in records],
             )
 
     def touch(self, path: str, *, size: int, mtime_ns: int) -> None:
@@ -234,7 +234,7 @@ class Store:
         with self._database.writing() as connection:
             done = connection.execute(
                 f"UPDATE picture SET size = ?, mtime_ns = ? WHERE id = {ID_OF}",
-                (size, mtime_ns, kept(path)),
+                (size, _storable(mtime_ns), kept(path)),
             )
             self._require(done, path)
             digests.keep(connection, [(kept(path),)])
@@ -255,7 +255,7 @@ class Store:
             done = connection.execute(
                 f"UPDATE OR REPLACE picture SET id = {ID_OF}, size = ?, mtime_ns = ?"
                 f" WHERE id = {ID_OF}",
-                (kept(new), size, mtime_ns, kept(old)),
+                (kept(new), size, _storable(mtime_ns), kept(old)),
             )
             self._require(done, old)
             connection.execute(f"DELETE FROM checksum WHERE id = {ID_OF}", (kept(old),))
@@ -347,6 +347,11 @@ class Store:
     def _require(self, done: sqlite3.Cursor, path: str) -> None:
         if not done.rowcount:
             raise StoreError(f"{self.path}: holds no picture {path}")
+
+
+def _storable(mtime_ns: int) -> int:
+    """A time as SQLite can keep it: some file systems know years after 2262, and before 1677."""
+    return min(max(mtime_ns, -(2**63)), 2**63 - 1)
 
 
 def _gallery(connection: sqlite3.Connection, path: Path) -> tuple[StoredModel, int]:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import difflib
 import random
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from types import MappingProxyType
 from typing import Any
 
 from samebut.errors import DataError
-from samebut.files import read_text
+from samebut.files import read_text, toml_of
 from samebut.language import lexicon
 from samebut.language.synonyms import names_of
 from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
@@ -240,8 +239,8 @@ def _placeholders(columns: Iterable[str]) -> frozenset[str]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return toml_of(read_text(path))
+    except ValueError as error:
         raise DataError(f"{path}: not TOML, {error}") from error
 
 

@@ -237,15 +237,15 @@ async def thumbnail(
 
     def job() -> Response:
         entry = serving.gallery.picture(number)
-        headers = {"Cache-Control": _CACHED, "ETag": thumbnails.etag(entry, size)}
-        if headers["ETag"] in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
+        asked = request.headers.get("if-none-match", "")
         file = serving.gallery.file_of(entry.path)
         try:
-            small = serving.thumbnails.get(entry, file, size)
+            if (etag := serving.thumbnails.etag(file, size)) in asked:
+                return Response(status_code=304, headers=_cached(etag))
+            small = serving.thumbnails.get(file, size)
         except PictureError as error:
             raise Problem("picture_gone", number=number) from error
-        return Response(small, media_type="image/jpeg", headers=headers)
+        return Response(small.jpeg, media_type="image/jpeg", headers=_cached(small.etag))
 
     return await serving.drawing.run(job)
 
@@ -309,6 +309,10 @@ def _explain(serving: Serving, asked: ReceivedQuery) -> schemas.Explained:
         gate=found.gate,
         picture=schemas.Size(width=found.width, height=found.height),
     )
+
+
+def _cached(etag: str) -> dict[str, str]:
+    return {"Cache-Control": _CACHED, "ETag": f'"{etag}"'}
 
 
 def _filter(where: str | None) -> str | None:

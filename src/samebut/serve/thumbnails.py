@@ -6,38 +6,81 @@ import io
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
+from samebut.errors import PictureError
 from samebut.images import open_picture
-from samebut.index import Entry
+from samebut.loader import PictureFile, read_picture
 
 SIZES = (160, 320, 640, 1024)
 """Longer sides there are, in pixels; another one is rounded up, so that few are kept."""
 
 KEPT_BYTES = 48_000_000
+_DIGESTS = 20_000  # files whose digest is remembered
 _QUALITY = 82
+
+_FileLook = tuple[int, int, int, int, int]
+
+
+class Thumbnail(NamedTuple):
+    """A JPEG, and what changes with the content it was made of."""
+
+    jpeg: bytes
+    etag: str
 
 
 class Thumbnails:
-    """JPEGs by content and size, the ones asked for longest ago forgotten first."""
+    """JPEGs by content and size, the ones asked for longest ago forgotten first.
+
+    The content is that of the file when it was read, not when it was indexed: a picture that was
+    overwritten since must not be shown for the copies of what it was.
+    """
 
     def __init__(self, room: int = KEPT_BYTES) -> None:
         self._room, self._taken = room, 0
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._digests: OrderedDict[Path, tuple[_FileLook, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, entry: Entry, file: Path, size: int) -> bytes:
+    def etag(self, file: Path, size: int) -> str:
+        """That of ``get`` for the file as it is now. Raises PictureError."""
+        look = _look(file)
+        with self._lock:
+            known = self._digests.get(file)
+        if known is None or known[0] != look:
+            return self._read(file, look)[1] + _ending(size)
+        return known[1] + _ending(size)
+
+    def get(self, file: Path, size: int) -> Thumbnail:
         """The picture as a JPEG, its longer side at most ``fitting(size)``.
 
         Raises PictureError if the file can't be used any more.
         """
-        key = entry.digest, fitting(size)
+        look = _look(file)
         with self._lock:
+            known = self._digests.get(file)
+            key = known[1] if known and known[0] == look else "", fitting(size)
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key]
-        made = _jpeg(file, key[1])
+                return Thumbnail(self._kept[key], key[0] + _ending(size))
+        content, digest = self._read(file, look)
+        made = _jpeg(content, key[1])
+        # A large file was read twice, and may have changed in between.
+        if isinstance(content, bytes) or _look(file) == look:
+            self._keep((digest, key[1]), made)
+        return Thumbnail(made, digest + _ending(size))
+
+    def _read(self, file: Path, look: _FileLook) -> tuple[bytes | Path, str]:
+        content, digest = read_picture(PictureFile(file, file.name))
+        with self._lock:
+            self._digests[file] = look, digest
+            if len(self._digests) > _DIGESTS:
+                self._digests.popitem(last=False)
+        return content, digest
+
+    def _keep(self, key: tuple[str, int], made: bytes) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
@@ -45,7 +88,19 @@ class Thumbnails:
             while self._taken > self._room and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 self._taken -= len(dropped)
-        return made
+
+
+def _look(file: Path) -> _FileLook:
+    """What changes when a file is written or replaced."""
+    try:
+        found = file.stat()
+    except (OSError, ValueError) as error:
+        raise PictureError(file.name, "is not there") from error
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _ending(size: int) -> str:
+    return f"-{fitting(size)}"
 
 
 def fitting(size: int) -> int:
@@ -53,13 +108,8 @@ def fitting(size: int) -> int:
     return next((each for each in SIZES if each >= size), SIZES[-1])
 
 
-def etag(entry: Entry, size: int) -> str:
-    """Changes with the content of the picture."""
-    return f'"{entry.digest}-{fitting(size)}"'
-
-
-def _jpeg(file: Path, size: int) -> bytes:
-    picture = open_picture(file, shorter_side=size)
+def _jpeg(content: bytes | Path, size: int) -> bytes:
+    picture = open_picture(content, shorter_side=size)
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)

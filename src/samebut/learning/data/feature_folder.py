@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from samebut.errors import RecipeError
+from samebut.files import json_of
 from samebut.learning import distributed
 from samebut.learning.data.feature_store import FeatureStore, place_of
 from samebut.learning.disk import ROOM, megabytes, require_room, write_whole
@@ -207,8 +208,8 @@ def _stacked(views: list[Tensor]) -> npt.NDArray[np.float16]:
 def _read(path: Path) -> Any:
     """What a JSON file holds, None if it is not there or was cut short."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        return json_of(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
 
 

@@ -5,7 +5,6 @@ Nothing of it is run: ``config.json`` may name code of its own (``auto_map``), w
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from samebut.errors import ModelError
+from samebut.files import json_of
 from samebut.preprocess import STRETCH, Preprocess
 
 DESCRIPTION = (
@@ -168,7 +168,7 @@ def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """None if there is no such file. ModelError if it is not JSON of names and values."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json_of(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

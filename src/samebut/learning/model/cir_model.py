@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.errors import ModelError
+from samebut.files import json_of
 from samebut.learning.encoders import ENCODERS
 from samebut.learning.encoders.base import Encoder, Features
 from samebut.learning.encoders.checkpoint import Checkpoint, explained, fetch
@@ -114,7 +115,7 @@ class CIRModel(
         """
         folder = model_folder(folder)
         try:
-            description = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+            description = json_of((folder / "training.json").read_text(encoding="utf-8"))
             written = description.pop("fingerprint", None)
             if written not in (None, _fingerprint(folder, description)):
                 raise ModelError(
@@ -130,9 +131,12 @@ class CIRModel(
                 hint=f"Give a folder written by training (training.json, {WEIGHTS}), or by export "
                 f"with --trainable (training.json, {REST}, graphs in fp32).",
             ) from error
-        except (ValueError, SafetensorError) as error:
+        except (ValueError, AttributeError, SafetensorError) as error:
             raise ModelError(f"{folder} holds no trained model: {error}") from error
-        return cls._rebuilt(folder, description, weights)
+        try:
+            return cls._rebuilt(folder, description, weights)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{folder} has a damaged training.json: {error!r}") from error
 
     @classmethod
     def _rebuilt(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samebut.errors import RecipeError
+from samebut.files import toml_of
 from samebut.learning.recipe.presets import PRESETS, with_preset
 from samebut.learning.recipe.schema import Recipe
 from samebut.learning.tables import Place, Wrong, read_table
@@ -25,10 +25,10 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
+        table = toml_of(text)
     except OSError as error:
         raise RecipeError(f"{path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     made = {_change(table, change): f"{path}, --set {change}" for change in changes}
     try:
@@ -120,7 +120,7 @@ def _change(table: dict[str, Any], change: str) -> Place:
             place.append(_index(part) if is_list else part)
             inner = inner[_index(part)] if is_list else inner.setdefault(part, {})
         if value.strip():
-            inner[key] = tomllib.loads(f"value = {value}")["value"]
+            inner[key] = toml_of(f"value = {value}")["value"]
         else:
             inner.pop(key, None)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:

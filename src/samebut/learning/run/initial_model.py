@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from samebut.errors import ModelError, RecipeError
+from samebut.files import json_of
 from samebut.learning.data import captions
 from samebut.learning.data.corpus import Corpus
 from samebut.learning.encoders import ENCODERS
@@ -198,7 +199,7 @@ def _kind_of(init: str) -> str | None:
         return None
     try:
         text = (model_folder(init) / "training.json").read_text(encoding="utf-8")
-        return str(json.loads(text)["encoder"]["kind"])
+        return str(json_of(text)["encoder"]["kind"])
     except (OSError, ValueError, KeyError):
         return None  # loading the model says what is wrong
 
