@@ -122,6 +122,25 @@ def test_a_filter(indexed: Path) -> None:
     assert "Traceback" not in wrong.stderr
 
 
+def test_values_of_a_shop_compare_as_people_mean(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "shop.csv"
+    cells = ["$19.90", '"1,299.00"', "19.90 USD", '"10,50"', "ask us"]
+    rows = [f"{colour}-round.png,{cell}" for colour, cell in zip(COLOURS, cells, strict=True)]
+    table.write_text("file,price\n" + "\n".join(rows))
+    assert samebut("index", photos, "--metadata", table).returncode == 0
+    info = samebut("info", photos).stdout
+    assert (
+        "compared as prices in $ and USD; 1 of 5 as texts: 'ask us' (1); 5 pictures have no value"
+    ) in info
+    ask = ("search", photos, "-t", "x", "--paths", "--where")
+    cheap = samebut(*ask, "price < 50")
+    names = {Path(line).name for line in cheap.stdout.splitlines()}
+    assert names == {"red-round.png", "green-round.png", "yellow-round.png"}
+    none = samebut(*ask, "price > 5000")
+    assert (none.returncode, none.stdout) == (0, "")
+    assert "nothing passes the filter: price: no picture has > 5000; they go from" in none.stderr
+
+
 def test_a_contact_sheet(indexed: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "new" / "sheet.html"
     done = samebut("search", indexed, "-t", "in blue", "--html", sheet)

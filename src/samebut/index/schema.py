@@ -23,5 +23,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
         *metadata.TABLES_1,
     ),
+    2: metadata.TABLES_2,
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""
