@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COLOURS
+from conftest import COLOURS, draw_picture
 from samebut.confidence import Calibration, Curve, Usual
 from samebut.runtime import BUNDLED, Model
 
@@ -158,6 +158,37 @@ def test_skipped_pictures_are_named_and_told_by_the_status(photos: Path) -> None
     assert info.returncode == 0
     assert re.search(r"skipped +broken\.jpg: \S+", info.stdout)
     assert "pictures   10" in info.stdout
+
+
+def test_next_to_nothing_is_never_a_silent_success(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = samebut("index", empty)
+    assert (done.returncode, f"{empty} holds no pictures that are read" in done.stderr) == (3, True)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    draw_picture(COLOURS["red"], "round").save(photos / "1.png")
+    (photos / "2.CR2").touch()
+    done = samebut("index", photos)
+    assert done.returncode == 0
+    assert "not read   1 raw pictures of cameras: export them as JPEG" in done.stderr
+    (photos / "3.NEF").touch()
+    assert samebut("index", photos).returncode == 3
+
+
+def test_what_is_left_out_is_an_option_and_is_said(photos: Path) -> None:
+    (photos / "link").symlink_to(photos / "squares")
+    (photos / ".samebutignore").write_text("blue*\n")
+    done = samebut("index", photos, "--exclude", "red*", "--exclude", "/yellow*", "--no-follow")
+    assert done.returncode == 0
+    assert "5 pictures indexed" in done.stderr
+    assert "not read   excluded: /yellow* (1), blue* (2), red* (2)" in done.stderr
+    assert "not read   link: is a link, which --no-follow leaves out" in done.stderr
+    again = samebut("index", photos, "--recheck")
+    assert "8 pictures indexed: 3 encoded, 5 unchanged" in again.stderr
+    wrong = samebut("index", photos, "--exclude", "/")
+    assert wrong.returncode == 1
+    assert "the pattern '/' names nothing" in wrong.stderr
 
 
 @pytest.mark.parametrize(

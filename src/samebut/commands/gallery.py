@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
+from samebut.commands.building import (
+    PAGE_PORT,
+    Exclude,
+    ModelOption,
+    NoFollow,
+    Photos,
+    Store,
+    print_report,
+    rules,
+    something_is_missing,
+)
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -47,6 +57,12 @@ def index(
     replace_model: Annotated[
         bool, typer.Option("--replace-model", help="Embed everything anew with another model.")
     ] = False,
+    exclude: Exclude = None,
+    no_follow: NoFollow = False,
+    recheck: Annotated[
+        bool,
+        typer.Option("--recheck", help="Read files again whose size and time did not change."),
+    ] = False,
 ) -> None:
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
@@ -58,11 +74,14 @@ def index(
             model=model,
             metadata=metadata,
             replace_model=replace_model,
+            rules=rules(exclude, no_follow),
+            recheck=recheck,
             progress=progress,
         )
     with gallery:
         print_report(gallery, report)
-    if report.skipped:
+        missing = something_is_missing(gallery, report)
+    if missing:
         raise typer.Exit(SOME_SKIPPED)
 
 

@@ -41,6 +41,7 @@ _HINTS: Mapping[str, str] = {
     r"copy or download it again": "请重新复制或下载。",
     r"save a smaller copy of it": "请另存为小一些的副本。",
     r"save it as a JPEG or PNG": "请另存为 JPEG 或 PNG。",
+    r"save it as a JPEG or PNG, or: (.*)": r"请另存为 JPEG 或 PNG，或安装：\1。",
     r"unpack it": "请先解压。",
     r"download the picture itself": "请下载图片本身。",
     r"Give a picture, a text, or both.": "请给出图片、文字，或两者。",
