@@ -537,7 +537,7 @@ BROKEN: dict[str, tuple[Bytes, str]] = {
     "document.jpg": (lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "PDF"),
     "archive.png": (zip_file, "ZIP"),
     "film.jpg": (lambda: b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(99), "video"),
-    "iphone.jpg": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC"),
+    "iphone.jpg": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC|damaged"),
     "layers.jpg": (lambda: b"8BPS\0\1" + bytes(99), "Photoshop"),
     "jpeg 2000.jpg": (lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "samebut can read"),
     "cut.jpg": (cut("JPEG"), "cut short"),

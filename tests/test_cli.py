@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COLOURS
+from conftest import COLOURS, draw_picture
 from samebut.confidence import Calibration, Curve, Usual
 from samebut.runtime import BUNDLED, Model
 
@@ -122,6 +122,25 @@ def test_a_filter(indexed: Path) -> None:
     assert "Traceback" not in wrong.stderr
 
 
+def test_values_of_a_shop_compare_as_people_mean(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "shop.csv"
+    cells = ["$19.90", '"1,299.00"', "19.90 USD", '"10,50"', "ask us"]
+    rows = [f"{colour}-round.png,{cell}" for colour, cell in zip(COLOURS, cells, strict=True)]
+    table.write_text("file,price\n" + "\n".join(rows))
+    assert samebut("index", photos, "--metadata", table).returncode == 0
+    info = samebut("info", photos).stdout
+    assert (
+        "compared as prices in $ and USD; 1 of 5 as texts: 'ask us' (1); 5 pictures have no value"
+    ) in info
+    ask = ("search", photos, "-t", "x", "--paths", "--where")
+    cheap = samebut(*ask, "price < 50")
+    names = {Path(line).name for line in cheap.stdout.splitlines()}
+    assert names == {"red-round.png", "green-round.png", "yellow-round.png"}
+    none = samebut(*ask, "price > 5000")
+    assert (none.returncode, none.stdout) == (0, "")
+    assert "nothing passes the filter: price: no picture has > 5000; they go from" in none.stderr
+
+
 def test_a_contact_sheet(indexed: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "new" / "sheet.html"
     done = samebut("search", indexed, "-t", "in blue", "--html", sheet)
@@ -139,6 +158,37 @@ def test_skipped_pictures_are_named_and_told_by_the_status(photos: Path) -> None
     assert info.returncode == 0
     assert re.search(r"skipped +broken\.jpg: \S+", info.stdout)
     assert "pictures   10" in info.stdout
+
+
+def test_next_to_nothing_is_never_a_silent_success(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = samebut("index", empty)
+    assert (done.returncode, f"{empty} holds no pictures that are read" in done.stderr) == (3, True)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    draw_picture(COLOURS["red"], "round").save(photos / "1.png")
+    (photos / "2.CR2").touch()
+    done = samebut("index", photos)
+    assert done.returncode == 0
+    assert "not read   1 raw pictures of cameras: export them as JPEG" in done.stderr
+    (photos / "3.NEF").touch()
+    assert samebut("index", photos).returncode == 3
+
+
+def test_what_is_left_out_is_an_option_and_is_said(photos: Path) -> None:
+    (photos / "link").symlink_to(photos / "squares")
+    (photos / ".samebutignore").write_text("blue*\n")
+    done = samebut("index", photos, "--exclude", "red*", "--exclude", "/yellow*", "--no-follow")
+    assert done.returncode == 0
+    assert "5 pictures indexed" in done.stderr
+    assert "not read   excluded: /yellow* (1), blue* (2), red* (2)" in done.stderr
+    assert "not read   link: is a link, which --no-follow leaves out" in done.stderr
+    again = samebut("index", photos, "--recheck")
+    assert "8 pictures indexed: 3 encoded, 5 unchanged" in again.stderr
+    wrong = samebut("index", photos, "--exclude", "/")
+    assert wrong.returncode == 1
+    assert "the pattern '/' names nothing" in wrong.stderr
 
 
 @pytest.mark.parametrize(

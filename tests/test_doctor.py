@@ -146,9 +146,9 @@ def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
     report = doctor.examine("gallery", tmp_path)
     notes = texts(report, fault=False)
     assert any("3 pictures are indexed" in line for line in notes)
-    assert "✓ 1 are not indexed yet: new.png" in notes
-    assert "✓ 1 changed since they were indexed: changed.png" in notes
-    assert "✓ 1 are indexed and gone from the folder: gone.png" in notes
+    assert "· 1 are not indexed yet: new.png" in notes
+    assert "· 1 changed since they were indexed: changed.png" in notes
+    assert "· 1 are indexed and gone from the folder: gone.png" in notes
     assert texts(report, fault=True) == ["✗ was indexed by another model than its name means now"]
     with closing(sqlite3.connect(store)) as connection:
         connection.execute("UPDATE embedding SET vector = X'0000003c' WHERE id = 1")
@@ -157,6 +157,32 @@ def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
     assert "1 have a damaged row" in fault and fault.endswith(": kept.png")
     store.write_bytes(b"not a store")
     assert not doctor.examine("gallery", tmp_path).healthy
+
+
+def test_nothing_is_ticked_that_was_not_seen(tmp_path: Path) -> None:
+    from samebut.gallery import Gallery
+
+    photos = tmp_path / "photos"
+    paint(photos / "a.png", 20)
+    report = doctor.examine("gallery", photos)
+    assert report.healthy
+    assert [str(each)[0] for each in report.findings] == ["✓", "·"]
+    assert "or its index is kept elsewhere: --store" in str(report)
+    gallery, _ = Gallery.build(photos, store=tmp_path / "store")
+    gallery.close()
+    assert "✓ 1 pictures are indexed" in str(
+        doctor.examine("gallery", photos, store=tmp_path / "store")
+    )
+    nowhere = doctor.examine("gallery", photos, store=tmp_path / "nowhere")
+    assert not nowhere.healthy
+    assert "✗ is not indexed yet: there is no" in str(nowhere)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.cr2").touch()
+    empty = doctor.examine("gallery", tmp_path / "empty")
+    assert "✓" not in str(empty)
+    assert "· 1 raw pictures of cameras: export them as JPEG" in str(empty)
+    with pytest.raises(DataError, match="a model has no store"):
+        doctor.examine("model", Path("bundled"), store=tmp_path)
 
 
 def test_the_model_that_ships_is_healthy_and_a_damaged_one_is_not(tmp_path: Path) -> None:

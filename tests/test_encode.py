@@ -12,10 +12,10 @@ from PIL import Image
 
 from samebut import encode, loader
 from samebut.encode import Encoded, IndexingSeconds
-from samebut.gallery import scan
 from samebut.loader import BATCH, LOOK_AHEAD, Known, PictureFile, Unusable
 from samebut.preprocess import Preprocess
 from samebut.runtime import Model
+from samebut.scan import scan
 
 
 def flat(chunks: Iterator[list[encode.Outcome]]) -> list[encode.Outcome]:
@@ -24,7 +24,7 @@ def flat(chunks: Iterator[list[encode.Outcome]]) -> list[encode.Outcome]:
 
 def test_every_source_has_an_outcome_in_order(photos: Path, model: Model) -> None:
     (photos / "broken.png").write_bytes(b"no picture")
-    sources = list(scan(photos))
+    sources = scan(photos).pictures
     outcomes = flat(encode.encode_pictures(model, sources))
     assert [outcome.source for outcome in outcomes] == sources
     broken = [outcome for outcome in outcomes if isinstance(outcome, Unusable)]
@@ -38,7 +38,7 @@ def test_every_source_has_an_outcome_in_order(photos: Path, model: Model) -> Non
 
 
 def test_embeddings_are_those_of_the_picture_alone(photos: Path, model: Model) -> None:
-    sources = list(scan(photos))
+    sources = scan(photos).pictures
     together = flat(encode.encode_pictures(model, sources))
     for source, outcome in zip(sources, together, strict=True):
         (alone,) = flat(encode.encode_pictures(model, [source]))
@@ -49,7 +49,7 @@ def test_embeddings_are_those_of_the_picture_alone(photos: Path, model: Model) -
 
 
 def test_known_content_is_not_decoded(photos: Path, model: Model) -> None:
-    sources = list(scan(photos))
+    sources = scan(photos).pictures
     digests = {loader.digest_of(source.file.read_bytes()) for source in sources[:4]}
     outcomes = flat(
         encode.encode_pictures(model, sources, is_known=lambda source, digest: digest in digests)
@@ -60,7 +60,7 @@ def test_known_content_is_not_decoded(photos: Path, model: Model) -> None:
 def test_a_large_file_has_the_same_digest(
     photos: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source, *_) = scan(photos)
+    (source, *_) = scan(photos).pictures
     (at_once,) = flat(encode.encode_pictures(model, [source]))
     monkeypatch.setattr(loader, "READ_AT_ONCE", 10)
     (in_pieces,) = flat(encode.encode_pictures(model, [source]))
@@ -72,7 +72,7 @@ def test_a_large_file_has_the_same_digest(
 
 def test_look_ahead_is_bounded(photos: Path, model: Model) -> None:
     """Memory does not grow with the folder: sources are taken only as outcomes are asked for."""
-    (source, *_) = scan(photos)
+    (source, *_) = scan(photos).pictures
     taken = 0
 
     def endless() -> Iterator[PictureFile]:
@@ -96,7 +96,7 @@ def test_what_can_not_be_read_is_named(photos: Path, model: Model, tmp_path: Pat
 
 def test_time_is_accounted_for(photos: Path, model: Model) -> None:
     spent = IndexingSeconds()
-    flat(encode.encode_pictures(model, list(scan(photos)), spent=spent))
+    flat(encode.encode_pictures(model, scan(photos).pictures, spent=spent))
     assert spent.decode > 0
     assert spent.encode > 0
     assert spent.wall >= spent.encode
@@ -106,7 +106,7 @@ def test_a_failing_model_stops_the_threads(photos: Path, model: Model) -> None:
     """An error on the way reaches the caller instead of hanging it."""
     for copy in range(2 * BATCH):
         shutil.copy(photos / "red-round.png", photos / f"copy-{copy}.png")
-    sources = list(scan(photos))
+    sources = scan(photos).pictures
 
     def fail(source: PictureFile, digest: str) -> bool:
         raise RuntimeError("no")

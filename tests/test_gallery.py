@@ -23,9 +23,10 @@ from samebut.errors import (
     StoreError,
     StoreMissing,
 )
-from samebut.gallery import Gallery, UpdateReport, scan, store_path
+from samebut.gallery import Gallery, UpdateReport, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
+from samebut.scan import ScanRules
 from samebut.turns import Turn
 
 
@@ -197,15 +198,71 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
     assert found(tmp_path, Turn(text="in blue")) == []
 
 
-def test_hidden_files_and_linked_folders_are_left_alone(photos: Path) -> None:
-    shutil.copytree(photos / "squares", photos / ".hidden")
-    (photos / "link").symlink_to(photos / "squares", target_is_directory=True)
-    (photos / "linked.png").symlink_to(photos / "red-round.png")
-    shutil.copy(photos / "red-round.png", photos / "._red-round.png")
-    paths = [source.path for source in scan(photos)]
-    assert len(paths) == 11
-    assert "linked.png" in paths
-    assert paths == sorted(paths, key=lambda path: (path.count("/"), path))
+def test_a_folder_that_can_not_be_read_keeps_its_pictures(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(photos)
+    (photos / "new.png").write_bytes((photos / "red-round.png").read_bytes())
+    real = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if Path(path).name == "squares":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = build(photos)
+    assert (report.copied, report.removed, report.unchanged) == (1, 0, 5)
+    (skipped,) = report.skipped
+    assert skipped.path == "squares/"
+    assert skipped.reason == (
+        "is a folder that can't be read: permission denied; "
+        "5 pictures in it stay as they were indexed"
+    )
+    with Gallery.open(photos) as gallery:
+        assert len(gallery) == 11
+        assert [each.path for each in gallery.index.skipped()] == ["squares/"]
+    monkeypatch.undo()
+    assert build(photos).skipped == []
+    with Gallery.open(photos) as gallery:
+        assert gallery.index.skipped() == []
+
+
+def test_a_linked_folder_that_is_gone_keeps_its_pictures(photos: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk"
+    (photos / "squares").rename(elsewhere)
+    (photos / "linked").symlink_to(elsewhere)
+    assert build(photos).encoded == 10
+    elsewhere.rename(tmp_path / "unmounted")
+    report = build(photos)
+    assert (report.removed, report.unchanged) == (0, 5)
+    (skipped,) = report.skipped
+    assert skipped.path == "linked/"
+    assert "5 pictures in it stay" in skipped.reason
+    (photos / "linked").unlink()
+    assert build(photos).removed == 5
+
+
+def test_rules_leave_out_and_bring_in(photos: Path) -> None:
+    assert build(photos, rules=ScanRules(exclude=("squares/",))).encoded == 5
+    assert build(photos).encoded == 5
+    assert build(photos, rules=ScanRules(exclude=("blue*",))).removed == 2
+
+
+def test_recheck_reads_what_looks_unchanged(photos: Path) -> None:
+    build(photos)
+    before = stored(photos)
+    file = photos / "red-round.png"
+    draw_picture((9, 9, 99), "square").save(file)
+    with LocalIndex.open(store_path(photos, None), writable=True) as index:
+        # What a tool leaves that puts back the time: another content of the same size and time.
+        state = file.stat()
+        index.touch("red-round.png", size=state.st_size, mtime_ns=state.st_mtime_ns)
+    assert build(photos).unchanged == 10
+    assert stored(photos)["red-round.png"] == before["red-round.png"]
+    report = build(photos, recheck=True)
+    assert (report.encoded, report.unchanged) == (1, 9)
+    assert stored(photos)["red-round.png"] != before["red-round.png"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are not bytes there")

@@ -7,6 +7,7 @@ import io
 import logging
 import math
 import os
+import re
 import threading
 import time
 import warnings
@@ -455,6 +456,87 @@ def test_nothing_else_is_changed(odd: Odd) -> None:
 def test_the_suffixes_worth_trying() -> None:
     assert {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif"} <= PICTURE_SUFFIXES
     assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.CR2", "raw pictures of cameras"),
+        ("a.b.svg", "drawings"),
+        ("a.jpg_large", "pictures with more behind their suffix, as in .jpg_large"),
+        ("a.jpg!d", "pictures with more behind their suffix, as in .jpg_large"),
+        ("a.PNG.12", "pictures with more behind their suffix, as in .jpg_large"),
+        *(
+            (name, None)
+            for name in ("a.jpg", "a.txt", "jpg", "a.jpgs", "a.12", "", ".", "a.jpg.txt")
+        ),
+    ],
+)
+def test_what_looks_like_a_picture(name: str, kind: str | None) -> None:
+    found = images.other_kind(name)
+    assert (found and found.name) == kind
+    assert found is None or found.remedy
+
+
+def heic(picture: Image.Image, **options: object) -> bytes:
+    """As an iPhone saves it, nearly."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(buffer, quality=95, **options)
+    return buffer.getvalue()
+
+
+def test_a_heic_picture_is_upright_and_in_rgb() -> None:
+    upright = draw()
+    for stored, options in (
+        (upright, {}),
+        (upright.convert("RGBA"), {}),
+        (upright.transpose(Image.Transpose.ROTATE_90), {"exif": orientation(6)}),
+        (upright.transpose(Image.Transpose.ROTATE_180), {"exif": orientation(3)}),
+    ):
+        content = heic(stored, **options)
+        opened = open_picture(content)
+        assert (opened.mode, opened.size) == ("RGB", upright.size)
+        assert picture_size(content) == upright.size
+        difference = np.asarray(opened, np.int16) - np.asarray(upright, np.int16)
+        assert np.abs(difference).mean() < 4
+    assert ".heic" in PICTURE_SUFFIXES
+
+
+def orientation(number: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = number
+    return exif.tobytes()
+
+
+def test_a_heic_picture_that_is_too_large_or_damaged_is_refused() -> None:
+    content = heic(Image.new("RGB", (640, 480), "red"))
+    pixels = 640 * 480
+    assert open_picture(content, shorter_side=10, max_pixels=2 * pixels).size == (14, 10)
+    with pytest.raises(PictureError, match="has 307,200 pixels, more than the 307,100 allowed"):
+        open_picture(content, shorter_side=10, max_pixels=2 * pixels - 200)
+    for bad in (content[:-40], content[:80], content[:12] + bytes(500)):
+        with pytest.raises(PictureError) as caught:
+            open_picture(bad)
+        assert re.fullmatch("is damaged|is cut short", caught.value.reason), caught.value.reason
+
+
+def test_a_heic_picture_is_never_shown_by_the_small_copy_in_it() -> None:
+    upright = draw(size=(640, 480))
+    content = heic(upright, thumbnails=[128])
+    opened = open_picture(content, shorter_side=64)
+    assert min(opened.size) >= 64
+    assert opened.size == upright.reduce(480 // 64).size
+    difference = np.asarray(opened, np.int16) - np.asarray(upright.reduce(480 // 64), np.int16)
+    assert np.abs(difference).mean() < 4
+
+
+def test_without_the_extra_a_heic_picture_is_named_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {name: row for name, row in images._FORMATS.items() if name != "HEIF"}
+    monkeypatch.setattr(images, "_FORMATS", known)
+    with pytest.raises(PictureError, match="is a HEIC picture") as caught:
+        open_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    assert caught.value.hint == "save it as a JPEG or PNG, or: pip install 'samebut[heic]'"
 
 
 @pytest.mark.parametrize("make", [str, Path, lambda path: Path(path).read_bytes()])

@@ -26,10 +26,9 @@ from samebut.index.where import (
     Missing,
     Not,
     Or,
-    as_number,
-    fold,
     parse,
 )
+from samebut.values import as_number, fold
 
 BLUE = Compare("colour", "=", "blue")
 RED = Compare("colour", "=", "red")
@@ -272,6 +271,91 @@ def passing(index: LocalIndex, where: str | Filter) -> str:
 )
 def test_which_pictures_pass(index: LocalIndex, where: str, names: str) -> None:
     assert passing(index, where) == names
+
+
+SHOP = {
+    "a": {"price": "$19.90", "off": "20%", "long": "10 cm", "added": "2024-05-01", "new": "yes"},
+    "b": {"price": "1,299.00", "off": "5 %", "long": "1 m", "added": "1 June 2024", "new": "FALSE"},
+    "c": {"price": "19.90 USD", "long": "50cm", "added": "2023-01-01 12:00", "new": "是"},
+    "d": {"price": "10,50", "long": "S", "added": "soon", "new": "n", "off": "none"},
+    "e": {"price": "ask us", "off": "N/A", "long": "70", "new": "无"},
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
+    path = tmp_path_factory.mktemp("shop") / "store"
+    with LocalIndex.create(path, dim=DIM, fingerprint="f", model="m") as index:
+        index.put([picture(name) for name in SHOP])
+        index.set_metadata(SHOP)
+        yield index
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ("price < 50", "acd"),
+        ("price > 50", "b"),
+        ("price > '$50'", "b"),
+        ("price = 19.9", "ac"),
+        ("price = '19.90'", "ac"),
+        ("price in ('US$19.90', 'ASK US')", "ace"),
+        ("price = 'ask us'", "e"),
+        ("price != 19.9", "bde"),
+        ("off >= 20", "a"),
+        ("off < '10 %'", "b"),
+        ("off is null", "cde"),
+        ("off = 'none'", ""),
+        ("long > 40", "bce"),
+        ("long <= '0.5 m'", "ac"),
+        ("long = 's'", "d"),
+        ("long in ('1 m', '70 cm')", "be"),
+        ("added = '2024-05'", "a"),
+        ("added <= '2024-05'", "ac"),
+        ("added > '2024-05'", "b"),
+        ("added >= 2024", "ab"),
+        ("added < 2024", "c"),
+        ("added = '2023-01-01'", "c"),
+        ("added in (2023, '2024-06-01')", "bc"),
+        ("added in ('soon')", "d"),
+        ("new = 'yes'", "ac"),
+        ("new = 'no'", "bd"),
+        ("new != 'yes' and new is not null", "bd"),
+        ("new is null", "e"),
+    ],
+)
+def test_values_compare_as_people_mean(shop: LocalIndex, where: str, names: str) -> None:
+    assert passing(shop, where) == names
+
+
+@pytest.mark.parametrize(
+    ("where", "said", "hint"),
+    [
+        ("added > 'yesterday'", "added is understood as dates, which 'yesterday'", "2024-05-31"),
+        ("added = 7", "added holds dates, which 7 is none of", "2024-05-31"),
+        ("price < '€5'", "prices in $ and USD, which '€5' is none of", "as 50 or '50.00'"),
+        ("long < '5 kg'", "sizes in cm (also m), which '5 kg' is none of", "'50 cm'"),
+    ],
+)
+def test_what_a_column_can_not_say_is_refused(
+    shop: LocalIndex, where: str, said: str, hint: str
+) -> None:
+    with pytest.raises(FilterError, match=re.escape(said)) as caught:
+        passing(shop, where)
+    assert hint in caught.value.hint
+
+
+def test_metadata_from_before_values_were_understood_compares_as_it_did(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with LocalIndex.create(path, dim=DIM, fingerprint="f", model="m") as index:
+        index.put([picture(name) for name in ROWS])
+        index.set_metadata(ROWS)
+    connection = sqlite3.connect(path)
+    connection.executescript("UPDATE field SET understood = NULL; UPDATE value SET number = NULL")
+    connection.close()
+    with LocalIndex.open(path) as index:
+        assert passing(index, "price = 'ON REQUEST'") == "c"
+        assert [reading.column for reading in index.readings()] == [None] * 6
 
 
 def test_an_unknown_column_lists_the_known_ones_nearest_first(index: LocalIndex) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from samebut import catalog
 from samebut.errors import QueryError
-from samebut.gallery import Gallery, scan
+from samebut.gallery import Gallery
+from samebut.scan import scan
 from samebut.turns import Turn
 
 GALLERY = Path(__file__).parent / "demo_gallery"
@@ -53,7 +54,7 @@ def _first(rows: Mapping[str, Mapping[str, str]], wish: Wish) -> str:
 def _anywhere(gallery: Gallery) -> list[list[Turn]]:
     """Three pictures spread over the folder, each with a change of colour."""
     stored = gallery.index.files()
-    paths = [source.path for source in scan(gallery.folder) if source.path in stored]
+    paths = [source.path for source in scan(gallery.folder).pictures if source.path in stored]
     if not paths:
         raise QueryError(f"{gallery.folder} has no picture that could be indexed")
     return [

@@ -7,7 +7,7 @@ those pictures was decoded to its last pixel.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,21 +20,29 @@ from samebut.data.readers import READERS, Reader
 from samebut.errors import DataError, SamebutError
 from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
 
+GALLERY, MODEL = OTHERS = ("gallery", "model")
+"""What can be examined besides the data sets that have a reader."""
+
 NAMED = 5  # examples in a line
 DECODED_SIDE = 64  # a JPEG is read to its end however small it is decoded
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a report. ``names`` are all it is about; the line shows the first."""
+    """One line of a report. ``names`` are all it is about; the line shows the first.
+
+    A tick is for what was seen and is as it should be; ``remark`` is neither that nor a fault.
+    """
 
     text: str
     names: tuple[str, ...] = ()
     fault: bool = False
+    remark: bool = False
 
     def __str__(self) -> str:
         shown = ", ".join(self.names[:NAMED]) + (", …" if len(self.names) > NAMED else "")
-        return f"{'✗' if self.fault else '✓'} {self.text}{f': {shown}' if shown else ''}"
+        mark = "✗" if self.fault else "·" if self.remark else "✓"
+        return f"{mark} {self.text}{f': {shown}' if shown else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +64,22 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def examine(kind: str, root: Path, *, progress: Progress = silent) -> Diagnosis:
+def examine(
+    kind: str, root: Path, *, store: Path | None = None, progress: Progress = silent
+) -> Diagnosis:
     """Examine ``root`` as a ``kind``: a reader's name, "gallery" or "model". Only an unknown kind
-    raises DataError: whatever is wrong with the folder is a finding."""
+    raises DataError: whatever is wrong with the folder is a finding. ``store`` is where the index
+    of a gallery is kept, if not in ``root``."""
+    if kind == GALLERY:
+        return _examine_gallery(Path(root), store, progress)
+    if store is not None:
+        raise DataError(f"a {kind} has no store", hint="--store is for a gallery.")
     if kind in READERS:
         return _examine_data(kind, Path(root), progress)
-    if kind not in OTHERS:
-        known = ", ".join((*READERS, *OTHERS))
-        raise DataError(f"no doctor for {kind!r}", hint=f"Known: {known}.")
-    return OTHERS[kind](Path(root), progress)
+    if kind == MODEL:
+        return _examine_model(Path(root))
+    known = ", ".join((*READERS, *OTHERS))
+    raise DataError(f"no doctor for {kind!r}", hint=f"Known: {known}.")
 
 
 def _examine_data(name: str, root: Path, progress: Progress) -> Diagnosis:
@@ -90,6 +105,7 @@ def _examine_data(name: str, root: Path, progress: Progress) -> Diagnosis:
             Finding(
                 f"{len(again):,} pictures lie in more than one file, the shallowest is used",
                 tuple(again),
+                remark=True,
             )
         )
     if folder.archives and None in pictures.values():
@@ -116,22 +132,33 @@ def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
     return Diagnosis(title, tuple(findings), (triplets.LAYOUT,))
 
 
-def _examine_gallery(root: Path, progress: Progress) -> Diagnosis:
-    from samebut.gallery import scan, store_path
+def _examine_gallery(root: Path, store: Path | None, progress: Progress) -> Diagnosis:
+    from samebut.gallery import store_path
+    from samebut.scan import scan
 
     title = f"gallery in {root}"
     if not root.is_dir():
         return Diagnosis(title, (Finding("is not a folder", fault=True),))
     try:
-        sources = list(scan(root))
+        found = scan(root)
     except SamebutError as error:
         return Diagnosis(title, (_fault(error),))
+    sources = found.pictures
     findings = _pictures({source.path: source.file for source in sources}, progress)
-    store = store_path(root, None)
-    if store.exists():
-        findings += _store(store, {s.path: (s.size, s.mtime_ns) for s in sources})
+    findings += [Finding(f"{path}: {why}", fault=True) for path, why in found.unreadable.items()]
+    findings += [Finding(sentence, remark=True) for sentence in found.passed_over()]
+    path = store_path(root, store)
+    if path.exists():
+        findings += _store(path, {s.path: (s.size, s.mtime_ns) for s in sources})
     else:
-        findings.append(Finding("is not indexed yet"))
+        elsewhere = "" if store else ", or its index is kept elsewhere: --store"
+        findings.append(
+            Finding(
+                f"is not indexed yet: there is no {path}{elsewhere}",
+                fault=store is not None,
+                remark=True,
+            )
+        )
     return Diagnosis(title, tuple(findings))
 
 
@@ -167,7 +194,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
     return findings
 
 
-def _examine_model(root: Path, progress: Progress) -> Diagnosis:
+def _examine_model(root: Path) -> Diagnosis:
     from samebut.runtime import Model
 
     title = f"model in {root}"
@@ -199,12 +226,6 @@ def _examine_model(root: Path, progress: Progress) -> Diagnosis:
             )
         )
     return Diagnosis(title, tuple(findings))
-
-
-Examination = Callable[[Path, Progress], Diagnosis]
-
-OTHERS: dict[str, Examination] = {"gallery": _examine_gallery, "model": _examine_model}
-"""What can be examined besides the data sets that have a reader."""
 
 
 def _annotations(reader: Reader, root: Path, split: str) -> Finding:
@@ -248,7 +269,11 @@ def _pictures(pictures: Mapping[str, Path | None], progress: Progress) -> list[F
     copies = [" = ".join(names) for names in contents.values() if len(names) > 1]
     whole = len(present) - len(corrupt)
     return [
-        Finding(f"{whole:,} of {len(pictures):,} pictures are whole", fault=whole < len(pictures)),
+        Finding(
+            f"{whole:,} of {len(pictures):,} pictures are whole",
+            fault=whole < len(pictures),
+            remark=not pictures,
+        ),
         *_if_any(missing, "are missing"),
         *_if_any(corrupt, "can't be used"),
         *_if_any(copies, "are in more than one file, byte for byte", fault=False),
@@ -261,7 +286,7 @@ def _nothing(picture: Image.Image) -> None:
 
 def _if_any(names: Sequence[str], what: str, *, fault: bool = True) -> Iterable[Finding]:
     if names:
-        yield Finding(f"{len(names):,} {what}", tuple(names), fault)
+        yield Finding(f"{len(names):,} {what}", tuple(names), fault, remark=True)
 
 
 def _fault(error: SamebutError) -> Finding:

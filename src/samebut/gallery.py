@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,14 +24,14 @@ from samebut.errors import (
     StoreMissing,
     UnknownPicture,
 )
-from samebut.images import MAX_PIXELS, PICTURE_SUFFIXES
+from samebut.images import MAX_PIXELS
 from samebut.index import Entry, FileState, Found, PictureRow, Skipped
 from samebut.index.local import LocalIndex
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
 from samebut.runtime import BUNDLED, Model
+from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
 
-STORE_FOLDER = ".samebut"
 STORE_FILE = "gallery.sqlite"
 
 
@@ -73,7 +72,8 @@ class Results:
 
 @dataclass(slots=True)
 class UpdateReport:
-    """What an update did, in numbers of pictures. ``skipped`` is everything that is not indexed."""
+    """What an update did, in numbers of pictures. ``skipped`` is what could not be used, folders
+    among it; ``scan`` says what was passed over."""
 
     encoded: int = 0
     copied: int = 0  # same content as a picture that is indexed
@@ -84,15 +84,19 @@ class UpdateReport:
     with_metadata: int | None = None
     rows_without_picture: list[str] = field(default_factory=list)
     spent: IndexingSeconds = field(default_factory=IndexingSeconds)
+    scan: Scan = field(default_factory=Scan)
 
 
 class Gallery:
     """Pictures of a folder, searchable. Use ``build`` or ``open``, as a context manager."""
 
-    def __init__(self, folder: Path, index: LocalIndex, model: Model) -> None:
+    def __init__(
+        self, folder: Path, index: LocalIndex, model: Model, rules: ScanRules | None = None
+    ) -> None:
         self.folder = folder
         self.index = index
         self.model = model
+        self.rules = rules or ScanRules()
 
     @classmethod
     def build(
@@ -104,6 +108,8 @@ class Gallery:
         metadata: str | Path | None = None,
         replace_model: bool = False,
         move: bool = False,
+        rules: ScanRules | None = None,
+        recheck: bool = False,
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
@@ -111,6 +117,8 @@ class Gallery:
         ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
         embedded by another model are encoded anew only with ``replace_model``. A store elsewhere
         than in ``folder`` belongs to the folder it was made for; ``move`` gives it to this one.
+        ``rules`` say what is left out, now and in later updates of this gallery; ``recheck`` is
+        as for ``update``.
 
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
@@ -123,7 +131,7 @@ class Gallery:
         index = LocalIndex.create(
             path, dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
         )
-        gallery = cls(folder, index, chosen)
+        gallery = cls(folder, index, chosen, rules)
         try:
             if not move:
                 _refuse_other_folder(index, folder)
@@ -136,7 +144,7 @@ class Gallery:
                     index.replace_model(
                         fingerprint=chosen.fingerprint, dim=chosen.dim, model=_reference(model)
                     )
-            return gallery, gallery.update(metadata=metadata, progress=progress)
+            return gallery, gallery.update(metadata=metadata, recheck=recheck, progress=progress)
         except BaseException:
             gallery.close()
             raise
@@ -149,8 +157,9 @@ class Gallery:
         store: str | Path | None = None,
         model: str | Path | None = None,
         threads: int | None = None,
+        rules: ScanRules | None = None,
     ) -> Gallery:
-        """Open an indexed folder to search it.
+        """Open an indexed folder to search it. ``rules`` are for updates, as for ``build``.
 
         Raises StoreMissing if it is not indexed, FingerprintMismatch if ``model`` (or the model
         of that name, since changed) is not the one that embedded it, OtherFolder if the store
@@ -160,7 +169,7 @@ class Gallery:
         index = LocalIndex.open(store_path(folder, store))
         try:
             _refuse_other_folder(index, folder)
-            gallery = cls(folder, index, Model.load(model or index.model, threads=threads))
+            gallery = cls(folder, index, Model.load(model or index.model, threads=threads), rules)
             if index.fingerprint != gallery.model.fingerprint:
                 raise gallery._mismatch()
         except BaseException:
@@ -190,9 +199,13 @@ class Gallery:
         self,
         *,
         metadata: str | Path | None = None,
+        recheck: bool = False,
         progress: Progress = silent,
     ) -> UpdateReport:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
+
+        With ``recheck`` files are read again whose size and time are as they were. Pictures of a
+        folder that can't be read now stay as they are.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
         was reported, and the same call carries on. Raises MetadataError before any work if the
@@ -200,7 +213,7 @@ class Gallery:
         """
         table = catalog.read(Path(metadata)) if metadata is not None else None
         with self.index.writer_lock():
-            report = _Update(self.folder, self.index, self.model, progress).run()
+            report = _Update(self, progress, recheck=recheck).run()
             if table is not None:
                 matched = catalog.match(table, sorted(self.index.files()))
                 self.index.set_metadata(matched.rows)
@@ -356,19 +369,16 @@ class Gallery:
 class _Update:
     """One run of ``Gallery.update``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        index: LocalIndex,
-        model: Model,
-        progress: Progress,
-    ) -> None:
-        self.index, self.model, self.progress = index, model, progress
-        self.report = UpdateReport()
-        self.stored = index.files()
-        self.sources = {source.path: source for source in scan(folder)}
-        self.gone = self.stored.keys() - self.sources.keys()
-        self._refuse_empty(folder)
+    def __init__(self, gallery: Gallery, progress: Progress, *, recheck: bool) -> None:
+        self.index, self.model, self.progress = gallery.index, gallery.model, progress
+        self.recheck = recheck
+        self.stored = self.index.files()
+        self.scan = scan(gallery.folder, gallery.rules)
+        self.report = UpdateReport(scan=self.scan)
+        self.sources = {source.path: source for source in self.scan.pictures}
+        missing = self.stored.keys() - self.sources.keys()
+        self.gone = {path for path in missing if not self.scan.may_hold(path)}
+        self._refuse_empty(gallery.folder)
         self.todo = self._changed()
         # Where a content can be copied from. Not from a file that changed: by the time its old
         # content turns up under another name, its row may hold the new one.
@@ -387,11 +397,30 @@ class _Update:
             self.progress(done, len(self.todo), len(self.report.skipped))
         self.index.remove(sorted(self.gone))
         self.report.removed = len(self.gone)
+        self._keep_unreadable()
         return self.report
+
+    def _keep_unreadable(self) -> None:
+        """Note the folders that could not be looked into, and what stays indexed of them."""
+        missing = self.stored.keys() - self.sources.keys() - self.gone
+        reasons = self.scan.unreadable | {
+            path: "is a link to a folder that is not there"
+            for path in self.scan.broken_links
+            if any(each.startswith(f"{path}/") for each in missing)
+        }
+        records = []
+        for path, reason in sorted(reasons.items()):
+            stay = sum(each.startswith(f"{path}/") for each in missing)
+            said = (
+                f"{reason}; {stay:,} pictures in it stay as they were indexed" if stay else reason
+            )
+            records.append(Skipped(f"{path}/", -1, 0, said))
+        self.index.skip(records)
+        self.report.skipped += records
 
     def _refuse_empty(self, folder: Path) -> None:
         """An unmounted disk looks like an empty folder; it must not empty the store."""
-        if self.stored and not self.sources:
+        if self.gone and not self.sources:
             raise StoreError(
                 f"{folder} holds no pictures now, its store remembers {len(self.stored):,}",
                 hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
@@ -402,7 +431,9 @@ class _Update:
         unusable = {skipped.path: skipped for skipped in self.index.skipped()}
         todo = []
         for path, source in self.sources.items():
-            if _same_file(self.stored.get(path), source):
+            if self.recheck:
+                todo.append(source)
+            elif _same_file(self.stored.get(path), source):
                 self.report.unchanged += 1
             elif _same_file(unusable.get(path), source):
                 self.report.skipped.append(unusable[path])
@@ -433,7 +464,8 @@ class _Update:
     def _keep_known(self, source: PictureFile, digest: str) -> None:
         path, size, mtime_ns = source.path, source.size, source.mtime_ns
         if self._is_touched(source, digest):
-            self.index.touch(path, size=size, mtime_ns=mtime_ns)
+            if not _same_file(self.stored.get(path), source):
+                self.index.touch(path, size=size, mtime_ns=mtime_ns)
             self.report.unchanged += 1
             return
         twin = self.twins[digest]
@@ -473,27 +505,6 @@ def _picture(encoded: Encoded) -> PictureRow:
         height=encoded.height,
         embedding=encoded.embedding,
     )
-
-
-def scan(folder: Path) -> Iterator[PictureFile]:
-    """Picture files under ``folder`` by their suffix, sorted, hidden ones and links to folders not.
-
-    A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
-    state can't be read is given with size -1, so that opening it says why.
-    """
-    for root, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.startswith(".") or Path(name).suffix.lower() not in PICTURE_SUFFIXES:
-                continue
-            file = Path(root, name)
-            path = file.relative_to(folder).as_posix()
-            try:
-                found = file.stat()
-            except OSError:
-                yield PictureFile(file, path, -1, 0)
-            else:
-                yield PictureFile(file, path, found.st_size, found.st_mtime_ns)
 
 
 def store_path(folder: Path, store: str | Path | None) -> Path:
@@ -588,7 +599,3 @@ def _make_room(path: Path) -> None:
 def _reference(model: str | Path) -> str:
     """How a store remembers a model: by name if it ships, else by its absolute path."""
     return "bundled" if str(model) == "bundled" else str(Path(model).resolve())
-
-
-def _raise(error: OSError) -> None:
-    raise StoreError(f"{error.filename} can't be read: {error.strerror}") from error

@@ -42,6 +42,11 @@ from PIL import (
 
 from samebut.errors import PictureError
 
+try:
+    from pillow_heif import HeifImageFile
+except ImportError:  # the extra `heic` is not installed
+    HeifImageFile = None
+
 MAX_PIXELS: Final = 100_000_000
 """Largest picture opened, in decoded pixels of 4 bytes: 400 MB while it is being decoded."""
 
@@ -102,10 +107,17 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
         """Leave the resolution unread: a broken EXIF block there would cost the whole picture."""
 
 
+if HeifImageFile is not None:
+
+    class _HeicFile(HeifImageFile):  # type: ignore[misc]
+        def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
+            """Never take the small copy within the file: nothing says that it shows the same."""
+
+
 # Openers are called directly, not through Image.open: that one would try every parser Pillow
 # has on hostile bytes, and would refuse a huge JPEG before `draft` could scale it down.
 # Weights were measured: libwebp keeps three canvases beside the picture, libavif one and a half,
-# libtiff a strip, which may be half the picture.
+# libheif one, libtiff a strip, which may be half the picture.
 _FORMATS: Final[dict[str, _Format]] = {
     "JPEG": _Format(
         _magic(rb"\xff\xd8\xff"),
@@ -139,6 +151,13 @@ _FORMATS: Final[dict[str, _Format]] = {
         weight=2.5,
         available=bool(features.check("avif")),
     ),
+    "HEIF": _Format(
+        _magic(rb"....ftyp(?:he[iv][cmsx]|mif1|msf1)"),
+        ImageFile.ImageFile if HeifImageFile is None else _HeicFile,
+        frozenset({".heic", ".heif", ".hif"}),
+        weight=2.0,
+        available=HeifImageFile is not None,
+    ),
 }
 
 _READ_WHOLE: Final = frozenset({"WEBP", "AVIF"})
@@ -150,6 +169,7 @@ _COEFFICIENTS_WEIGHT: Final = 1.5
 # What people keep among their pictures, or what a failed download leaves there: the reason,
 # and the way out.
 _OTHER_FORMAT: Final = "save it as a JPEG or PNG"
+_HEIC_EXTRA: Final = "pip install 'samebut[heic]'"
 _STRANGERS: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (
     (
         _magic(rb"....ftypavi[fs]"),
@@ -159,7 +179,7 @@ _STRANGERS: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (
     (
         _magic(rb"....ftyp(?:he[iv]|mif1|msf1)"),
         "is a HEIC picture, which samebut can't read",
-        _OTHER_FORMAT,
+        f"{_OTHER_FORMAT}, or: {_HEIC_EXTRA}",
     ),
     (_magic(rb"....ftyp"), "is a video, not a picture", ""),
     (_magic(rb"8BPS"), "is a Photoshop document, which samebut can't read", _OTHER_FORMAT),
@@ -181,6 +201,70 @@ PICTURE_SUFFIXES: Final[frozenset[str]] = frozenset(
     suffix for row in _FORMATS.values() if row.available for suffix in row.suffixes
 )
 """Lower-case suffixes, with their dot, of the files worth trying. The content decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKind:
+    """Files that look like pictures and are not read; ``remedy`` is what would bring them in."""
+
+    name: str
+    remedy: str
+
+
+_SAVED_AS: Final = "save them as JPEG or PNG"
+_OTHER_KINDS: Final[dict[str, OtherKind]] = {
+    suffix: OtherKind(name, remedy)
+    for name, remedy, suffixes in (
+        ("HEIC pictures", f"{_HEIC_EXTRA}, or {_SAVED_AS}", ".heic .heif .hif .heics"),
+        ("AVIF pictures", f"pip install -U pillow, or {_SAVED_AS}", ".avif .avifs"),
+        ("WebP pictures", f"pip install -U pillow, or {_SAVED_AS}", ".webp"),
+        (
+            "raw pictures of cameras",
+            "export them as JPEG",
+            ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef"
+            " .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f",
+        ),
+        ("Photoshop documents", _SAVED_AS, ".psd .psb"),
+        ("drawings", _SAVED_AS, ".svg .svgz .ai .eps .cdr .wmf .emf .xcf .kra .afphoto .sketch"),
+        ("JPEG XL pictures", _SAVED_AS, ".jxl"),
+        ("JPEG 2000 pictures", _SAVED_AS, ".jp2 .j2k .jpx .jpf .j2c"),
+        (
+            "pictures of other kinds",
+            _SAVED_AS,
+            ".apng .bpg .cin .cur .dcm .dds .dib .dpx .exr .fits .fli .hdr .icns .ico .jxr .mng"
+            " .pbm .pcx .pfm .pgm .pict .pnm .ppm .qoi .ras .rgb .sgi .tga .wdp .xbm .xpm",
+        ),
+    )
+    for suffix in suffixes.split()
+}
+_MORE_BEHIND_SUFFIX: Final = re.compile(
+    r"\.(?:jpe?g|png|gif|webp|bmp|tiff?|avif|heic)(?:[^a-z0-9. ].*|\.\d+)", re.IGNORECASE
+)
+_OTHER_SUFFIX: Final = OtherKind(
+    "pictures with more behind their suffix, as in .jpg_large", "rename them to end in .jpg"
+)
+
+
+def other_kind(name: str) -> OtherKind | None:
+    """What a file that is not worth trying looks like; None if that is no picture."""
+    suffix = Path(name).suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return None
+    return _OTHER_KINDS.get(suffix) or (_OTHER_SUFFIX if _is_renamed(name) else None)
+
+
+def _is_renamed(name: str) -> bool:
+    at = name.rfind(".", 0, name.rfind(".")) if name[name.rfind(".") + 1 :].isdigit() else -1
+    return any(
+        _MORE_BEHIND_SUFFIX.fullmatch(name, place) is not None
+        for place in (at, name.rfind("."))
+        if place >= 0
+    )
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is of a format that is read here."""
+    return any(row.available and row.magic.match(head) for row in _FORMATS.values())
 
 
 # ------------------------------------------------------------------------------- refusals

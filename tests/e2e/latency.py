@@ -19,7 +19,8 @@ import browsing
 from browsing import Visit
 
 from samebut.demo import CATALOG, GALLERY
-from samebut.gallery import STORE_FOLDER, Gallery, scan
+from samebut.gallery import Gallery
+from samebut.scan import STORE_FOLDER, scan
 
 COLOURS = ("blue", "red", "green", "black", "yellow", "white", "pink", "navy")
 ASK = """async (words) => {
@@ -67,7 +68,7 @@ def main() -> None:
         inside = Path(arguments.photos or "", STORE_FOLDER)
         sample = indexed_sample(Path(root)) if arguments.photos is None else None
         photos, store = sample or (arguments.photos, arguments.store or inside)
-        photo = next(iter(scan(photos))).file
+        photo = next(iter(scan(photos).pictures)).file
         with browsing.serving(photos, store) as address, browsing.chromium() as browser:
             visit = Visit(browser.new_page(), address)
             asked = [f"in {COLOURS[i % 8]}, number {i}" for i in range(arguments.searches + 1)]

@@ -16,7 +16,7 @@ from samebut.errors import DataError
 from samebut.language import lexicon
 from samebut.language.synonyms import common_name
 from samebut.loader import Loaded, PictureFile, Progress, in_batches, load_pictures, silent
-from samebut.query_maker.queries import UNTOLD
+from samebut.query_maker.queries import tells_nothing
 from samebut.runtime import FeatureArrays, Model
 
 VAL_SHARE = 0.2
@@ -82,7 +82,7 @@ def read(name: str, root: Path, model: Model, progress: Progress = silent) -> Va
 
 
 def _kind(said: str) -> str:
-    return "" if said.casefold() in UNTOLD else common_name(said)
+    return "" if tells_nothing(said) else common_name(said)
 
 
 def encode(model: Model, files: Mapping[str, Path], progress: Progress = silent) -> FeatureArrays:

@@ -134,6 +134,12 @@ def doctor(
         typer.Argument(help=f"One of: {', '.join(READERS)}, gallery, model."),
     ],
     root: Annotated[Path, typer.Argument(help="Its folder.")],
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the index of a gallery is kept.", show_default="its folder/.samebut"
+        ),
+    ] = None,
 ) -> None:
     """Say what is missing or broken in a data set, gallery or model.
 
@@ -142,7 +148,7 @@ def doctor(
     from samebut.doctor import examine
 
     with progress_shown() as progress:
-        report = examine(kind, root, progress=progress)
+        report = examine(kind, root, store=store, progress=progress)
     typer.echo(str(report))
     if not report.healthy:
         raise typer.Exit(1)

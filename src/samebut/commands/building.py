@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery, UpdateReport
+    from samebut.scan import ScanRules
 
 SKIPPED_SHOWN = 20
 PAGE_PORT = 8620
@@ -18,10 +19,34 @@ Store = Annotated[
     Path | None,
     typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Leave out what fits, as in drafts/ or *.gif; repeat it. "
+        "Lines of PHOTOS/.samebutignore do the same for good.",
+        show_default=False,
+    ),
+]
+NoFollow = Annotated[
+    bool, typer.Option("--no-follow", help="Don't look into folders that are links.")
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(help="A model folder, or 'bundled'.", show_default="the store's, or bundled"),
 ]
+
+
+def rules(exclude: list[str] | None, no_follow: bool) -> ScanRules:
+    """What the options leave out."""
+    from samebut.scan import ScanRules
+
+    return ScanRules(follow=not no_follow, exclude=tuple(exclude or ()))
+
+
+def something_is_missing(gallery: Gallery, report: UpdateReport) -> bool:
+    """Whether pictures were skipped, there are none at all, or more were passed over than not."""
+    others = report.scan.other_kinds.total()
+    return bool(report.skipped) or others > len(gallery) or not len(gallery)
 
 
 def print_report(gallery: Gallery, report: UpdateReport) -> None:
@@ -44,6 +69,10 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
             f"waited {spent.wait:.1f} s for pictures)",
             err=True,
         )
+    if not len(gallery) and not report.skipped:
+        typer.echo(f"{gallery.folder} holds no pictures that are read", err=True)
+    for sentence in report.scan.passed_over():
+        typer.echo(f"not read   {sentence}", err=True)
     if report.with_metadata is not None:
         typer.echo(f"{report.with_metadata:,} pictures have metadata", err=True)
     if report.rows_without_picture:

@@ -10,16 +10,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
+from samebut.commands.building import (
+    PAGE_PORT,
+    Exclude,
+    ModelOption,
+    NoFollow,
+    Photos,
+    Store,
+    print_report,
+    rules,
+    something_is_missing,
+)
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery, Results
+    from samebut.index import Reading
     from samebut.turns import Turn
 
 SOME_SKIPPED = 3
 COLUMNS_SHOWN = 5
+FACETS_SHOWN = 6
+UNREAD_SHOWN = 3
 
 Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
 Where = Annotated[
@@ -47,6 +60,12 @@ def index(
     move: Annotated[
         bool, typer.Option("--move", help="The pictures were moved: the store is about PHOTOS now.")
     ] = False,
+    exclude: Exclude = None,
+    no_follow: NoFollow = False,
+    recheck: Annotated[
+        bool,
+        typer.Option("--recheck", help="Read files again whose size and time did not change."),
+    ] = False,
 ) -> None:
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
@@ -59,11 +78,14 @@ def index(
             metadata=metadata,
             replace_model=replace_model,
             move=move,
+            rules=rules(exclude, no_follow),
+            recheck=recheck,
             progress=progress,
         )
     with gallery:
         print_report(gallery, report)
-    if report.skipped:
+        missing = something_is_missing(gallery, report)
+    if missing:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -115,6 +137,9 @@ def search(
         )
         for unread in results.unread:
             typer.echo(f"not read, for the text is too long for the model: {unread}", err=True)
+        if where and not results.total:
+            for sentence in gallery.index.why_nothing(where):
+                typer.echo(f"nothing passes the filter: {sentence}", err=True)
         if as_json:
             typer.echo(_as_json(gallery, results))
         elif paths:
@@ -139,9 +164,11 @@ def info(photos: Photos, store: Store = None) -> None:
         typer.echo(f"pictures   {len(gallery):,}")
         typer.echo(f"store      {gallery.index.path}")
         typer.echo(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
-        for column, values in gallery.index.facets(6).items():
-            shown = ", ".join(f"{value} ({count:,})" for value, count in values)
-            typer.echo(f"metadata   {column}: {shown}")
+        facets = gallery.index.facets(FACETS_SHOWN)
+        for reading in gallery.index.readings():
+            shown = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
+            typer.echo(f"metadata   {reading.name}: {shown}")
+            typer.echo(f"           {_read_as(reading)}")
         for skipped in gallery.index.skipped():
             typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
 
@@ -198,6 +225,21 @@ def demo(
         from samebut.commands.serve import serve_demo
 
         serve_demo(folder, out / "store", port)
+
+
+def _read_as(reading: Reading) -> str:
+    """How the values of a column are compared, and how many can't be so."""
+    if reading.column is None:
+        return "read before values were understood: index with --metadata again"
+    said = [f"compared as {reading.column}"]
+    if reading.column.kind != "text" and reading.unread:
+        count = sum(pictures for _, pictures in reading.unread)
+        shown = ", ".join(f"'{text}' ({n:,})" for text, n in reading.unread[:UNREAD_SHOWN])
+        more = ", ..." if len(reading.unread) > UNREAD_SHOWN else ""
+        said.append(f"{count:,} of {reading.told:,} as texts: {shown}{more}")
+    if reading.untold:
+        said.append(f"{reading.untold:,} pictures have no value")
+    return "; ".join(said)
 
 
 def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:

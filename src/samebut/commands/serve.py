@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
+from samebut.commands.building import (
+    PAGE_PORT,
+    Exclude,
+    ModelOption,
+    NoFollow,
+    Photos,
+    Store,
+    print_report,
+    rules,
+)
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery
+    from samebut.scan import ScanRules
     from samebut.serve.settings import Settings
 
 HOST = "127.0.0.1"
@@ -45,6 +55,8 @@ def serve(
     watch: Annotated[
         bool, typer.Option("--watch", help="Take up what changes in the folder while serving.")
     ] = False,
+    exclude: Exclude = None,
+    no_follow: NoFollow = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name clients may call this server by; repeat it.")
     ] = None,
@@ -81,7 +93,8 @@ def serve(
     if workers:
         settings = replace(settings, workers=workers)
     settings = with_names(settings, host, allow_host or [])
-    with opened(photos, store, model, watch=watch) as gallery:
+    left_out = rules(exclude, no_follow)
+    with opened(photos, store, model, watch=watch, left_out=left_out) as gallery:
         present(gallery, settings, host, port, behind_proxy=behind_proxy, open_page=open_page)
 
 
@@ -110,7 +123,14 @@ def _suggestion() -> str:
     return f"Give a token, such as --token {secrets.token_urlsafe(18)}"
 
 
-def opened(photos: Path, store: Path | None, model: str | None, *, watch: bool) -> Gallery:
+def opened(
+    photos: Path,
+    store: Path | None,
+    model: str | None,
+    *,
+    watch: bool,
+    left_out: ScanRules | None = None,
+) -> Gallery:
     """The gallery, brought up to date first if its folder will be watched.
 
     A worker has one thread for the model: requests at the same time share the cores better so.
@@ -119,10 +139,12 @@ def opened(photos: Path, store: Path | None, model: str | None, *, watch: bool) 
 
     if watch:
         with progress_shown() as progress:
-            gallery, report = Gallery.build(photos, store=store, model=model, progress=progress)
+            gallery, report = Gallery.build(
+                photos, store=store, model=model, rules=left_out, progress=progress
+            )
         with gallery:
             print_report(gallery, report)
-    return Gallery.open(photos, store=store, model=model, threads=1)
+    return Gallery.open(photos, store=store, model=model, threads=1, rules=left_out)
 
 
 def serve_demo(photos: Path, store: Path, port: int) -> None:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.index.where import Filter
+from samebut.values import Column
 
-__all__ = ["Entry", "FileState", "Found", "Index", "PictureRow", "Skipped"]
+__all__ = ["Entry", "FileState", "Found", "Index", "PictureRow", "Reading", "Skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,19 @@ class Found(NamedTuple):
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one column of the metadata is read: ``column``, None if that was before values were
+    understood. ``told`` pictures have a value, ``untold`` have none. ``unread`` are the values
+    that are compared as texts alone and how many pictures have each, the commonest first."""
+
+    name: str
+    column: Column | None
+    told: int
+    untold: int
+    unread: tuple[tuple[str, int], ...]
 
 
 class Index(Protocol):
@@ -171,6 +185,12 @@ class Index(Protocol):
 
     def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
         """Each column's commonest values among the indexed pictures, with their counts."""
+
+    def readings(self) -> list[Reading]:
+        """How the values of each column are read, in the order of the columns."""
+
+    def why_nothing(self, where: str | Filter) -> list[str]:
+        """Sentences with what is nearest to a filter that no picture passes, else none."""
 
     def search(
         self,

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import Entry, Found, embeddings, metadata, searcher
+from samebut.index import Entry, Found, Reading, embeddings, metadata, nearest, searcher
 from samebut.index.database import Database
 from samebut.index.paths import give_ids, kept
 from samebut.index.searcher import Searcher
@@ -67,6 +67,34 @@ class LocalIndex(Store):
         """
         with self.snapshot() as connection:
             return metadata.facets(connection, limit)
+
+    def readings(self) -> list[Reading]:
+        """How the values of each column are read, in the order of the columns."""
+        with self.snapshot() as connection:
+            total = len(self)
+            readings = []
+            for name, column in metadata.understood(connection).items():
+                values = metadata.values_of(connection, name)
+                unread = tuple(
+                    (value.text, value.pictures) for value in values if value.number is None
+                )
+                told = sum(value.pictures for value in values)
+                readings.append(Reading(name, column, told, total - told, unread))
+            return readings
+
+    def why_nothing(self, where: str | Filter) -> list[str]:
+        """Why no picture passes a filter, test by test, with the values that are nearest to what
+        was asked for; empty if some picture passes.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        with self.snapshot() as connection:
+            return nearest.why_nothing(
+                connection,
+                searcher.parsed(where),
+                lambda some: searcher.passing(connection, some),
+            )
 
     def count(self, where: str | Filter | None = None) -> int:
         """How many pictures the filter lets through.

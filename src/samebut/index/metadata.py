@@ -15,13 +15,15 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain, groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import MetadataError
 from samebut.index import selection
-from samebut.index.where import Filter, as_number, fold
+from samebut.index.where import Filter
+from samebut.values import Column, fold, is_empty, understand
 
 TABLES_1 = (
     "CREATE TABLE description (id INTEGER PRIMARY KEY, texts TEXT NOT NULL)",
@@ -32,7 +34,20 @@ TABLES_1 = (
 )
 """As schema version 1 of the store makes them."""
 
+TABLES_2 = ("ALTER TABLE field ADD COLUMN understood TEXT",)
+"""Version 2: how the values of a column are read (`samebut.values.Column`); NULL in a store whose
+metadata is older."""
+
 _ID = np.dtype("<i8")
+
+
+class Value(NamedTuple):
+    """A value of a column, what it is compared by besides its text, and how many pictures have
+    it."""
+
+    text: str
+    number: float | None
+    pictures: int
 
 
 def check(rows: Mapping[str, Mapping[str, str]]) -> None:
@@ -103,18 +118,49 @@ def select(
     """
     known = fields(connection)
 
-    def passing(column: str, test: selection.Condition | None) -> NDArray[np.bool_]:
+    def passing(column: str, test: selection.Test | None) -> NDArray[np.bool_]:
         field = selection.field_id(column, known)
         if test is None:
             rows = connection.execute("SELECT paths FROM field WHERE id = ?", (field,))
         else:
+            condition = test(_understood(connection, field))
             rows = connection.execute(
-                f"SELECT paths FROM value WHERE field_id = ? AND {test.sql}",
-                (field, *test.parameters),
+                f"SELECT paths FROM value WHERE field_id = ? AND {condition.sql}",
+                (field, *condition.parameters),
             )
         return among(np.frombuffer(b"".join(chain.from_iterable(rows)), _ID))
 
     return selection.select(where, passing)
+
+
+def values_of(connection: sqlite3.Connection, column: str) -> list[Value]:
+    """What the indexed pictures have in a column, the commonest first.
+
+    Raises:
+        FilterError: an unknown column.
+    """
+    field = selection.field_id(column, fields(connection))
+    rows = connection.execute(
+        "SELECT text, number, paths FROM value WHERE field_id = ? ORDER BY id", (field,)
+    ).fetchall()
+    counts = _counts(connection, [paths for *_, paths in rows])
+    found = [
+        Value(text, number, count)
+        for (text, number, _), count in zip(rows, counts, strict=True)
+        if count
+    ]
+    return sorted(found, key=lambda value: -value.pictures)
+
+
+def understood(connection: sqlite3.Connection) -> dict[str, Column | None]:
+    """How the values of each column are read; None if the store is from before they were."""
+    rows = connection.execute("SELECT name, understood FROM field ORDER BY id")
+    return {name: None if kept is None else Column.from_json(kept) for name, kept in rows}
+
+
+def _understood(connection: sqlite3.Connection, field: int) -> Column:
+    row = connection.execute("SELECT understood FROM field WHERE id = ?", (field,)).fetchone()
+    return Column.from_json(row[0])
 
 
 def _as_json(columns: Mapping[str, str]) -> str:
@@ -122,12 +168,12 @@ def _as_json(columns: Mapping[str, str]) -> str:
 
 
 def _inverted(described: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, list[int]]]:
-    """Column to text to the ids of the paths that have it; a column without any text is kept."""
+    """Column to text to the ids of the paths that have it; a column without any value is kept."""
     inverted: dict[str, dict[str, list[int]]] = {}
     for path_id, columns in described.items():
         for column, text in columns.items():
             paths_of = inverted.setdefault(column, {})
-            if text:
+            if not is_empty(text):
                 paths_of.setdefault(text, []).append(path_id)
     return inverted
 
@@ -136,11 +182,15 @@ def _insert_field(
     connection: sqlite3.Connection, field: int, name: str, paths_of: Mapping[str, list[int]]
 ) -> None:
     every = np.fromiter(chain.from_iterable(paths_of.values()), _ID)
-    connection.execute("INSERT INTO field VALUES (?, ?, ?)", (field, name, every.tobytes()))
+    column = understand({text: len(ids) for text, ids in paths_of.items()})
+    connection.execute(
+        "INSERT INTO field (id, name, paths, understood) VALUES (?, ?, ?, ?)",
+        (field, name, every.tobytes(), column.as_json()),
+    )
     connection.executemany(
         "INSERT INTO value (field_id, text, folded, number, paths) VALUES (?, ?, ?, ?, ?)",
         (
-            (field, text, fold(text), as_number(text), np.array(ids, _ID).tobytes())
+            (field, text, fold(text), column.number(text), np.array(ids, _ID).tobytes())
             for text, ids in paths_of.items()
         ),
     )

@@ -27,6 +27,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         # The folder of pictures that the store is about; NULL until somebody indexes again.
         "ALTER TABLE gallery ADD COLUMN folder",
         *digests.TABLES_2,
+        *metadata.TABLES_2,
     ),
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""

@@ -28,9 +28,8 @@ from samebut.index.where import (
     Missing,
     Not,
     Or,
-    as_number,
-    fold,
 )
+from samebut.values import Column, Span, as_number, fold
 
 
 class Condition(NamedTuple):
@@ -40,7 +39,10 @@ class Condition(NamedTuple):
     parameters: tuple[str | float, ...]
 
 
-Passing = Callable[[str, Condition | None], NDArray[np.bool_]]
+Test = Callable[[Column], Condition]
+"""What is asked of a value, once it is known how the column's values are read."""
+
+Passing = Callable[[str, Test | None], NDArray[np.bool_]]
 """Answers, for a column as the filter names it, which pictures have a value that passes the test;
 without a test, which have a value at all."""
 
@@ -60,7 +62,13 @@ _NUMBER = {
     ">": "number > ?",
     ">=": "number >= ?",
 }
-_ORDERING = frozenset({"<", "<=", ">", ">="})
+_AS = {
+    "price": "as 50 or '50.00'",
+    "percentage": "as 20 or '20%'",
+    "size": "as 50 or with the unit: '50 cm'",
+    "date": "as '2024-05-31', '2024-05' or 2024",
+    "yes/no": "as 'yes' or 'no'",
+}
 _NAMES_SHOWN = 12
 
 
@@ -72,9 +80,9 @@ def select(where: Filter, passing: Passing) -> NDArray[np.bool_]:
     """
     match where:
         case Compare():
-            return passing(where.column, _comparison(where))
+            return passing(where.column, functools.partial(_comparison, where))
         case Among():
-            return passing(where.column, _membership(where))
+            return passing(where.column, functools.partial(_membership, where))
         case Missing():
             return ~passing(where.column, None)
         case Not():
@@ -107,6 +115,12 @@ def field_id(column: str, fields: Mapping[str, int]) -> int:
     )
 
 
+def field_of(column: str, fields: Mapping[str, int]) -> str:
+    """The column a filter means by ``column``, as the metadata has it; raises as `field_id`."""
+    number = field_id(column, fields)
+    return next(name for name, field in fields.items() if field == number)
+
+
 def storable(text: str) -> bool:
     """Whether a store can keep ``text`` as text: whole Unicode characters, none of them NUL."""
     try:
@@ -115,31 +129,83 @@ def storable(text: str) -> bool:
         return False
 
 
-def _comparison(where: Compare) -> Condition:
+def _comparison(where: Compare, column: Column) -> Condition:
     operator, value = where.operator, where.value
-    if not isinstance(value, str):
-        if operator not in _NUMBER:
+    if operator not in _NUMBER:
+        if not isinstance(value, str):
             raise FilterError(f"{operator} takes a text", hint=f"write '{value}' in quotes")
-        return Condition(_NUMBER[operator], (value,))
+        return Condition(_TEXT[operator], (_folded(value),))
+    if operator == "=":
+        return _equals(where.column, value, column)
+    if isinstance(value, str) and not column.by_value:
+        return _text_order(operator, value, column)
+    asked = column.asked(value)
+    if asked is None:
+        raise FilterError(
+            f"{where.column} is understood as {column}, which {_shown(value)} is none of",
+            hint=f"write it {_AS[column.kind]}",
+        )
+    return _within(operator, asked)
+
+
+def _equals(name: str, value: str | float, column: Column) -> Condition:
+    asked = column.asked(value) if column.by_value or not isinstance(value, str) else None
+    if isinstance(value, str):
+        text = Condition(_TEXT["="], (_folded(value),))
+        if asked is None:
+            return text
+        same = _within("=", asked)
+        return Condition(f"({text.sql} OR {same.sql})", (*text.parameters, *same.parameters))
+    if asked is None:
+        hint = f"write it {_AS[column.kind]}"
+        raise FilterError(f"{name} holds {column}, which {_shown(value)} is none of", hint=hint)
+    return _within("=", asked)
+
+
+def _text_order(operator: str, value: str, column: Column) -> Condition:
     text = Condition(_TEXT[operator], (_folded(value),))
     number = as_number(value)
-    if operator not in _ORDERING or number is None:
+    if number is None and (asked := column.asked(value)):
+        number = asked.low
+    if number is None:
         return text
     sql = f"CASE WHEN number IS NULL THEN {text.sql} ELSE {_NUMBER[operator]} END"
     return Condition(sql, (*text.parameters, number))
 
 
-def _membership(where: Among) -> Condition:
+def _within(operator: str, asked: Span) -> Condition:
+    """A number compared with a number, or with a span of time: ``<=`` is up to its end."""
+    if asked.low == asked.high:
+        return Condition(_NUMBER[operator], (asked.low,))
+    sql, parameters = {
+        "=": ("(number >= ? AND number < ?)", asked),
+        "<": ("number < ?", (asked.low,)),
+        "<=": ("number < ?", (asked.high,)),
+        ">": ("number >= ?", (asked.high,)),
+        ">=": ("number >= ?", (asked.low,)),
+    }[operator]
+    return Condition(sql, tuple(parameters))
+
+
+def _membership(where: Among, column: Column) -> Condition:
     if len(where.values) > MAX_LENGTH:
         raise FilterError(f"more than {MAX_LENGTH:,} values for {where.column}")
     texts = [_folded(value) for value in where.values if isinstance(value, str)]
-    numbers = [value for value in where.values if not isinstance(value, str)]
-    sql = f"(folded IN ({_marks(texts)}) OR number IN ({_marks(numbers)}))"
-    return Condition(sql, (*texts, *numbers))
+    by_value = [v for v in where.values if column.by_value or not isinstance(v, str)]
+    spans = [span for value in by_value if (span := column.asked(value))]
+    numbers = [span.low for span in spans if span.low == span.high]
+    times = [_within("=", span) for span in spans if span.low != span.high]
+    tests = [f"folded IN ({_marks(texts)})", f"number IN ({_marks(numbers)})"]
+    parameters = [*texts, *numbers, *(bound for each in times for bound in each.parameters)]
+    return Condition(f"({' OR '.join([*tests, *(each.sql for each in times)])})", tuple(parameters))
 
 
 def _marks(values: Sequence[str] | Sequence[float]) -> str:
     return ", ".join("?" * len(values))
+
+
+def _shown(value: str | float) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{value:g}"
 
 
 def _folded(value: str) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from samebut.errors import FilterError
+from samebut.values import NUMBER
 
 KEYWORDS = frozenset({"and", "or", "not", "in", "like", "contains", "is", "null"})
 _ASCII = str.maketrans("＝＜＞！（），", "=<>!(),")
@@ -15,7 +16,6 @@ _QUOTES = {"'": "'", '"': '"', "‘": "’", "“": "”", "[": "]", "`": "`"}
 VALUE_QUOTES = frozenset("'\"‘“")
 COLUMN_QUOTES = frozenset('"“[`')
 _SYMBOL = re.compile(r"<=|>=|<>|!=|==|[=<>(),]")
-NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)

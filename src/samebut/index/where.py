@@ -10,9 +10,15 @@
 * A column is a bare word, or anything in ``"..."``, ``[...]`` or backticks. A value is a number,
   or a text in ``'...'`` or ``"..."``: after an operator only a value can stand, so both quotes do.
   A quote inside quotes is doubled. Quotes and symbols as Chinese keyboards type them work too.
-* Texts are compared as `fold` makes them: ``blue`` finds ``Blue`` and ``ＢＬＵＥ``.
-* A bare number is compared with values that are numbers (``7`` finds ``007`` and ``7.0``). A
-  quoted value is compared as text; only ``< <= > >=`` compare as numbers where both sides are.
+* Texts are compared as `samebut.values.fold` makes them: ``blue`` finds ``Blue`` and ``ＢＬＵＥ``.
+* Values are understood column by column (`samebut.values`): prices, percentages, sizes with units,
+  dates, yes and no. A bare number is compared with the number that a value is: ``price < 50``
+  finds ``$19.90``, ``7`` finds ``007`` and ``7.0``; of dates it is a year.
+* A quoted value is understood as the column's values are: ``length <= '0.5 m'`` finds ``50 cm``,
+  ``added = '2024-05'`` every day of that month, ``sale = 'yes'`` finds ``TRUE``. In columns of
+  texts and plain numbers it is compared as text; only ``< <= > >=`` compare as numbers where both
+  are.
+* ``N/A``, ``none``, ``-``, ``null``, 无 and the like are no values: ``is null`` finds them.
 * Every test is either true or false. A missing value makes it false, and ``not`` turns a whole
   test over, so ``colour != 'blue'`` keeps pictures without a colour: they are not blue. Add
   ``and colour is not null`` to leave them out.
@@ -22,8 +28,6 @@
 
 from __future__ import annotations
 
-import math
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -32,7 +36,6 @@ from samebut.errors import FilterError
 from samebut.index.tokens import (
     COLUMN_QUOTES,
     KEYWORDS,
-    NUMBER,
     VALUE_QUOTES,
     Token,
     error_at,
@@ -132,23 +135,6 @@ def parse(text: str) -> Filter:
             hint="put the list in a metadata column of its own and filter on that",
         )
     return _Parser(text).whole()
-
-
-def fold(text: str) -> str:
-    """The form in which texts are compared: Unicode compatibility form, without case.
-
-    Full-width and half-width letters and digits become the same, ``ß`` becomes ``ss``.
-    """
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def as_number(text: str) -> float | None:
-    """The number that ``text`` is as a whole, in plain decimal notation; None if it is none."""
-    plain = unicodedata.normalize("NFKC", text).strip()
-    if not NUMBER.fullmatch(plain):
-        return None
-    number = float(plain)
-    return number if math.isfinite(number) else None
 
 
 def _name(column: str) -> str:

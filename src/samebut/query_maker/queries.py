@@ -20,13 +20,13 @@ from samebut.data.benchmark import Query
 from samebut.errors import DataError
 from samebut.query_maker.relative_captions import ARTICLE, RelativeCaptions
 from samebut.query_maker.wishes import Values, answers, columns_in, parsed
+from samebut.values import is_empty
 
 Row = Mapping[str, str]
 Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that have them
 
 DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
-UNTOLD = frozenset(("not sure", "other", "others", "skip", "unknown", "n/a"))
-"""What tables say where they don't say: nobody asks for it, and it may be anything."""
+_UNTOLD = frozenset(("not sure", "other", "others", "skip", "unknown"))
 OTHERS = 4  # of a hard subset, beside the reference and the target
 
 UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
@@ -415,6 +415,12 @@ def _pick(
     return chosen
 
 
+def tells_nothing(said: str) -> bool:
+    """Whether a cell is what tables say where they don't say, as "Not sure" and "N/A": nobody asks
+    for it, and it may be anything."""
+    return said.strip().casefold() in _UNTOLD or is_empty(said)
+
+
 def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
     """The columns alone; spellings that differ in capitals and spaces become the commonest one,
     and words that tell nothing become ""."""
@@ -424,9 +430,7 @@ def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
         best: dict[str, str] = {"": ""}
         for spelling, _ in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
             best.setdefault(spelling.casefold(), _lower(spelling))
-        spelt[name] = {
-            raw: "" if raw.casefold() in UNTOLD else best[raw.casefold()] for raw in seen
-        }
+        spelt[name] = {raw: "" if tells_nothing(raw) else best[raw.casefold()] for raw in seen}
     return [
         {name: spelt[name][" ".join(row.get(name, "").split())] for name in columns} for row in rows
     ]

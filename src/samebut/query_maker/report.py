@@ -12,6 +12,7 @@ from samebut.errors import DataError
 from samebut.query_maker.queries import CatalogueQueries, Change, QueryRules, details_of
 from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
 from samebut.query_maker.table import CatalogueTable
+from samebut.values import is_empty
 
 NAMED = 3  # of a long list, in the printed report; report.json has them all
 VALUES_SHOWN = 8
@@ -218,7 +219,8 @@ def _in_two(table: CatalogueTable, splits: Mapping[str, Sequence[str]]) -> list[
 
 
 def _values(name: str, rows: Sequence[Mapping[str, str]], captions: RelativeCaptions) -> Values:
-    counts = Counter(" ".join(row.get(name, "").casefold().split()) for row in rows)
+    said = (" ".join(row.get(name, "").casefold().split()) for row in rows)
+    counts = Counter("" if is_empty(value) else value for value in said)
     empty = counts.pop("", 0)
     return Values(
         counts=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),

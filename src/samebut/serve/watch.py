@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 
 from samebut.errors import SamebutError, StoreBusy
-from samebut.gallery import Gallery, scan
+from samebut.gallery import Gallery
 from samebut.index.local import LocalIndex
+from samebut.scan import scan
 
 _SHARE = 0.05  # of the time may go into looking, however large the folder is
 _logger = logging.getLogger("samebut.serve")
@@ -26,7 +27,7 @@ class Watch:
 
     def __init__(self, gallery: Gallery, seconds: float) -> None:
         index = LocalIndex.open(gallery.index.path, writable=True)
-        self._gallery = Gallery(gallery.folder, index, gallery.model)
+        self._gallery = Gallery(gallery.folder, index, gallery.model, gallery.rules)
         self._seconds = seconds
         self._seen: State | None = None
         self._complaint = ""
@@ -47,7 +48,8 @@ class Watch:
 
         Raises SamebutError if the folder or the store can't be used; the next look tries again.
         """
-        now = frozenset((s.path, s.size, s.mtime_ns) for s in scan(self._gallery.folder))
+        found = scan(self._gallery.folder, self._gallery.rules)
+        now = frozenset((s.path, s.size, s.mtime_ns) for s in found.pictures)
         if now == self._seen:
             return False
         report = self._gallery.update(progress=self._go_on)

@@ -25,7 +25,6 @@ import numpy.typing as npt
 from samebut.data.benchmark import Benchmark
 from samebut.demo import GALLERY
 from samebut.errors import ModelError, PictureError
-from samebut.gallery import scan
 from samebut.images import open_picture
 from samebut.learning.distributed import say
 from samebut.learning.export.agreement import (
@@ -39,6 +38,7 @@ from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.model.stored import write_rest
 from samebut.preprocess import Preprocess
 from samebut.runtime import FORMAT, Model
+from samebut.scan import scan
 
 CALIBRATION_PICTURES = 512
 CHECKED_PICTURES = 64
@@ -134,7 +134,7 @@ def _files(benchmark: Benchmark | None, pictures: Path | None) -> Sequence[Path]
     if pictures is None:
         say(f"no pictures were given: taking {DEMO_PICTURES} of the demo gallery")
         return _some(sorted(GALLERY.glob("*.webp")), DEMO_PICTURES)
-    return [pictures / source.path for source in scan(pictures)]
+    return [pictures / source.path for source in scan(pictures).pictures]
 
 
 def _some(files: Sequence[Path], most: int) -> Sequence[Path]:

@@ -1,0 +1,322 @@
+"""Which files below a folder are pictures, and all that was passed over on the way.
+
+Nothing is passed over in silence: a scan counts what it left out, by what would bring it in.
+Linked folders are followed, each real folder once; folders that NAS boxes, systems and tools keep
+for themselves are left out. More is left out by patterns, as in a ``.gitignore`` (but whatever
+their capitals): those of the file ``.samebutignore`` in the folder, then those given. ``!name/``
+brings in what an earlier pattern, or the list here, leaves out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from samebut.errors import QueryError, StoreError
+from samebut.images import PICTURE_SUFFIXES, OtherKind, looks_like_picture, other_kind
+from samebut.loader import PictureFile
+
+IGNORE_FILE = ".samebutignore"
+STORE_FOLDER = ".samebut"
+"""Where a gallery keeps its store, if nothing else is said."""
+
+LEFT_OUT = frozenset(
+    {
+        # thumbnails, recycle bins and snapshots of NAS boxes
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@sharebin", "@tmp"),
+        *("recycle.bin", "lost+found", "network trash folder", "temporary items"),
+        # Windows, macOS
+        *("$recycle.bin", "recycler", "recycled", "system volume information", "__macosx"),
+        # tools
+        *("node_modules", "__pycache__", "site-packages"),
+    }
+)
+"""Folders that are not looked into, in lower case, beside those that begin with a dot."""
+
+_SNIFFED = 1_000  # files without a suffix that are opened in a scan
+_HEAD_BYTES = 64
+_IS_HIDDEN = OtherKind("hidden pictures", "take the dot off their names")
+_NO_SUFFIX = OtherKind("pictures without a suffix", "give them one, such as .jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRules:
+    """What a scan leaves out: linked folders without ``follow``, and what patterns name."""
+
+    follow: bool = True
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found. Paths are relative to the folder, with forward slashes.
+
+    ``unreadable`` are folders and the reasons why they could not be looked into. ``other_kinds``
+    counts what looks like a picture and is not read, ``left_out`` the folders of `LEFT_OUT`
+    and hidden ones by name, ``excluded`` what patterns left out by pattern, ``links`` says of
+    linked folders why they were not followed.
+    """
+
+    pictures: list[PictureFile] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    other_kinds: Counter[OtherKind] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
+    links: dict[str, str] = field(default_factory=dict)
+    broken_links: list[str] = field(default_factory=list)
+
+    def may_hold(self, path: str) -> bool:
+        """Whether a file of this path may still be there, in what could not be looked into."""
+        return any(path.startswith(f"{top}/") for top in (*self.unreadable, *self.broken_links))
+
+    def passed_over(self) -> list[str]:
+        """Sentences about what is not a picture for this scan, by what would bring it in."""
+        kinds = [f"{n:,} {kind.name}: {kind.remedy}" for kind, n in self.other_kinds.most_common()]
+        left_out = ", ".join(f"{name} ({n:,})" for name, n in sorted(self.left_out.items()))
+        excluded = ", ".join(f"{pattern} ({n:,})" for pattern, n in sorted(self.excluded.items()))
+        return [
+            *kinds,
+            *([f"folders of systems and tools, left out: {left_out}"] if left_out else []),
+            *([f"excluded: {excluded}"] if excluded else []),
+            *(f"{path}: {reason}" for path, reason in sorted(self.links.items())),
+        ]
+
+
+def scan(folder: Path, rules: ScanRules | None = None) -> Scan:
+    """Look for pictures below ``folder``, those of each folder in the order of their names.
+
+    A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
+    state can't be read is given with size -1, so that opening it says why. A folder that can't
+    be read is noted, and the others are looked into.
+
+    Raises:
+        StoreError: ``folder`` itself can't be read.
+        QueryError: a pattern, or the file of patterns, can't be understood.
+    """
+    return _Scanning(folder, rules or ScanRules()).run()
+
+
+class _Scanning:
+    """One run of `scan`. A folder waits as its path below the top, "" for the top itself."""
+
+    def __init__(self, top: Path, rules: ScanRules) -> None:
+        self.top, self.rules = top, rules
+        self.patterns = [*_of_file(top / IGNORE_FILE), *map(_pattern, rules.exclude)]
+        self.found = Scan()
+        self.seen: dict[tuple[int, int], str] = {}
+        self.linked: deque[str] = deque()
+        self.sniffed = 0
+
+    def run(self) -> Scan:
+        real = self.top.resolve()
+        self.above = {_identity(parent) for parent in real.parents}
+        self._walk("")
+        # Real folders first: a link to one of them has nothing more to show.
+        while self.linked:
+            path = self.linked.popleft()
+            if reason := self._why_not_followed(path):
+                self.found.links[path] = reason
+            else:
+                self._walk(path)
+        return self.found
+
+    def _why_not_followed(self, path: str) -> str:
+        if not self.rules.follow:
+            return "is a link, which --no-follow leaves out"
+        identity = _identity(self.top / path)
+        if identity in self.above:
+            return "is a link to a folder that this one lies in"
+        if identity is not None and identity in self.seen:
+            return (
+                f"is a link to {self.seen[identity] or 'the folder itself'}, which is looked into"
+            )
+        return ""
+
+    def _walk(self, start: str) -> None:
+        waiting = [start]
+        while waiting:
+            path = waiting.pop()
+            try:
+                folders = self._look_into(path)
+            except OSError as error:
+                reason = (error.strerror or type(error).__name__).lower()
+                if not path:
+                    raise StoreError(f"{self.top} can't be read: {reason}") from error
+                self.found.unreadable[path] = f"is a folder that can't be read: {reason}"
+            else:
+                waiting += reversed(folders)
+
+    def _look_into(self, path: str) -> list[str]:
+        """Take the files of a folder; its folders, sorted. Those of links wait in ``linked``."""
+        place = self.top / path
+        identity = _identity(place)
+        if identity is not None:
+            if identity in self.seen:  # a mount or a junction that leads back
+                return []
+            self.seen[identity] = path
+        folders = []
+        with os.scandir(place) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                below = f"{path}/{entry.name}" if path else entry.name
+                kind = _kind(entry)
+                if kind == "file":
+                    self._take_file(entry, below)
+                elif self._is_wanted(entry.name, below, is_folder=True):
+                    if kind == "folder":
+                        folders.append(below)
+                    elif kind == "link":
+                        self.linked.append(below)
+                    else:
+                        self.found.broken_links.append(below)
+        return folders
+
+    def _take_file(self, entry: os.DirEntry[str], path: str) -> None:
+        suffix = PurePosixPath(entry.name).suffix.lower()
+        is_picture = suffix in PICTURE_SUFFIXES
+        other = None if is_picture else self._other_kind(entry, suffix)
+        if not (is_picture or other) or not self._is_wanted(entry.name, path, is_folder=False):
+            return
+        if other:
+            self.found.other_kinds[other] += 1
+            return
+        try:
+            state = entry.stat()
+        except OSError:
+            self.found.pictures.append(PictureFile(Path(entry.path), path, -1, 0))
+        else:
+            file = PictureFile(Path(entry.path), path, state.st_size, state.st_mtime_ns)
+            self.found.pictures.append(file)
+
+    def _other_kind(self, entry: os.DirEntry[str], suffix: str) -> OtherKind | None:
+        if suffix or entry.name.startswith("."):
+            return other_kind(entry.name)
+        if self.sniffed == _SNIFFED:
+            return None
+        self.sniffed += 1
+        return _NO_SUFFIX if _looks_like_picture(entry) else None
+
+    def _is_wanted(self, name: str, path: str, *, is_folder: bool) -> bool:
+        """Whether no pattern leaves it out; counts it by what does."""
+        if name == STORE_FOLDER:
+            return False
+        by_default = name.startswith(".") or (is_folder and name.casefold() in LEFT_OUT)
+        said: _Pattern | None = None
+        for pattern in self.patterns:
+            if (is_folder or not pattern.folders_only) and pattern.regex.fullmatch(path):
+                said = pattern
+        if said and not said.brings_in:
+            self.found.excluded[said.text] += 1
+        elif by_default and not said:
+            if is_folder:
+                self.found.left_out[name] += 1
+            elif not name.startswith("._"):  # what macOS keeps beside a picture is none
+                self.found.other_kinds[_IS_HIDDEN] += 1
+        return said.brings_in if said else not by_default
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """``file``, ``folder``, ``link`` (to a folder) or ``broken`` (a link to what is not there)."""
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    with suppress(OSError):  # a link that leads back to itself
+        if entry.is_dir():
+            return "link"
+    is_picture = PurePosixPath(entry.name).suffix.lower() in PICTURE_SUFFIXES
+    is_broken = entry.is_symlink() and not _is_there(entry)
+    return "broken" if is_broken and not is_picture else "file"
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    try:
+        entry.stat()
+    except OSError:
+        return False
+    return True
+
+
+def _looks_like_picture(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_file():
+            return False
+        with Path(entry.path).open("rb") as file:
+            return looks_like_picture(file.read(_HEAD_BYTES))
+    except OSError:
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a folder from every other, whatever its path; None where it can't be read."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+# ------------------------------------------------------------------------------- patterns
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """One pattern, as it was written and as it matches paths."""
+
+    text: str
+    regex: re.Pattern[str]
+    folders_only: bool
+    brings_in: bool
+
+
+def _of_file(path: Path) -> Iterator[_Pattern]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise QueryError(
+            f"{path} can't be read: {error.strerror}",
+            hint="It says what to leave out of the index. Make it readable, or remove it.",
+        ) from error
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            yield _pattern(line)
+
+
+def _pattern(text: str) -> _Pattern:
+    text = text.strip()
+    plain = text.removeprefix("!").replace("\\", "/")
+    name = plain.rstrip("/")
+    anywhere = "" if "/" in name else "(?:.*/)?"
+    try:
+        if not name:
+            raise ValueError
+        regex = re.compile(anywhere + _regex(name.lstrip("/")), re.IGNORECASE | re.DOTALL)
+    except (re.error, ValueError):
+        hint = "Write it as in drafts/ or *.gif."
+        raise QueryError(f"the pattern {text!r} names nothing", hint=hint) from None
+    return _Pattern(text, regex, plain.endswith("/"), text.startswith("!"))
+
+
+_ESCAPED_IN_SETS = str.maketrans({sign: "\\" + sign for sign in "\\[]^&|~"})
+_PARTS = re.compile(r"^\*\*/|/\*\*/|/\*\*$|\*+|\?|\[!?\]?[^\]/]*\]|.", re.DOTALL)
+
+
+def _regex(pattern: str) -> str:
+    return "".join(map(_part, _PARTS.findall(pattern)))
+
+
+def _part(part: str) -> str:
+    known = {"**/": "(?:.*/)?", "/**/": "/(?:.*/)?", "/**": "/.*", "?": "[^/]"}
+    if part in known:
+        return known[part]
+    if part.startswith("*"):
+        return "[^/]*"
+    if part.startswith("[") and len(part) > 2:
+        negated = part.startswith("[!")
+        inner = part[2 if negated else 1 : -1].translate(_ESCAPED_IN_SETS)
+        return f"[{'^/' if negated else ''}{inner}]"
+    return re.escape(part)
