@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samebut.commands.building import PAGE_PORT, ModelOption, Photos, Store, print_report
+from samebut.commands.building import (
+    PAGE_PORT,
+    FileColumn,
+    Metadata,
+    ModelOption,
+    Photos,
+    Store,
+    print_report,
+)
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -36,9 +44,12 @@ def add_to(app: typer.Typer) -> None:
 
 def index(
     photos: Photos,
-    metadata: Annotated[
-        Path | None, typer.Option(help="A CSV table about the pictures, with a column 'file'.")
-    ] = None,
+    metadata: Metadata = None,
+    file_column: FileColumn = None,
+    replace_metadata: Annotated[
+        bool,
+        typer.Option("--replace-metadata", help="Forget what earlier tables said of pictures."),
+    ] = False,
     model: ModelOption = None,
     store: Store = None,
     replace_model: Annotated[
@@ -48,18 +59,25 @@ def index(
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
 
+    if metadata is None and (replace_metadata or file_column):
+        raise QueryError(
+            f"--{'replace-metadata' if replace_metadata else 'file-column'} needs a table",
+            hint="Name it: --metadata TABLE.",
+        )
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,
             store=store,
             model=model,
             metadata=metadata,
+            file_column=file_column,
+            replace_metadata=replace_metadata,
             replace_model=replace_model,
             progress=progress,
         )
     with gallery:
         print_report(gallery, report)
-    if report.skipped:
+    if report.skipped or report.metadata.unusable or report.metadata.nothing_matched:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -138,6 +156,9 @@ def info(photos: Photos, store: Store = None) -> None:
         for column, values in gallery.index.facets(6).items():
             shown = ", ".join(f"{value} ({count:,})" for value, count in values)
             typer.echo(f"metadata   {column}: {shown}")
+        for name, row in gallery.index.table_rows().items():
+            if row.picture is None:
+                typer.echo(f"waits      {name}: a row of a table whose picture is not there")
         for skipped in gallery.index.skipped():
             typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
 

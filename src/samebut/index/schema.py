@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samebut.index import metadata
+from samebut.index import metadata, rows
 
 APPLICATION_ID = 0x53414D45  # "SAME", in the file's header: tells a store from any other SQLite.
 
@@ -23,5 +23,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
         *metadata.TABLES_1,
     ),
+    2: rows.TABLES_2,
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""
