@@ -246,3 +246,28 @@ def test_demo_on_its_gallery_and_on_a_folder(photos: Path, tmp_path: Path) -> No
     assert own.returncode == 0, own.stderr
     assert own.stdout.count("rank") == 3
     assert not (photos / ".samebut").exists()
+
+
+def test_what_became_of_a_table_is_said_row_by_row(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    text = "sep=;\nfile;colour\nred-round.PNG;红\nblue-round;蓝\n;nothing\nlate.png;白\n"
+    table.write_bytes(text.encode("gb18030"))
+    done = samebut("index", photos, "--metadata", table)
+    assert done.returncode == 3
+    assert [line for line in done.stderr.splitlines() if "metadata" in line] == [
+        f"metadata   {table}: GB18030",
+        f"metadata   {table}: separated by semicolons",
+        f"metadata   3 pictures are named in {table}, 2 matched: 1 by capitals, 1 by suffix",
+        "metadata   new values for 2 pictures: 0 earlier values replaced, 0 cleared",
+        "metadata   can't be used: line 5 names no picture",
+        "metadata   waits for its picture: late.png",
+        "2 pictures have metadata",
+    ]
+    assert "waits      late.png" in samebut("info", photos).stdout
+    table.write_text("sku,title\n1,x\n")
+    done = samebut("index", photos, "--metadata", table, "--file-column", "sku")
+    assert done.returncode == 3
+    assert "no row names a picture that is here, the first says '1'" in done.stderr
+    assert "1 rows of earlier tables wait for their pictures" in done.stderr
+    done = samebut("index", photos, "--replace-metadata")
+    assert (done.returncode, "--replace-metadata needs a table" in done.stderr) == (1, True)

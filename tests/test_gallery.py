@@ -279,8 +279,8 @@ def test_metadata_and_filters(photos: Path, tmp_path: Path) -> None:
     rows = [f"{c}-{s}.png,{c},{s}" for s in ("round", "square") for c in COLOURS]
     table.write_text("file,colour,shape\n" + "\n".join([*rows, "none.png,x,y"]))
     report = build(photos, metadata=table)
-    assert report.with_metadata == 10
-    assert report.rows_without_picture == ["none.png"]
+    assert report.metadata.described == 10
+    assert report.metadata.waiting == ["none.png"]
     turn = Turn(photos / "red-round.png")
     assert set(found(photos, turn, where="colour = 'blue'")) == {
         "blue-round.png",
@@ -294,6 +294,28 @@ def test_metadata_and_filters(photos: Path, tmp_path: Path) -> None:
     assert hit.metadata == {"colour": "green", "shape": "round"}
     build(photos)  # without the table it is kept
     assert found(photos, turn, where="colour = 'blue' and shape = 'round'") == ["blue-round.png"]
+
+
+def test_metadata_follows_renamed_and_copied_files_and_waits_for_new_ones(
+    photos: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("file,n\nred-round.png,1\nblue-round.png,2\nlate.png,3\n")
+    build(photos, metadata=table)
+    (photos / "sub").mkdir()
+    (photos / "red-round.png").rename(photos / "sub" / "moved.png")
+    shutil.copy(photos / "blue-round.png", photos / "copy.png")
+    draw_picture((9, 9, 9), "round", 40).save(photos / "late.png")
+    report = build(photos).metadata
+    assert (report.followed, report.came, report.waiting) == (2, 1, ["red-round.png"])
+    with Gallery.open(photos) as gallery:
+        entries, _ = gallery.listing(99, where="n is not null")
+    assert {entry.path: entry.metadata["n"] for entry in entries} == {
+        "blue-round.png": "2",
+        "copy.png": "2",
+        "late.png": "3",
+        "sub/moved.png": "1",
+    }
 
 
 def test_another_model_is_refused_with_the_command_that_mends_it(

@@ -656,7 +656,9 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(path: Path) -> None
         index.put([picture("a.jpg", 1), picture("\udcff.jpg", 2)])
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE gallery DROP COLUMN folder")
-        connection.execute("DROP TABLE checksum")
+        connection.execute("ALTER TABLE field DROP COLUMN understood")
+        for table in ("checksum", "table_row", "remembered"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
     with LocalIndex.open(path) as index:

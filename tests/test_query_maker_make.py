@@ -149,10 +149,25 @@ def test_a_name_without_a_suffix_is_found(shop: Path) -> None:
     assert len(table(shop).rows) == 40
 
 
-def test_two_rows_of_one_picture_are_refused(shop: Path) -> None:
+def test_a_row_of_a_picture_that_has_one_of_its_own_is_not_used_and_said(shop: Path) -> None:
     rewrite(shop, "red-cap-1.png;", "red-cap-0;")
-    with pytest.raises(DataError, match="1 rows name a picture that another row names"):
-        table(shop)
+    read = table(shop)
+    assert read.unclear == {"red-cap-0": "red-cap-0.png"}
+    report = write(read, RULES, shop / "out")
+    assert any("red-cap-0 fits red-cap-0.png" in line for line in report.lines())
+
+
+def test_what_rows_of_one_picture_say_otherwise_is_left_out(shop: Path) -> None:
+    """Nobody knows which of its variants a picture shows."""
+    export = shop / "export.csv"
+    line = next(each for each in export.read_text().splitlines() if "red-cap-0.png" in each)
+    export.write_text(
+        export.read_text() + line.replace(";Red;", ";blue;").replace(";red;", ";blue;")
+    )
+    read = table(shop)
+    row = read.rows["red-cap-0.png"]
+    assert "colour" not in row and row["article"]
+    assert read.several == {"Base Color": 1}
 
 
 def test_details_are_those_of_the_whole_table(shop: Path) -> None:

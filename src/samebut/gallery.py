@@ -12,6 +12,7 @@ from typing import Self
 
 from samebut import catalog
 from samebut.confidence import Kind
+from samebut.describe import MetadataReport, describe
 from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import (
@@ -81,8 +82,7 @@ class UpdateReport:
     removed: int = 0
     unchanged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
-    with_metadata: int | None = None
-    rows_without_picture: list[str] = field(default_factory=list)
+    metadata: MetadataReport = field(default_factory=MetadataReport)
     spent: IndexingSeconds = field(default_factory=IndexingSeconds)
     scan: Scan = field(default_factory=Scan)
 
@@ -106,6 +106,8 @@ class Gallery:
         store: str | Path | None = None,
         model: str | Path | None = None,
         metadata: str | Path | None = None,
+        file_column: str | None = None,
+        replace_metadata: bool = False,
         replace_model: bool = False,
         move: bool = False,
         rules: ScanRules | None = None,
@@ -114,11 +116,12 @@ class Gallery:
     ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off.
 
-        ``model`` is a model folder or "bundled"; None is the one the store remembers. Pictures
-        embedded by another model are encoded anew only with ``replace_model``. A store elsewhere
-        than in ``folder`` belongs to the folder it was made for; ``move`` gives it to this one.
-        ``rules`` say what is left out, now and in later updates of this gallery; ``recheck`` is
-        as for ``update``.
+        ``metadata`` is a table about the pictures, ``file_column`` its column that names them; see
+        ``update``. ``model`` is a model folder or "bundled"; None is the one the store remembers.
+        Pictures embedded by another model are encoded anew only with ``replace_model``. A store
+        elsewhere than in ``folder`` belongs to the folder it was made for; ``move`` gives it to
+        this one. ``rules`` say what is left out, now and in later updates of this gallery;
+        ``recheck`` is as for ``update``.
 
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
@@ -144,7 +147,13 @@ class Gallery:
                     index.replace_model(
                         fingerprint=chosen.fingerprint, dim=chosen.dim, model=_reference(model)
                     )
-            return gallery, gallery.update(metadata=metadata, recheck=recheck, progress=progress)
+            return gallery, gallery.update(
+                metadata=metadata,
+                file_column=file_column,
+                replace_metadata=replace_metadata,
+                recheck=recheck,
+                progress=progress,
+            )
         except BaseException:
             gallery.close()
             raise
@@ -199,6 +208,8 @@ class Gallery:
         self,
         *,
         metadata: str | Path | None = None,
+        file_column: str | None = None,
+        replace_metadata: bool = False,
         recheck: bool = False,
         progress: Progress = silent,
     ) -> UpdateReport:
@@ -208,18 +219,29 @@ class Gallery:
         folder that can't be read now stay as they are.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
-        was reported, and the same call carries on. Raises MetadataError before any work if the
-        table can't be read, and StoreError if the folder is empty now but was not.
+        was reported, and the same call carries on.
+
+        The rows of a table ``metadata`` (``samebut.catalog``) add to what is known of pictures;
+        with ``replace_metadata`` all that was known is forgotten first. Rows whose picture is not
+        there are kept, and find it in a later update.
+
+        Raises MetadataError before any work if the table can't be read, and StoreError if the
+        folder is empty now but was not.
         """
-        table = catalog.read(Path(metadata)) if metadata is not None else None
+        table = catalog.read(Path(metadata), file_column) if metadata is not None else None
         with self.index.writer_lock():
             report = _Update(self, progress, recheck=recheck).run()
-            if table is not None:
-                matched = catalog.match(table, sorted(self.index.files()))
-                self.index.set_metadata(matched.rows)
-                report.with_metadata = len(matched.rows)
-                report.rows_without_picture = matched.without_picture
+            report.metadata = describe(self.index, table, afresh=replace_metadata)
         return report
+
+    def describe(self, metadata: str | Path, file_column: str | None = None) -> MetadataReport:
+        """Take up a table about pictures that are indexed, as ``update`` does.
+
+        Raises MetadataError if it can't be read.
+        """
+        table = catalog.read(Path(metadata), file_column)
+        with self.index.writer_lock():
+            return describe(self.index, table)
 
     def search(
         self,

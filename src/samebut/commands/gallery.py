@@ -13,6 +13,8 @@ import typer
 from samebut.commands.building import (
     PAGE_PORT,
     Exclude,
+    FileColumn,
+    Metadata,
     ModelOption,
     NoFollow,
     Photos,
@@ -49,9 +51,12 @@ def add_to(app: typer.Typer) -> None:
 
 def index(
     photos: Photos,
-    metadata: Annotated[
-        Path | None, typer.Option(help="A CSV table about the pictures, with a column 'file'.")
-    ] = None,
+    metadata: Metadata = None,
+    file_column: FileColumn = None,
+    replace_metadata: Annotated[
+        bool,
+        typer.Option("--replace-metadata", help="Forget what earlier tables said of pictures."),
+    ] = False,
     model: ModelOption = None,
     store: Store = None,
     replace_model: Annotated[
@@ -70,12 +75,19 @@ def index(
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
 
+    if metadata is None and (replace_metadata or file_column):
+        raise QueryError(
+            f"--{'replace-metadata' if replace_metadata else 'file-column'} needs a table",
+            hint="Name it: --metadata TABLE.",
+        )
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,
             store=store,
             model=model,
             metadata=metadata,
+            file_column=file_column,
+            replace_metadata=replace_metadata,
             replace_model=replace_model,
             move=move,
             rules=rules(exclude, no_follow),
@@ -85,7 +97,7 @@ def index(
     with gallery:
         print_report(gallery, report)
         missing = something_is_missing(gallery, report)
-    if missing:
+    if missing or report.metadata.unusable or report.metadata.nothing_matched:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -169,6 +181,9 @@ def info(photos: Photos, store: Store = None) -> None:
             shown = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
             typer.echo(f"metadata   {reading.name}: {shown}")
             typer.echo(f"           {_read_as(reading)}")
+        for name, row in gallery.index.table_rows().items():
+            if row.picture is None:
+                typer.echo(f"waits      {name}: a row of a table whose picture is not there")
         for skipped in gallery.index.skipped():
             typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
 

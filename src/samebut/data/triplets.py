@@ -283,14 +283,16 @@ def _gallery(root: Path, split: str, queries: tuple[Query, ...]) -> tuple[list[s
         return sorted(named), "every picture that a query names"
     try:
         table = catalog.read(path, "file")
+        table.require_whole()
     except MetadataError as error:
         raise DataError(str(error), hint=error.hint or LAYOUT) from error
     by_split = "split" in table.columns
+    for name, values in table.values.items():
+        if len(values.get("split", ())) > 1:
+            raise DataError(f"{path}: puts {name} into the splits {table.rows[name]['split']}")
     names = [n for n, row in table.rows.items() if not by_split or row.get("split", "") == split]
     if not names:
         there = {row.get("split", "") for row in table.rows.values()}
         known = ", ".join(sorted(there)) if by_split else "none"
         raise DataError(f"{path}: lists no picture of split {split}", hint=f"It lists: {known}.")
-    if not all(names):
-        raise DataError(f"{path}: a row of it names no file", hint=LAYOUT)
     return names, f"every picture of the split {split}" if by_split else "every picture listed"

@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 from samebut.index.where import Filter
 from samebut.values import Column
 
-__all__ = ["Entry", "FileState", "Found", "Index", "PictureRow", "Reading", "Skipped"]
+__all__ = [
+    "Changes",
+    "Entry",
+    "FileState",
+    "Found",
+    "Index",
+    "PictureRow",
+    "Reading",
+    "Skipped",
+    "TableRow",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,24 @@ class Reading:
     unread: tuple[tuple[str, int], ...]
 
 
+class TableRow(NamedTuple):
+    """A kept row of a metadata table: rows of one table have the same number, ``picture`` is the
+    path of its picture, None while it waits for one."""
+
+    table: int
+    picture: str | None
+
+
+@dataclass
+class Changes:
+    """What a table changed: pictures of which it says anything new, values that were there and
+    became others, and values that are gone."""
+
+    pictures: int = 0
+    replaced: int = 0
+    cleared: int = 0
+
+
 class Index(Protocol):
     """A store of pictures with their embeddings and metadata, and exact search over it.
 
@@ -143,7 +171,7 @@ class Index(Protocol):
         """Note a new size and time of a picture whose content is the same."""
 
     def rename(self, old: str, new: str, *, size: int, mtime_ns: int) -> None:
-        """Move a picture to another path, which is another id; metadata stays with the paths."""
+        """Move a picture to another path, which is another id; metadata comes with `follow`."""
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget pictures and skip records of these paths; unknown paths are fine."""
@@ -171,6 +199,26 @@ class Index(Protocol):
 
     def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
         """Replace all metadata: path to column to text. An empty text is a missing value."""
+
+    def describe(
+        self,
+        rows: Mapping[str, Mapping[str, Sequence[str]]],
+        places: Mapping[str, str | None],
+        *,
+        afresh: bool = False,
+    ) -> Changes:
+        """Keep rows of a table by the name of their picture, and let them speak of the pictures
+        at ``places``; None: no picture fits."""
+
+    def follow(self) -> int:
+        """Let what is said of pictures follow those that were renamed, copied or came back, by
+        their content. Returns how many got something."""
+
+    def table_rows(self) -> dict[str, TableRow]:
+        """Every kept row of metadata tables, by the name that it gives its picture."""
+
+    def described(self) -> set[str]:
+        """Paths of indexed pictures that have metadata."""
 
     def columns(self) -> list[str]:
         """Names of the metadata columns, in the order they were given."""

@@ -15,9 +15,21 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import Entry, Found, Reading, embeddings, metadata, nearest, searcher
+from samebut.index import (
+    Changes,
+    Entry,
+    Found,
+    Reading,
+    TableRow,
+    embeddings,
+    metadata,
+    nearest,
+    searcher,
+)
+from samebut.index import rows as table_rows
 from samebut.index.database import Database
-from samebut.index.paths import give_ids, kept
+from samebut.index.metadata import Columns
+from samebut.index.paths import give_ids, given, kept
 from samebut.index.searcher import Searcher
 from samebut.index.store import Store, StoredModel
 from samebut.index.where import Filter
@@ -48,12 +60,62 @@ class LocalIndex(Store):
         Raises:
             MetadataError: a name or text with broken characters or a NUL.
         """
-        metadata.check(rows)
-        by_name = {kept(path): columns for path, columns in rows.items()}
+        described = {path: {c: (text,) for c, text in row.items()} for path, row in rows.items()}
+        metadata.check(described)
+        by_name = {kept(path): columns for path, columns in described.items()}
         with self._database.writing() as connection:
             give_ids(connection, [(name,) for name in by_name])
             ids = dict(connection.execute("SELECT name, id FROM path"))
-            metadata.replace(connection, {ids[name]: columns for name, columns in by_name.items()})
+            metadata.forget_all(connection)
+            table_rows.forget_all(connection)
+            metadata.change(connection, {ids[name]: row for name, row in by_name.items()})
+
+    def describe(
+        self,
+        rows: Mapping[str, Columns],
+        places: Mapping[str, str | None],
+        *,
+        afresh: bool = False,
+    ) -> Changes:
+        """Keep rows of a table by the name of their picture, and let them speak of the pictures
+        at ``places`` (None: no picture fits); rows kept earlier may have found another place.
+
+        A row's columns replace what was said of the same ones, an empty one clears; others stay.
+        ``afresh`` forgets all that was said before.
+
+        Raises:
+            MetadataError: a name or text with broken characters or a NUL.
+        """
+        metadata.check(rows)
+        paths = [(kept(path),) for path in places.values() if path is not None]
+        with self._database.writing() as connection:
+            if afresh:
+                metadata.forget_all(connection)
+                table_rows.forget_all(connection)
+            give_ids(connection, paths)
+            ids = dict(connection.execute("SELECT name, id FROM path"))
+            moves = {
+                name: None if path is None else ids[kept(path)] for name, path in places.items()
+            }
+            return table_rows.describe(connection, rows, moves)
+
+    def follow(self) -> int:
+        with self._database.writing() as connection:
+            return table_rows.follow(connection)
+
+    def table_rows(self) -> dict[str, TableRow]:
+        with self.snapshot() as connection:
+            names = dict(connection.execute("SELECT id, name FROM path"))
+            return {
+                name: TableRow(number, None if place is None else given(names[place]))
+                for name, number, place in table_rows.places(connection)
+            }
+
+    def described(self) -> set[str]:
+        with self.snapshot() as connection:
+            names = dict(connection.execute("SELECT id, name FROM path JOIN picture USING (id)"))
+            every = metadata.described_paths(connection)
+            return {given(names[number]) for number in every if number in names}
 
     def columns(self) -> list[str]:
         with self.snapshot() as connection:

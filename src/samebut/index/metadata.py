@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import chain, groupby
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from samebut.catalog import shown
 from samebut.errors import MetadataError
 from samebut.index import selection
 from samebut.index.where import Filter
@@ -50,10 +52,14 @@ class Value(NamedTuple):
     pictures: int
 
 
-def check(rows: Mapping[str, Mapping[str, str]]) -> None:
+Columns = Mapping[str, Sequence[str]]
+"""What is said of a picture: the values of each column, none of them where it is empty."""
+
+
+def check(rows: Mapping[str, Columns]) -> None:
     """Refuse, with `MetadataError`, column names and texts that can't be kept as text."""
     for path, columns in rows.items():
-        for column, text in columns.items():
+        for column, text in ((c, text) for c, texts in columns.items() for text in texts or [""]):
             if not (selection.storable(column) and selection.storable(text)):
                 raise MetadataError(
                     f"{path}: {column!r} is {text!r}, which is no text",
@@ -61,23 +67,77 @@ def check(rows: Mapping[str, Mapping[str, str]]) -> None:
                 )
 
 
-def replace(connection: sqlite3.Connection, described: Mapping[int, Mapping[str, str]]) -> None:
-    """Forget everything that was said, and keep this: path id to column to text."""
+def forget_all(connection: sqlite3.Connection) -> None:
+    """Forget everything that was said."""
     for table in ("description", "field", "value"):
         connection.execute(f"DELETE FROM {table}")
+
+
+def change(connection: sqlite3.Connection, described: Mapping[int, Columns | None]) -> None:
+    """Let this be all that is said of these paths, by id; None: nothing was ever said of it.
+
+    Columns become known in the order in which they come, those without a value too.
+    """
+    lists: dict[str, _Lists] = {}
+    for path_id, columns in described.items():
+        old, new = said_of(connection, path_id), columns or {}
+        for column in dict.fromkeys((*new, *old)):
+            lists.setdefault(column, _Lists()).change(
+                path_id, old.get(column, ()), new.get(column, ())
+            )
+    connection.executemany(
+        "DELETE FROM description WHERE id = ?", ((path_id,) for path_id in described)
+    )
     connection.executemany(
         "INSERT INTO description VALUES (?, ?)",
-        ((path_id, _as_json(columns)) for path_id, columns in described.items()),
+        (
+            (number, as_json(columns))
+            for number, columns in described.items()
+            if columns is not None
+        ),
     )
-    for field, (name, paths_of) in enumerate(_inverted(described).items(), start=1):
-        _insert_field(connection, field, name, paths_of)
+    known = fields(connection)
+    for column, changed in lists.items():
+        _change_field(connection, known.get(column), column, changed)
+
+
+def is_described(connection: sqlite3.Connection, path_id: int) -> bool:
+    """Whether anything was ever said of a path, be it that nothing is known."""
+    row = connection.execute("SELECT 1 FROM description WHERE id = ?", (path_id,)).fetchone()
+    return row is not None
+
+
+def described_paths(connection: sqlite3.Connection) -> list[int]:
+    """Ids of the paths that have at least one value."""
+    rows = connection.execute("SELECT id FROM description WHERE texts <> '{}'")
+    return [int(number) for (number,) in rows]
+
+
+def said_of(connection: sqlite3.Connection, path_id: int) -> dict[str, tuple[str, ...]]:
+    """Column to values of one path."""
+    row = connection.execute("SELECT texts FROM description WHERE id = ?", (path_id,)).fetchone()
+    return from_json(row[0]) if row else {}
 
 
 def of(connection: sqlite3.Connection, path_id: int) -> dict[str, str]:
-    """Column to text of one path."""
-    row = connection.execute("SELECT texts FROM description WHERE id = ?", (path_id,)).fetchone()
-    found: dict[str, str] = json.loads(row[0]) if row else {}
-    return found
+    """Column to text of one path; several values are one text."""
+    return {column: shown(values) for column, values in said_of(connection, path_id).items()}
+
+
+def as_json(columns: Columns) -> str:
+    """Columns that have a value, as they are kept: one as a text, several as a list."""
+    texts = {
+        c: v[0] if len(v) == 1 else [*v] for c, values in columns.items() if (v := _told(values))
+    }
+    return json.dumps(texts, ensure_ascii=False)
+
+
+def from_json(texts: str) -> dict[str, tuple[str, ...]]:
+    """What `as_json` was given."""
+    return {
+        column: (value,) if isinstance(value, str) else tuple(value)
+        for column, value in json.loads(texts).items()
+    }
 
 
 def fields(connection: sqlite3.Connection) -> dict[str, int]:
@@ -87,17 +147,17 @@ def fields(connection: sqlite3.Connection) -> dict[str, int]:
 
 def facets(connection: sqlite3.Connection, limit: int) -> dict[str, list[tuple[str, int]]]:
     """The ``limit`` commonest values of each column among the indexed pictures."""
-    names = {field: name for name, field in fields(connection).items()}
+    names = {number: name for name, number in fields(connection).items()}
     rows = connection.execute(
         "SELECT field_id, folded, text, paths FROM value ORDER BY field_id, folded, id"
     ).fetchall()
     counts = _counts(connection, [paths for *_, paths in rows])
     found: dict[str, list[tuple[str, int]]] = {name: [] for name in names.values()}
-    for (field, _), group in groupby(zip(rows, counts, strict=True), lambda pair: pair[0][:2]):
+    for (number, _), group in groupby(zip(rows, counts, strict=True), lambda pair: pair[0][:2]):
         spellings = [(count, row[2]) for row, count in group]
         total = sum(count for count, _ in spellings)
         if total:
-            found[names[field]].append((max(spellings)[1], total))
+            found[names[number]].append((max(spellings)[1], total))
     return {
         name: nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
         for name, values in found.items()
@@ -119,14 +179,14 @@ def select(
     known = fields(connection)
 
     def passing(column: str, test: selection.Test | None) -> NDArray[np.bool_]:
-        field = selection.field_id(column, known)
+        number = selection.field_id(column, known)
         if test is None:
-            rows = connection.execute("SELECT paths FROM field WHERE id = ?", (field,))
+            rows = connection.execute("SELECT paths FROM field WHERE id = ?", (number,))
         else:
-            condition = test(_understood(connection, field))
+            condition = test(_understood(connection, number))
             rows = connection.execute(
                 f"SELECT paths FROM value WHERE field_id = ? AND {condition.sql}",
-                (field, *condition.parameters),
+                (number, *condition.parameters),
             )
         return among(np.frombuffer(b"".join(chain.from_iterable(rows)), _ID))
 
@@ -139,14 +199,14 @@ def values_of(connection: sqlite3.Connection, column: str) -> list[Value]:
     Raises:
         FilterError: an unknown column.
     """
-    field = selection.field_id(column, fields(connection))
+    number = selection.field_id(column, fields(connection))
     rows = connection.execute(
-        "SELECT text, number, paths FROM value WHERE field_id = ? ORDER BY id", (field,)
+        "SELECT text, number, paths FROM value WHERE field_id = ? ORDER BY id", (number,)
     ).fetchall()
     counts = _counts(connection, [paths for *_, paths in rows])
     found = [
-        Value(text, number, count)
-        for (text, number, _), count in zip(rows, counts, strict=True)
+        Value(text, compared_by, count)
+        for (text, compared_by, _), count in zip(rows, counts, strict=True)
         if count
     ]
     return sorted(found, key=lambda value: -value.pictures)
@@ -158,42 +218,98 @@ def understood(connection: sqlite3.Connection) -> dict[str, Column | None]:
     return {name: None if kept is None else Column.from_json(kept) for name, kept in rows}
 
 
-def _understood(connection: sqlite3.Connection, field: int) -> Column:
-    row = connection.execute("SELECT understood FROM field WHERE id = ?", (field,)).fetchone()
+def _understood(connection: sqlite3.Connection, number: int) -> Column:
+    row = connection.execute("SELECT understood FROM field WHERE id = ?", (number,)).fetchone()
     return Column.from_json(row[0])
 
 
-def _as_json(columns: Mapping[str, str]) -> str:
-    return json.dumps({name: text for name, text in columns.items() if text}, ensure_ascii=False)
+def _told(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if not is_empty(value)))
 
 
-def _inverted(described: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, list[int]]]:
-    """Column to text to the ids of the paths that have it; a column without any value is kept."""
-    inverted: dict[str, dict[str, list[int]]] = {}
-    for path_id, columns in described.items():
-        for column, text in columns.items():
-            paths_of = inverted.setdefault(column, {})
-            if not is_empty(text):
-                paths_of.setdefault(text, []).append(path_id)
-    return inverted
+@dataclass
+class _Lists:
+    """What changes in a column's lists of paths."""
+
+    added: dict[str, list[int]] = field(default_factory=dict)
+    removed: dict[str, list[int]] = field(default_factory=dict)
+    filled: list[int] = field(default_factory=list)
+    emptied: list[int] = field(default_factory=list)
+
+    def change(self, path_id: int, old: Sequence[str], new: Sequence[str]) -> None:
+        new = _told(new)
+        for text in new:
+            if text not in old:
+                self.added.setdefault(text, []).append(path_id)
+        for text in old:
+            if text not in new:
+                self.removed.setdefault(text, []).append(path_id)
+        if new and not old:
+            self.filled.append(path_id)
+        if old and not new:
+            self.emptied.append(path_id)
 
 
-def _insert_field(
-    connection: sqlite3.Connection, field: int, name: str, paths_of: Mapping[str, list[int]]
+def _change_field(
+    connection: sqlite3.Connection, number: int | None, name: str, changed: _Lists
 ) -> None:
-    every = np.fromiter(chain.from_iterable(paths_of.values()), _ID)
-    column = understand({text: len(ids) for text, ids in paths_of.items()})
-    connection.execute(
-        "INSERT INTO field (id, name, paths, understood) VALUES (?, ?, ?, ?)",
-        (field, name, every.tobytes(), column.as_json()),
+    if number is None:
+        row = connection.execute("INSERT INTO field (name, paths) VALUES (?, ?)", (name, b""))
+        number = int(row.lastrowid or 0)
+    if changed.filled or changed.emptied:
+        (paths,) = connection.execute("SELECT paths FROM field WHERE id = ?", (number,)).fetchone()
+        connection.execute(
+            "UPDATE field SET paths = ? WHERE id = ?",
+            (_changed(paths, changed.filled, changed.emptied), number),
+        )
+    for text in dict.fromkeys((*changed.added, *changed.removed)):
+        added, removed = changed.added.get(text, []), changed.removed.get(text, [])
+        _change_value(connection, number, text, added, removed)
+    _understand(connection, number)
+
+
+def _change_value(
+    connection: sqlite3.Connection,
+    field_id: int,
+    text: str,
+    added: Sequence[int],
+    removed: Sequence[int],
+) -> None:
+    key = (field_id, fold(text), text)
+    row = connection.execute(
+        "SELECT id, paths FROM value WHERE field_id = ? AND folded = ? AND text = ?", key
+    ).fetchone()
+    paths = _changed(row[1] if row else b"", added, removed)
+    if row is None:
+        connection.execute(
+            "INSERT INTO value (field_id, text, folded, paths) VALUES (?, ?, ?, ?)",
+            (field_id, text, fold(text), paths),
+        )
+    elif paths:
+        connection.execute("UPDATE value SET paths = ? WHERE id = ?", (paths, row[0]))
+    else:
+        connection.execute("DELETE FROM value WHERE id = ?", (row[0],))
+
+
+def _understand(connection: sqlite3.Connection, field_id: int) -> None:
+    """Read a column's values as a whole again: what one of them means depends on the others."""
+    counts = dict(
+        connection.execute(
+            "SELECT text, length(paths) / ? FROM value WHERE field_id = ?",
+            (_ID.itemsize, field_id),
+        )
     )
+    column = understand(counts)
+    connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
     connection.executemany(
-        "INSERT INTO value (field_id, text, folded, number, paths) VALUES (?, ?, ?, ?, ?)",
-        (
-            (field, text, fold(text), column.number(text), np.array(ids, _ID).tobytes())
-            for text, ids in paths_of.items()
-        ),
+        "UPDATE value SET number = ? WHERE field_id = ? AND folded = ? AND text = ?",
+        ((column.number(text), field_id, fold(text), text) for text in counts),
     )
+
+
+def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> bytes:
+    ids = np.union1d(np.frombuffer(paths, _ID), np.array(added, _ID))
+    return np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True).astype(_ID).tobytes()
 
 
 def _counts(connection: sqlite3.Connection, lists: Sequence[bytes]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samebut.index import digests, metadata
+from samebut.index import digests, metadata, rows
 
 APPLICATION_ID = 0x53414D45  # "SAME", in the file's header: tells a store from any other SQLite.
 
@@ -28,6 +28,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE gallery ADD COLUMN folder",
         *digests.TABLES_2,
         *metadata.TABLES_2,
+        *rows.TABLES_2,
     ),
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""

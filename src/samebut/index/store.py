@@ -25,7 +25,7 @@ from samebut.errors import (
     StoreMissing,
     UnknownPicture,
 )
-from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings
+from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings, rows
 from samebut.index.database import Database, exclusive
 from samebut.index.paths import ID_OF, give_ids, given, kept
 from samebut.index.schema import APPLICATION_ID, MIGRATIONS
@@ -199,13 +199,14 @@ class Store:
         """
         vectors = [embeddings.as_blob(picture, self.dim) for picture in pictures]
         names = [(kept(picture.path),) for picture in pictures]
-        rows = ((p.size, _storable(p.mtime_ns), p.digest, p.width, p.height) for p in pictures)
+        states = ((p.size, _storable(p.mtime_ns), p.digest, p.width, p.height) for p in pictures)
         with self._database.writing() as connection:
             self.revision(connection)
             give_ids(connection, names)
+            rows.coming(connection, [(kept(p.path), p.digest) for p in pictures])
             connection.executemany(
                 f"INSERT OR REPLACE INTO picture VALUES ({ID_OF}, ?, ?, ?, ?, ?)",
-                [(*name, *row) for name, row in zip(names, rows, strict=True)],
+                [(*name, *state) for name, state in zip(names, states, strict=True)],
             )
             connection.executemany(
                 f"INSERT OR REPLACE INTO embedding VALUES ({ID_OF}, ?)",
@@ -240,7 +241,7 @@ class Store:
             digests.keep(connection, [(kept(path),)])
 
     def rename(self, old: str, new: str, *, size: int, mtime_ns: int) -> None:
-        """Move a picture to another path, which is another id; metadata stays with the paths.
+        """Move a picture to another path, which is another id; metadata comes with `follow`.
 
         Raises:
             StoreError: the store has no picture of the old path.
@@ -248,6 +249,8 @@ class Store:
         with self._database.writing() as connection:
             give_ids(connection, [(kept(new),)])
             connection.execute(f"DELETE FROM skipped WHERE id = {ID_OF}", (kept(new),))
+            rows.leaving(connection, [(kept(new),)])
+            rows.leaving(connection, [(kept(old),)], moved=True)
             ends = (kept(new), kept(old))
             connection.execute(
                 f"UPDATE OR REPLACE embedding SET id = {ID_OF} WHERE id = {ID_OF}", ends
@@ -269,17 +272,17 @@ class Store:
 
     def files(self) -> dict[str, FileState]:
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT name, size, mtime_ns, digest FROM picture JOIN path USING (id)"
             ).fetchall()
-        return {given(name): FileState(*state) for name, *state in rows}
+        return {given(name): FileState(*state) for name, *state in found}
 
     def skipped(self) -> list[Skipped]:
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT name, size, mtime_ns, reason FROM skipped JOIN path USING (id)"
             ).fetchall()
-        records = [Skipped(given(n), size, time, given(reason)) for n, size, time, reason in rows]
+        records = [Skipped(given(n), size, time, given(reason)) for n, size, time, reason in found]
         return sorted(records, key=lambda record: record.path)
 
     def by_digest(self, digest: str) -> PictureRow | None:
@@ -299,10 +302,10 @@ class Store:
 
     def copies(self, digest: str) -> list[int]:
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT id FROM picture WHERE digest = ? ORDER BY id", (digest,)
             )
-            return [int(number) for (number,) in rows]
+            return [int(number) for (number,) in found]
 
     def id_of(self, path: str) -> int | None:
         with self._database.reading() as connection:
@@ -313,19 +316,19 @@ class Store:
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """Pictures without their metadata, in the order asked; one that has left is left out."""
-        rows = self._each(
+        found = self._each(
             "SELECT id, name, size, mtime_ns, digest, width, height"
             " FROM picture JOIN path USING (id) WHERE id = ?",
             ids,
         )
-        return [Entry(row[0], given(row[1]), *row[2:]) for row in rows if row]
+        return [Entry(row[0], given(row[1]), *row[2:]) for row in found if row]
 
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        rows = self._each("SELECT vector FROM embedding WHERE id = ?", ids)
-        if None in rows:
-            raise UnknownPicture(ids[rows.index(None)])
+        found = self._each("SELECT vector FROM embedding WHERE id = ?", ids)
+        if None in found:
+            raise UnknownPicture(ids[found.index(None)])
         full = np.empty((len(ids), self.dim), np.float32)
-        for place, row in enumerate(rows):
+        for place, row in enumerate(found):
             full[place] = embeddings.from_blob(row[0], self.dim, self.path)
         return full
 
@@ -376,6 +379,7 @@ def _changed(connection: sqlite3.Connection) -> None:
 
 
 def _forget(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
+    rows.leaving(connection, names)
     for table in ("skipped", "checksum", "picture"):
         connection.executemany(f"DELETE FROM {table} WHERE id = {ID_OF}", names)
     gone = connection.executemany(f"DELETE FROM embedding WHERE id = {ID_OF}", names)

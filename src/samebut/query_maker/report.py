@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+from samebut import catalog
 from samebut.errors import DataError
 from samebut.query_maker.queries import CatalogueQueries, Change, QueryRules, details_of
 from samebut.query_maker.relative_captions import YES_NO, RelativeCaptions
@@ -62,6 +63,11 @@ class CatalogueReport:
     missing: list[str]
     unreadable: dict[str, str]
     without_row: list[str]
+    unclear: dict[str, str]
+    several_values: dict[str, int]
+    unusable: list[str]
+    matched: dict[str, int]
+    notes: list[str]
     ignored_columns: list[str]
     renamed_columns: dict[str, str]
     details: tuple[str, ...]
@@ -88,11 +94,16 @@ class CatalogueReport:
         return cls(
             catalogue=str(table.path),
             images=str(table.images),
-            rows=len(rows) + len(table.missing) + len(table.unreadable),
+            rows=sum(table.matched.values()) + len(table.missing) + len(table.unclear),
             pictures=len(rows),
             missing=table.missing,
             unreadable=table.unreadable,
             without_row=table.without_row,
+            unclear=table.unclear,
+            several_values=table.several,
+            unusable=table.unusable,
+            matched=table.matched,
+            notes=table.notes,
             ignored_columns=[own for name, own in table.columns.items() if name not in used],
             renamed_columns={own: n for n, own in table.columns.items() if own != n and n in used},
             details=details_of(rules, rows),
@@ -154,7 +165,21 @@ class CatalogueReport:
     def _rows_said(self) -> list[str]:
         said = [
             f"{self.rows:,} rows, {self.pictures:,} pictures in use; split by {self.split_by}",
+            *self.notes,
+            _matched_said(self.matched),
+            _some(self.unusable, "rows that can't be used"),
             _some(self.missing, "rows whose picture is missing"),
+            _some(
+                [f"{name} fits {picture}" for name, picture in self.unclear.items()],
+                "rows that fit several pictures, or one that another row fits as well",
+            ),
+            _some(
+                [
+                    f"{column} of {count:,} pictures"
+                    for column, count in self.several_values.items()
+                ],
+                "columns with several values for a picture, which are left out",
+            ),
             _some(
                 [f"{name} ({reason})" for name, reason in self.unreadable.items()],
                 "pictures that can't be read",
@@ -241,6 +266,13 @@ def _count_unasked(queries: CatalogueQueries, change: Change, count: ChangeCount
             count.lacking[lacks] = count.lacking.get(lacks, 0) + 1
         elif not queries.answers(number, change):
             count.unanswered += 1
+
+
+def _matched_said(matched: Mapping[str, int]) -> str:
+    """How names found their pictures, if not all of them exactly."""
+    if len(matched) < 2 and catalog.EXACT in matched:
+        return ""
+    return "names matched: " + ", ".join(f"{count:,} {way}" for way, count in matched.items())
 
 
 def _some(names: Sequence[str], what: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from samebut import catalog
@@ -21,8 +22,11 @@ class CatalogueTable:
     """A catalogue laid over its pictures; columns by what they are (``lexicon.column``).
 
     ``rows`` by picture, a path below ``images``; ``columns`` maps a column to what the file calls
-    it; ``missing`` are rows whose picture is not there, ``unreadable`` pictures with the reason,
-    ``without_row`` pictures that no row names.
+    it; ``missing`` are rows whose picture is not there, ``unclear`` those that fit several or
+    share one, with these; ``unreadable`` are pictures with the reason, ``without_row`` pictures
+    that no row names. ``several`` counts, by column, the pictures of which rows say several values:
+    nobody knows which is seen, so they are left out. ``unusable`` rows have their line and reason,
+    ``matched`` counts names by how they found their picture, ``notes`` say how the file was read.
     """
 
     path: Path
@@ -32,6 +36,11 @@ class CatalogueTable:
     missing: list[str]
     unreadable: dict[str, str]
     without_row: list[str]
+    unclear: dict[str, str] = field(default_factory=dict)
+    several: dict[str, int] = field(default_factory=dict)
+    unusable: list[str] = field(default_factory=list)
+    matched: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> str:
         """The column that is meant by ``name``, ours or the file's own; DataError if none is."""
@@ -61,43 +70,65 @@ def read_table(
         raise DataError(f"{images}: no such folder", hint="Give the folder of the pictures.")
     pictures = sorted(_pictures(images))
     table = catalog.read(Path(path), file_column)
-    matched = _matched(table, pictures)
-    unreadable = _unreadable(images, list(matched.rows), progress)
-    columns = _columns(table.rows.values())
+    matched = catalog.match([*table.values], pictures)
+    values = _by_picture(table, matched)
+    unreadable = _unreadable(images, list(values), progress)
+    columns = _columns(table.values.values())
     own = {theirs: ours for ours, theirs in columns.items()}
     rows = {
-        name: {own[column]: value for column, value in row.items()}
-        for name, row in matched.rows.items()
+        name: {own[column]: each[0] for column, each in row.items() if _is_clear(own[column], each)}
+        for name, row in values.items()
         if name not in unreadable
     }
     if not rows:
         raise DataError(
-            f"{path}: none of its {len(table.rows):,} rows has a picture in {images}",
-            hint="Is --images the folder that the paths in the table start from?",
+            f"{path}: none of its {len(table.values):,} rows has a picture in {images}",
+            hint=_none_fits(table, pictures),
         )
+    several = Counter(
+        column
+        for name, row in values.items()
+        for column, each in row.items()
+        if name in rows and not _is_clear(own[column], each)
+    )
     return CatalogueTable(
         path=Path(path),
         images=images,
         rows=rows,
         columns=columns,
-        missing=matched.without_picture,
+        missing=matched.waiting,
         unreadable=unreadable,
-        without_row=sorted(set(pictures) - set(matched.rows)),
+        without_row=sorted(set(pictures) - set(values)),
+        unclear={**matched.ambiguous, **matched.unused},
+        several=dict(several),
+        unusable=[f"line {each.line} {each.reason}" for each in table.unusable],
+        matched=matched.counts(table.values),
+        notes=[*table.notes],
     )
 
 
-def _matched(table: catalog.Catalog, pictures: Sequence[str]) -> catalog.Matched:
-    """The table laid over the pictures. DataError if two of its rows name one picture."""
-    names = _with_suffix(table.rows, pictures)
-    rows = {names[name]: row for name, row in table.rows.items()}
-    matched = catalog.match(catalog.Catalog(table.path, table.columns, rows), pictures)
-    again = len(table.rows) - len(matched.rows) - len(matched.without_picture)
-    if again:
-        raise DataError(
-            f"{table.path}: {again:,} rows name a picture that another row names as well",
-            hint="Name pictures by their path below --images, suffix and all, one row each.",
-        )
-    return matched
+def _by_picture(
+    table: catalog.Catalog, matched: catalog.Matched
+) -> dict[str, dict[str, catalog.Values]]:
+    """The table's rows by picture; those of one picture are joined."""
+    found: dict[str, dict[str, catalog.Values]] = {}
+    for name, picture in matched.pictures.items():
+        found[picture] = catalog.joined((found.get(picture, {}), table.values[name]))
+    return found
+
+
+def _is_clear(column: str, values: catalog.Values) -> bool:
+    """Whether a picture's values say what is seen on it. Variants differ in their titles, too, of
+    which any will do."""
+    return len(values) == 1 or column.startswith("title")
+
+
+def _none_fits(table: catalog.Catalog, pictures: Sequence[str]) -> str:
+    name, picture = next(iter(table.values), ""), next(iter(pictures), "")
+    return (
+        f"The table says '{name}', the folder has '{picture}'. Is --images the folder that the "
+        "paths in the table start from?"
+    )
 
 
 def _unreadable(images: Path, names: Sequence[str], progress: Progress | None) -> dict[str, str]:
@@ -121,22 +152,7 @@ def _pictures(images: Path) -> Iterator[str]:
                 yield Path(root, name).relative_to(images).as_posix()
 
 
-def _with_suffix(names: Mapping[str, object], pictures: Sequence[str]) -> dict[str, str]:
-    """Each name as a picture has it: a catalogue may name "10001" what lies there as 10001.jpg."""
-    there = set(pictures)
-    stems: dict[str, str | None] = {}
-    for picture in pictures:
-        stem = PurePosixPath(picture).stem
-        stems[stem] = None if stem in stems else picture
-    return {
-        name: name
-        if name in there or PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
-        else stems.get(name) or name
-        for name in names
-    }
-
-
-def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def _columns(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
     """Every column that holds anything: what it is, and what the file calls it."""
     theirs = list(dict.fromkeys(column for row in rows for column in row))
     kinds = {n: SPLIT if n.lower() == SPLIT else lexicon.column(n) for n in theirs}

@@ -1,0 +1,267 @@
+"""Pictures as tables name them, and how such names are matched with the pictures of a folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from samebut.images import PICTURE_SUFFIXES
+
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_QUERY = re.compile(r"[?#]")
+_BETWEEN = re.compile(r"[,;|\n\r]")
+_BETWEEN_URLS = re.compile(rf"[\s,;|]+(?={_URL.pattern})", re.IGNORECASE)
+
+
+def file_name(cell: str) -> str:
+    """A picture as a table names it, written one way: ``./a\\b.jpg`` is ``a/b.jpg``.
+
+    What follows a picture's name in a URL is left out: ``https://x.org/a.jpg?v=1`` is a.jpg of
+    x.org whatever the version is.
+    """
+    plain = cell.strip()
+    if _URL.match(plain):
+        return _without_query(plain)
+    parts = plain.replace("\\", "/").split("/")
+    root = "/" if plain[:1] in ("/", "\\") else ""
+    return root + "/".join(part for part in parts if part not in ("", "."))
+
+
+def is_picture(name: str) -> bool:
+    """Whether ``name`` ends as files of pictures do, perhaps with a query behind it."""
+    return _suffix(_without_query(name.strip())) != ""
+
+
+def names_in(cell: str) -> list[str]:
+    """The pictures that a cell names: one, or several between commas, semicolons, vertical bars or
+    ends of lines, or a list in JSON. A name that only looks as if it were several is one."""
+    if cell.startswith("["):
+        try:
+            every = json.loads(cell)
+        except (ValueError, RecursionError):
+            every = []
+        if every and isinstance(every, list) and all(isinstance(each, str) for each in every):
+            return [name for each in every if (name := file_name(each))]
+    urls = bool(_URL.match(cell))
+    between = _BETWEEN_URLS if urls else _BETWEEN
+    parts = [part for each in between.split(cell) if (part := each.strip(" \t,;|"))]
+    if urls or all(map(is_picture, parts)):
+        return list(dict.fromkeys(map(file_name, parts)))
+    return [name] if (name := file_name(cell)) else []
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Names of a table laid over pictures.
+
+    ``pictures`` maps a name to its picture and ``ways`` to how it was found, one of `WAYS`;
+    ``ambiguous`` maps a name that fits several pictures, or a picture that several names fit
+    equally well, to what it fits; ``unused`` one whose only picture has a row of its own, to that
+    picture; ``waiting`` are names that fit no picture.
+    """
+
+    pictures: dict[str, str] = field(default_factory=dict)
+    ways: dict[str, str] = field(default_factory=dict)
+    ambiguous: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+
+    def counts(self, among: Container[str]) -> dict[str, int]:
+        """How many of these names were matched in each way, in the order of `WAYS`."""
+        counted = Counter(way for name, way in self.ways.items() if name in among)
+        return {way: counted[way] for way in WAYS if counted[way]}
+
+
+def match(
+    names: Sequence[str], pictures: Sequence[str], taken: Container[str] = frozenset()
+) -> Matched:
+    """Match names with pictures as a person would: exactly where that is possible, else by the
+    least that has to be overlooked (`WAYS`), and only where one picture fits.
+
+    A name whose folders are others than the picture's may mean another picture that is not there:
+    it gets none that is ``taken``, about which something is known.
+    """
+    there = set(pictures)
+    found = Matched()
+    found.pictures.update({name: name for name in names if name in there})
+    found.ways.update(dict.fromkeys(found.pictures, EXACT))
+    rest = [name for name in dict.fromkeys(names) if name and name not in there]
+    used = set(found.pictures.values())
+    for rule in _RULES:
+        if not rest:
+            break
+        rest = _by(rule, rest, pictures, used, taken, found)
+    found.waiting.extend(rest)
+    return found
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What is compared of two names. ``same_picture``: names that are equal by it name one picture,
+    so that several rows may."""
+
+    way: str
+    form: Callable[[str], str]
+    same_picture: bool = False
+
+
+def _by(
+    rule: _Rule,
+    names: Sequence[str],
+    pictures: Sequence[str],
+    used: set[str],
+    taken: Container[str],
+    found: Matched,
+) -> list[str]:
+    """Match ``names`` by one rule; the names that fit nothing are left."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(rule.form(name), []).append(name)
+    groups.pop("", None)
+    fits: dict[str, list[str]] = {}
+    for picture in pictures:
+        form = rule.form(picture)
+        if form in groups:
+            fits.setdefault(form, []).append(picture)
+    settled: set[str] = set()
+    for form, fitting in fits.items():
+        group = groups[form]
+        settled.update(group)
+        chosen = {name: _nearest(name, fitting) for name in group}
+        wanted = Counter(picture for picture in chosen.values() if picture)
+        for name, nearest in chosen.items():
+            if nearest is None:
+                found.ambiguous[name] = _some(fitting)
+            elif nearest in used or (nearest in taken and _elsewhere(name, nearest)):
+                found.unused[name] = nearest
+            elif wanted[nearest] > 1 and not rule.same_picture:
+                rivals = [one for one in group if chosen[one] == nearest and one != name]
+                found.ambiguous[name] = f"{nearest}, as does {_some(rivals)}"
+            else:
+                found.pictures[name] = nearest
+                found.ways[name] = rule.way
+        used.update(found.pictures[name] for name in group if name in found.pictures)
+    return [name for name in names if name not in settled]
+
+
+def _nearest(name: str, fitting: Sequence[str]) -> str | None:
+    """The one picture that ``name`` means: the only one, or the one in the folder it names."""
+    if len(fitting) == 1:
+        return fitting[0]
+    shared = {picture: _shared_folders(name, picture) for picture in fitting}
+    most = max(shared.values())
+    nearest = [picture for picture, count in shared.items() if count == most]
+    return nearest[0] if most and len(nearest) == 1 else None
+
+
+def _elsewhere(name: str, picture: str) -> bool:
+    """Whether ``name`` says of other folders than the picture's that it lies there. A URL's are not
+    folders on a disk."""
+    if _URL.match(name):
+        return False
+    depth = min(name.count("/"), picture.count("/"))
+    return _shared_folders(name, picture) < depth
+
+
+def _shared_folders(name: str, picture: str) -> int:
+    """How many folders, from the file outwards, are called the same."""
+    count = 0
+    pairs = zip(
+        reversed(_decoded(name).split("/")[:-1]),
+        reversed(_decoded(picture).split("/")[:-1]),
+        strict=False,
+    )
+    for own, other in pairs:
+        if own != other:
+            break
+        count += 1
+    return count
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _suffix(name: str) -> str:
+    """The ending by which ``name`` is a picture's, or an empty text."""
+    at = name.rfind(".")
+    suffix = name[at:].lower() if at > name.rfind("/") + 1 else ""
+    return suffix if suffix in PICTURE_SUFFIXES else ""
+
+
+def _as_it_is(name: str) -> str:
+    return name
+
+
+def _unicode(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _unicode(_unicode(name).casefold())
+
+
+def _decoded(name: str) -> str:
+    return _folded(unquote(name, errors="surrogateescape") if "%" in name else name)
+
+
+def _queryless(name: str) -> str:
+    return _decoded(_without_query(name))
+
+
+def _usual_suffix(name: str) -> str:
+    bare = _queryless(name)
+    suffix = _suffix(bare)
+    return bare.removesuffix(suffix) + _USUAL_SUFFIXES.get(suffix, suffix)
+
+
+def _suffixless(name: str) -> str:
+    bare = _queryless(name)
+    return bare.removesuffix(_suffix(bare))
+
+
+def _without_query(name: str) -> str:
+    """``name`` up to a query, which begins behind a picture's suffix: a file's name may well hold
+    a number sign."""
+    for sign in _QUERY.finditer(name):
+        if _suffix(name[: sign.start()]):
+            return name[: sign.start()]
+    return name
+
+
+def _alone(form: Callable[[str], str]) -> Callable[[str], str]:
+    """``form`` of a name's last part; a slash in a query begins no part."""
+
+    def last(name: str) -> str:
+        path = _without_query(name)
+        return form(path.rpartition("/")[2] + name[len(path) :])
+
+    return last
+
+
+EXACT = "exactly"
+_USUAL_SUFFIXES = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
+_BY_SUFFIX = "by suffix"
+_ALONE = "by name alone"
+_FORMS: Sequence[tuple[str, Callable[[str], str]]] = (
+    ("by Unicode form", _unicode),
+    ("by capitals", _folded),
+    ("by percent signs", _decoded),
+    ("without a query", _queryless),
+    (_BY_SUFFIX, _usual_suffix),
+    (_BY_SUFFIX, _suffixless),
+)
+_RULES = (
+    *(_Rule(way, form, way != _BY_SUFFIX) for way, form in _FORMS),
+    *(_Rule(_ALONE, _alone(form)) for form in (_as_it_is, *(form for _, form in _FORMS))),
+)
+WAYS = tuple(dict.fromkeys((EXACT, *(rule.way for rule in _RULES))))
+"""How a name can be matched with a picture, from the surest way to the least sure. Each overlooks
+what those before it do: how accents are written, capitals, ``%20``, ``?v=1``, ``.jpeg`` for
+``.jpg`` or no suffix at all, and at last the folders."""

@@ -1,0 +1,110 @@
+"""Sheets of a workbook (.xlsx), by openpyxl, which the extra ``xlsx`` brings."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+from samebut.errors import MetadataError
+
+MAX_UNPACKED_BYTES = 2_000_000_000
+"""What a workbook may be when it is unpacked; a small file can hold very much of the same."""
+MAX_CELLS = 50_000_000
+"""Cells of a sheet, those before a row's last one included."""
+
+Records = list[tuple[int, list[str]]]
+
+_AS_CSV = "Save the sheet as CSV UTF-8."
+_HEADER_WITHIN = 10
+
+
+def read(
+    path: Path, data: bytes, is_header: Callable[[Sequence[str]], bool]
+) -> tuple[str, Records, list[str]]:
+    """Name of the sheet that is read, its rows by line, and what was left out.
+
+    The first sheet with a header is read, or the first that holds anything.
+
+    Raises MetadataError: no openpyxl, no workbook, or a larger one than is read.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MetadataError(
+            f"{path} is a workbook, and the reader of workbooks is not installed",
+            hint=f"Install it: pip install 'samebut[xlsx]'. Or: {_AS_CSV}",
+        ) from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED_BYTES:
+            raise MetadataError(
+                f"{path} holds {unpacked:,} bytes, more than {MAX_UNPACKED_BYTES:,}", hint=_AS_CSV
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and extensions, which are not read
+            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            with closing(book):
+                sheets = {sheet.title: _rows(path, sheet) for sheet in book.worksheets}
+    except MetadataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes zipfile, the parser or openpyxl say
+        raise MetadataError(f"{path} is no workbook that can be read: {error}", hint=_AS_CSV) from (
+            error
+        )
+    filled = {title: rows for title, rows in sheets.items() if rows}
+    if not filled:
+        raise MetadataError(f"{path} is empty")
+
+    def has_header(title: str) -> bool:
+        return any(is_header(cells) for _, cells in filled[title][:_HEADER_WITHIN])
+
+    chosen = next(filter(has_header, filled), next(iter(filled)))
+    others = [title for title in filled if title != chosen]
+    return chosen, filled[chosen], [f"sheets not used: {', '.join(others)}"] if others else []
+
+
+def _rows(path: Path, sheet: Any) -> Records:
+    sheet.reset_dimensions()  # what a file says of its own size need not be true
+    return list(_filled(path, sheet))
+
+
+def _filled(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    cells = 0
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells += len(row)
+        if cells > MAX_CELLS:
+            raise MetadataError(
+                f"{path}: sheet '{sheet.title}' has more than {MAX_CELLS:,} cells", hint=_AS_CSV
+            )
+        texts = [_text(cell) for cell in row]
+        if any(texts):
+            yield number, texts
+
+
+def _text(cell: Any) -> str:
+    """A cell as the spreadsheet shows it, as far as that changes what it says."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return _number(value, cell.number_format or "")
+    if isinstance(value, datetime):
+        return str(value.date() if value.time() == time() else value)
+    return str(value)
+
+
+def _number(value: float, shown_as: str) -> str:
+    if "%" in shown_as:
+        return f"{value * 100:.15g}%"
+    if shown_as and not shown_as.strip("0") and value == int(value):  # 00000: a code, not a number
+        return f"{int(value):0{len(shown_as)}d}"
+    return str(value) if isinstance(value, int) else f"{value:.15g}"

@@ -1,0 +1,162 @@
+"""Rows of metadata tables, kept by the name they give their picture, and what follows a picture.
+
+A row stays here whether its picture is indexed or not, so one that comes later finds it. What is
+said of a picture (`samebut.index.metadata`) belongs to its content: when a picture leaves its path,
+or the path gets another content, what was said is remembered under the content's digest, in the
+same transaction. `follow` then gives it to pictures of that content that have come.
+
+Everything here runs inside a transaction of the caller and knows paths by their ids.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from samebut.index import Changes, metadata
+from samebut.index.metadata import Columns
+
+TABLES_2 = (
+    # Rows of one table have the same number.
+    """CREATE TABLE table_row (name TEXT PRIMARY KEY, texts TEXT NOT NULL, path_id INTEGER,
+        table_number INTEGER NOT NULL)""",
+    "CREATE INDEX table_row_path ON table_row (path_id)",
+    # fresh: not given to pictures yet; moved: the path has lost it.
+    """CREATE TABLE remembered (digest TEXT PRIMARY KEY, path_id INTEGER NOT NULL,
+        texts TEXT NOT NULL, fresh INTEGER NOT NULL, moved INTEGER NOT NULL)""",
+    "CREATE INDEX remembered_fresh ON remembered (fresh) WHERE fresh",
+)
+"""As schema version 2 of the store makes them."""
+
+_REMEMBER = """INSERT OR REPLACE INTO remembered
+    SELECT picture.digest, description.id, description.texts, 1, {moved}
+    FROM picture JOIN description USING (id) WHERE picture.id = """
+_PATH = "(SELECT id FROM path WHERE name = ?)"
+
+
+def leaving(
+    connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]], *, moved: bool = False
+) -> None:
+    """Remember what is said of the pictures at these paths, which are about to go. ``moved``: the
+    path itself loses it, because the picture goes on at another."""
+    statement = _REMEMBER.format(moved=int(moved)) + _PATH
+    connection.executemany(statement, names)
+
+
+def coming(connection: sqlite3.Connection, pictures: Sequence[tuple[str | bytes, str]]) -> None:
+    """Prepare for pictures (path, digest) that are about to be stored: remember what is said of
+    another content at their path, and of their content at another."""
+    connection.executemany(f"{_REMEMBER.format(moved=0)}{_PATH} AND picture.digest <> ?", pictures)
+    new = [
+        digest
+        for name, digest in pictures
+        if not connection.execute(
+            f"SELECT 1 FROM picture WHERE id = {_PATH} AND digest = ?", (name, digest)
+        ).fetchone()
+    ]
+    for digest in new:
+        known = connection.execute("UPDATE remembered SET fresh = 1 WHERE digest = ?", (digest,))
+        if not known.rowcount:
+            connection.execute(
+                f"""{_REMEMBER.format(moved=0)}(SELECT picture.id FROM picture
+                JOIN description USING (id) WHERE digest = ? LIMIT 1)""",
+                (digest,),
+            )
+
+
+def follow(connection: sqlite3.Connection) -> int:
+    """Give what is remembered to pictures of the same content: those of which nothing is said, and
+    those whose path had another content. Returns how many pictures got something."""
+    fresh = connection.execute(
+        "SELECT digest, path_id, texts, moved FROM remembered WHERE fresh ORDER BY rowid"
+    ).fetchall()
+    left = {path_id for _, path_id, _, _ in fresh}
+    given: dict[int, Columns] = {}
+    for digest, path_id, texts, _ in fresh:
+        for (number,) in connection.execute("SELECT id FROM picture WHERE digest = ?", (digest,)):
+            free = number in left or not metadata.is_described(connection, number)
+            if number != path_id and free:
+                given[number] = metadata.from_json(texts)
+    gone = [path_id for _, path_id, _, moved in fresh if moved and path_id not in given]
+    indexed = {number for number in gone if _is_indexed(connection, number)}
+    lost: dict[int, Columns | None] = {number: None for number in gone if number not in indexed}
+    metadata.change(connection, {**lost, **given})
+    connection.executemany(
+        "UPDATE table_row SET path_id = NULL WHERE path_id = ?", [(number,) for number in gone]
+    )
+    connection.execute("UPDATE remembered SET fresh = 0, moved = 0 WHERE fresh")
+    return len(given)
+
+
+def forget_all(connection: sqlite3.Connection) -> None:
+    """Forget all rows and all that was remembered."""
+    connection.execute("DELETE FROM table_row")
+    connection.execute("DELETE FROM remembered")
+
+
+def places(connection: sqlite3.Connection) -> list[tuple[str, int, int | None]]:
+    """Each row's name, the number of its table, and the path that it is about; None while it waits
+    for its picture."""
+    return connection.execute(
+        "SELECT name, table_number, path_id FROM table_row ORDER BY rowid"
+    ).fetchall()
+
+
+def describe(
+    connection: sqlite3.Connection,
+    rows: Mapping[str, Columns],
+    moves: Mapping[str, int | None],
+) -> Changes:
+    """Keep the ``rows`` of a table by name, each column replacing what the row said of it, and let
+    every row that is new, changed or found another path (``moves``) speak of its picture.
+
+    Rows that share a path are joined. What a row said at its path of before is taken back.
+    """
+    given: dict[int, Columns] = {}
+    taken: dict[int, list[Columns]] = {}
+    kept: list[tuple[str, str, int | None, int]] = []
+    (last,) = connection.execute("SELECT max(table_number) FROM table_row").fetchone()
+    for name in dict.fromkeys((*rows, *moves)):
+        found = connection.execute(
+            "SELECT texts, path_id, table_number FROM table_row WHERE name = ?", (name,)
+        ).fetchone()
+        before: Columns = metadata.from_json(found[0]) if found else {}
+        was = found[1] if found else None
+        now = moves.get(name, was)
+        whole = {**before, **rows.get(name, {})}
+        number = (last or 0) + 1 if name in rows else found[2]
+        kept.append((name, metadata.as_json(whole), now, number))
+        if was is not None and was != now:
+            taken.setdefault(was, []).append(before)
+        if now is not None:
+            said = rows[name] if name in rows and was == now else whole
+            given[now] = _joined(given[now], said) if now in given else said
+    connection.executemany("INSERT OR REPLACE INTO table_row VALUES (?, ?, ?, ?)", kept)
+    changes = Changes()
+    described: dict[int, Columns] = {}
+    for path_id in {**taken, **given}:
+        old = metadata.said_of(connection, path_id)
+        back = taken.get(path_id, [])
+        own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
+        new = {**own, **given.get(path_id, {})}
+        described[path_id] = new
+        lost = [column for column in old if not new.get(column)]
+        replaced = [column for column in old if new.get(column) and new[column] != old[column]]
+        changes.cleared += len(lost)
+        changes.replaced += len(replaced)
+        added = any(values and column not in old for column, values in new.items())
+        changes.pictures += bool(lost or replaced or added)
+    metadata.change(connection, described)
+    return changes
+
+
+def _joined(one: Columns, other: Columns) -> Columns:
+    return {
+        column: tuple(dict.fromkeys((*one.get(column, ()), *other.get(column, ()))))
+        for column in dict.fromkeys((*one, *other))
+    }
+
+
+def _is_indexed(connection: sqlite3.Connection, number: int) -> bool:
+    found = connection.execute("SELECT 1 FROM picture WHERE id = ?", (number,)).fetchone()
+    return found is not None
