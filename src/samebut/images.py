@@ -40,6 +40,7 @@ from PIL import (
 )
 
 from samebut.errors import PictureError
+from samebut.printable import shown
 
 try:
     from pillow_heif import HeifImageFile
@@ -322,18 +323,10 @@ def _named(name: str, work: Callable[[], _T]) -> _T:
     raise PictureError(name, reason, hint=hint)
 
 
-def _printable(path: str) -> str:
-    """``path`` with line breaks and undecodable bytes escaped, so that it can be printed."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in path
-    )
-
-
 def _name_of(source: Path | str | bytes, name: str | None) -> str:
     if name is not None:
         return name
-    return "the picture" if isinstance(source, bytes) else _printable(os.fspath(source))
+    return "the picture" if isinstance(source, bytes) else shown(os.fspath(source))
 
 
 # ------------------------------------------------------------------------------- warnings
