@@ -200,7 +200,7 @@ _SAVED_AS: Final = "save them as JPEG or PNG"
 _OTHER_KINDS: Final[dict[str, OtherKind]] = {
     suffix: OtherKind(name, remedy)
     for name, remedy, suffixes in (
-        ("HEIC pictures", f"{_HEIC_EXTRA}, or {_SAVED_AS}", ".heic .heif .hif .heics"),
+        ("HEIC pictures", f"{_HEIC_EXTRA}, or {_SAVED_AS}", ".heic .heif .hif"),
         ("AVIF pictures", f"pip install -U pillow, or {_SAVED_AS}", ".avif .avifs"),
         ("WebP pictures", f"pip install -U pillow, or {_SAVED_AS}", ".webp"),
         (
