@@ -35,6 +35,7 @@ SOME_SKIPPED = 3
 COLUMNS_SHOWN = 5
 FACETS_SHOWN = 6
 UNREAD_SHOWN = 3
+LONGEST_LINE = 1_000
 
 Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
 Where = Annotated[
@@ -138,7 +139,9 @@ def search(
             include_references=include_reference,
         )
         for unread in results.unread:
-            say(f"not read, for the text is too long for the model: {shown(unread)}", err=True)
+            say(
+                f"not read, for the text is too long for the model: {_cut(shown(unread))}", err=True
+            )
         if where and not results.total:
             for sentence in gallery.index.why_nothing(where):
                 say(f"nothing passes the filter: {shown(sentence)}", err=True)
@@ -229,6 +232,11 @@ def demo(
         from samebut.commands.serve import serve_demo
 
         serve_demo(folder, out / "store", port)
+
+
+def _cut(text: str) -> str:
+    more = len(text) - LONGEST_LINE
+    return text if more <= 0 else f"{text[:LONGEST_LINE]} ... and {more:,} characters more"
 
 
 def _read_as(reading: Reading) -> str:
