@@ -211,6 +211,128 @@ def test_errors_are_sentences(photos: Path, arguments: list[str], said: str) -> 
     assert done.stdout == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="names are not bytes there")
+def test_control_characters_of_names_and_cells_are_shown(photos: Path, tmp_path: Path) -> None:
+    name = "a\x1b[31m\nred.png"
+    (photos / "red-round.png").rename(photos / name)
+    (photos / "bad\x1b]0;title\x07.jpg").write_text("no picture")
+    table = tmp_path / "table.csv"
+    table.write_text("file,ti\x1b[1mtle\nblue-round.png,\x1b[2Jcell\u202etxt\n", encoding="utf-8")
+    indexed = samebut("index", photos, "--metadata", table)
+    ask = ("search", photos, "-t", "in red", "-k", 20)
+    answers = [indexed, samebut("info", photos), samebut(*ask), samebut(*ask, "--paths")]
+    answers += [samebut(*ask, "--json"), samebut("doctor", "gallery", photos)]
+    for done in answers:
+        assert "Traceback" not in done.stderr
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stdout + done.stderr)
+    assert r"skipped    bad\x1b]0;title\x07.jpg: is not a picture" in indexed.stderr
+    assert r"ti\x1b[1mtle: \x1b[2Jcell\u202etxt (1)" in answers[1].stdout
+    assert f"{photos}/a\\x1b[31m\\nred.png" in answers[3].stdout.splitlines()
+    hits = json.loads(answers[4].stdout)["hits"]
+    assert name in [hit["path"] for hit in hits]
+    names = samebut(*ask, "--print0").stdout.split("\0")
+    assert names[:-1] == [hit["file"] for hit in hits]
+    assert names[-1] == ""
+
+
+def test_bytes_that_are_no_text_are_an_error_in_words(indexed: Path) -> None:
+    broken = "\udcff"
+    for options in (["-t", broken], ["-t", "x", "--where", broken], ["-i", broken]):
+        done = samebut("search", indexed, *options)
+        assert done.returncode == 1
+        assert done.stderr.startswith("samebut: ")
+        assert "Traceback" not in done.stderr
+    assert "“\\xff” holds bytes that are no text" in samebut("search", indexed, "-t", broken).stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_behind_the_results_is_told(indexed: Path) -> None:
+    command = [sys.executable, "-m", "samebut", "search", str(indexed), "-t", "x"]
+    for options in ([], ["--json"], ["--paths"], ["--print0"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*command, *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 1
+        assert "samebut: the results can't be written: no space left on device" in done.stderr
+        assert "Exception ignored" not in done.stderr
+    with Path("/dev/full").open("w") as full:  # behind remarks: the work goes on
+        index = [sys.executable, "-m", "samebut", "index", str(indexed)]
+        assert subprocess.run(index, stderr=full, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_closed_pipe_ends_quietly(indexed: Path) -> None:
+    for options in ("", "--json", "--print0"):
+        command = f'"{sys.executable}" -m samebut search "{indexed}" -t x {options}'
+        script = f"{{ {command}; echo status $? >&2; }} | true"
+        done = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=120
+        )
+        said = [line for line in done.stderr.splitlines() if not line.startswith("confidence")]
+        assert said in (["status 1"], ["None of these may be what you mean.", "status 1"])
+    closed = f'exec "{sys.executable}" -m samebut search "{indexed}" -t x >&- 2>&-'
+    assert subprocess.run(["sh", "-c", closed], check=False, timeout=120).returncode == 0
+
+
+def faulty(body: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the command does when ``body``, the body of a command "fail", is run."""
+    program = (
+        f"import samebut.cli as cli\n@cli.app.command()\ndef fail(token: str = ''):\n    {body}\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program + "cli.main()", "fail", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_no_traceback_reaches_anybody(tmp_path: Path) -> None:
+    done = faulty("1 / 0", "--token", "a-long-secret", TMPDIR=str(tmp_path))
+    assert done.returncode == 70
+    first, second = done.stderr.splitlines()
+    assert first == "samebut: a fault of samebut's own: ZeroDivisionError: division by zero"
+    (log,) = tmp_path.iterdir()
+    assert second.endswith(str(log))
+    assert "Please report it" in second
+    written = log.read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in written and "samebut fail --token ..." in written
+    assert "a-long-secret" not in written
+    assert (log.stat().st_mode & 0o077) == 0
+    log.unlink()
+    faulty("1 / 0", "--token=a-long-secret", TMPDIR=str(tmp_path))
+    (log,) = tmp_path.iterdir()
+    assert "samebut fail --token=..." in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("raise PermissionError(13, 'Permission denied', '/x')", 1, "/x: permission denied"),
+        ("raise MemoryError", 1, "there is not enough memory for this"),
+        ("raise KeyError('\\x1b[31m')", 70, r"KeyError: '\x1b[31m'"),
+        ("import threading; t = threading.Thread(target=[].pop); t.start(); t.join()", 0,
+         "a fault of samebut's own: IndexError: pop from empty list"),
+    ],
+)  # fmt: skip
+def test_whatever_goes_wrong_is_said_in_words(
+    body: str, status: int, said: str, tmp_path: Path
+) -> None:
+    done = faulty(body, TMPDIR=str(tmp_path))
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_is_told_where_no_log_can_be_written() -> None:
+    body = "import tempfile; tempfile.tempdir = '/nowhere'; 1 / 0"
+    done = faulty(body)
+    assert done.returncode == 70
+    assert "(no file could be written)" in done.stderr
+
+
 def test_wrong_usage() -> None:
     assert samebut("search").returncode == 2
     assert samebut("search", ".", "-k", 0).returncode == 2

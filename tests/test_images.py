@@ -141,7 +141,7 @@ def test_a_kept_error_keeps_no_pixels(monkeypatch: pytest.MonkeyPatch, raised: E
 def test_an_error_can_be_printed_whatever_the_name(tmp_path: Path) -> None:
     with pytest.raises(PictureError) as caught:
         open_picture(tmp_path / os.fsdecode(b"a\nb\xff.jpg"))
-    assert str(caught.value).endswith("a\\nb\\udcff.jpg: is not there")
+    assert str(caught.value).endswith("a\\nb\\xff.jpg: is not there")
     str(caught.value).encode("utf-8")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from samebut.data.benchmark import Query
 from samebut.errors import DataError
-from samebut.query_maker.queries import CatalogueQueries, QueryRules, Row
+from samebut.query_maker.queries import CatalogueQueries, QueryRules, Row, tells_nothing
 
 PRODUCTS = Path(__file__).parents[2] / "shared" / "data" / "products"
 
@@ -380,3 +380,12 @@ def test_kinds_are_asked_for_as_articles_whatever_their_column_is_called(column:
     assert said["换成裙子"] == ("1", "3")
     assert said["换成茄子"] == ("2",)
     assert not [text for text in said if column in text.split()]
+
+
+@pytest.mark.parametrize("said", ["", "Not sure", "unknown", "N/A", "-", "null", "无", " n.a. "])
+def test_what_tables_say_where_they_do_not_say(said: str) -> None:
+    assert tells_nothing(said)
+    assert not tells_nothing("none")  # of a collar that is not there
+    rows = [{"colour": colour, "article": "shirt"} for colour in ("red", "blue", said)]
+    queries = queries_of(rows, QueryRules(("colour",)))
+    assert {row["colour"] for row in queries.rows} == {"red", "blue", ""}

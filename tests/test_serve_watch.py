@@ -94,6 +94,24 @@ def test_a_folder_that_vanished_empties_nothing(
     assert caplog.text.count("holds no pictures now") == 1
 
 
+def test_a_folder_that_can_not_be_read_does_not_stop_the_others(
+    indexed: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.look()
+    real = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if Path(path).name == "squares":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    draw_picture(COLOURS["blue"], "square", 64).save(indexed / "new.png")
+    assert watch.look()
+    assert "new.png" in paths(indexed)
+    assert len(paths(indexed)) == 11
+
+
 def test_a_look_that_fails_is_not_the_last(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

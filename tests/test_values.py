@@ -39,6 +39,10 @@ def day(year: int, month: int, date: int) -> float:
         (["CHF 1'299.00", "CHF 19.-", "CHF 19.–"], "prices in CHF", [1299, 19, 19]),
         (["¥1,299", "￥99", "12元"], "prices in ¥ and 元", [1299, 99, 12]),
         (["₹1,23,456", "Rs. 500"], "prices in ₹", [123456, 500]),
+        (["₹ 1,499/-", "INR 99"], "prices in ₹ and INR", [1499, 99]),
+        (["(120)", "(35)", "(5.00)"], "texts", [None, None, -5]),
+        (["2XL", "3XL", "XL"], "sizes in xl", [2, 3, None]),
+        (["4.5 stars", "3 stars"], "sizes in stars", [4.5, 3]),
         (["-$5", "$-5", "($5.00)", "US$ 5"], "prices in $ and US$", [-5, -5, -5, 5]),
         (["$19.90", "ask us", "12.00"], "prices in $", [19.9, None, 12]),
         (["1,299", "15"], "numbers", [1299, 15]),
@@ -76,7 +80,14 @@ def test_a_column_of_numbers(cells: list[str], said: str, numbers: list[float | 
     "cell",
     [
         *("2024-05-01", "2024/5/1", "2024.05.01", "1.5.2024", "01.05.24", "1 May 2024"),
-        *("May 1, 2024", "may 1st 2024", "2024年5月1日", "２０２４-０５-０１"),
+        *(
+            "1-May-24",
+            "01-MAY-2024",
+            "May 1, 2024",
+            "may 1st 2024",
+            "2024年5月1日",
+            "２０２４-０５-０１",
+        ),
     ],
 )
 def test_a_date_is_a_day(cell: str) -> None:
@@ -104,10 +115,21 @@ def test_months_years_and_moments() -> None:
     read = column("2024-05-01T10:30:00Z", "2024-05-01 18:00", "2024-05-02", "2023", "soon")
     assert read.number("2024-05-01T10:30:00Z") == pytest.approx(day(2024, 5, 1) + 10.5 / 24)
     assert read.number("soon") is None
+    assert read.number("5/13/2024 12:30 a.m.") == pytest.approx(day(2024, 5, 13) + 0.5 / 24)
+    assert read.number("5/13/2024 2:30:10 PM") == pytest.approx(
+        day(2024, 5, 13) + (14 * 3600 + 30 * 60 + 10) / 86400
+    )
+    assert read.number("May-24") is None  # the month of a year, or a day of any
     assert read.asked("2024-05") == Span(day(2024, 5, 1), day(2024, 6, 1))
     assert read.asked("December 2024") == Span(day(2024, 12, 1), day(2025, 1, 1))
     assert read.asked(2024.0) == read.asked("2024") == Span(day(2024, 1, 1), day(2025, 1, 1))
     assert read.asked(7.0) is read.asked(2024.5) is read.asked("2024-02-30") is None
+
+
+def test_a_unit_that_is_only_a_word_makes_no_two_texts_equal() -> None:
+    read = column("2XL", "3XL", "2")
+    assert not read.by_value
+    assert read.asked("3XL") == Span(3, 3)
 
 
 def test_what_is_asked_for_is_read_as_the_column_is() -> None:

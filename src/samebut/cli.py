@@ -1,20 +1,31 @@
 """The command line: ``samebut`` and its commands.
 
 Results go to stdout, progress and errors to stderr. Exit status: 0 done; 1 an error that is
-explained; 2 wrong usage; 3 done, but some pictures were skipped. What is heavy is imported inside
-the commands, so ``--help`` stays instant.
+explained, or nobody reads the results any more; 2 wrong usage; 3 done, but some pictures were
+skipped, or next to none were found; 70 a fault of samebut itself, which is written to a file to
+report. What is heavy is imported inside the commands, so ``--help`` stays instant.
 """
 
 from __future__ import annotations
 
+import os
+import platform
+import shlex
 import sys
-from typing import Annotated
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
 from samebut import __version__
 from samebut.commands import benchmarks, calibrate, export, gallery, serve, train, triplets
+from samebut.commands.output import say
 from samebut.errors import SamebutError
+
+FAULT = 70
+"""The status of an error that nobody foresaw."""
 
 app = typer.Typer(
     name="samebut",
@@ -31,7 +42,7 @@ def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"samebut {__version__}")
+        say(f"samebut {__version__}")
         raise typer.Exit
 
 
@@ -45,17 +56,103 @@ calibrate.add_to(app)
 
 
 def main() -> None:
-    """The entry point: runs a command, and turns errors of ours into words and a status."""
-    # Odd file names must not end a listing half-way.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    """The entry point: runs a command, and turns whatever goes wrong into words and a status."""
+    _make_ready()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SamebutError as error:
-        typer.echo(f"samebut: {error}", err=True)
-        if error.hint:
-            typer.echo(f"  {error.hint}", err=True)
-        sys.exit(1)
+        _end(1, str(error), error.hint)
+    except BrokenPipeError:
+        _end(1)  # nobody reads the results any more
+    except KeyboardInterrupt:
+        _end(130)
+    except MemoryError:
+        _end(1, "there is not enough memory for this")
+    except OSError as error:
+        _end(1, _of_the_system(error), f"The details: {_written_down(error)}")
+    except Exception as error:
+        _end(FAULT, *_fault(error))
+
+
+def _make_ready() -> None:
+    """Streams that take any text, and no traceback of a thread either."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # It was closed before we began. The next file that is opened, perhaps the store, would
+            # get its number, and what some library prints.
+            number = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        # Odd file names must not end a listing half-way.
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if isinstance(failed.exc_value, Exception):
+        _complain(*_fault(failed.exc_value))
+
+
+def _fault(error: Exception) -> tuple[str, str]:
+    """What is said of an error that nobody foresaw: what it is, and what to report."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return (
+        f"a fault of samebut's own: {what}",
+        f"Please report it, with this file (it names files of yours): {_written_down(error)}",
+    )
+
+
+def _of_the_system(error: OSError) -> str:
+    """Such as "photos/a.jpg: permission denied"."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
+
+
+def _written_down(error: Exception) -> str:
+    """The log with all about ``error``; if none can be written, the line where it came from."""
+    from traceback import extract_tb, format_exception
+
+    said = [
+        f"samebut {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"samebut {shlex.join(_without_token(sys.argv[1:]))}",
+        "",
+        *format_exception(error),
+    ]
+    try:
+        number, name = tempfile.mkstemp(prefix="samebut-", suffix=".log")
+        with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            file.write("\n".join(said))
+    except OSError:
+        place = extract_tb(error.__traceback__)[-1]
+        return f"{place.filename}, line {place.lineno} (no file could be written)"
+    return name
+
+
+def _without_token(arguments: Sequence[str]) -> list[str]:
+    secret, kept = "--token", []
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        hidden = f"{secret}=..." if argument.startswith(f"{secret}=") else argument
+        kept.append("..." if before == secret else hidden)
+    return kept
+
+
+def _complain(message: str, hint: str = "") -> None:
+    say(f"samebut: {message}", err=True)
+    if hint:
+        say(f"  {hint}", err=True)
+
+
+def _end(status: int, message: str = "", hint: str = "") -> NoReturn:
+    if message:
+        _complain(message, hint)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What could not be written is not tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from samebut.data.folders import Folder
 from samebut.data.readers import READERS, Reader
 from samebut.errors import DataError, SamebutError
 from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
+from samebut.printable import shown
 
 GALLERY, MODEL = OTHERS = ("gallery", "model")
 """What can be examined besides the data sets that have a reader."""
@@ -40,9 +41,9 @@ class Finding:
     remark: bool = False
 
     def __str__(self) -> str:
-        shown = ", ".join(self.names[:NAMED]) + (", …" if len(self.names) > NAMED else "")
+        some = ", ".join(self.names[:NAMED]) + (", …" if len(self.names) > NAMED else "")
         mark = "✗" if self.fault else "·" if self.remark else "✓"
-        return f"{mark} {self.text}{f': {shown}' if shown else ''}"
+        return shown(f"{mark} {self.text}{f': {some}' if some else ''}")
 
 
 @dataclass(frozen=True, slots=True)

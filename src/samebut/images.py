@@ -41,6 +41,7 @@ from PIL import (
 )
 
 from samebut.errors import PictureError
+from samebut.printable import shown
 
 try:
     from pillow_heif import HeifImageFile
@@ -215,7 +216,7 @@ _SAVED_AS: Final = "save them as JPEG or PNG"
 _OTHER_KINDS: Final[dict[str, OtherKind]] = {
     suffix: OtherKind(name, remedy)
     for name, remedy, suffixes in (
-        ("HEIC pictures", f"{_HEIC_EXTRA}, or {_SAVED_AS}", ".heic .heif .hif .heics"),
+        ("HEIC pictures", f"{_HEIC_EXTRA}, or {_SAVED_AS}", ".heic .heif .hif"),
         ("AVIF pictures", f"pip install -U pillow, or {_SAVED_AS}", ".avif .avifs"),
         ("WebP pictures", f"pip install -U pillow, or {_SAVED_AS}", ".webp"),
         (
@@ -339,18 +340,10 @@ def _named(name: str, work: Callable[[], _T]) -> _T:
     raise PictureError(name, reason, hint=hint)
 
 
-def _printable(path: str) -> str:
-    """``path`` with line breaks and undecodable bytes escaped, so that it can be printed."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in path
-    )
-
-
 def _name_of(source: Path | str | bytes, name: str | None) -> str:
     if name is not None:
         return name
-    return "the picture" if isinstance(source, bytes) else _printable(os.fspath(source))
+    return "the picture" if isinstance(source, bytes) else shown(os.fspath(source))
 
 
 # ------------------------------------------------------------------------------- warnings

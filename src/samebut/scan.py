@@ -226,9 +226,11 @@ def _kind(entry: os.DirEntry[str]) -> str:
     with suppress(OSError):  # a link that leads back to itself
         if entry.is_dir():
             return "link"
+    if not entry.is_symlink() or _is_there(entry):
+        return "file"
+    # A picture that is gone is told as one; anything else may have been a folder of them.
     is_picture = PurePosixPath(entry.name).suffix.lower() in PICTURE_SUFFIXES
-    is_broken = entry.is_symlink() and not _is_there(entry)
-    return "broken" if is_broken and not is_picture else "file"
+    return "file" if is_picture else "broken"
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:

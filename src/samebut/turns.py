@@ -30,6 +30,7 @@ import numpy as np
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, open_picture
+from samebut.printable import shown
 from samebut.runtime import FeatureArrays, Model
 
 EARLIER = 0.5
@@ -110,6 +111,12 @@ def ask(
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
+    for turn in turns:
+        if any("\ud800" <= sign <= "\udfff" for sign in turn.text):
+            raise QueryError(
+                f"the text “{shown(turn.text)}” holds bytes that are no text",
+                hint="Give it in UTF-8.",
+            )
     spent = SearchSeconds()
     passages: list[_Passage] = []
     for turn in turns:

@@ -67,15 +67,21 @@ _QUANTITY = re.compile(
     r"(?P<digits>\d+(?:[.,' ]\d+)*|[.,]\d+)\s*(?P<after>\D*)"
 )
 _FEET = re.compile(r"(\d{1,2})\s*(?:'|′|ft|feet)\s*(\d{1,2}(?:\.\d+)?)\s*(?:\"|″|''|in|inches)?")
-_NO_CENTS = re.compile(r"[.,]?\s*(?:--?|=)$|\.$")
+_NO_CENTS = re.compile(r"[.,/]?\s*(?:--?|=)$|\.$")
 
 _MONTHS = {name: number for number, names in enumerate(_WORDS["months"], start=1) for name in names}
-_CLOCK = r"(?:[t ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
+_CLOCK = (
+    r"(?:[t ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]\.?m\.?)?"
+    r"\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
+)
 _NTH = r"(?:st|nd|rd|th)?"
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})(?:\2(\d{1,2}))?" + _CLOCK)
 _CHINESE = re.compile(r"(\d{4})\s*年(?:\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*[日号])?)?")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})" + _CLOCK)
-_DAY_MONTH = re.compile(rf"(?:(\d{{1,2}}){_NTH}[ .-]+)?([a-z]{{3,9}})\.?[ ,-]+(\d{{4}})" + _CLOCK)
+_MONTH_YEAR = re.compile(r"([a-z]{3,9})\.?[ ,-]+(\d{4})")
+_DAY_MONTH = re.compile(
+    rf"(\d{{1,2}}){_NTH}[ .-]+([a-z]{{3,9}})\.?[ ,-]+(\d{{4}}|\d{{2}})" + _CLOCK
+)
 _MONTH_DAY = re.compile(rf"([a-z]{{3,9}})\.? +(\d{{1,2}}){_NTH},? +(\d{{4}})" + _CLOCK)
 _YEAR = re.compile(r"[12]\d{3}")
 
@@ -146,8 +152,11 @@ class Column:
 
     @property
     def by_value(self) -> bool:
-        """Whether texts are equal here that mean the same: ``$5`` and ``5.00``."""
-        return self.kind not in ("text", "number")
+        """Whether texts are equal here that mean the same: ``$5`` and ``5.00``.
+
+        Not with units that are only words to us: ``2`` is not ``2 XL``.
+        """
+        return self.kind not in ("text", "number") and not self.dimension.startswith("'")
 
     def __str__(self) -> str:
         """In words, such as "prices in $ and €"."""
@@ -265,6 +274,8 @@ def _quantity_of(text: str) -> _Quantity | None:
     found = _QUANTITY.fullmatch(plain[1:-1].strip() if negative else plain)
     if found is None or (found["sign"] and found["inner"]):
         return None
+    if negative and found["digits"].isdigit() and not (found["before"] or found["after"]):
+        return None  # as likely a count as what accountants write for less than nothing
     sign = -1.0 if negative or "-" in (found["sign"], found["inner"]) else 1.0
     before = (found["before"] or "").strip().casefold()
     after = _NO_CENTS.sub("", found["after"].strip().casefold()).strip()
@@ -424,7 +435,10 @@ def _date(text: str, day_first: bool | None) -> Span | None:
         return _span(int(found[1]), found[2], found[3])
     if found := _DAY_MONTH.fullmatch(plain):
         month = _MONTHS.get(found[2])
-        return _span(int(found[3]), month, found[1], *found.groups()[3:]) if month else None
+        return _span(_full_year(found[3]), month, found[1], *found.groups()[3:]) if month else None
+    if found := _MONTH_YEAR.fullmatch(plain):
+        month = _MONTHS.get(found[1])
+        return _span(int(found[2]), month, None) if month else None
     if found := _MONTH_DAY.fullmatch(plain):
         month = _MONTHS.get(found[1])
         return _span(int(found[3]), month, found[2], *found.groups()[3:]) if month else None
@@ -435,9 +449,12 @@ def _date(text: str, day_first: bool | None) -> Span | None:
         if first is None:
             return None
         day, month = (one, two) if first else (two, one)
-        century = 0 if len(year) == 4 else 2000 if int(year) < 70 else 1900
-        return _span(century + int(year), month, day, *clock)
+        return _span(_full_year(year), month, day, *clock)
     return None
+
+
+def _full_year(year: str) -> int:
+    return int(year) + (0 if len(year) == 4 else 2000 if int(year) < 70 else 1900)
 
 
 def _is_day_first(one: int, sign: str, two: int) -> bool | None:
@@ -467,14 +484,17 @@ def _span(
     hour: str | None = None,
     minute: str | None = None,
     second: str | None = None,
+    half: str | None = None,
 ) -> Span | None:
+    """The span of a year, month, day, minute or second; ``half`` is "am" or "pm"."""
     try:
         start = datetime.date(year, int(month or 1), int(day or 1))
         if day:
             begin = float(start.toordinal())
             if not hour:
                 return Span(begin, begin + 1)
-            time = datetime.time(int(hour), int(minute or 0), int(second or 0))
+            at = int(hour) if half is None else int(hour) % 12 + 12 * half.startswith("p")
+            time = datetime.time(at, int(minute or 0), int(second or 0))
             seconds = time.hour * 3600 + time.minute * 60 + time.second
             begin += seconds / 86400
             return Span(begin, begin + (1 if second else 60) / 86400)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.data.readers import READERS
 from samebut.errors import DataError, QueryError
+from samebut.printable import shown
 
 if TYPE_CHECKING:
     from samebut.data.benchmark import Benchmark
@@ -83,16 +85,16 @@ def evaluate(
             data, Model.load(model), modes=modes, out=out, cache=cache, progress=progress
         )
     if not results:
-        typer.echo(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
+        say(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
         if out:
-            typer.echo(f"The server's files: samebut submit write {out} --out FOLDER")
+            say(f"The server's files: samebut submit write {out} --out FOLDER")
         return
-    typer.echo(report.table(results))
+    say(report.table(results))
     for mode, (run, scored) in results.items():
         if out and page:
             path = (out / mode if len(modes) > 1 else out) / "errors.html"
             error_page.write(run, scored, data.images, path)
-            typer.echo(f"Look at the errors: {path}")
+            say(f"Look at the errors: {path}")
 
 
 def compare(
@@ -117,13 +119,13 @@ def compare(
 
     given = [Run.load(path) for path in runs or []]
     if published and not given:
-        typer.echo(literature.listing(published))
+        say(literature.listing(published))
     elif published and len(given) == 1:
         if given[0].about["benchmark"] != published:
             raise DataError(f"{(runs or [])[0]} is a run of {given[0].about['benchmark']}")
-        typer.echo(literature.beside(given[0], given[0].score(), unstated=unstated))
+        say(literature.beside(given[0], given[0].score(), unstated=unstated))
     elif len(given) == 2 and not published:
-        typer.echo(comparison.as_text(comparison.compare(*given, most=most)))
+        say(comparison.as_text(comparison.compare(*given, most=most)))
     else:
         raise QueryError("give two runs, or one run and --published, or --published alone")
 
@@ -149,7 +151,7 @@ def doctor(
 
     with progress_shown() as progress:
         report = examine(kind, root, store=store, progress=progress)
-    typer.echo(str(report))
+    say(str(report))
     if not report.healthy:
         raise typer.Exit(1)
 
@@ -164,7 +166,7 @@ def write_files(
     from samebut.evaluate.run import Run
 
     for path in submission.write(Run.load(run), out):
-        typer.echo(str(path))
+        say(str(path))
 
 
 @submit.command("check")
@@ -209,7 +211,7 @@ def score_files(
         [name, cell(number, scored.intervals[name]), data.label]
         for name, number in scored.numbers.items()
     ]
-    typer.echo("\n".join([f"protocol   {data.protocol}", *columns(rows)]))
+    say("\n".join([f"protocol   {data.protocol}", *columns(rows)]))
 
 
 def _benchmark_of(checked: Checked, root: Path, split: str | None) -> Benchmark:
@@ -227,13 +229,13 @@ def _print_checked(checked: Checked) -> None:
         else "unknown"
     )
     state = f"{len(checked.problems):,} problems" if checked.problems else "valid"
-    typer.echo(f"{checked.path}: {form} {checked.split}, {state}")
+    say(f"{checked.path}: {form} {checked.split}, {state}")
     for problem in checked.problems[:PROBLEMS_SHOWN]:
-        typer.echo(f"  {problem}")
+        say(f"  {shown(problem)}")
     if len(checked.problems) > PROBLEMS_SHOWN:
-        typer.echo(f"  and {len(checked.problems) - PROBLEMS_SHOWN:,} more")
+        say(f"  and {len(checked.problems) - PROBLEMS_SHOWN:,} more")
     if checked.unchecked:
-        typer.echo(f"  not checked: {checked.unchecked}")
+        say(f"  not checked: {checked.unchecked}")
 
 
 def _options(given: Sequence[str]) -> dict[str, str]:

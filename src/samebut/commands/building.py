@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.output import say
+from samebut.printable import shown
+
 if TYPE_CHECKING:
     from samebut.describe import MetadataReport
     from samebut.gallery import Gallery, UpdateReport
@@ -78,33 +81,33 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     rate = report.encoded / max(report.spent.wall, 1e-6)
-    typer.echo(f"{len(gallery):,} pictures indexed" + (f": {said}" if said else ""), err=True)
+    say(f"{len(gallery):,} pictures indexed" + (f": {said}" if said else ""), err=True)
     if report.encoded:
         spent = report.spent
-        typer.echo(
+        say(
             f"{spent.wall:.1f} s, {rate:.0f} pictures/s (decode {spent.decode:.1f} s of all "
             f"threads, encode {spent.encode:.1f} s, write {spent.write:.1f} s, "
             f"waited {spent.wait:.1f} s for pictures)",
             err=True,
         )
     if not len(gallery) and not report.skipped:
-        typer.echo(f"{gallery.folder} holds no pictures that are read", err=True)
+        say(f"{gallery.folder} holds no pictures that are read", err=True)
     for sentence in report.scan.passed_over():
-        typer.echo(f"not read   {sentence}", err=True)
+        say(f"not read   {shown(sentence)}", err=True)
     print_metadata(report.metadata)
     for skipped in report.skipped[:SKIPPED_SHOWN]:
-        typer.echo(f"skipped    {skipped.path}: {skipped.reason}", err=True)
+        say(f"skipped    {shown(f'{skipped.path}: {skipped.reason}')}", err=True)
     if len(report.skipped) > SKIPPED_SHOWN:
         more = len(report.skipped) - SKIPPED_SHOWN
-        typer.echo(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
+        say(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
 
 
 def print_metadata(report: MetadataReport) -> None:
     """Say what became of a table's rows, and of those that waited for their pictures."""
     for line in metadata_lines(report):
-        typer.echo(f"metadata   {line}", err=True)
+        say(f"metadata   {shown(line)}", err=True)
     if report.table is not None:
-        typer.echo(f"{report.described:,} pictures have metadata", err=True)
+        say(f"{report.described:,} pictures have metadata", err=True)
 
 
 def metadata_lines(report: MetadataReport) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -53,11 +54,11 @@ def calibrate(
         for each in queries.ask(gallery, read[:place] + read[place + 1 :])
     ]
     calibration = fit.fit(asked, opened.fingerprint)
-    typer.echo("\n".join([*report(fit.judged(asked)), *on_others(fit.elsewhere(asked))]))
+    say("\n".join([*report(fit.judged(asked)), *on_others(fit.elsewhere(asked))]))
     if not dry_run:
         with writing(opened.folder):
             calibration.write(opened.folder)
-        typer.echo(f"\nWritten: {opened.folder / FILE}")
+        say(f"\nWritten: {opened.folder / FILE}")
 
 
 def report(judged: Sequence[Judged]) -> list[str]:

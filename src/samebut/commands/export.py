@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samebut.commands.output import say
 from samebut.errors import ModelError
 from samebut.files import json_of
 
@@ -61,7 +62,7 @@ def export(
         benchmark.require_images()
     write(model, out, benchmark, pictures=pictures, name=name, trainable=trainable)
     description = json.loads((out / "model.json").read_text(encoding="utf-8"))
-    typer.echo(f"{out}  {description['name']}  {json.dumps(description['agreement'])}")
+    say(f"{out}  {description['name']}  {json.dumps(description['agreement'])}")
 
 
 def check_installed() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +22,11 @@ from samebut.commands.building import (
     rules,
     something_is_missing,
 )
+from samebut.commands.output import results as to_stdout
+from samebut.commands.output import say, say_json, say_zero_ended
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
+from samebut.printable import shown
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery, Results
@@ -35,6 +37,7 @@ SOME_SKIPPED = 3
 COLUMNS_SHOWN = 5
 FACETS_SHOWN = 6
 UNREAD_SHOWN = 3
+LONGEST_LINE = 1_000
 
 Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
 Where = Annotated[
@@ -128,6 +131,10 @@ def search(
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print files alone, one a line.")] = False,
+    print0: Annotated[
+        bool,
+        typer.Option("--print0", help="Print files alone, bytes as they are, each ended by a NUL."),
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a contact sheet to look at.")] = None,
     open_sheet: Annotated[
         bool, typer.Option("--open", help="Show the contact sheet in a browser.")
@@ -148,15 +155,20 @@ def search(
             include_references=include_reference,
         )
         for unread in results.unread:
-            typer.echo(f"not read, for the text is too long for the model: {unread}", err=True)
+            say(
+                f"not read, for the text is too long for the model: {_cut(shown(unread))}", err=True
+            )
         if where and not results.total:
             for sentence in gallery.index.why_nothing(where):
-                typer.echo(f"nothing passes the filter: {sentence}", err=True)
+                say(f"nothing passes the filter: {shown(sentence)}", err=True)
         if as_json:
-            typer.echo(_as_json(gallery, results))
+            say_json(_as_json(gallery, results))
+        elif print0:
+            for hit in results.hits:
+                say_zero_ended(str(gallery.file_of(hit.path)))
         elif paths:
             for hit in results.hits:
-                typer.echo(str(gallery.file_of(hit.path)))
+                say(shown(str(gallery.file_of(hit.path))))
         else:
             _print_hits(results)
         if html or open_sheet:
@@ -173,19 +185,19 @@ def info(photos: Photos, store: Store = None) -> None:
     from samebut.gallery import Gallery
 
     with Gallery.open(photos, store=store) as gallery:
-        typer.echo(f"pictures   {len(gallery):,}")
-        typer.echo(f"store      {gallery.index.path}")
-        typer.echo(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
+        say(f"pictures   {len(gallery):,}")
+        say(f"store      {gallery.index.path}")
+        say(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
         facets = gallery.index.facets(FACETS_SHOWN)
         for reading in gallery.index.readings():
-            shown = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
-            typer.echo(f"metadata   {reading.name}: {shown}")
-            typer.echo(f"           {_read_as(reading)}")
+            values = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
+            say(f"metadata   {shown(f'{reading.name}: {values}')}")
+            say(f"           {shown(_read_as(reading))}")
         for name, row in gallery.index.table_rows().items():
             if row.picture is None:
-                typer.echo(f"waits      {name}: a row of a table whose picture is not there")
+                say(f"waits      {shown(name)}: a row of a table whose picture is not there")
         for skipped in gallery.index.skipped():
-            typer.echo(f"skipped    {skipped.path}: {skipped.reason}")
+            say(f"skipped    {shown(f'{skipped.path}: {skipped.reason}')}")
 
 
 def demo(
@@ -231,15 +243,20 @@ def demo(
         for turns in demonstration.queries(gallery):
             results = gallery.search(turns, 8)
             answers.append((turns, results))
-            typer.echo("\n" + _spoken(turns))
+            say("\n" + _spoken(turns))
             _print_hits(results)
         sheet = out / "contact-sheet.html"
         _write_sheet(gallery, answers, sheet)
-    typer.echo(f"\nLook at the answers: {sheet}")
+    say(f"\nLook at the answers: {sheet}")
     if serve:
         from samebut.commands.serve import serve_demo
 
         serve_demo(folder, out / "store", port)
+
+
+def _cut(text: str) -> str:
+    more = len(text) - LONGEST_LINE
+    return text if more <= 0 else f"{text[:LONGEST_LINE]} ... and {more:,} characters more"
 
 
 def _read_as(reading: Reading) -> str:
@@ -249,9 +266,9 @@ def _read_as(reading: Reading) -> str:
     said = [f"compared as {reading.column}"]
     if reading.column.kind != "text" and reading.unread:
         count = sum(pictures for _, pictures in reading.unread)
-        shown = ", ".join(f"'{text}' ({n:,})" for text, n in reading.unread[:UNREAD_SHOWN])
+        some = ", ".join(f"'{text}' ({n:,})" for text, n in reading.unread[:UNREAD_SHOWN])
         more = ", ..." if len(reading.unread) > UNREAD_SHOWN else ""
-        said.append(f"{count:,} of {reading.told:,} as texts: {shown}{more}")
+        said.append(f"{count:,} of {reading.told:,} as texts: {some}{more}")
     if reading.untold:
         said.append(f"{reading.untold:,} pictures have no value")
     return "; ".join(said)
@@ -282,11 +299,12 @@ def _print_hits(results: Results) -> None:
     for name, side in (("rank", "right"), ("score", "right"), ("path", "left")):
         table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
     for name in columns:
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+        table.add_column(shown(name), overflow="ellipsis", no_wrap=True)
     for hit in results.hits:
-        described = (hit.metadata.get(name, "") for name in columns)
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", hit.path, *described)
-    console.print(table)
+        described = (shown(hit.metadata.get(name, "")) for name in columns)
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", shown(hit.path), *described)
+    with to_stdout():
+        console.print(table)
     _print_confidence(results)
 
 
@@ -295,12 +313,12 @@ def _print_confidence(results: Results) -> None:
 
     if results.confidence is None or not results.hits:
         return
-    typer.echo(f"confidence {results.confidence:.2f}", err=True)
+    say(f"confidence {results.confidence:.2f}", err=True)
     if results.confidence < UNSURE:
-        typer.echo("None of these may be what you mean.", err=True)
+        say("None of these may be what you mean.", err=True)
 
 
-def _as_json(gallery: Gallery, results: Results) -> str:
+def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
     hits = [
         {
             "rank": hit.rank,
@@ -314,13 +332,12 @@ def _as_json(gallery: Gallery, results: Results) -> str:
         }
         for hit in results.hits
     ]
-    said = {
+    return {
         "gate": results.gate,
         "confidence": results.confidence,
         "unread": results.unread,
         "hits": hits,
     }
-    return json.dumps(said, ensure_ascii=False, indent=2)
 
 
 def _write_sheet(

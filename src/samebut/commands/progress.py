@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
+from samebut.commands.output import say
 
 if TYPE_CHECKING:
     from samebut.loader import Progress
@@ -64,7 +64,7 @@ class _Lines:
         self.said = now
         rate = max(done, 1) / (now - self.started)
         left = (total - done) / rate
-        typer.echo(
+        say(
             f"{done:,} of {total:,}, {rate:.0f} pictures/s, {left:.0f} s left"
             + (f", {skipped:,} skipped" if skipped else ""),
             err=True,

@@ -20,6 +20,7 @@ from samebut.commands.building import (
     print_report,
     rules,
 )
+from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -172,8 +173,8 @@ def present(
     warm_up(gallery)  # what is wrong with a model is said before an address is given
     bound = server.listen(host, port)
     address = server.address_of(bound, host, settings.token)
-    typer.echo(f"{len(gallery):,} pictures on {address}")
-    typer.echo("Ctrl+C stops it.", err=True)
+    say(f"{len(gallery):,} pictures on {address}")
+    say("Ctrl+C stops it.", err=True)
     if open_page:
         import webbrowser
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from samebut.commands.output import say
 from samebut.errors import QueryError, RecipeError
 
 
@@ -60,11 +61,11 @@ def train(
     folders = _folders(data)
     wanted = read_recipe(recipe, change or [])
     if dry_run:
-        typer.echo("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
+        say("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
         return
     model = training.train(wanted, folders, out, cache=cache)
     if distributed.rank() == 0:
-        typer.echo(str(model))
+        say(str(model))
     distributed.stop()
 
 

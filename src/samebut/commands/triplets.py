@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
@@ -114,8 +115,8 @@ def triplets(
         val_share=val_share,
         split_by=split_by,
     )
-    typer.echo("\n".join(report.lines()))
-    typer.echo(f"\nWritten: {out}")
+    say("\n".join(report.lines()))
+    say(f"\nWritten: {out}")
 
 
 def _names(text: str, *, none: bool = False) -> list[str]:

@@ -417,8 +417,12 @@ def _pick(
 
 def tells_nothing(said: str) -> bool:
     """Whether a cell is what tables say where they don't say, as "Not sure" and "N/A": nobody asks
-    for it, and it may be anything."""
-    return said.strip().casefold() in _UNTOLD or is_empty(said)
+    for it, and it may be anything.
+
+    Not "none": tables that are made for training say so of a collar that is not there.
+    """
+    plain = said.strip().casefold()
+    return plain in _UNTOLD or (plain != "none" and is_empty(said))
 
 
 def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
