@@ -37,6 +37,7 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	for platform in win32 darwin; do $(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python docs/tables.py --check
 

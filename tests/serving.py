@@ -70,9 +70,10 @@ def form(query: dict[str, Any], **files: bytes) -> dict[str, Any]:
 def error_of(answer: Any, status: int, code: str) -> dict[str, str]:
     """The error in an answer, which must have this status and code and nothing else in it."""
     assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert list(body) == ["error"]
-    assert set(body["error"]) == {"code", "message", "hint"}
-    assert body["error"]["code"] == code
-    assert body["error"]["message"]
-    return dict(body["error"])
+    assert set(body) == {"type", "title", "status", "code", "detail", "hint"}
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["type"] == f"urn:samebut:problem:{code}"
+    assert body["title"] and body["detail"]
+    return dict(body)

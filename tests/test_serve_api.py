@@ -291,7 +291,7 @@ def test_questions_that_can_not_be_answered(client: TestClient) -> None:
     error_of(ask({"turns": [{"picture": 4711}]}), 404, "picture_unknown")
     error_of(ask({"turns": [{"upload": "p0"}]}), 400, "upload_missing")
     unclear = error_of(ask({"turns": [{"text": "x"}], "where": "size = 3"}), 400, "filter_unclear")
-    assert "no column size" in unclear["message"]
+    assert "no column size" in unclear["detail"]
     assert unclear["hint"] == "Known columns: colour, 形状."
     error_of(client.get(f"{API}/browse", params={"where": "((("}), 400, "filter_unclear")
     query = {"turns": [{"upload": "p0"}]}
@@ -311,13 +311,13 @@ def test_errors_speak_the_language_asked_for(client: TestClient) -> None:
         return error_of(answer, 422, "picture_unusable")
 
     english = refused("en-GB,en;q=0.9,zh;q=0.8")
-    assert english["message"] == "The picture is a PDF, not a picture."
+    assert english["detail"] == "The picture is a PDF, not a picture."
     assert english["hint"] == "Save it as a JPEG or PNG."
     chinese = refused("fr, zh-CN;q=0.9, en;q=0.4")
-    assert chinese["message"] == "这张图片是 PDF 文件，不是图片。"
+    assert chinese["detail"] == "这张图片是 PDF 文件，不是图片。"
     assert chinese["hint"] == "请另存为 JPEG 或 PNG。"
-    assert refused("fr")["message"] == english["message"]
-    assert refused("zh;q=nonsense")["message"] == chinese["message"]
+    assert refused("fr")["detail"] == english["detail"]
+    assert refused("zh;q=nonsense")["detail"] == chinese["detail"]
 
 
 def test_a_picture_that_is_gone_or_is_none_any_more(make_photos: object) -> None:
@@ -332,7 +332,7 @@ def test_a_picture_that_is_gone_or_is_none_any_more(make_photos: object) -> None
                 error_of(client.get(f"{API}/{place}/{gone}"), 404, "picture_gone")
             query = {"turns": [{"picture": gone, "text": "in blue"}]}
             error = error_of(client.post(f"{API}/search", json=query), 422, "picture_unusable")
-            assert str(photos) not in error["message"]
+            assert str(photos) not in error["detail"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are not bytes there")

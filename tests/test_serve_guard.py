@@ -180,7 +180,7 @@ def test_a_body_too_large(client: TestClient) -> None:
     query = {"turns": [{"upload": "p0"}]}
     answer = client.post(f"{API}/search", **form(query, p0=RED + bytes(100_000)))
     error = error_of(answer, 413, "body_too_large")
-    assert error["message"] == "The request is larger than the 0.1 MB allowed."
+    assert error["detail"] == "The request is larger than the 0.1 MB allowed."
 
     def endless() -> Iterator[bytes]:
         while True:
@@ -202,7 +202,7 @@ def test_a_picture_of_too_many_pixels(client: TestClient) -> None:
     query = {"turns": [{"upload": "p0"}]}
     bomb = png(1001, 1000, 8, 2, bytes(999))
     error = error_of(client.post(f"{API}/search", **form(query, p0=bomb)), 422, "picture_unusable")
-    assert "1.1 million pixels" in error["message"]
+    assert "1.1 million pixels" in error["detail"]
 
 
 def test_a_rate(folder: Path) -> None:
@@ -341,9 +341,9 @@ def test_every_refusal_has_words_in_both_languages() -> None:
     values = {"why": "因为", "number": "7", "name": "p0", "megabytes": "20"}
     for code, kind in KINDS.items():
         said = {language: Problem(code, **values).said(language) for language in LANGUAGES}
-        assert all(each["message"] and "{" not in each["message"] for each in said.values()), code
+        assert all(each["detail"] and "{" not in each["detail"] for each in said.values()), code
         assert bool(kind.hint_en) == bool(kind.hint_zh), code
-        assert any("\u4e00" <= char <= "\u9fff" for char in said["zh"]["message"]), code
+        assert any("\u4e00" <= char <= "\u9fff" for char in said["zh"]["detail"]), code
         assert 400 <= kind.status < 600
 
 

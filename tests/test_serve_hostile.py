@@ -47,8 +47,8 @@ def healthy_after(client: TestClient) -> Iterator[None]:
 def refused(answer: Any) -> dict[str, str]:
     """The error in an answer, which must be a 4xx of ours."""
     assert 400 <= answer.status_code < 500, (answer.status_code, answer.text[:300])
-    error: dict[str, str] = answer.json()["error"]
-    assert set(error) == {"code", "message", "hint"}
+    error: dict[str, str] = answer.json()
+    assert set(error) == {"type", "title", "status", "code", "detail", "hint"}
     return error
 
 
@@ -121,8 +121,8 @@ def test_contents(client: TestClient, name: str) -> None:
     error = refused(answer)
     assert error["code"] == "picture_unusable", error
     other = client.post(f"{API}/explain", **form(QUERY, p0=data), headers={"Accept-Language": "zh"})
-    said = refused(other)["message"]
-    known = error["message"].removeprefix("The picture ").removesuffix(".")
+    said = refused(other)["detail"]
+    known = error["detail"].removeprefix("The picture ").removesuffix(".")
     assert chinese.reason(known) != known, f"no Chinese for {known}"
     assert said == f"这张图片{chinese.reason(known)}。"
 

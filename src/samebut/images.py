@@ -67,6 +67,7 @@ MAX_SCANS: Final = 100
 
 _LARGE_PIXELS: Final = 20_000_000
 _BAND_PIXELS: Final = 2_000_000
+_TURN_SECONDS: Final = 0.2
 _HEAD_BYTES: Final = 1024
 _MAX_PROFILE_BYTES: Final = 4_000_000
 _START_OF_SCAN: Final = b"\xff\xda"
@@ -352,6 +353,13 @@ def _name_of(source: Path | str | bytes, name: str | None) -> str:
 class _Opening(threading.local):
     depth = 0
     deadline = math.inf
+    stopped: threading.Event | None = None
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() > self.deadline or (
+            self.stopped is not None and self.stopped.is_set()
+        )
 
 
 _opening = _Opening()
@@ -390,23 +398,25 @@ def _pillow_warnings_off() -> Iterator[None]:
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, stopped: threading.Event | None = None) -> Iterator[None]:
     """Give up pictures that are opened inside, on this thread, when ``seconds`` have passed.
 
-    A decoder is asked for its next bytes, or its next rows, only while there is time. What it does
-    in one go (all of a WebP, AVIF or TIFF, at most as many pixels as are let in) it ends first.
+    Or when ``stopped`` is set. A decoder is asked for its next bytes, or its next rows, only while
+    there is time. What it does in one go (all of a WebP, AVIF or TIFF, at most as many pixels as
+    are let in) it ends first.
     """
-    before = _opening.deadline
-    _opening.deadline = min(before, time.monotonic() + seconds)
+    before = _opening.deadline, _opening.stopped
+    _opening.deadline = min(before[0], time.monotonic() + seconds)
+    _opening.stopped = stopped or before[1]
     try:
         yield
     finally:
-        _opening.deadline = before
+        _opening.deadline, _opening.stopped = before
 
 
 def check_time() -> None:
     """Raises PictureError if the `time_limit` that this thread is in has passed."""
-    if time.monotonic() > _opening.deadline:
+    if _opening.is_late:
         raise PictureError("the picture", _TOO_SLOW)
 
 
@@ -426,7 +436,7 @@ class _Metered:
         self._bytes = length
 
     def read(self, size: int = -1) -> bytes:
-        if time.monotonic() > _opening.deadline:
+        if _opening.is_late:
             raise _RefusedError(_TOO_SLOW)
         data = self._stream.read(size)
         self._reads += 1
@@ -702,7 +712,7 @@ def _bands(image: Image.Image, multiple: int = 1) -> Iterator[Image.Image]:
     """
     rows = max(1, _BAND_PIXELS // (image.width * multiple)) * multiple
     for top in range(0, image.height, rows):
-        if time.monotonic() > _opening.deadline:
+        if _opening.is_late:
             raise _RefusedError(_TOO_SLOW)
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
@@ -767,6 +777,17 @@ def _to_rgb(image: Image.Image, factor: int, background: _Colour) -> Image.Image
 _one_large_picture = threading.Lock()
 
 
+@contextmanager
+def _turn_of_a_large_one() -> Iterator[None]:
+    while not _one_large_picture.acquire(timeout=_TURN_SECONDS):
+        if _opening.is_late:
+            raise _RefusedError(_TOO_SLOW)
+    try:
+        yield
+    finally:
+        _one_large_picture.release()
+
+
 def _decode(image: ImageFile.ImageFile, shorter_side: int | None, fill: _Colour) -> Image.Image:
     image.load()
     factor = max(1, min(image.size) // shorter_side) if shorter_side else 1
@@ -824,7 +845,7 @@ def open_picture(
         with _stream(source) as stream:
             image = _read_header(stream)
             weight = _scale_and_weigh(image, stream, shorter_side, max_pixels)
-            with _one_large_picture if weight > _LARGE_PIXELS else nullcontext():
+            with _turn_of_a_large_one() if weight > _LARGE_PIXELS else nullcontext():
                 return _decode(image, shorter_side, background)
 
     return _named(_name_of(source, name), work)

@@ -168,7 +168,7 @@ def present(
 ) -> None:
     """Serve ``gallery``; says on stdout where, and returns when it is told to stop."""
     from samebut.serve import server
-    from samebut.serve.app import warm_up
+    from samebut.serve.current import warm_up
 
     warm_up(gallery)  # what is wrong with a model is said before an address is given
     bound = server.listen(host, port)

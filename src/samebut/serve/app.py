@@ -9,7 +9,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
@@ -21,6 +20,7 @@ from samebut import __version__
 from samebut.errors import SamebutError
 from samebut.gallery import Gallery
 from samebut.serve.asking import malformed
+from samebut.serve.current import CurrentGallery, warm_up
 from samebut.serve.guard import Guard
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
 from samebut.serve.routes import Serving, router
@@ -42,7 +42,7 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
     The model is loaded and the store read when the app starts up, not by the first search.
     """
     settings = settings or Settings()
-    serving = Serving(gallery, settings)
+    serving = Serving(CurrentGallery(gallery), settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +50,7 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
         watch = Watch(gallery, settings.watch_seconds) if settings.watch_seconds else None
         if watch:
             watch.start()
+        serving.watch = watch
         app.state.serving = serving
         yield
         app.state.serving = None
@@ -73,15 +74,6 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
         app.add_exception_handler(kind, handler)
     app.add_middleware(Guard, settings=settings, telemetry=serving.telemetry)
     return app
-
-
-def warm_up(gallery: Gallery) -> None:
-    """Do once what the first search would wait for."""
-    model = gallery.model
-    gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
-    size = model.preprocess.size
-    image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
-    model.compose(image, model.encode_texts(["in blue"]))
 
 
 def _serve_page(app: FastAPI) -> None:

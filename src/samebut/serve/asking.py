@@ -39,7 +39,7 @@ class ReceivedQuery:
 
         Raises UnknownPicture for an id that the gallery does not have.
         """
-        read = {name: part.file.read() for name, part in self.pictures.items()}
+        read = {name: _content(part) for name, part in self.pictures.items()}
 
         def source(turn: QueryTurn) -> Path | bytes | None:
             if turn.upload is not None:
@@ -49,6 +49,11 @@ class ReceivedQuery:
             return None
 
         return [Turn(source(turn), turn.text) for turn in self.query.turns]
+
+
+def _content(part: UploadFile) -> bytes:
+    part.file.seek(0)  # it may have been read before, for a gallery that was an old one
+    return part.file.read()
 
 
 @asynccontextmanager

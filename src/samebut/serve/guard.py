@@ -8,6 +8,7 @@ status and the time.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import logging
@@ -43,8 +44,12 @@ _OPEN = ("/", f"{API}/health", f"{API}/ready")  # the page itself holds nothing 
 _OPEN_BELOW = "/static/"
 _COUNTED = (f"{API}/search", f"{API}/explain", f"{API}/similar/")
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
+_ALWAYS = frozenset({f"{API}/health", f"{API}/ready"})  # answered when all else is full
+_AT_ONCE = 200  # requests; each may hold a megabyte of an upload in memory
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DRAINED = 4  # times the largest body: so much is read and dropped to be heard by the sender
 _CLIENTS = 10_000
+_BUSY = {"Retry-After": "1"}
 _logger = logging.getLogger("samebut.serve")
 
 
@@ -54,6 +59,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings, telemetry: Telemetry) -> None:
         self._app, self._settings, self._telemetry = app, settings, telemetry
         self._allowances = Allowances(settings.per_minute)
+        self._under_way = 0
         self._checks: tuple[Callable[[HTTPConnection], None], ...] = (
             self._check_host,
             self._check_site,
@@ -67,16 +73,30 @@ class Guard:
             return
         started = time.perf_counter()
         answer = _Answer(send, scope["path"])
+        self._under_way += 1
         try:
-            await self._answer(scope, receive, answer.send)
+            if self._under_way > _AT_ONCE and scope["path"] not in _ALWAYS:
+                await _refuse(Problem("busy", headers=_BUSY), scope, receive, answer.send)
+            else:
+                await self._answer(scope, receive, answer.send)
         except ClientDisconnect:
             _logger.info("%s: the client went away", _printable(scope["path"]))
+        except asyncio.CancelledError:  # the server stops, and the time for that has passed
+            if not answer.status:
+                await _refuse(Problem("busy", headers=_BUSY), scope, receive, answer.send)
+        except OSError as error:
+            _logger.error("%s: %s", _printable(scope["path"]), error)
+            if answer.status:
+                raise
+            code = "disk_full" if error.errno in _NO_ROOM else "internal"
+            await _refuse(Problem(code), scope, receive, answer.send)
         except Exception:
             _logger.exception("%s failed", _printable(scope["path"]))
             if answer.status:  # it has begun: only cutting it off can say that it is not whole
                 raise
             await _refuse(Problem("internal"), scope, receive, answer.send)
         finally:
+            self._under_way -= 1
             self._report(scope, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -228,6 +248,13 @@ class _Answer:
                 headers[name] = value
             headers.setdefault("Cache-Control", self._caching)
         await self._send(message)
+
+
+def refusal(problem: Problem) -> Response:
+    """A refusal before any header was read: in English, with the headers of every answer."""
+    answer = problem.response("en")
+    answer.headers.update({**HEADERS, "Cache-Control": "no-store"})
+    return answer
 
 
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

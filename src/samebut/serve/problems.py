@@ -1,7 +1,8 @@
 """What can be wrong with a request, in the words of the one who asked.
 
-Every refusal is ``{"error": {"code", "message", "hint"}}``: a code for programs, a sentence and a
-way out for people, in English or Chinese as ``Accept-Language`` prefers.
+Every refusal is a problem as RFC 9457 has it: ``type``, ``title``, ``status`` and ``detail``, with
+``code`` for programs and ``hint``, a way out; ``detail`` and ``hint`` in English or Chinese as
+``Accept-Language`` prefers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 from fastapi.responses import JSONResponse
 
 from samebut.errors import (
+    DiskFull,
     FilterError,
     ModelError,
     PictureError,
@@ -25,6 +27,7 @@ from samebut.errors import (
 from samebut.serve import chinese
 
 Language = Literal["en", "zh"]
+MEDIA_TYPE = "application/problem+json"
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
@@ -128,6 +131,22 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(
         405, "This address does not take that method.", "此地址不支持该请求方法。"
     ),
+    "disk_full": Kind(
+        507,
+        "The server's disk is full.",
+        "服务器磁盘已满。",
+        "Nothing that was stored is lost; the search works again when there is room.",
+        "已保存的内容没有丢失；有空间后即可恢复搜索。",
+    ),
+    "watch_behind": Kind(
+        503,
+        "Searches work, but changes of the folder are not taken up.",
+        "搜索可用，但文件夹的改动未能更新。",
+        "The server's log says why.",
+        "原因见服务器日志。",
+    ),
+    "headers_slow": Kind(408, "The request's headers took too long.", "请求头用时过长。"),
+    "request_malformed": Kind(400, "This is not an HTTP request.", "这不是有效的 HTTP 请求。"),
     "internal": Kind(
         500,
         "Something went wrong in the server.",
@@ -159,24 +178,32 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def said(self, language: Language) -> dict[str, str]:
-        """``code``, ``message`` and ``hint`` in ``language``."""
+        """``code``, ``detail`` and ``hint`` in ``language``."""
         kind = self.kind
         if language == "en":
             message, hint = kind.en.format(**self.values), self.hint
             return {
                 "code": self.code,
-                "message": message,
+                "detail": message,
                 "hint": _sentence(kind.hint_en if hint is None else hint),
             }
         message = kind.zh.format(**{**self.values, **self.zh})
-        return {"code": self.code, "message": message, "hint": self.zh.get("hint", kind.hint_zh)}
+        return {"code": self.code, "detail": message, "hint": self.zh.get("hint", kind.hint_zh)}
 
     def response(self, language: Language) -> JSONResponse:
-        error = self.said(language)
         headers = {"Content-Language": language, **self.headers}
         # Lone surrogates in what a client wrote can't be sent back as UTF-8.
-        clean = {name: text.encode(errors="replace").decode() for name, text in error.items()}
-        return JSONResponse({"error": clean}, self.kind.status, headers)
+        said = {
+            name: text.encode(errors="replace").decode()
+            for name, text in self.said(language).items()
+        }
+        body = {
+            "type": f"urn:samebut:problem:{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.kind.status,
+            **said,
+        }
+        return JSONResponse(body, self.kind.status, headers, media_type=MEDIA_TYPE)
 
 
 def _sentence(hint: str) -> str:
@@ -188,6 +215,7 @@ _CODES: Mapping[type[SamebutError], str] = {
     PictureError: "picture_unusable",
     FilterError: "filter_unclear",
     QueryError: "query_unclear",
+    DiskFull: "disk_full",
     StoreError: "store_unavailable",
     ModelError: "model_unusable",
 }

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
-from samebut import __version__, gallery
+from samebut import __version__
 from samebut.errors import PictureError, SamebutError
 from samebut.explain import explain
+from samebut.gallery import Gallery, Hit, Results
 from samebut.images import picture_size
 from samebut.index import Entry
+from samebut.runtime import Model
 from samebut.serve import schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
+from samebut.serve.current import CurrentGallery
 from samebut.serve.guard import API
-from samebut.serve.problems import LANGUAGES, Problem
+from samebut.serve.problems import LANGUAGES, MEDIA_TYPE, Problem
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
 from samebut.serve.thumbnails import Thumbnails
+from samebut.serve.watch import Watch
 from samebut.serve.workers import Workers
 from samebut.turns import SearchSeconds
 
+T = TypeVar("T")
 FACET_VALUES = 50
 _THUMBNAIL_THREADS = 2
 _THUMBNAILS_WAITING = 512
+_LOOKS_WAITING = 64
+_CLOSING_SECONDS = 2.0
 _DIGITS = 3
 _CACHED = "private, max-age=300, stale-while-revalidate=86400"
 _MEDIA_TYPES = {
@@ -48,32 +58,61 @@ _MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Serving:
-    """What requests share. ``searching`` threads call the model, ``drawing`` ones open files."""
+    """What requests share. ``searching`` threads call the model, ``drawing`` ones open files;
+    ``looking`` is for those who ask whether the server is ready, when all else is full."""
 
-    gallery: gallery.Gallery
+    current: CurrentGallery
     settings: Settings
     telemetry: Telemetry = field(default_factory=Telemetry)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    watch: Watch | None = None
     searching: Workers = field(init=False)
     drawing: Workers = field(init=False)
+    looking: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         for name, threads, waiting in (
             ("searching", settings.workers, settings.waiting),
             ("drawing", _THUMBNAIL_THREADS, _THUMBNAILS_WAITING),
+            ("looking", 1, _LOOKS_WAITING),
         ):
             workers = Workers(name, threads=threads, waiting=waiting, seconds=settings.seconds)
-            object.__setattr__(self, name, workers)
+            setattr(self, name, workers)
             self.telemetry.gauge("samebut_jobs", lambda w=workers: w.taken, kind=name)  # type: ignore[misc]
-        self.telemetry.gauge("samebut_pictures", lambda: len(self.gallery))
+        self.telemetry.gauge("samebut_pictures", lambda: self.current.run(len))
+        self.telemetry.gauge(
+            "samebut_watch_behind", lambda: float(self.watch is not None and self.watch.is_behind)
+        )
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery as it is now; a job takes the one that `search`, `draw` or `look` gives."""
+        return self.current.gallery
+
+    async def search(self, job: Callable[[Gallery], T]) -> T:
+        """``job`` on a thread that calls the model; see `Workers.run`."""
+        return await self.searching.run(lambda: self.current.run(job))
+
+    async def draw(self, job: Callable[[Gallery], T]) -> T:
+        """``job`` on a thread that opens files."""
+        return await self.drawing.run(lambda: self.current.run(job))
+
+    async def look(self, job: Callable[[Gallery], T]) -> T:
+        """``job``, short, whatever else there is to do."""
+        return await self.looking.run(lambda: self.current.run(job))
 
     def close(self) -> None:
-        """Let running jobs end."""
-        self.searching.close()
-        self.drawing.close()
+        """Let running jobs end, for a little while."""
+        kinds = (self.searching, self.drawing, self.looking)
+        for each in kinds:
+            each.stop()
+        last = time.monotonic() + _CLOSING_SECONDS
+        ended = [each.close(last - time.monotonic()) for each in kinds]
+        if all(ended):
+            self.current.close()
 
 
 def _serving(request: Request) -> Serving:
@@ -90,8 +129,11 @@ Offset = Annotated[int, Query(ge=0, le=schemas.MAX_OFFSET)]
 Where = Annotated[str | None, Query(max_length=schemas.MAX_WHERE)]
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Refusal}
-    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": schemas.inlined(schemas.Refusal)}},
+    }
+    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 507)
 }
 _QUERY = schemas.inlined(schemas.QueryBody)
 _QUERY_BODY: dict[str, Any] = {
@@ -121,7 +163,7 @@ router = APIRouter(prefix=API, responses=_REFUSALS)
 async def search(request: Request, serving: Shared) -> schemas.Hits:
     """Search by turns. Pictures are uploaded as files of a form, named by the turns' `upload`."""
     async with query_of(request) as asked:
-        return await serving.searching.run(lambda: _search(serving, asked))
+        return await serving.search(lambda current: _search(serving, current, asked))
 
 
 @router.get("/similar/{id}")
@@ -134,11 +176,11 @@ async def similar(
 ) -> schemas.Hits:
     """Pictures most like one of the gallery."""
 
-    def job() -> schemas.Hits:
-        results = serving.gallery.similar(number, k, offset=offset, where=_filter(where))
+    def job(current: Gallery) -> schemas.Hits:
+        results = current.similar(number, k, offset=offset, where=_filter(where))
         return _answer(serving, results)
 
-    return await serving.searching.run(job)
+    return await serving.search(job)
 
 
 @router.get("/browse")
@@ -147,14 +189,14 @@ async def browse(
 ) -> schemas.Hits:
     """Pictures by their path: a start page."""
 
-    def job() -> schemas.Hits:
+    def job(current: Gallery) -> schemas.Hits:
         spent = SearchSeconds()
         with spent.on("search"):
-            found, total = serving.gallery.listing(k, offset=offset, where=_filter(where))
+            found, total = current.listing(k, offset=offset, where=_filter(where))
         hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
         return schemas.Hits(hits=hits, gate=None, total=total, milliseconds=_milliseconds(spent))
 
-    return await serving.searching.run(job)
+    return await serving.search(job)
 
 
 @router.post("/explain", openapi_extra=_QUERY_BODY)
@@ -167,23 +209,30 @@ async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
                 zh={"why": "一次只能解释一步"},
                 why="One turn at a time can be explained",
             )
-        return await serving.searching.run(lambda: _explain(serving, asked))
+        return await serving.search(lambda current: _explain(serving, current, asked))
 
 
 @router.get("/facets")
 async def facets(serving: Shared) -> schemas.Facets:
     """What can be filtered by: metadata columns, their commonest values, and counts."""
-    return await serving.searching.run(
-        lambda: schemas.Facets(columns=serving.gallery.index.facets(FACET_VALUES))
+    return await serving.search(
+        lambda current: schemas.Facets(columns=current.index.facets(FACET_VALUES))
     )
 
 
 @router.get("/info")
 async def info(serving: Shared) -> schemas.Info:
     """What is served, and what it allows."""
-    model, settings = serving.gallery.model, serving.settings
+    settings = serving.settings
+
+    def job(current: Gallery) -> tuple[int, Model]:
+        with current.index.snapshot() as connection:
+            current.index.revision(connection)  # is it this model's still?
+            return len(current), current.model
+
+    pictures, model = await serving.search(job)
     return schemas.Info(
-        pictures=await serving.searching.run(lambda: len(serving.gallery)),
+        pictures=pictures,
         model=schemas.ModelInfo(
             name=model.name,
             knows=model.knows,
@@ -208,8 +257,8 @@ async def info(serving: Shared) -> schemas.Info:
 async def picture(serving: Shared, number: Number) -> FileResponse:
     """A picture's file as it is."""
 
-    def job() -> FileResponse:
-        file = serving.gallery.file_of(serving.gallery.picture(number).path)
+    def job(current: Gallery) -> FileResponse:
+        file = current.file_of(current.picture(number).path)
         try:
             # What is no picture any more must not be sent: it may hold anything by now.
             picture_size(file)
@@ -222,7 +271,7 @@ async def picture(serving: Shared, number: Number) -> FileResponse:
         except (PictureError, OSError) as error:
             raise Problem("picture_gone", number=number) from error
 
-    return await serving.drawing.run(job)
+    return await serving.draw(job)
 
 
 @router.get(
@@ -238,10 +287,10 @@ async def thumbnail(
 ) -> Response:
     """A small JPEG of a picture, its longer side at least `size` where the picture has that."""
 
-    def job() -> Response:
-        entry = serving.gallery.picture(number)
+    def job(current: Gallery) -> Response:
+        entry = current.picture(number)
         asked = request.headers.get("if-none-match", "")
-        file = serving.gallery.file_of(entry.path)
+        file = current.file_of(entry.path)
         try:
             if (etag := serving.thumbnails.etag(file, size)) in asked:
                 return Response(status_code=304, headers=_cached(etag))
@@ -250,7 +299,7 @@ async def thumbnail(
             raise Problem("picture_gone", number=number) from error
         return Response(small.jpeg, media_type="image/jpeg", headers=_cached(small.etag))
 
-    return await serving.drawing.run(job)
+    return await serving.draw(job)
 
 
 @router.get("/health")
@@ -261,30 +310,32 @@ async def health() -> schemas.State:
 
 @router.get("/ready")
 async def ready(serving: Shared) -> schemas.State:
-    """The gallery is open and its model loaded; else 503."""
+    """The gallery is open, its model loaded, and its folder kept up with if it is watched."""
 
-    def job() -> schemas.State:
-        index = serving.gallery.index
-        try:
-            index.search(np.eye(1, index.dim, dtype=np.float32), 1)
-        except SamebutError as error:
-            raise Problem("not_ready", headers={"Retry-After": "5"}) from error
-        return schemas.State(status="ready")
+    def job(current: Gallery) -> None:
+        index = current.index
+        index.search(np.eye(1, index.dim, dtype=np.float32), 1)
 
-    return await serving.drawing.run(job)
+    try:
+        await serving.look(job)
+    except SamebutError as error:
+        raise Problem("not_ready", headers={"Retry-After": "5"}) from error
+    if serving.watch is not None and serving.watch.is_behind:
+        raise Problem("watch_behind", headers={"Retry-After": "5"})
+    return schemas.State(status="ready")
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(serving: Shared) -> PlainTextResponse:
     """Numbers about the server, for Prometheus."""
-    text = await serving.drawing.run(serving.telemetry.text)
+    text = await serving.looking.run(serving.telemetry.text)
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
-def _search(serving: Serving, asked: ReceivedQuery) -> schemas.Hits:
+def _search(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Hits:
     query = asked.query
-    results = serving.gallery.search(
-        asked.turns(serving.gallery),
+    results = current.search(
+        asked.turns(current),
         query.k,
         offset=query.offset,
         where=_filter(query.where),
@@ -296,9 +347,9 @@ def _search(serving: Serving, asked: ReceivedQuery) -> schemas.Hits:
     return _answer(serving, results, asked.upload_seconds)
 
 
-def _explain(serving: Serving, asked: ReceivedQuery) -> schemas.Explained:
-    (turn,) = asked.turns(serving.gallery)
-    found = explain(serving.gallery.model, turn, max_pixels=serving.settings.pixels)
+def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Explained:
+    (turn,) = asked.turns(current)
+    found = explain(current.model, turn, max_pixels=serving.settings.pixels)
     words = [
         schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
         for word in found.words
@@ -323,7 +374,7 @@ def _filter(where: str | None) -> str | None:
     return where if where and where.strip() else None
 
 
-def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> schemas.Hits:
+def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.Hits:
     for stage in ("decode", "encode", "fuse", "search"):
         if seconds := getattr(results.spent, stage):
             serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
@@ -337,7 +388,7 @@ def _answer(serving: Serving, results: gallery.Results, upload: float = 0.0) -> 
     )
 
 
-def _shown(picture: Entry | gallery.Hit, rank: int, score: float | None = None) -> schemas.HitBody:
+def _shown(picture: Entry | Hit, rank: int, score: float | None = None) -> schemas.HitBody:
     return schemas.HitBody(
         rank=rank,
         score=score,

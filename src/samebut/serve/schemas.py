@@ -167,16 +167,15 @@ class State(BaseModel):
     status: str
 
 
-class ErrorBody(BaseModel):
-    code: str
-    message: str
-    hint: str
-
-
 class Refusal(BaseModel):
-    """Every 4xx and 5xx."""
+    """Every 4xx and 5xx, as RFC 9457 has it. ``code`` and ``hint`` are of this API."""
 
-    error: ErrorBody
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    hint: str
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import uvicorn
 
 from samebut.errors import QueryError
 from samebut.gallery import Gallery
 from samebut.serve.app import create_app
+from samebut.serve.connections import Connection
 from samebut.serve.settings import LOOPBACK, Settings
 
-_GRACE_SECONDS = 10
+_GRACE_SECONDS = 4  # for requests; then 2 each for the watcher and for workers: below ten in all
 _IDLE_SECONDS = 20
 _BACKLOG = 256
-_CONNECTIONS = 200  # each may hold a megabyte of an upload in memory
+_logger = logging.getLogger("samebut.serve")
+_UVICORN = logging.getLogger("uvicorn")
+_OURS = ("searching", "drawing", "looking", "decode", "AnyIO")  # names of threads
 
 
 def is_loopback(host: str) -> bool:
@@ -81,16 +87,17 @@ def run(
 ) -> None:
     """Serve ``gallery`` on a bound socket until SIGINT or SIGTERM.
 
-    Then nothing new is taken, and what is under way has ten seconds to end. ``behind_proxy``:
-    a proxy on this machine is believed who the client is (``X-Forwarded-For``, ``-Proto``).
+    Then nothing new is taken, and what is under way has some seconds to end; the process ends
+    within ten, whatever a worker does. ``behind_proxy``: a proxy on this machine is believed who
+    the client is (``X-Forwarded-For``, ``-Proto``).
     """
-    _log_to_stderr()
+    _log_to_stderr(settings.token)
     config = uvicorn.Config(
         create_app(gallery, settings),
         log_config=None,
         access_log=False,  # its lines have the whole address, with token and filter
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
+        http=Connection,
         proxy_headers=behind_proxy,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
@@ -99,13 +106,41 @@ def run(
     )
     with contextlib.suppress(KeyboardInterrupt), bound:
         uvicorn.Server(config).run(sockets=[bound])
+    _leave()
 
 
-def _log_to_stderr() -> None:
-    logger = logging.getLogger("samebut.serve")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+def _leave() -> None:
+    """End the process if a worker does not: the interpreter would wait for it."""
+    last = time.monotonic() + 1
+    for thread in threading.enumerate():
+        if thread.name.startswith(_OURS):
+            thread.join(max(0, last - time.monotonic()))
+            if thread.is_alive():
+                _logger.warning("%s is still at work; leaving without it", thread.name)
+                logging.shutdown()
+                os._exit(0)
+
+
+class _WithoutToken(logging.Formatter):
+    """Writes no token, wherever in a line or a traceback it would stand."""
+
+    def __init__(self, token: str | None) -> None:
+        super().__init__("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
+        said = token or ""
+        forms = {said, *(way(said, safe) for way in (quote, quote_plus) for safe in ("", "/"))}
+        self._hidden = sorted(forms - {""}, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        for form in self._hidden:
+            line = line.replace(form, "[token]")
+        return line
+
+
+def _log_to_stderr(token: str | None) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithoutToken(token))
+    for logger, level in ((_logger, logging.INFO), (_UVICORN, logging.WARNING)):
+        logger.handlers = [handler]
+        logger.setLevel(level)
         logger.propagate = False

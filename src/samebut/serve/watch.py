@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from samebut.errors import SamebutError, StoreBusy
-from samebut.gallery import Gallery
+from samebut.errors import FingerprintMismatch, SamebutError, StoreBusy, StoreMissing
+from samebut.gallery import Gallery, UpdateReport
 from samebut.index.local import LocalIndex
 from samebut.scan import scan
 
@@ -22,7 +22,8 @@ class Watch:
     """A thread that looks at the folder every ``seconds`` and stores what changed.
 
     It writes through a connection of its own, in whole transactions: a search sees the gallery
-    before or after a batch of pictures, never between. While another process indexes, it waits.
+    before or after a batch of pictures, never between. While another process indexes, it waits. A
+    store that was deleted is made anew, and one that was embedded by another model is gone on with.
     """
 
     def __init__(self, gallery: Gallery, seconds: float) -> None:
@@ -37,11 +38,20 @@ class Watch:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """End it after the batch it is at; what was stored stays."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last look at the folder failed, or there will be none any more."""
+        return bool(self._complaint) or not self._thread.is_alive()
+
+    def stop(self, seconds: float = 2.0) -> None:
+        """End it after the batch it is at; what was stored stays.
+
+        One that takes longer than ``seconds`` is left to itself: the store outlives its end.
+        """
         self._stopping.set()
-        self._thread.join()
-        self._gallery.close()
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self._gallery.close()
 
     def look(self) -> bool:
         """One look: store what changed since the last. Returns whether there was anything.
@@ -50,9 +60,9 @@ class Watch:
         """
         found = scan(self._gallery.folder, self._gallery.rules)
         now = frozenset((s.path, s.size, s.mtime_ns) for s in found.pictures)
-        if now == self._seen:
+        if now == self._seen and self._is_ours():
             return False
-        report = self._gallery.update(progress=self._go_on)
+        report = self._update()
         self._seen = now
         changes = {
             "new or changed": report.encoded,
@@ -64,6 +74,26 @@ class Watch:
         said = ", ".join(f"{count} {name}" for name, count in changes.items() if count)
         _logger.info("folder: %s", said or "nothing new")
         return True
+
+    def _is_ours(self) -> bool:
+        """Whether the store is there, with embeddings of the model that is used here."""
+        index = self._gallery.index
+        try:
+            with index.snapshot() as connection:
+                index.revision(connection)
+        except (StoreMissing, FingerprintMismatch):
+            return False
+        return True
+
+    def _update(self) -> UpdateReport:
+        if not self._is_ours():
+            old = self._gallery
+            self._gallery, report = Gallery.build(
+                old.folder, store=old.index.path, rules=old.rules, progress=self._go_on
+            )
+            old.close()
+            return report
+        return self._gallery.update(progress=self._go_on)
 
     def _go_on(self, done: int, total: int, skipped: int = 0, /) -> None:
         if self._stopping.is_set():

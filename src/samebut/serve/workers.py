@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from samebut.images import time_limit
 from samebut.serve.problems import Problem
 
 T = TypeVar("T")
+_CLOSING_LOOK = 0.02  # seconds between two looks whether all jobs have ended
 
 
 class Workers:
@@ -27,6 +30,7 @@ class Workers:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._taken = 0
+        self._closing = threading.Event()
         self.name = name
 
     @property
@@ -38,13 +42,20 @@ class Workers:
         """What ``job()`` returns or raises, from a worker thread.
 
         Raises Problem "busy" if the queue is full, "too_slow" if it is not done in time. A job
-        that is running then can't be stopped: it keeps its place until it ends.
+        that is running then gives up the picture it decodes, and so frees its worker
+        (`samebut.images.time_limit`).
         """
         with self._lock:
             if self._taken >= self._room:
                 raise Problem("busy", headers={"Retry-After": "1"})
             self._taken += 1
-        future = self._pool.submit(job)
+        last = time.monotonic() + self._seconds
+
+        def bounded() -> T:
+            with time_limit(last - time.monotonic(), self._closing):
+                return job()
+
+        future = self._pool.submit(bounded)
         future.add_done_callback(self._done)
         try:
             async with asyncio.timeout(self._seconds):
@@ -52,9 +63,18 @@ class Workers:
         except TimeoutError:
             raise Problem("too_slow", headers={"Retry-After": "2"}) from None
 
-    def close(self) -> None:
-        """Drop what waits, and wait for what runs."""
-        self._pool.shutdown(cancel_futures=True)
+    def stop(self) -> None:
+        """Drop what waits, and tell what runs to give up the picture it decodes."""
+        self._closing.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self, seconds: float = 2.0) -> bool:
+        """`stop`, and wait ``seconds`` for what runs. Returns whether all jobs have ended."""
+        self.stop()
+        last = time.monotonic() + seconds
+        while self._taken and time.monotonic() < last:
+            time.sleep(_CLOSING_LOOK)
+        return not self._taken
 
     def _done(self, future: Future[T]) -> None:
         with self._lock:

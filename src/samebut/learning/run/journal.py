@@ -22,7 +22,7 @@ from samebut.learning.disk import replacing, write_whole
 from samebut.learning.distributed import say
 
 if sys.platform != "win32":
-    import resource
+    import resource  # noqa: TID251
 
 COLUMNS = ("step", "epoch", "loss", "lr", "queries_per_second")
 EVERY = 30.0  # seconds between two lines where nobody looks at a terminal
@@ -142,8 +142,9 @@ def memory() -> str:
         return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB"
     if sys.platform == "win32":
         return ""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return f"{used * (1 if sys.platform == 'darwin' else 1024) / 1e9:.1f} GB"
+    else:  # noqa: RET505 (mypy follows platforms by branches)
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return f"{used * (1 if sys.platform == 'darwin' else 1024) / 1e9:.1f} GB"
 
 
 def plot(out: Path) -> Path:

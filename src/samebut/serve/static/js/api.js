@@ -103,8 +103,9 @@ async function reached(address, options) {
 /** A proxy in between may answer with a page of its own instead of the API's JSON. */
 async function refusal(answer) {
   try {
-    const { error } = await answer.json();
-    return new Refused(error.message, error.hint);
+    const { detail, hint } = await answer.json();
+    if (typeof detail !== "string") throw new TypeError("not a problem of RFC 9457");
+    return new Refused(detail, hint);
   } catch {
     return new Refused(t("error.status", { status: answer.status }), t("error.status.hint"));
   }

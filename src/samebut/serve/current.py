@@ -1,0 +1,105 @@
+"""The gallery that is served, opened again when its store holds another model's embeddings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+from samebut.errors import FingerprintMismatch
+from samebut.gallery import Gallery
+
+T = TypeVar("T")
+_TRIES = 5  # a store may change once more while it is opened again
+_logger = logging.getLogger("samebut.serve")
+
+
+class CurrentGallery:
+    """A gallery that may be replaced by a newer one while it is asked.
+
+    A job has one gallery, and with it one model, from its beginning to its end: what a search
+    embeds is never compared with another model's embeddings. The first gallery stays the caller's
+    to close; later ones are closed when nobody uses them any more.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._given = self._gallery = gallery
+        self._users: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+
+    @property
+    def gallery(self) -> Gallery:
+        """The one that the next job gets."""
+        return self._gallery
+
+    def run(self, job: Callable[[Gallery], T]) -> T:
+        """What ``job`` returns, asked again if the gallery turns out to be an old one.
+
+        Raises what ``job`` raises, and SamebutError if the gallery can't be opened again.
+        """
+        for last in (False,) * _TRIES + (True,):
+            with self._using() as gallery:
+                try:
+                    return job(gallery)
+                except FingerprintMismatch as error:
+                    if last:
+                        raise
+                    self._open_again(gallery, error)
+        raise AssertionError
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if self._gallery is not self._given:
+            self._gallery.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[Gallery]:
+        with self._lock:
+            gallery = self._gallery
+            self._users[id(gallery)] = self._users.get(id(gallery), 0) + 1
+        try:
+            yield gallery
+        finally:
+            with self._lock:
+                self._users[id(gallery)] -= 1
+                unused = not self._users[id(gallery)]
+                if unused:
+                    del self._users[id(gallery)]
+                retired = unused and gallery not in (self._gallery, self._given)
+            if retired:
+                gallery.close()
+
+    def _open_again(self, old: Gallery, error: FingerprintMismatch) -> None:
+        with self._opening:
+            if self._gallery is not old:  # another thread was faster
+                return
+            _logger.info("%s", error)
+            new = None
+            try:
+                new = Gallery.open(old.folder, store=old.index.path, threads=old.model.threads)
+                warm_up(new)
+            except FingerprintMismatch:  # changed once more: the next try sees how
+                if new:
+                    new.close()
+                return
+            except BaseException:
+                if new:
+                    new.close()
+                raise
+            with self._lock:
+                self._gallery = new
+            _logger.info("now searching with %s (%s)", new.model.name, new.model.fingerprint)
+
+
+def warm_up(gallery: Gallery) -> None:
+    """Do once what the first search would wait for. After it the model's files are all read."""
+    model = gallery.model
+    gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
+    size = model.preprocess.size
+    image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
+    model.compose(image, model.encode_texts(["in blue"]))
