@@ -15,7 +15,7 @@ from pathlib import Path
 
 from samebut.catalog import shops
 from samebut.catalog.names import EXACT, WAYS, Matched, file_name, is_picture, match
-from samebut.catalog.sheet import TableSheet, SheetRow, UnusableRow, Values, read_sheet
+from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values, read_sheet
 from samebut.catalog.shops import joined
 from samebut.errors import MetadataError
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from samebut.catalog.names import names_in
-from samebut.catalog.sheet import TableSheet, SheetRow, UnusableRow, Values
+from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values
 
 Cells = Mapping[str, Values]
 

@@ -17,6 +17,7 @@ from samebut.commands.building import (
     ModelOption,
     Photos,
     Store,
+    check_file_column,
     print_report,
 )
 from samebut.commands.progress import progress_shown
@@ -59,11 +60,9 @@ def index(
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
 
-    if metadata is None and (replace_metadata or file_column):
-        raise QueryError(
-            f"--{'replace-metadata' if replace_metadata else 'file-column'} needs a table",
-            hint="Name it: --metadata TABLE.",
-        )
+    check_file_column(file_column, metadata)
+    if replace_metadata and metadata is None:
+        raise QueryError("--replace-metadata needs a table", hint="Name it: --metadata TABLE.")
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,
