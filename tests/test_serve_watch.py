@@ -90,7 +90,7 @@ def test_a_folder_that_vanished_empties_nothing(
     with pytest.raises(StoreError, match="holds no pictures now"):
         watch.look()
     for _ in range(3):
-        watch._complain(watching._failure(watch.look))
+        watch._complain("the folder", watching._failure(watch.look))
     assert caplog.text.count("holds no pictures now") == 1
 
 
@@ -119,9 +119,62 @@ def test_a_look_that_fails_is_not_the_last(
         watch, "look", Mock(side_effect=[RuntimeError("odd"), OSError("bad"), True])
     )
     for said in ("RuntimeError('odd')", "bad"):
-        watch._complain(watching._failure(watch.look))
+        watch._complain("the folder", watching._failure(watch.look))
         assert f"the folder can't be taken up: {said}" in caplog.text
     assert watching._failure(watch.look) == ""
+
+
+def values(gallery: Path) -> dict[str, str]:
+    with Gallery.open(gallery) as opened:
+        entries, _ = opened.listing(99, where="n is not null")
+        return {entry.path: entry.metadata["n"] for entry in entries}
+
+
+def test_a_table_that_changes_is_taken_up(
+    indexed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "samebut.serve")
+    table = tmp_path / "table.csv"
+    table.write_text("file,n\nred-round.png,1\nlate.png,2\n")
+    with Gallery.open(indexed, threads=1) as gallery:
+        watch = Watch(gallery, 0.01, folder=False, table=table)
+        assert [watch.look_at_table() for _ in range(3)] == [False, True, False]
+        assert values(indexed) == {"red-round.png": "1"}
+        assert "table: waits for its picture: late.png" in caplog.text
+        table.write_text("file,n\nred-round.png,1\nblue-round.png,33\n")
+        assert not watch.look_at_table()  # it may still be written to
+        assert watch.look_at_table()
+        assert values(indexed) == {"red-round.png": "1", "blue-round.png": "33"}
+        table.write_text("nothing\nof use\n")
+        for _ in range(4):
+            watch._complain("the table", watching._failure(watch.look_at_table))
+        assert caplog.text.count("the table can't be taken up") == 1
+        table.unlink()
+        assert "No such file" in watching._failure(watch.look_at_table)
+        table.write_text("file,n\nred-round.png,4\n")
+        with gallery.index.writer_lock():
+            assert [watching._failure(watch.look_at_table) for _ in range(2)] == ["", ""]
+        assert watch.look_at_table()
+        assert values(indexed) == {"red-round.png": "4", "blue-round.png": "33"}
+        watch.start()
+        watch.stop()
+
+
+def test_rows_that_waited_find_a_picture_that_comes_while_it_is_served(
+    indexed: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("file,n\nlate.png,1\n")
+    with client_of(indexed, Settings(watch_seconds=0.01, metadata=table)) as client:
+        draw_picture((90, 90, 10), "round", 40).save(indexed / "late.png")
+
+        def shown() -> bool:
+            answer = client.post(f"{API}/search", json={"turns": [{"text": "x"}], "k": 99})
+            return {"n": "1"} in [hit["metadata"] for hit in answer.json()["hits"]]
+
+        wait_for(shown)
+        (indexed / "late.png").rename(indexed / "moved.png")
+        wait_for(lambda: values(indexed) == {"moved.png": "1"})
 
 
 def test_searches_go_on_while_the_folder_changes(indexed: Path) -> None:

@@ -11,6 +11,8 @@ from samebut import catalog
 from samebut.catalog import Catalog, UnusableRow
 from samebut.index import Index, TableRow
 
+NAMED = 20  # of the rows that were not used, each for one reason
+
 
 @dataclass
 class MetadataReport:
@@ -50,6 +52,42 @@ class MetadataReport:
     def nothing_matched(self) -> bool:
         """Whether a table was read and no row of it is about a picture that is there."""
         return self.table is not None and self.rows > 0 and not self.matched
+
+    def lines(self) -> list[str]:
+        """The report in sentences, none where there is nothing to say."""
+        said = []
+        if self.table is not None:
+            said += [f"{self.table}: {note}" for note in self.notes]
+            ways = ", ".join(f"{count:,} {way}" for way, count in self.matched.items())
+            said.append(
+                f"{self.rows:,} pictures are named in {self.table}, "
+                f"{sum(self.matched.values()):,} matched" + (f": {ways}" if ways else "")
+            )
+            if self.nothing_matched:
+                said.append(
+                    f"no row names a picture that is here, the first says '{self.first_name}'; if "
+                    "another column names the pictures: --file-column COLUMN"
+                )
+            if self.changed:
+                said.append(
+                    f"new values for {self.changed:,} pictures: {self.replaced:,} earlier values "
+                    f"replaced, {self.cleared:,} cleared"
+                )
+        if self.came:
+            said.append(f"{self.came:,} rows that were kept have found their pictures")
+        if self.followed:
+            said.append(f"{self.followed:,} renamed or copied pictures keep theirs")
+        said += _some(
+            [f"line {each.line} {each.reason}" for each in self.unusable], "can't be used", "rows"
+        )
+        said += _some([f"{n} fits {p}" for n, p in self.ambiguous.items()], "ambiguous", "rows")
+        said += _some(
+            [f"{n}: {p} has a row of its own" for n, p in self.unused.items()], "not used", "rows"
+        )
+        said += _some(self.waiting, "waits for its picture", "rows")
+        if self.waiting_before:
+            said.append(f"{self.waiting_before:,} rows of earlier tables wait for their pictures")
+        return said
 
 
 def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False) -> MetadataReport:
@@ -124,3 +162,10 @@ def _places(
             open_rows = (matched.ambiguous, matched.unused, matched.waiting)
             report.waiting_before += sum(map(len, open_rows))
     return places
+
+
+def _some(names: Sequence[str], what: str, things: str) -> list[str]:
+    said = [f"{what}: {name}" for name in names[:NAMED]]
+    if len(names) > NAMED:
+        said.append(f"{what}: {len(names) - NAMED:,} more {things}")
+    return said

@@ -235,13 +235,14 @@ class Gallery:
         return report
 
     def describe(self, metadata: str | Path, file_column: str | None = None) -> MetadataReport:
-        """Take up a table about pictures that are indexed, as ``update`` does.
+        """Take up a table about pictures that are indexed, as ``update`` does. The gallery may be
+        open for reading alone; its store must be one that can be written to.
 
-        Raises MetadataError if it can't be read.
+        Raises MetadataError if the table can't be read, StoreBusy while another process indexes.
         """
         table = catalog.read(Path(metadata), file_column)
-        with self.index.writer_lock():
-            return describe(self.index, table)
+        with LocalIndex.open(self.index.path, writable=True) as index, index.writer_lock():
+            return describe(index, table)
 
     def search(
         self,

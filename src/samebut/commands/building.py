@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from samebut.commands.output import say
+from samebut.errors import QueryError
 from samebut.printable import shown
 
 if TYPE_CHECKING:
@@ -102,53 +102,15 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
         say(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
 
 
+def check_file_column(file_column: str | None, metadata: Path | None) -> None:
+    """Raises QueryError if a column is named and no table."""
+    if file_column is not None and metadata is None:
+        raise QueryError("--file-column needs a table", hint="Name it: --metadata TABLE.")
+
+
 def print_metadata(report: MetadataReport) -> None:
     """Say what became of a table's rows, and of those that waited for their pictures."""
-    for line in metadata_lines(report):
+    for line in report.lines():
         say(f"metadata   {shown(line)}", err=True)
     if report.table is not None:
         say(f"{report.described:,} pictures have metadata", err=True)
-
-
-def metadata_lines(report: MetadataReport) -> list[str]:
-    """The report in sentences, none where there is nothing to say."""
-    said = []
-    if report.table is not None:
-        said += [f"{report.table}: {note}" for note in report.notes]
-        ways = ", ".join(f"{count:,} {way}" for way, count in report.matched.items())
-        said.append(
-            f"{report.rows:,} pictures are named in {report.table}, "
-            f"{sum(report.matched.values()):,} matched" + (f": {ways}" if ways else "")
-        )
-        if report.nothing_matched:
-            said.append(
-                f"no row names a picture that is here, the first says '{report.first_name}'; if "
-                "another column names the pictures: --file-column COLUMN"
-            )
-        if report.changed:
-            said.append(
-                f"new values for {report.changed:,} pictures: {report.replaced:,} earlier values "
-                f"replaced, {report.cleared:,} cleared"
-            )
-    if report.came:
-        said.append(f"{report.came:,} rows that were kept have found their pictures")
-    if report.followed:
-        said.append(f"{report.followed:,} renamed or copied pictures keep theirs")
-    said += _some(
-        [f"line {each.line} {each.reason}" for each in report.unusable], "can't be used", "rows"
-    )
-    said += _some([f"{n} fits {p}" for n, p in report.ambiguous.items()], "ambiguous", "rows")
-    said += _some(
-        [f"{n}: {p} has a row of its own" for n, p in report.unused.items()], "not used", "rows"
-    )
-    said += _some(report.waiting, "waits for its picture", "rows")
-    if report.waiting_before:
-        said.append(f"{report.waiting_before:,} rows of earlier tables wait for their pictures")
-    return said
-
-
-def _some(names: Sequence[str], what: str, things: str) -> list[str]:
-    said = [f"{what}: {name}" for name in names[:SKIPPED_SHOWN]]
-    if len(names) > SKIPPED_SHOWN:
-        said.append(f"{what}: {len(names) - SKIPPED_SHOWN:,} more {things}")
-    return said

@@ -18,6 +18,7 @@ from samebut.commands.building import (
     NoFollow,
     Photos,
     Store,
+    check_file_column,
     print_report,
     rules,
     something_is_missing,
@@ -78,11 +79,9 @@ def index(
     """Index a folder of pictures, or bring its index up to date."""
     from samebut.gallery import Gallery
 
-    if metadata is None and (replace_metadata or file_column):
-        raise QueryError(
-            f"--{'replace-metadata' if replace_metadata else 'file-column'} needs a table",
-            hint="Name it: --metadata TABLE.",
-        )
+    check_file_column(file_column, metadata)
+    if replace_metadata and metadata is None:
+        raise QueryError("--replace-metadata needs a table", hint="Name it: --metadata TABLE.")
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,

@@ -13,10 +13,13 @@ import typer
 from samebut.commands.building import (
     PAGE_PORT,
     Exclude,
+    FileColumn,
     ModelOption,
     NoFollow,
     Photos,
     Store,
+    check_file_column,
+    print_metadata,
     print_report,
     rules,
 )
@@ -44,6 +47,13 @@ def serve(
     photos: Photos,
     store: Store = None,
     model: ModelOption = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE", help="A table about the pictures, taken up whenever it changes."
+        ),
+    ] = None,
+    file_column: FileColumn = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = PAGE_PORT,
     token: Annotated[
@@ -76,9 +86,11 @@ def serve(
     ] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
 ) -> None:
-    """Serve a page and an API to search a folder. With --watch it is indexed first, and kept so."""
+    """Serve a page and an API to search a folder. With --watch it is indexed first, and kept so;
+    with --metadata a table is, too."""
     check_installed()
     check_access(host, token, no_auth=no_auth)
+    check_file_column(file_column, metadata)
     from samebut.serve.server import with_names
     from samebut.serve.settings import Settings
 
@@ -90,12 +102,16 @@ def serve(
         seconds=timeout,
         per_minute=rate,
         watch_seconds=_WATCH_SECONDS if watch else 0,
+        metadata=metadata,
+        file_column=file_column,
     )
     if workers:
         settings = replace(settings, workers=workers)
     settings = with_names(settings, host, allow_host or [])
     left_out = rules(exclude, no_follow)
     with opened(photos, store, model, watch=watch, left_out=left_out) as gallery:
+        if metadata is not None:
+            print_metadata(gallery.describe(metadata, file_column))
         present(gallery, settings, host, port, behind_proxy=behind_proxy, open_page=open_page)
 
 

@@ -25,7 +25,7 @@ from samebut.serve.guard import Guard
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
 from samebut.serve.routes import Serving, router
 from samebut.serve.settings import Settings
-from samebut.serve.watch import Watch
+from samebut.serve.watch import watch_of
 
 PAGE = Path(__file__).parent / "static"
 _logger = logging.getLogger("samebut.serve")
@@ -47,7 +47,7 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(warm_up, gallery)
-        watch = Watch(gallery, settings.watch_seconds) if settings.watch_seconds else None
+        watch = watch_of(gallery, settings)
         if watch:
             watch.start()
         serving.watch = watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -25,6 +26,8 @@ class Settings:
         upload_seconds: how long the bytes of a request may take.
         per_minute: searches one client may make a minute; 0: no limit.
         watch_seconds: pause between two looks at the folder; 0: the folder is not watched.
+        metadata: a table about the pictures that is taken up whenever it changes, or None.
+        file_column: the table's column that names the pictures, or None: the usual one.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -37,3 +40,5 @@ class Settings:
     upload_seconds: float = 30.0
     per_minute: int = 0
     watch_seconds: float = 0.0
+    metadata: Path | None = None
+    file_column: str | None = None

@@ -1,4 +1,4 @@
-"""Keeps a gallery in line with its folder while it is served."""
+"""Keeps a gallery in line with its folder, and with a table about it, while it is served."""
 
 from __future__ import annotations
 
@@ -6,32 +6,56 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from samebut.errors import FingerprintMismatch, SamebutError, StoreBusy, StoreMissing
+from samebut.errors import (
+    FingerprintMismatch,
+    MetadataError,
+    SamebutError,
+    StoreBusy,
+    StoreMissing,
+)
 from samebut.gallery import Gallery, UpdateReport
 from samebut.index.local import LocalIndex
 from samebut.scan import scan
+from samebut.serve.settings import Settings
 
 _SHARE = 0.05  # of the time may go into looking, however large the folder is
+_TABLE_SECONDS = 2.0  # between two looks at a table where the folder is not watched
 _logger = logging.getLogger("samebut.serve")
 
 State = frozenset[tuple[str, int, int]]
+TableState = tuple[int, int, int]
 
 
 class Watch:
-    """A thread that looks at the folder every ``seconds`` and stores what changed.
+    """A thread that looks at the folder every ``seconds`` and stores what changed, unless it is
+    told not to look at the ``folder``. A ``table`` is looked at as often, and taken up when it has
+    changed and then stayed as it is from one look to the next: by then it is written whole.
 
     It writes through a connection of its own, in whole transactions: a search sees the gallery
     before or after a batch of pictures, never between. While another process indexes, it waits. A
     store that was deleted is made anew, and one that was embedded by another model is gone on with.
     """
 
-    def __init__(self, gallery: Gallery, seconds: float) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        seconds: float,
+        *,
+        folder: bool = True,
+        table: Path | None = None,
+        file_column: str | None = None,
+    ) -> None:
         index = LocalIndex.open(gallery.index.path, writable=True)
         self._gallery = Gallery(gallery.folder, index, gallery.model, gallery.rules)
         self._seconds = seconds
         self._seen: State | None = None
-        self._complaint = ""
+        self._looks_at_folder = folder
+        self._table, self._file_column = table, file_column
+        self._table_seen: TableState | None = None
+        self._table_before: TableState | None = None
+        self._complaints: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -41,7 +65,7 @@ class Watch:
     @property
     def is_behind(self) -> bool:
         """Whether the last look at the folder failed, or there will be none any more."""
-        return bool(self._complaint) or not self._thread.is_alive()
+        return any(self._complaints.values()) or not self._thread.is_alive()
 
     def stop(self, seconds: float = 2.0) -> None:
         """End it after the batch it is at; what was stored stays.
@@ -70,6 +94,8 @@ class Watch:
             "renamed": report.renamed,
             "gone": report.removed,
             "unusable": len(report.skipped),
+            "with the metadata of their content": report.metadata.followed,
+            "with metadata that waited for them": report.metadata.came,
         }
         said = ", ".join(f"{count} {name}" for name, count in changes.items() if count)
         _logger.info("folder: %s", said or "nothing new")
@@ -95,6 +121,29 @@ class Watch:
             return report
         return self._gallery.update(progress=self._go_on)
 
+    def look_at_table(self) -> bool:
+        """One look: take the table up if it has changed. Returns whether it was taken up.
+
+        Raises SamebutError or OSError if it can't be; a table that can't be understood is not read
+        again until it changes.
+        """
+        if self._table is None:
+            return False
+        found = self._table.stat()
+        now = (found.st_ino, found.st_size, found.st_mtime_ns)
+        settled, self._table_before = now == self._table_before, now
+        if now == self._table_seen or not settled:
+            return False
+        try:
+            report = self._gallery.describe(self._table, self._file_column)
+        except MetadataError:
+            self._table_seen = now
+            raise
+        self._table_seen = now
+        for line in report.lines():
+            _logger.info("table: %s", line)
+        return True
+
     def _go_on(self, done: int, total: int, skipped: int = 0, /) -> None:
         if self._stopping.is_set():
             raise _StoppedError("stopped")
@@ -102,15 +151,30 @@ class Watch:
     def _run(self) -> None:
         while not self._stopping.is_set():
             started = time.monotonic()
-            self._complain(_failure(self.look))
+            if self._looks_at_folder:
+                self._complain("the folder", _failure(self.look))
+            self._complain("the table", _failure(self.look_at_table))
             took = time.monotonic() - started
             self._stopping.wait(max(self._seconds, took / _SHARE))
 
-    def _complain(self, complaint: str) -> None:
+    def _complain(self, what: str, complaint: str) -> None:
         """Log what is wrong once, not at every look."""
-        if complaint and complaint != self._complaint:
-            _logger.warning("the folder can't be taken up: %s", complaint)
-        self._complaint = complaint
+        if complaint and complaint != self._complaints.get(what):
+            _logger.warning("%s can't be taken up: %s", what, complaint)
+        self._complaints[what] = complaint
+
+
+def watch_of(gallery: Gallery, settings: Settings) -> Watch | None:
+    """The watch that these settings ask for, not started yet; None if they ask for none."""
+    if not (settings.watch_seconds or settings.metadata):
+        return None
+    return Watch(
+        gallery,
+        settings.watch_seconds or _TABLE_SECONDS,
+        folder=bool(settings.watch_seconds),
+        table=settings.metadata,
+        file_column=settings.file_column,
+    )
 
 
 class _StoppedError(SamebutError):
