@@ -621,3 +621,9 @@ def test_time_is_bounded_wherever_it_goes(monkeypatch: pytest.MonkeyPatch) -> No
     )
     with images.time_limit(60), pytest.raises(PictureError, match="takes longer to decode"):
         open_picture(picture)
+
+
+def test_what_follows_a_picture_is_no_part_of_it() -> None:
+    content = as_bytes(draw(size=(16, 16)), "PNG") + bytes(12 * images.MAX_READS)
+    assert picture_size(content) == (16, 16)
+    assert open_picture(content).size == (16, 16)

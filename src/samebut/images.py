@@ -625,6 +625,8 @@ def _exif_behind_pixels(stream: IO[bytes]) -> bytes | None:
         length, kind = struct.unpack(">I4s", header)
         if kind == b"eXIf":
             return stream.read(min(length, MAX_BYTES))
+        if kind == b"IEND":  # whatever follows is no part of the picture
+            return None
         stream.seek(length + 4, os.SEEK_CUR)
     return None
 
