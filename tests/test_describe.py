@@ -69,7 +69,8 @@ def test_a_second_table_adds(index: LocalIndex) -> None:
 def test_afresh_forgets_what_earlier_tables_said(index: LocalIndex) -> None:
     put(index, "a.jpg", "b.jpg")
     lay(index, "file,colour\na.jpg,red\ngone.jpg,blue\n")
-    lay(index, "file,size\nb.jpg,S\n", afresh=True)
+    report = lay(index, "file,size\nb.jpg,S\n", afresh=True)
+    assert "of 1 pictures nothing is said any more" in report.lines()
     assert said(index) == {"a.jpg": {}, "b.jpg": {"size": "S"}}
     assert index.columns() == ["size"]
     assert list(index.table_rows()) == ["b.jpg"]

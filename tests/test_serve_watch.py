@@ -272,6 +272,22 @@ def test_the_command_serves_watches_and_stops(photos: Path) -> None:
     assert "Traceback" not in log
 
 
+def test_the_command_takes_up_a_table_that_changes(indexed: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("sku,n\nred-round,1\n")
+    with server(indexed, "--metadata", table, "--file-column", "SKU") as (_, _, port):
+
+        def said() -> list[list[object]]:
+            columns: dict[str, list[list[object]]] = json.loads(get(port, f"{API}/facets")[1])[
+                "columns"
+            ]
+            return columns["n"]
+
+        assert said() == [["1", 1]]
+        table.write_text("sku,n\nred-round,2\nblue-round,2\n")
+        wait_for(lambda: said() == [["2", 2]])
+
+
 def test_open_to_others_only_with_a_token(indexed: Path) -> None:
     def refused(*arguments: object) -> str:
         process = started("serve", indexed, "--port", 0, *arguments)

@@ -27,7 +27,8 @@ class MetadataReport:
     earlier tables.
 
     ``described`` pictures have metadata in all; of ``changed`` something new is said: ``replaced``
-    values became others, ``cleared`` ones are gone. ``followed`` pictures took what was said of
+    values became others, ``cleared`` ones are gone; of ``forgotten`` pictures nothing is said any
+    more, because all was begun afresh. ``followed`` pictures took what was said of
     their content at another path.
     """
 
@@ -46,6 +47,7 @@ class MetadataReport:
     changed: int = 0
     replaced: int = 0
     cleared: int = 0
+    forgotten: int = 0
     followed: int = 0
 
     @property
@@ -73,6 +75,8 @@ class MetadataReport:
                     f"new values for {self.changed:,} pictures: {self.replaced:,} earlier values "
                     f"replaced, {self.cleared:,} cleared"
                 )
+        if self.forgotten:
+            said.append(f"of {self.forgotten:,} pictures nothing is said any more")
         if self.came:
             said.append(f"{self.came:,} rows that were kept have found their pictures")
         if self.followed:
@@ -101,6 +105,7 @@ def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False
     """
     report = MetadataReport(followed=index.follow())
     kept = {} if afresh else index.table_rows()
+    had = index.described() if afresh else set()
     given: Mapping[str, Mapping[str, Sequence[str]]] = {}
     if table is not None:
         report.table, report.notes = table.path, table.notes
@@ -115,7 +120,8 @@ def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False
         changes = index.describe(given, places, afresh=afresh)
         report.changed = changes.pictures
         report.replaced, report.cleared = changes.replaced, changes.cleared
-    report.described = len(index.described())
+    described = index.described()
+    report.described, report.forgotten = len(described), len(had - described)
     return report
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samebut.catalog.sheet import MAX_DEPTH, TableSheet, read_sheet
+from samebut.catalog.sheet import MAX_COLUMNS, MAX_DEPTH, TableSheet, read_sheet
 from samebut.catalog.text import decoded
 from samebut.errors import MetadataError
 
@@ -132,9 +132,20 @@ def test_columns_without_a_name_and_names_that_stand_twice(tmp_path: Path) -> No
     assert cells(read) == [{"file": "a.jpg", "title": "x", "column 4": "y", "title (2)": "z"}]
     assert read.columns == ["file", "title", "column 4", "title (2)"]
     assert read.notes == [
-        "a second column 'title' is called 'title (2)'",
+        "columns with the name of another are called 'title (2)'",
         "columns without a name are called 'column 4'",
     ]
+
+
+def test_columns_are_bounded(tmp_path: Path) -> None:
+    wide = "," * (MAX_COLUMNS - 2) + "last"
+    read = sheet(tmp_path, f"file,title\na.jpg{wide}\nb.jpg,,{wide}\nc.jpg,x\n")
+    assert [row["file"] for row in cells(read)] == ["a.jpg", "c.jpg"]
+    assert [(e.line, e.reason) for e in read.unusable] == [
+        (3, "has 16,385 cells, more than 16,384")
+    ]
+    with pytest.raises(MetadataError, match="header has 16,385 columns"):
+        sheet(tmp_path, "file" + "," * MAX_COLUMNS + "\n")
 
 
 def test_lines_above_the_header_are_named(tmp_path: Path) -> None:

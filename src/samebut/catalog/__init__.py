@@ -225,9 +225,8 @@ def _taken_apart(sheet: TableSheet, rows: Iterable[shops.CatalogRow]) -> str:
 
 
 def _by_picture(rows: Iterable[shops.CatalogRow]) -> dict[str, dict[str, Values]]:
-    found: dict[str, dict[str, Values]] = {}
+    found: dict[str, list[Mapping[str, Values]]] = {}
     for row in rows:
         for name in row.pictures:
-            known = found.get(name)
-            found[name] = joined((known, row.cells)) if known else dict(row.cells)
-    return found
+            found.setdefault(name, []).append(row.cells)
+    return {name: joined(cells) for name, cells in found.items()}

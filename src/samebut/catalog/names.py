@@ -91,12 +91,20 @@ def match(
     found.pictures.update({name: name for name in names if name in there})
     found.ways.update(dict.fromkeys(found.pictures, EXACT))
     rest = [name for name in dict.fromkeys(names) if name and name not in there]
+    # Names that are equal by any rule are equal by the last one: what it finds no partner for, the
+    # others need not look at.
+    last = _RULES[-1].form
+    kinds = {name: last(name) for name in rest}
+    sought = set(kinds.values()) - {""}
+    near = {picture: kind for picture in pictures if rest and (kind := last(picture)) in sought}
+    fitting = set(near.values())
+    found.waiting.extend(name for name in rest if kinds[name] not in fitting)
+    rest = [name for name in rest if kinds[name] in fitting]
     used = set(found.pictures.values())
     for rule in _RULES:
-        if not rest:
-            break
-        rest = _by(rule, rest, pictures, used, taken, found)
-    found.waiting.extend(rest)
+        rest = _by(rule, rest, list(near), used, taken, found)
+        sought = {kinds[name] for name in rest}
+        near = {picture: kind for picture, kind in near.items() if kind in sought}
     return found
 
 
@@ -229,6 +237,8 @@ def _suffixless(name: str) -> str:
 def _without_query(name: str) -> str:
     """``name`` up to a query, which begins behind a picture's suffix: a file's name may well hold
     a number sign."""
+    if "?" not in name and "#" not in name:
+        return name
     for sign in _QUERY.finditer(name):
         if _suffix(name[: sign.start()]):
             return name[: sign.start()]

@@ -22,6 +22,8 @@ from samebut.errors import MetadataError
 
 MAX_BYTES = 1_000_000_000
 """The largest file that is read: it is held in memory whole."""
+MAX_COLUMNS = 16_384
+"""Cells that a row may have, as many as in a spreadsheet."""
 MAX_DEPTH = 32
 """How deep the objects of a JSON line may be nested."""
 
@@ -32,6 +34,7 @@ Tells = Callable[[Sequence[str]], bool]
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_NAMED = 5  # columns, in a note
 _HEADER_WITHIN = 10  # rows: above it an export may say what it is, and of which day
 _INVISIBLE = str.maketrans("", "", "\0\ufeff\u200b")
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
@@ -180,7 +183,10 @@ def _titled(lines: _Records, is_header: Tells, notes: list[str]) -> TableSheet:
     if place:
         above = ", ".join(str(line) for line, _ in records[:place])
         notes.append(f"header at line {records[place][0]}, not used: line {above}")
-    sheet = TableSheet(_distinct(_names(records[place][1]), notes), notes=notes)
+    header = records[place][1]
+    if len(header) > MAX_COLUMNS:
+        raise MetadataError(f"the header has {len(header):,} columns, more than {MAX_COLUMNS:,}")
+    sheet = TableSheet(_distinct(_names(header), notes), notes=notes)
     sheet.unusable += [each for each in lines.unusable if each.line > records[place][0]]
     _fill(sheet, records[place + 1 :])
     _name_the_nameless(sheet, beginning[place])
@@ -192,9 +198,9 @@ def _name_the_nameless(sheet: TableSheet, names: Sequence[str]) -> None:
     filled = {name for row in sheet.rows for name in row.cells}
     nameless = {sheet.columns[place] for place, name in enumerate(names) if not name}
     sheet.columns = [each for each in sheet.columns if each in filled or each not in nameless]
-    called = [f"'{each}'" for each in sheet.columns if each in nameless]
+    called = [each for each in sheet.columns if each in nameless]
     if called:
-        sheet.notes.append(f"columns without a name are called {', '.join(called)}")
+        sheet.notes.append(f"columns without a name are called {_quoted(called)}")
 
 
 def _names(cells: Sequence[str]) -> list[str]:
@@ -205,16 +211,24 @@ def _distinct(names: Sequence[str], notes: list[str]) -> list[str]:
     """The names, each once: a second ``size`` is ``size (2)``; what has none is called by its
     place."""
     found: dict[str, None] = {}
+    times: dict[str, int] = {}
+    renamed = []
     for place, name in enumerate(names, start=1):
         named = name or f"column {place}"
-        number = 1
         while named in found:
-            number += 1
-            named = f"{name} ({number})"
-        if number > 1:
-            notes.append(f"a second column '{name}' is called '{named}'")
+            times[name] = times.get(name, 1) + 1
+            named = f"{name} ({times[name]})"
+        if named not in (name, f"column {place}"):
+            renamed.append(named)
         found[named] = None
+    if renamed:
+        notes.append(f"columns with the name of another are called {_quoted(renamed)}")
     return list(found)
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
 
 
 def _fill(sheet: TableSheet, records: Iterable[tuple[int, list[str]]]) -> None:
@@ -224,15 +238,19 @@ def _fill(sheet: TableSheet, records: Iterable[tuple[int, list[str]]]) -> None:
     for line, cells in records:
         while len(cells) > header and not cells[-1].strip():
             cells.pop()
-        if len(cells) != header:
+        if len(cells) != header and len(cells) <= MAX_COLUMNS:
             (short if len(cells) < header else long).append(line)
+        if len(cells) > MAX_COLUMNS:
+            reason = f"has {len(cells):,} cells, more than {MAX_COLUMNS:,}"
+            sheet.unusable.append(UnusableRow(line, reason))
+            continue
         for place in range(len(sheet.columns) + 1, len(cells) + 1):
             sheet.columns.append(f"column {place}")
         _add(sheet, line, zip(sheet.columns, cells, strict=False))
     if short:
         sheet.notes.append(f"{_lines_said(short)} shorter than the header: the rest is empty")
     if long:
-        extra = ", ".join(f"'{name}'" for name in sheet.columns[header:])
+        extra = _quoted(sheet.columns[header:])
         sheet.notes.append(f"{_lines_said(long)} longer than the header: kept as {extra}")
 
 

@@ -88,21 +88,25 @@ def _shopify(sheet: TableSheet) -> Iterator[CatalogRow | UnusableRow]:
         else:
             yield UnusableRow(row.line, f"has no '{handle}'")
     for rows in products.values():
-        told = {row.line: _named(row.cells, _options(rows)) for row in rows}
+        options = _options(rows)
+        told = {row.line: _named(row.cells, options) for row in rows}
         whole = joined(told.values())
         pictures: dict[str, int] = {}
+        variants: dict[str, list[Cells]] = {}
+        shown: dict[str, list[Cells]] = {}
         for row in rows:
-            for name in _pictures(row.cells, (*own, *of_variant)):
-                pictures.setdefault(name, row.line)
+            for columns, rows_of in ((own, shown), (of_variant, variants)):
+                for name in _pictures(row.cells, columns):
+                    pictures.setdefault(name, row.line)
+                    rows_of.setdefault(name, []).append(told[row.line])
         if not pictures:
             yield UnusableRow(
                 rows[0].line, f"product '{_one(rows[0].cells, handle)}' has no picture"
             )
         for name, line in pictures.items():
-            variants = [told[r.line] for r in rows if name in _pictures(r.cells, of_variant)]
-            shown = [told[r.line] for r in rows if name in _pictures(r.cells, own)]
-            beside = {c: v for c, v in joined(shown).items() if c in about_picture}
-            cells = _without(whole, about_picture) | joined(variants) | beside
+            beside = joined(shown.get(name, ()))
+            beside = {c: v for c, v in beside.items() if c in about_picture}
+            cells = _without(whole, about_picture) | joined(variants.get(name, ())) | beside
             yield CatalogRow(line, [name], _without(cells, (*own, *of_variant)))
 
 
@@ -197,11 +201,11 @@ def _without(cells: Cells, columns: Iterable[str]) -> dict[str, Values]:
 
 def joined(rows: Iterable[Cells]) -> dict[str, Values]:
     """Each column with its distinct values in all rows."""
-    found: dict[str, Values] = {}
+    found: dict[str, dict[str, None]] = {}
     for cells in rows:
         for column, values in cells.items():
-            found[column] = _union(found.get(column, ()), values)
-    return found
+            found.setdefault(column, {}).update(dict.fromkeys(values))
+    return {column: tuple(values) for column, values in found.items()}
 
 
 def _union(values: Values, more: Values) -> Values:

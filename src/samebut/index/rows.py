@@ -133,13 +133,15 @@ def describe(
             given[now] = _joined(given[now], said) if now in given else said
     connection.executemany("INSERT OR REPLACE INTO table_row VALUES (?, ?, ?, ?)", kept)
     changes = Changes()
+    known = {n for n in {**taken, **given} if metadata.is_described(connection, n)}
     described: dict[int, Columns] = {}
     for path_id in {**taken, **given}:
         old = metadata.said_of(connection, path_id)
         back = taken.get(path_id, [])
         own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
         new = {**own, **given.get(path_id, {})}
-        described[path_id] = new
+        if metadata.as_json(new) != metadata.as_json(old) or path_id not in known:
+            described[path_id] = new
         lost = [column for column in old if not new.get(column)]
         replaced = [column for column in old if new.get(column) and new[column] != old[column]]
         changes.cleared += len(lost)
