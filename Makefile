@@ -48,7 +48,7 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, w
 	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
 
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
-train-bundled: $(VENV)/.dev ## train the next bundled model: DATA=folder with products/, clothing/ and groceries/
+train-bundled: $(VENV)/.dev ## train the model that ships: DATA=folder with products/, clothing/ and groceries/
 	$(BIN)/python -m samebut.learning.recolour $(DATA)/products runs/recoloured --pieces 1000
 	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
 	  --data products=$(DATA)/products --data clothing=$(DATA)/clothing --data groceries=$(DATA)/groceries \

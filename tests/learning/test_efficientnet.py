@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from samebut.errors import ModelError
+from samebut.learning.data.feature_folder import encoder_fingerprint
 from samebut.learning.encoders.efficientnet import (
+    LAST,
     SIZES,
     EfficientNetEncoder,
     Trunk,
@@ -89,6 +91,31 @@ def test_a_new_encoder_has_the_published_trunk_unless_told_otherwise(trunk: Trun
     random = EfficientNetEncoder.create(TINY | {"pretrained": False}, ["in blue"])
     torch.testing.assert_close(pretrained.trunk.last.weight, trunk.last.weight)
     assert not torch.allclose(random.trunk.last.weight, trunk.last.weight)
+
+
+def test_some_directions_of_the_space_begin_as_the_classifiers() -> None:
+    """As many as there are places; all if there are more places than directions."""
+    weights = published("lite0")["_fc.weight"]
+    main = torch.linalg.svd(weights - weights.mean(0), full_matrices=False).Vh
+    for places, expected in ((3, 3), (128, 8)):
+        encoder = EfficientNetEncoder.create(TINY | {"places": places}, ["in blue"])
+        begun = encoder.head.linear.weight.detach()[:, -LAST:]
+        assert encoder.place_directions().shape == (expected, LAST)
+        torch.testing.assert_close(begun[:expected], main[:expected])
+        free = begun[expected:] @ main[:8].T
+        assert free.abs().sum(1).lt(3).all(), "the others are not of the classifier"
+
+
+def test_cached_features_of_the_trunk_are_those_of_any_head() -> None:
+    """Of the same trunk; another trunk, or features of texts, are others."""
+
+    def named(what: str, **options: Any) -> str:
+        torch.manual_seed(5)
+        return encoder_fingerprint(EfficientNetEncoder.create(TINY | options, ["in blue"]), what)
+
+    assert named("pictures") == named("pictures", dim=12, places=2, text_width=12)
+    assert named("pictures") != named("pictures", pretrained=False)
+    assert named("texts") != named("texts", text_width=12)
 
 
 def test_pictures_are_the_head_over_the_trunk() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_a_thing_has_its_place_by_the_classifier(of: Made) -> None:
     torch.testing.assert_close(directions @ directions.T, torch.eye(16), atol=1e-5, rtol=0)
     expected = (weights - weights.mean(0))[7] @ directions.T
     torch.testing.assert_close(term.places[7], expected / expected.norm())
+
+
+def test_directions_without_places_are_free(of: Made, tmp_path: Path) -> None:
+    """The term says nothing of them: places are 0 there."""
+    model: Any = copy.deepcopy(of.learner.model)
+    model.encoder.config = model.encoder.config.model_copy(update={"places": 10})
+    term = Names(Names.Options(weight=1.0), of.learner.encoder.corpus, model)
+    assert term.places.shape == (1000, 16)
+    assert term.places[:, 10:].eq(0).all()
+    torch.testing.assert_close(term.places.norm(dim=1), torch.ones(1000))
 
 
 def test_names_that_point_to_their_places_cost_less(of: Made) -> None:

@@ -47,15 +47,15 @@ Encode = Callable[[int, int], list[Features]]
 
 def encoder_fingerprint(encoder: Encoder, what: str) -> str:
     """A digest of what decides features of ``what``: weights, settings and tokenizer. Of pictures
-    the trunk's weights decide, where there is a trunk, so that a head may train between."""
-    digest = hashlib.sha256(json.dumps([encoder.kind, encoder.settings]).encode())
-    weights: dict[str, Tensor] = encoder.state_dict()
-    trunk = {name: value for name, value in weights.items() if name.startswith("trunk.")}
-    of_trunk = what == "pictures" and bool(trunk)
-    for name, value in sorted((trunk if of_trunk else weights).items()):
+    the trunk's weights decide, where there is a trunk, so that a head may train between, or be of
+    another size."""
+    digest = hashlib.sha256(json.dumps([encoder.kind, _settings(encoder, what)]).encode())
+    trunk = _trunk(encoder, what)
+    weights: dict[str, Tensor] = trunk or encoder.state_dict()
+    for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    if of_trunk:
+    if trunk:
         return digest.hexdigest()[:16]
     with tempfile.TemporaryDirectory() as folder:
         encoder.save_tokenizer(Path(folder))
@@ -63,6 +63,17 @@ def encoder_fingerprint(encoder: Encoder, what: str) -> str:
             if file.is_file():
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _trunk(encoder: Encoder, what: str) -> dict[str, Tensor]:
+    """The trunk's weights, if features of ``what`` are those of a trunk."""
+    weights = encoder.state_dict() if what == "pictures" else {}
+    return {name: value for name, value in weights.items() if name.startswith("trunk.")}
+
+
+def _settings(encoder: Encoder, what: str) -> dict[str, Any] | None:
+    """The settings that decide features of ``what``; a trunk's weights say all there is to say."""
+    return None if _trunk(encoder, what) else encoder.settings
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,8 @@ class CachedFeatures:
         # The weights are no part of the name: features of an encoder that has changed since are
         # replaced rather than kept beside the new ones for ever.
         encoder = self.encoder
-        name = f"features-{self.what}-{digest([self.about, encoder.kind, encoder.settings])}"
+        settings = _settings(encoder, self.what)
+        name = f"features-{self.what}-{digest([self.about, encoder.kind, settings])}"
         with distributed.first_alone():
             if distributed.rank() == 0:
                 self._complete(parent / name)

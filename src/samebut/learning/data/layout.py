@@ -26,10 +26,7 @@ class Layout:
 
     def each_once(self) -> Tensor:
         """Places that hold every picture once: ``(N,)``."""
-        rows = self.rows.flatten()
-        unique, inverse = rows.unique(return_inverse=True)
-        first = torch.full_like(unique, len(rows))
-        return first.scatter_reduce(0, inverse, torch.arange(len(rows)), "amin")
+        return each_once(self.rows.flatten())
 
     def shares(self) -> Tensor:
         """``(W, n)``: what each picture weighs in a sum whose mean over the processes is the mean
@@ -38,6 +35,13 @@ class Layout:
         shares = torch.zeros(self.rows.numel())
         shares[once] = len(self.rows) / len(once)
         return shares.view_as(self.rows)
+
+
+def each_once(rows: Tensor) -> Tensor:
+    """Places in ``rows (n,)`` that hold every number of it once: ``(N,)``."""
+    unique, inverse = rows.unique(return_inverse=True)
+    first = torch.full_like(unique, len(rows))
+    return first.scatter_reduce(0, inverse, torch.arange(len(rows)), "amin")
 
 
 def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = False) -> Layout:

@@ -193,6 +193,10 @@ class EfficientNetConfig(TextSizes):
     """Width of the network between its features and the shared space."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in that network."""
+    places: int = Field(128, ge=0)
+    """Directions of the shared space, at most D, that begin as those by which the ImageNet
+    classifier tells things apart most; the others are free for what it does not look at, such as
+    colours."""
     pretrained: bool = True
     """Whether the picture tower starts from weights trained on ImageNet (the extra `pretrained`);
     otherwise from random ones."""
@@ -230,13 +234,18 @@ class EfficientNetEncoder(WithTextTower):
     def images(self, pixels: Tensor) -> Features:
         return self.project(self.trunk_features(pixels))
 
+    def place_directions(self) -> Tensor:
+        """The classifier's principal directions that the shared space begins with:
+        ``(places, 1280)``."""
+        return principal_directions(self.config.size, min(self.config.places, self.dim))
+
     @classmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
         encoder = super().create(options, texts)
         if encoder.config.pretrained:
             load_published(encoder.trunk, encoder.config.size)
             with torch.no_grad():  # so that the head begins with what the classifier tells apart
-                directions = principal_directions(encoder.config.size, encoder.dim)
+                directions = encoder.place_directions()
                 encoder.head.linear.weight[: len(directions), -LAST:] = directions
         return encoder
 

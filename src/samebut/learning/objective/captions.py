@@ -14,6 +14,7 @@ from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.data import captions
 from samebut.learning.data.corpus import Corpus
+from samebut.learning.data.layout import each_once
 from samebut.learning.data.text_noise import noisy
 from samebut.learning.encoders.base import unit
 from samebut.learning.model.cir_model import CIRModel
@@ -31,10 +32,13 @@ class Captions(Term):
 
         weight: float = Field(0.0, ge=0)
         """Weight of the loss between pictures and captions made of their catalogue rows."""
+        pictures: int = Field(0, ge=0)
+        """So many of a step's pictures, drawn anew each time, have their captions read; 0: all.
+        Where features of pictures are cached, captions are most of what a step costs."""
 
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)
-        self.corpus = corpus
+        self.options, self.corpus = options, corpus
         names = [
             tuple(value for column, value in row.items() if column not in NOT_ATTRIBUTES)
             for row in corpus.rows
@@ -52,12 +56,15 @@ class Captions(Term):
 
     def forward(self, step: Step) -> Tensor:
         rng = random.Random(int(torch.randint(2**31, ())))
-        said = [captions.caption(self.corpus.rows[row], rng) for row in step.rows.tolist()]
+        own = self.drawn(len(step.rows), rng)
+        rows = step.rows[own]
+        said = [captions.caption(self.corpus.rows[row], rng) for row in rows.tolist()]
         written = noisy(said, step.encoder.rules.augment)
         words = unit(step.encoder.pooled_texts(step.model, written))
-        pictures = unit(step.seen.pooled)
-        places = step.layout.each_once()
-        kinds = self.kinds[step.layout.rows.flatten()[places]]
+        pictures = unit(step.seen.pooled)[own]
+        gathered = distributed.gather(rows.to(pictures.device))
+        places = each_once(gathered.cpu())
+        kinds = self.kinds[gathered.cpu()[places]]
         places = places.to(pictures.device)
         digests = torch.tensor([zlib.crc32(text.encode()) for text in said])
         texts = distributed.gather(digests.to(pictures.device))[places]
@@ -69,3 +76,10 @@ class Captions(Term):
             same,
             scale=step.scale,
         )
+
+    def drawn(self, count: int, rng: random.Random) -> Tensor:
+        """Places, among so many own pictures, of those whose captions are read."""
+        share = self.options.pictures // distributed.count()
+        if not share or share >= count:
+            return torch.arange(count)
+        return torch.tensor(rng.sample(range(count), share))

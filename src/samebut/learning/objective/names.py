@@ -25,7 +25,6 @@ from samebut.learning.encoders.base import unit
 from samebut.learning.encoders.efficientnet import (
     LAST,
     EfficientNetEncoder,
-    principal_directions,
     published,
 )
 from samebut.learning.model.cir_model import CIRModel
@@ -44,7 +43,8 @@ class Names(Term):
     """Names find the places of their things, and pictures keep to the classifier.
 
     The place of class c is ``P w``: its weights ``w`` of the published classifier, less their mean,
-    in the first principal directions P, with which the head begins. Symmetric InfoNCE of names and
+    in the principal directions P with which the head begins (`places` of the encoder); the other
+    directions of the space are free. Symmetric InfoNCE of names and
     places, and 1 minus their cosine; beside them the Kullback-Leibler divergence of a picture's
     softmax over places from the classifier's own over classes (Hinton et al., arXiv 1503.02531).
     """
@@ -65,11 +65,11 @@ class Names(Term):
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)
         self.options = options
-        size = model.encoder.settings["size"]
-        classifier = published(size)
+        encoder = model.encoder
+        assert isinstance(encoder, EfficientNetEncoder)  # as check_model has seen to
+        classifier = published(encoder.config.size)
         weights = classifier["_fc.weight"]
-        directions = principal_directions(size, model.encoder.dim)
-        places = unit((weights - weights.mean(0)) @ directions.T)
+        places = unit((weights - weights.mean(0)) @ encoder.place_directions().T)
         spare = model.encoder.dim - places.shape[1]
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("bias", classifier["_fc.bias"], persistent=False)
