@@ -127,7 +127,9 @@ def test_a_picture_that_can_not_be_prepared_is_named_and_the_others_go_on(
         return crop(self, picture)
 
     monkeypatch.setattr(Preprocess, "crop", fail_once)
-    outcomes = [each for batch in encode.encode_pictures(model, scan(photos)) for each in batch]
+    outcomes = [
+        each for batch in encode.encode_pictures(model, scan(photos).pictures) for each in batch
+    ]
     (unusable,) = [each for each in outcomes if isinstance(each, Unusable)]
     assert unusable.reason == "can't be prepared for the model: MemoryError no room"
     assert len([each for each in outcomes if isinstance(each, Encoded)]) == 9

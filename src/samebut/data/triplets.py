@@ -61,7 +61,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     if not queries:
         raise DataError(f"{path}: holds no query", hint=LAYOUT)
     names, source = _gallery(root, split, queries)
-    _require_in_gallery(lines, names, source)
+    _require_in_gallery(root, lines, names, source)
     benchmark = Benchmark(
         name="triplets",
         split=split,
@@ -218,7 +218,9 @@ def _split_file(root: Path, split: str) -> Path:
     )
 
 
-def _require_in_gallery(lines: Mapping[str, Query], names: Sequence[str], source: str) -> None:
+def _require_in_gallery(
+    root: Path, lines: Mapping[str, Query], names: Sequence[str], source: str
+) -> None:
     known = set(names)
     unknown = [
         f"{where}: {name}"
@@ -229,7 +231,7 @@ def _require_in_gallery(lines: Mapping[str, Query], names: Sequence[str], source
     if unknown:
         more = ", …" if len(unknown) > NAMED else ""
         raise DataError(
-            f"{len(unknown):,} pictures named by queries are not in the gallery, "
+            f"{root}: {len(unknown):,} pictures named by queries are not in the gallery, "
             f"first: {', '.join(unknown[:NAMED])}{more}",
             hint=f"The gallery is {source}; is a name spelt otherwise there?",
         )
