@@ -14,9 +14,7 @@ import pytest
 
 from samebut.embedding import unit
 from samebut.errors import ModelError, QueryError
-from samebut.images import open_picture
 from samebut.runtime import BUNDLED, Model
-from samebut.wardrobe import draw_gallery
 
 
 @pytest.fixture
@@ -109,27 +107,6 @@ def test_what_is_cut_off_a_long_text_is_known(model: Model) -> None:
 def test_sides_of_different_length_are_refused(model: Model) -> None:
     with pytest.raises(QueryError, match="2 pictures can't be composed with 1 texts"):
         model.compose(model.encode_images(pixels(2, model)), model.encode_texts(["x"]))
-
-
-def test_fp32_and_int8_agree_as_the_folder_says(model: Model, folder: Path, tmp_path: Path) -> None:
-    """On pictures: int8 leaves the outermost activations aside, and noise is full of them."""
-    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    graph = description["graphs"]["image"]
-    assert set(graph["files"]) == {"fp32", "int8"}
-    embeddings, fingerprints = {}, set()
-    draw_gallery(tmp_path / "drawn", 24, 5)
-    drawn = sorted((tmp_path / "drawn").glob("*.jpg"))
-    batch = np.stack([model.preprocess(open_picture(file)) for file in drawn])
-    for precision in graph["files"]:
-        graph["default"] = precision
-        (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
-        loaded = Model.load(folder)
-        embeddings[precision] = loaded.embed(loaded.encode_images(batch))
-        fingerprints.add(loaded.fingerprint)
-    assert len(fingerprints) == 2
-    cosine = (embeddings["fp32"] * embeddings["int8"]).sum(1)
-    assert cosine.min() > description["agreement"]["cosine_least"] - 0.01
-    assert cosine.mean() > 0.995
 
 
 def test_the_fingerprint_is_that_of_the_content(model: Model, folder: Path) -> None:

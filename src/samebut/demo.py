@@ -30,7 +30,7 @@ class Wish:
 WISHES = (
     Wish("dress", "in blue", unlike=("colour", "blue")),
     Wish("sweater", "with stripes", unlike=("pattern", "striped across")),
-    Wish("bag", "换成红色", unlike=("colour", "red")),
+    Wish("skirt", "换成蓝色", unlike=("colour", "blue")),
 )
 ANYWHERE = ("in red", "the same in black", "换成蓝色")
 

@@ -97,7 +97,7 @@ def test_some_directions_of_the_space_begin_as_the_classifiers() -> None:
     """As many as there are places; all if there are more places than directions."""
     weights = published("lite0")["_fc.weight"]
     main = torch.linalg.svd(weights - weights.mean(0), full_matrices=False).Vh
-    for places, expected in ((3, 3), (128, 8)):
+    for places, expected in ((3, 3), (256, 8)):
         encoder = EfficientNetEncoder.create(TINY | {"places": places}, ["in blue"])
         begun = encoder.head.linear.weight.detach()[:, -LAST:]
         assert encoder.place_directions().shape == (expected, LAST)

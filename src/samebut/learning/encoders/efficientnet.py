@@ -193,7 +193,7 @@ class EfficientNetConfig(TextSizes):
     """Width of the network between its features and the shared space."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in that network."""
-    places: int = Field(128, ge=0)
+    places: int = Field(256, ge=0)
     """Directions of the shared space, at most D, that begin as those by which the ImageNet
     classifier tells things apart most; the others are free for what it does not look at, such as
     colours."""
