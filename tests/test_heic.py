@@ -10,6 +10,7 @@ from PIL import Image
 
 from conftest import COLOURS, draw_picture
 from samebut.gallery import Gallery
+from samebut.images import open_picture
 from samebut.turns import Turn
 from serving import API, client_of, form
 
@@ -53,6 +54,10 @@ def test_photos_of_a_phone_are_served(phone: Path) -> None:
         assert answer.status_code == 200, answer.text
         hits = {hit["path"]: hit for hit in answer.json()["hits"]}
         assert "red.HEIC" not in hits, "it is what was uploaded"
+        png = io.BytesIO()
+        open_picture(phone / "red.HEIC").save(png, "PNG")
+        same = client.post(f"{API}/search", **form(query, p0=png.getvalue())).json()["hits"]
+        assert [each["path"] for each in same if each["path"] != "red.HEIC"] == [*hits]
         hit = hits["blue.HEIC"]
         small = client.get(f"{API}/thumbnails/{hit['id']}?size=160")
         assert small.headers["content-type"] == "image/jpeg"
