@@ -54,6 +54,8 @@ train-bundled: $(VENV)/.dev ## train the model that ships: DATA=folder with prod
 	  --data products=$(DATA)/products --data clothing=$(DATA)/clothing --data groceries=$(DATA)/groceries \
 	  --data recoloured=runs/recoloured --data wardrobe=runs/wardrobe
 	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products
+	$(BIN)/samebut calibrate src/samebut/bundled --data products=$(DATA)/products \
+	  --data clothing=$(DATA)/clothing --data groceries=$(DATA)/groceries
 
 format: $(VENV)/.dev ## rewrite files to the house style
 	$(BIN)/ruff format .
