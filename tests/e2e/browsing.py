@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 PATIENCE = 20_000  # milliseconds a page may take for what a test waits for
 FAILED = "Failed to load resource"  # what Chromium says of every answer that is an error
 STARTING = 30  # seconds a server may take until it answers
+PICTURES = 90  # of the drawn gallery that the tests of the page share
+SEED = 11
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>{title}"
+GRAVE = {"serious", "critical"}  # what axe calls the faults that no state of the page may have
 
 
 def missing() -> str:
@@ -48,8 +52,9 @@ def missing() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
         yield browser
@@ -170,3 +175,19 @@ class Visit:
     @property
     def fragment(self) -> str:
         return urlsplit(self.page.url).fragment
+
+
+Visiting = Callable[..., Visit]
+
+
+def first_picture(drawn: Path, kind: str) -> Path:
+    """The first picture of a kind in a drawn gallery."""
+    return min(drawn.glob(f"*{kind}.jpg"))
+
+
+def grave_faults(visit: Visit) -> list[str]:
+    """What axe finds wrong with the page as it stands, the grave faults alone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(visit.page).response["violations"]
+    return [f"{fault['id']}: {fault['help']}" for fault in found if fault["impact"] in GRAVE]

@@ -5,86 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import browsing
 import pytest
-from browsing import DESK, PHONE, Visit
+from browsing import HOSTILE, PHONE, PICTURES, Visit, Visiting, first_picture, grave_faults
 
-from samebut.gallery import Gallery
 from samebut.index import where
-from samebut.wardrobe import draw_gallery
 
 if reason := browsing.missing():
     pytest.skip(reason, allow_module_level=True)
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
-expect.set_options(timeout=browsing.PATIENCE)
-
-PICTURES = 90
-SEED = 11
-HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>{title}"
-GRAVE = {"serious", "critical"}
 COMPOSED = "t=4%2Cin+blue"
-
-Visiting = Callable[..., Visit]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing.chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An indexed folder of drawn pictures, the first of which has a hostile title."""
-    root = tmp_path_factory.mktemp("page")
-    draw_gallery(root / "gallery", PICTURES, SEED)
-    first = min((root / "gallery").glob("*.jpg"))
-    browsing.rewrite_titles(root / "gallery" / "catalog.csv", {first.name: HOSTILE})
-    gallery, _ = Gallery.build(
-        root / "gallery", store=root / "store", metadata=root / "gallery" / "catalog.csv"
-    )
-    gallery.close()
-    return root / "gallery"
-
-
-@pytest.fixture(scope="module")
-def address(drawn: Path) -> Iterator[str]:
-    with browsing.serving(drawn, drawn.parent / "store") as found:
-        yield found
-
-
-@pytest.fixture
-def visiting(browser: Browser, address: str) -> Iterator[Visiting]:
-    """Makes visitors, each with storage of its own. None may cause an error or look elsewhere."""
-    visits: list[Visit] = []
-    with ExitStack() as contexts:
-
-        def visit(**wishes: Any) -> Visit:
-            context = browser.new_context(**{"locale": "en-US", **DESK, **wishes})
-            contexts.callback(context.close)
-            visits.append(Visit(context.new_page(), address))
-            return visits[-1]
-
-        yield visit
-    assert [visit.complaints for visit in visits if visit.complaints] == []
-    assert [visit.elsewhere for visit in visits if visit.elsewhere] == []
-
-
-@pytest.fixture
-def visit(visiting: Visiting) -> Visit:
-    return visiting()
-
-
-def first_picture(drawn: Path, kind: str) -> Path:
-    return min(drawn.glob(f"*{kind}.jpg"))
 
 
 # --- beginning ------------------------------------------------------------------------------
@@ -522,11 +457,6 @@ def test_no_grave_accessibility_fault(visiting: Visiting, scheme: str) -> None:
     visit.page.keyboard.press("Escape")
     visit.page.locator(".tile .look").first.click(force=True)
     assert grave_faults(visit) == []
-
-
-def grave_faults(visit: Visit) -> list[str]:
-    found = Axe().run(visit.page).response["violations"]
-    return [f"{fault['id']}: {fault['help']}" for fault in found if fault["impact"] in GRAVE]
 
 
 # --- when things go wrong -------------------------------------------------------------------
