@@ -17,11 +17,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from conftest import COLOURS
+from samebut import images
 from samebut.confidence import KINDS, Calibration, Curve, Usual
-from samebut.errors import DataError, ModelError, StoreError
+from samebut.errors import DataError, ModelError, PictureError, StoreError
 from samebut.gallery import Gallery
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED, Model
+from samebut.serve.problems import problem_of
 from samebut.turns import Turn
 from serving import API, RED, client_of, error_of, form, index
 
@@ -390,3 +392,13 @@ def test_the_document_describes_every_address(client: TestClient) -> None:
     assert set(document["paths"]) == {f"{API}/{place}" for place in places}
     for place in ("/docs", "/redoc"):
         error_of(client.get(place), 404, "not_found")
+
+
+def test_a_visitor_is_not_told_to_install_anything() -> None:
+    hint = "save it as a JPEG or PNG, or: pip install 'samebut[heic]'"
+    assert hint in {hint for _, _, hint in images._STRANGERS}
+    refused = PictureError("the picture", "is a HEIC picture, which samebut can't read", hint=hint)
+    problem = problem_of(refused)
+    said = "Save it as a JPEG or PNG, or take a screenshot of it."
+    assert problem.said("en")["hint"] == said
+    assert problem.said("zh")["hint"] == "请另存为 JPEG 或 PNG，或上传它的截图。"

@@ -14,7 +14,7 @@ from PIL import Image
 from samebut.errors import PictureError
 from samebut.gallery import Hit
 from samebut.images import open_picture
-from samebut.turns import Turn
+from samebut.turns import EncodedPicture, Turn
 
 THUMBNAIL = 240  # pixels, longer side
 QUALITY = 82
@@ -76,7 +76,9 @@ def _section(answer: Answer) -> str:
 
 def _turn(turn: Turn) -> str:
     parts = []
-    if (picture := turn.source) is not None:
+    if isinstance(picture := turn.source, EncodedPicture):
+        parts.append("<span>a picture</span>")
+    elif picture is not None:
         parts.append(f'<img alt="reference" src="{_thumbnail(picture)}">')
     if turn.says_something:
         parts.append(f"<q>{html.escape(turn.text.strip())}</q>")

@@ -23,7 +23,7 @@ from samebut.errors import ModelError, QueryError
 from samebut.images import MAX_PIXELS, picture_size
 from samebut.preprocess import Preprocess
 from samebut.runtime import FeatureArrays, Model
-from samebut.turns import Turn, encode_picture
+from samebut.turns import EncodedPicture, Turn, encode_picture
 
 Kind = Literal["attention", "nearness"]
 
@@ -74,7 +74,7 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
     image = encode_picture(model, picture, max_pixels)
     text = model.encode_texts([turn.text])
     composed = model.compose(image, text)
-    size = picture_size(picture)
+    size = picture.size if isinstance(picture, EncodedPicture) else picture_size(picture)
     words = words_of(turn.text.strip(), model.text_spans(turn.text))
     kind: Kind = "nearness" if composed.attention is None else "attention"
     looks = _nearness(image, text) if composed.attention is None else composed.attention[0]

@@ -31,7 +31,7 @@ from samebut.index.local import LocalIndex
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
 from samebut.runtime import BUNDLED, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
-from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
+from samebut.turns import NEUTRAL, EncodedPicture, SearchSeconds, Source, Turn, ask
 
 STORE_FILE = "gallery.sqlite"
 
@@ -554,12 +554,13 @@ def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Ki
 def _digests(turns: Sequence[Turn]) -> set[str]:
     """What identifies the contents of the turns' pictures. Raises PictureError for a file that
     can't be read any more."""
-    sources = {turn.source for turn in turns}
-    return {
-        _file_digest(source) if isinstance(source, Path) else digest_of(source)
-        for source in sources
-        if source is not None
-    }
+    return {_digest(turn.source) for turn in turns if turn.source is not None}
+
+
+def _digest(source: Source) -> str:
+    if isinstance(source, EncodedPicture):
+        return source.digest
+    return _file_digest(source) if isinstance(source, Path) else digest_of(source)
 
 
 def _file_digest(file: Path) -> str:

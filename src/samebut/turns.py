@@ -22,14 +22,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
-from samebut.images import MAX_PIXELS, open_picture
+from samebut.images import MAX_PIXELS, open_picture, picture_size
+from samebut.loader import digest_of
 from samebut.printable import shown
 from samebut.runtime import FeatureArrays, Model
 
@@ -37,18 +38,38 @@ EARLIER = 0.5
 NEUTRAL = 0.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPicture:
+    """A picture as one model saw it, to ask that model with again, without the file.
+
+    ``features`` is a batch of one, ``digest`` identifies the file's content and ``size`` is the
+    width and height of the upright picture.
+    """
+
+    features: FeatureArrays
+    digest: str
+    size: tuple[int, int]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in (self.features.pooled, self.features.tokens))
+
+
+Source = Path | bytes | EncodedPicture
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One step of a conversation; either side may be left out.
 
-    ``picture`` is a file or the bytes of one.
+    ``picture`` is a file, the bytes of one, or a picture that the model has encoded before.
     """
 
-    picture: Path | str | bytes | None = None
+    picture: str | Source | None = None
     text: str = ""
 
     @property
-    def source(self) -> Path | bytes | None:
+    def source(self) -> Source | None:
         """The picture, a name made a path."""
         return Path(self.picture) if isinstance(self.picture, str) else self.picture
 
@@ -74,6 +95,11 @@ class SearchSeconds:
             yield
         finally:
             setattr(self, stage, getattr(self, stage) + time.perf_counter() - started)
+
+    def add(self, other: SearchSeconds) -> None:
+        """Add what was spent before this search for it."""
+        for part in fields(self):
+            setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +191,20 @@ class _Passage:
             self.query, self.gate = _compose(self.model, so_far, words, text_weight, fusion)
 
 
+def encoded(
+    model: Model, picture: bytes, max_pixels: int = MAX_PIXELS, spent: SearchSeconds | None = None
+) -> EncodedPicture:
+    """A picture from the bytes of its file, to be asked with several times.
+
+    Raises PictureError as `encode_picture` does.
+    """
+    features = encode_picture(model, picture, max_pixels, spent)
+    return EncodedPicture(features, digest_of(picture), picture_size(picture))
+
+
 def encode_picture(
     model: Model,
-    picture: Path | bytes,
+    picture: Source,
     max_pixels: int = MAX_PIXELS,
     spent: SearchSeconds | None = None,
 ) -> FeatureArrays:
@@ -175,6 +212,8 @@ def encode_picture(
 
     Raises PictureError if the picture can't be used or has more than ``max_pixels``.
     """
+    if isinstance(picture, EncodedPicture):
+        return picture.features
     spent = spent or SearchSeconds()
     prepare = model.preprocess
     name = str(picture) if isinstance(picture, Path) else "the picture"

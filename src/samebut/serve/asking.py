@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -15,9 +14,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from samebut.gallery import Gallery
+from samebut.serve.kept import KeptPictures
 from samebut.serve.problems import Problem
 from samebut.serve.schemas import MAX_TURNS, QueryBody, QueryTurn
-from samebut.turns import Turn
+from samebut.turns import EncodedPicture, SearchSeconds, Source, Turn, encoded
 
 _LARGEST_QUERY = 200_000  # bytes; ten turns of a thousand characters, every one of them escaped
 
@@ -34,16 +34,35 @@ class ReceivedQuery:
     pictures: dict[str, UploadFile]
     upload_seconds: float
 
-    def turns(self, gallery: Gallery) -> list[Turn]:
-        """The turns, pictures of the gallery as files. Reads files: for a worker thread.
+    def uploads(
+        self, gallery: Gallery, max_pixels: int, spent: SearchSeconds
+    ) -> dict[str, EncodedPicture]:
+        """The pictures that were sent, each encoded once, by name. For a worker thread.
 
-        Raises UnknownPicture for an id that the gallery does not have.
+        Raises PictureError.
         """
-        read = {name: _content(part) for name, part in self.pictures.items()}
+        return {
+            name: encoded(gallery.model, _content(part), max_pixels, spent)
+            for name, part in self.pictures.items()
+        }
 
-        def source(turn: QueryTurn) -> Path | bytes | None:
+    def turns(
+        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], kept: KeptPictures
+    ) -> list[Turn]:
+        """The turns, pictures of the gallery as files.
+
+        Raises UnknownPicture for an id that the gallery does not have, and Problem
+        "upload_forgotten" for one that ``kept`` does not have.
+        """
+
+        def source(turn: QueryTurn) -> Source | None:
             if turn.upload is not None:
-                return read[turn.upload]
+                return uploads[turn.upload]
+            if turn.kept is not None:
+                found = kept.find(turn.kept, gallery.model.fingerprint)
+                if found is None:
+                    raise Problem("upload_forgotten")
+                return found
             if turn.picture is not None:
                 return gallery.file_of(gallery.picture(turn.picture).path)
             return None

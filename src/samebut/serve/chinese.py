@@ -48,7 +48,9 @@ _HINTS: Mapping[str, str] = {
     r"save it as a JPEG again": "请重新另存为 JPEG。",
     r"crop it": "请裁剪后再试。",
     r"save it as a JPEG or PNG": "请另存为 JPEG 或 PNG。",
-    r"save it as a JPEG or PNG, or: (.*)": r"请另存为 JPEG 或 PNG，或安装：\1。",
+    r"save it as a JPEG or PNG, or take a screenshot of it": (
+        "请另存为 JPEG 或 PNG，或上传它的截图。"
+    ),
     r"unpack it": "请先解压。",
     r"download the picture itself": "请下载图片本身。",
     r"Give a picture, a text, or both.": "请给出图片、文字，或两者。",

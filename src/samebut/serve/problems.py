@@ -7,6 +7,7 @@ Every refusal is a problem as RFC 9457 has it: ``type``, ``title``, ``status`` a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -58,6 +59,13 @@ KINDS: Mapping[str, Kind] = {
     ),
     "picture_gone": Kind(
         404, "The file of picture {number} can't be shown.", "无法显示图片 {number} 的文件。"
+    ),
+    "upload_forgotten": Kind(
+        410,
+        "The server has forgotten an uploaded picture.",
+        "服务器已不再保留上传的图片。",
+        "Send the picture again.",
+        "请重新发送图片。",
     ),
     "upload_missing": Kind(
         400,
@@ -211,6 +219,8 @@ def _sentence(hint: str) -> str:
     return hint[:1].upper() + hint[1:].rstrip(".") + "." if hint else ""
 
 
+_INSTALLING = re.compile(", or: pip install .*")  # who asks can install nothing on the server
+
 _CODES: Mapping[type[SamebutError], str] = {
     PictureError: "picture_unusable",
     FilterError: "filter_unclear",
@@ -235,8 +245,9 @@ def problem_of(error: SamebutError) -> Problem:
     why = error.reason if isinstance(error, PictureError) else str(error)
     if code == "query_unclear":
         why = why[:1].upper() + why[1:]
-    zh = {"why": chinese.reason(why), "hint": chinese.hint(error.hint)}
-    return Problem(code, hint=error.hint, zh=zh, why=why)
+    hint = _INSTALLING.sub(", or take a screenshot of it", error.hint)
+    zh = {"why": chinese.reason(why), "hint": chinese.hint(hint)}
+    return Problem(code, hint=hint, zh=zh, why=why)
 
 
 def preferred_language(accept: str) -> Language:

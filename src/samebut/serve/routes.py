@@ -24,6 +24,7 @@ from samebut.serve import schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
 from samebut.serve.current import CurrentGallery
 from samebut.serve.guard import API
+from samebut.serve.kept import KeptPictures
 from samebut.serve.problems import LANGUAGES, MEDIA_TYPE, Problem
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
@@ -67,6 +68,7 @@ class Serving:
     settings: Settings
     telemetry: Telemetry = field(default_factory=Telemetry)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    kept: KeptPictures = field(default_factory=KeptPictures)
     watch: Watch | None = None
     searching: Workers = field(init=False)
     drawing: Workers = field(init=False)
@@ -83,6 +85,7 @@ class Serving:
             setattr(self, name, workers)
             self.telemetry.gauge("samebut_jobs", lambda w=workers: w.taken, kind=name)  # type: ignore[misc]
         self.telemetry.gauge("samebut_pictures", lambda: self.current.run(len))
+        self.telemetry.gauge("samebut_kept_uploads", lambda: len(self.kept))
         self.telemetry.gauge(
             "samebut_watch_behind", lambda: float(self.watch is not None and self.watch.is_behind)
         )
@@ -133,7 +136,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": schemas.inlined(schemas.Refusal)}},
     }
-    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 507)
+    for status in (400, 401, 403, 404, 408, 410, 413, 415, 422, 429, 503, 507)
 }
 _QUERY = schemas.inlined(schemas.QueryBody)
 _QUERY_BODY: dict[str, Any] = {
@@ -333,23 +336,32 @@ async def metrics(serving: Shared) -> PlainTextResponse:
 
 
 def _search(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Hits:
-    query = asked.query
+    query, pixels, spent = asked.query, serving.settings.pixels, SearchSeconds()
+    uploads = asked.uploads(current, pixels, spent)
     results = current.search(
-        asked.turns(current),
+        asked.turns(current, uploads, serving.kept),
         query.k,
         offset=query.offset,
         where=_filter(query.where),
         text_weight=query.text_weight,
         fusion=query.fusion,
         include_references=query.include_references,
-        max_pixels=serving.settings.pixels,
+        max_pixels=pixels,
     )
-    return _answer(serving, results, asked.upload_seconds)
+    results.spent.add(spent)
+    answer = _answer(serving, results, asked.upload_seconds)
+    answer.uploads = {
+        name: serving.kept.keep(picture, current.model.fingerprint)
+        for name, picture in uploads.items()
+    }
+    return answer
 
 
 def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Explained:
-    (turn,) = asked.turns(current)
-    found = explain(current.model, turn, max_pixels=serving.settings.pixels)
+    pixels = serving.settings.pixels
+    uploads = asked.uploads(current, pixels, SearchSeconds())
+    (turn,) = asked.turns(current, uploads, serving.kept)
+    found = explain(current.model, turn, max_pixels=pixels)
     words = [
         schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
         for word in found.words

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from samebut.serve.kept import ID
+
 MAX_TURNS = 10
 MAX_HITS = 200
 MAX_OFFSET = 100_000
@@ -31,12 +33,15 @@ class QueryTurn(BaseModel):
         None, pattern="^[A-Za-z0-9_-]{1,32}$", description="Name of the form's file field."
     )
     picture: PictureId | None = Field(None, description="Id of a picture of the gallery.")
+    kept: str | None = Field(
+        None, pattern=f"^{ID}$", description="Id that an earlier answer gave an upload."
+    )
     text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
 
     @model_validator(mode="after")
     def _one_picture(self) -> QueryTurn:
-        if self.upload is not None and self.picture is not None:
-            raise ValueError("a turn has an upload or a picture, not both")
+        if sum(each is not None for each in (self.upload, self.picture, self.kept)) > 1:
+            raise ValueError("a turn has an upload, a picture or a kept one, not two of them")
         return self
 
 
@@ -92,7 +97,8 @@ class Hits(BaseModel):
 
     ``confidence``: how likely it is that the first answer fits, 0 to 1; null if the model has no
     ``confidence.json`` or nothing was asked. ``total``: pictures in the gallery, or those that pass
-    the filter. ``unread``: ends of texts that are longer than the model reads.
+    the filter. ``unread``: ends of texts that are longer than the model reads. ``uploads``: for
+    each file that was sent an id, which a later turn may have as ``kept`` in place of the file.
     """
 
     hits: list[HitBody]
@@ -101,6 +107,7 @@ class Hits(BaseModel):
     total: int
     milliseconds: Milliseconds
     unread: list[str] = []
+    uploads: dict[str, str] = {}
 
 
 class Facets(BaseModel):

@@ -1,0 +1,81 @@
+"""Uploaded pictures as the model saw them, kept for a while: a turn need not send them again.
+
+What is kept are features: the picture itself can't be had back from the server. Only who knows an
+id can ask with it, and an id can't be guessed. Whatever is forgotten is sent again: nothing depends
+on this memory, so each process of a server may have its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from samebut.turns import EncodedPicture
+
+ID = r"[A-Za-z0-9_-]{22}"
+_RANDOM_BYTES = 16  # 22 characters in an id
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    picture: EncodedPicture
+    fingerprint: str
+    last_asked: float
+
+
+class KeptPictures:
+    """At most ``count`` pictures of ``nbytes`` together, each for ``seconds`` after its last use.
+
+    Beyond that the one that was not asked with for longest goes first. ``now`` tells the seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int = 1_000,
+        nbytes: int = 100_000_000,
+        seconds: float = 1_800,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count, self._nbytes, self._seconds, self._now = count, nbytes, seconds, now
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, picture: EncodedPicture, fingerprint: str) -> str:
+        """Keep what the model with this ``fingerprint`` saw. Returns the id to ask for it with."""
+        name = secrets.token_urlsafe(_RANDOM_BYTES)
+        with self._lock:
+            self._kept[name] = _Kept(picture, fingerprint, self._now())
+            self._held += picture.nbytes
+            self._shrink()
+        return name
+
+    def find(self, name: str, fingerprint: str) -> EncodedPicture | None:
+        """What was kept under an id, or None if it is forgotten or another model saw it."""
+        with self._lock:
+            self._shrink()
+            found = self._kept.get(name)
+            if found is None or found.fingerprint != fingerprint:
+                return None
+            self._kept[name] = _Kept(found.picture, fingerprint, self._now())
+            self._kept.move_to_end(name)
+            return found.picture
+
+    def _shrink(self) -> None:
+        """Forget the oldest while they are too many, too large or too old."""
+        oldest = self._now() - self._seconds
+        while self._kept:
+            name, first = next(iter(self._kept.items()))
+            fits = len(self._kept) <= self._count and self._held <= self._nbytes
+            if fits and first.last_asked > oldest:
+                return
+            del self._kept[name]
+            self._held -= first.picture.nbytes
