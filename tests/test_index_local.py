@@ -31,7 +31,7 @@ from samebut.errors import (
     StoreMissing,
     StoreNewer,
 )
-from samebut.index import Entry, FileState, Index, PictureRow, Skipped, store
+from samebut.index import Entry, FileState, Index, PictureRow, Skipped, database, schema
 from samebut.index.local import LocalIndex
 
 DIM = 8
@@ -536,7 +536,7 @@ def test_no_acknowledged_picture_is_lost_to_a_kill(path: Path) -> None:
 
 
 def test_a_store_whose_making_was_cut_off(path: Path) -> None:
-    store.Database.create(path, store.APPLICATION_ID, store.MIGRATIONS).close()
+    database.Database.create(path, schema.APPLICATION_ID, schema.MIGRATIONS).close()
     with pytest.raises(StoreMissing, match="nothing is indexed"):
         LocalIndex.open(path)
     with create(path) as index:
@@ -544,13 +544,13 @@ def test_a_store_whose_making_was_cut_off(path: Path) -> None:
 
 
 def test_the_ladder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(store.MIGRATIONS) == list(range(1, len(store.MIGRATIONS) + 1))
+    assert list(schema.MIGRATIONS) == list(range(1, len(schema.MIGRATIONS) + 1))
     with create(path) as index:
         index.put([picture("a", 1)])
-    taller = len(store.MIGRATIONS) + 1
+    taller = len(schema.MIGRATIONS) + 1
     rung = ("CREATE TABLE note (word TEXT)", "INSERT INTO note SELECT name FROM path")
     with monkeypatch.context() as patch:
-        patch.setattr(store, "MIGRATIONS", store.MIGRATIONS | {taller: rung})
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS | {taller: rung})
         with LocalIndex.open(path) as index:
             assert found(index, 1) == ["a"]
     with pytest.raises(

@@ -125,6 +125,10 @@ class Index(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """What messages call the store; holds no password."""
+
+    @property
     def fingerprint(self) -> str:
         """Digest of the model that made the embeddings."""
 

@@ -130,6 +130,11 @@ class Database:
         with self._lock, _explained(self.path):
             self._connection.close()
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One read transaction: everything read inside is of the same moment. Inside another

@@ -7,10 +7,10 @@ text once more; `samebut doctor gallery` does.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from samebut.index.paths import ID_OF
+from samebut.index.sql import Connection
 
 TABLES_2 = (
     "CREATE TABLE checksum (id INTEGER PRIMARY KEY, digest BLOB NOT NULL)",
@@ -26,19 +26,20 @@ _DIGEST = """row_digest(CAST(name AS BLOB), size, mtime_ns, CAST(picture.digest 
 _ROWS = "picture LEFT JOIN path USING (id) LEFT JOIN embedding USING (id)"
 
 
-def keep(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def keep(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
     """Keep the digests of the pictures with these paths, as they are now."""
     connection.executemany(
-        f"INSERT OR REPLACE INTO checksum SELECT id, {_DIGEST} FROM {_ROWS} WHERE id = {ID_OF}",
+        f"""INSERT INTO checksum SELECT id, {_DIGEST} FROM {_ROWS} WHERE id = {ID_OF}
+            ON CONFLICT (id) DO UPDATE SET digest = excluded.digest""",
         names,
     )
 
 
-def damaged(connection: sqlite3.Connection) -> list[str | bytes | None]:
+def damaged(connection: Connection) -> list[str | bytes | None]:
     """Paths of pictures whose rows are not as they were written; None where the path is lost."""
     rows = connection.execute(
         f"""SELECT name FROM {_ROWS} LEFT JOIN checksum USING (id)
-            WHERE checksum.digest IS NOT {_DIGEST}
+            WHERE checksum.digest IS NULL OR checksum.digest <> {_DIGEST}
         UNION ALL SELECT name FROM checksum LEFT JOIN path USING (id)
             WHERE id NOT IN (SELECT id FROM picture)
         UNION ALL SELECT name FROM embedding LEFT JOIN path USING (id)

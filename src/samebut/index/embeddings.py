@@ -5,14 +5,12 @@ Half the bytes cost a cosine about 0.0005. Everything here runs inside a transac
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import StoreDamaged, StoreError
 from samebut.index import PictureRow
+from samebut.index.sql import Connection
 
 _HALF = np.dtype("<f2")
 _UNIT_TOLERANCE = 0.01
@@ -38,14 +36,14 @@ def as_blob(picture: PictureRow, dim: int) -> bytes:
     return embedding.astype(_HALF).tobytes()
 
 
-def from_blob(blob: bytes, dim: int, store: Path) -> NDArray[np.float32]:
+def from_blob(blob: bytes, dim: int, store: str) -> NDArray[np.float32]:
     """The embedding ``(dim,)`` that was kept. ``store`` is named if it is damaged."""
     full: NDArray[np.float32] = _halves(blob, (1, dim), store)[0].astype(np.float32)
     return full
 
 
 def read_all(
-    connection: sqlite3.Connection, dim: int, store: Path
+    connection: Connection, dim: int, store: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Every embedding: ids ``(N,)``, ascending, and half-precision rows ``(N, dim)``."""
     (count,) = connection.execute("SELECT count(*) FROM embedding").fetchone()
@@ -61,7 +59,7 @@ def read_all(
     return ids, codes
 
 
-def _halves(blob: bytes, shape: tuple[int, int], store: Path) -> NDArray[np.float16]:
+def _halves(blob: bytes, shape: tuple[int, int], store: str) -> NDArray[np.float16]:
     if len(blob) != shape[0] * shape[1] * _HALF.itemsize:
         raise StoreDamaged(
             f"{store}: an embedding is not of {shape[1]} numbers",

@@ -11,7 +11,6 @@ Everything here runs inside a transaction of the caller and knows paths by their
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from samebut.catalog import shown
 from samebut.errors import MetadataError
 from samebut.index import selection
+from samebut.index.sql import Connection
 from samebut.index.where import Filter
 from samebut.values import Column, fold, is_empty, understand
 
@@ -67,13 +67,13 @@ def check(rows: Mapping[str, Columns]) -> None:
                 )
 
 
-def forget_all(connection: sqlite3.Connection) -> None:
+def forget_all(connection: Connection) -> None:
     """Forget everything that was said."""
     for table in ("description", "field", "value"):
         connection.execute(f"DELETE FROM {table}")
 
 
-def change(connection: sqlite3.Connection, described: Mapping[int, Columns | None]) -> None:
+def change(connection: Connection, described: Mapping[int, Columns | None]) -> None:
     """Let this be all that is said of these paths, by id; None: nothing was ever said of it.
 
     Columns become known in the order in which they come, those without a value too.
@@ -101,25 +101,25 @@ def change(connection: sqlite3.Connection, described: Mapping[int, Columns | Non
         _change_field(connection, known.get(column), column, changed)
 
 
-def is_described(connection: sqlite3.Connection, path_id: int) -> bool:
+def is_described(connection: Connection, path_id: int) -> bool:
     """Whether anything was ever said of a path, be it that nothing is known."""
     row = connection.execute("SELECT 1 FROM description WHERE id = ?", (path_id,)).fetchone()
     return row is not None
 
 
-def described_paths(connection: sqlite3.Connection) -> list[int]:
+def described_paths(connection: Connection) -> list[int]:
     """Ids of the paths that have at least one value."""
     rows = connection.execute("SELECT id FROM description WHERE texts <> '{}'")
     return [int(number) for (number,) in rows]
 
 
-def said_of(connection: sqlite3.Connection, path_id: int) -> dict[str, tuple[str, ...]]:
+def said_of(connection: Connection, path_id: int) -> dict[str, tuple[str, ...]]:
     """Column to values of one path."""
     row = connection.execute("SELECT texts FROM description WHERE id = ?", (path_id,)).fetchone()
     return from_json(row[0]) if row else {}
 
 
-def of(connection: sqlite3.Connection, path_id: int) -> dict[str, str]:
+def of(connection: Connection, path_id: int) -> dict[str, str]:
     """Column to text of one path; several values are one text."""
     return {column: shown(values) for column, values in said_of(connection, path_id).items()}
 
@@ -140,12 +140,12 @@ def from_json(texts: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def fields(connection: sqlite3.Connection) -> dict[str, int]:
+def fields(connection: Connection) -> dict[str, int]:
     """Id of each column, in the order they were given."""
     return dict(connection.execute("SELECT name, id FROM field ORDER BY id"))
 
 
-def facets(connection: sqlite3.Connection, limit: int) -> dict[str, list[tuple[str, int]]]:
+def facets(connection: Connection, limit: int) -> dict[str, list[tuple[str, int]]]:
     """The ``limit`` commonest values of each column among the indexed pictures."""
     names = {number: name for name, number in fields(connection).items()}
     rows = connection.execute(
@@ -165,7 +165,7 @@ def facets(connection: sqlite3.Connection, limit: int) -> dict[str, list[tuple[s
 
 
 def select(
-    connection: sqlite3.Connection,
+    connection: Connection,
     where: Filter,
     among: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
 ) -> NDArray[np.bool_]:
@@ -193,7 +193,7 @@ def select(
     return selection.select(where, passing)
 
 
-def values_of(connection: sqlite3.Connection, column: str) -> list[Value]:
+def values_of(connection: Connection, column: str) -> list[Value]:
     """What the indexed pictures have in a column, the commonest first.
 
     Raises:
@@ -212,13 +212,13 @@ def values_of(connection: sqlite3.Connection, column: str) -> list[Value]:
     return sorted(found, key=lambda value: -value.pictures)
 
 
-def understood(connection: sqlite3.Connection) -> dict[str, Column | None]:
+def understood(connection: Connection) -> dict[str, Column | None]:
     """How the values of each column are read; None if the store is from before they were."""
     rows = connection.execute("SELECT name, understood FROM field ORDER BY id")
     return {name: None if kept is None else Column.from_json(kept) for name, kept in rows}
 
 
-def _understood(connection: sqlite3.Connection, number: int) -> Column:
+def _understood(connection: Connection, number: int) -> Column:
     row = connection.execute("SELECT understood FROM field WHERE id = ?", (number,)).fetchone()
     return Column.from_json(row[0])
 
@@ -250,12 +250,12 @@ class _Lists:
             self.emptied.append(path_id)
 
 
-def _change_field(
-    connection: sqlite3.Connection, number: int | None, name: str, changed: _Lists
-) -> None:
+def _change_field(connection: Connection, number: int | None, name: str, changed: _Lists) -> None:
     if number is None:
-        row = connection.execute("INSERT INTO field (name, paths) VALUES (?, ?)", (name, b""))
-        number = int(row.lastrowid or 0)
+        row = connection.execute(
+            "INSERT INTO field (name, paths) VALUES (?, ?) RETURNING id", (name, b"")
+        ).fetchone()
+        number = int(row[0])
     if changed.filled or changed.emptied:
         (paths,) = connection.execute("SELECT paths FROM field WHERE id = ?", (number,)).fetchone()
         connection.execute(
@@ -269,7 +269,7 @@ def _change_field(
 
 
 def _change_value(
-    connection: sqlite3.Connection,
+    connection: Connection,
     field_id: int,
     text: str,
     added: Sequence[int],
@@ -291,7 +291,7 @@ def _change_value(
         connection.execute("DELETE FROM value WHERE id = ?", (row[0],))
 
 
-def _understand(connection: sqlite3.Connection, field_id: int) -> None:
+def _understand(connection: Connection, field_id: int) -> None:
     """Read a column's values as a whole again: what one of them means depends on the others."""
     counts = dict(
         connection.execute(
@@ -312,7 +312,7 @@ def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> byte
     return np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True).astype(_ID).tobytes()
 
 
-def _counts(connection: sqlite3.Connection, lists: Sequence[bytes]) -> list[int]:
+def _counts(connection: Connection, lists: Sequence[bytes]) -> list[int]:
     """How many of the ids in each list, none of them empty, are indexed."""
     if not lists:
         return []

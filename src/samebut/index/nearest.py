@@ -6,7 +6,6 @@ Reads the metadata inside a transaction of the caller, and only when nothing was
 from __future__ import annotations
 
 import difflib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from samebut.index import metadata, selection
 from samebut.index.metadata import Value
+from samebut.index.sql import Connection
 from samebut.index.where import Among, And, Compare, Filter, Missing, Not, Or
 from samebut.values import Column, fold, is_empty
 
@@ -26,7 +26,7 @@ Test = Compare | Among | Missing
 
 
 def why_nothing(
-    connection: sqlite3.Connection,
+    connection: Connection,
     where: Filter,
     passing: Callable[[Filter], NDArray[np.int64]],
 ) -> list[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
+
+from samebut.index.sql import Connection
 
 ID_OF = "(SELECT id FROM path WHERE name = ?)"
 """SQL for the id of a path; its parameter is what `kept` makes of the path."""
 
 
-def give_ids(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def give_ids(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
     """Give ids to paths that have none."""
-    connection.executemany("INSERT OR IGNORE INTO path (name) VALUES (?)", names)
+    connection.executemany("INSERT INTO path (name) VALUES (?) ON CONFLICT DO NOTHING", names)
 
 
 def kept(text: str) -> str | bytes:

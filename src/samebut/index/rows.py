@@ -10,11 +10,11 @@ Everything here runs inside a transaction of the caller and knows paths by their
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from samebut.index import Changes, metadata
 from samebut.index.metadata import Columns
+from samebut.index.sql import Connection
 
 TABLES_2 = (
     # Rows of one table have the same number.
@@ -28,25 +28,30 @@ TABLES_2 = (
 )
 """As schema version 2 of the store makes them."""
 
-_REMEMBER = """INSERT OR REPLACE INTO remembered
-    SELECT picture.digest, description.id, description.texts, 1, {moved}
-    FROM picture JOIN description USING (id) WHERE picture.id = """
+_REMEMBER = """INSERT INTO remembered
+    SELECT picture.digest, picture.id, description.texts, TRUE, {moved}
+    FROM picture JOIN description USING (id) WHERE picture.id = {id}{also}
+    ON CONFLICT (digest) DO UPDATE SET path_id = excluded.path_id, texts = excluded.texts,
+        fresh = excluded.fresh, moved = excluded.moved"""
 _PATH = "(SELECT id FROM path WHERE name = ?)"
+_ANY_COPY = """(SELECT picture.id FROM picture JOIN description USING (id) WHERE digest = ?
+    ORDER BY id LIMIT 1)"""
 
 
 def leaving(
-    connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]], *, moved: bool = False
+    connection: Connection, names: Sequence[tuple[str | bytes]], *, moved: bool = False
 ) -> None:
     """Remember what is said of the pictures at these paths, which are about to go. ``moved``: the
     path itself loses it, because the picture goes on at another."""
-    statement = _REMEMBER.format(moved=int(moved)) + _PATH
+    statement = _REMEMBER.format(moved="TRUE" if moved else "FALSE", id=_PATH, also="")
     connection.executemany(statement, names)
 
 
-def coming(connection: sqlite3.Connection, pictures: Sequence[tuple[str | bytes, str]]) -> None:
+def coming(connection: Connection, pictures: Sequence[tuple[str | bytes, str]]) -> None:
     """Prepare for pictures (path, digest) that are about to be stored: remember what is said of
     another content at their path, and of their content at another."""
-    connection.executemany(f"{_REMEMBER.format(moved=0)}{_PATH} AND picture.digest <> ?", pictures)
+    other = _REMEMBER.format(moved="FALSE", id=_PATH, also=" AND picture.digest <> ?")
+    connection.executemany(other, pictures)
     new = [
         digest
         for name, digest in pictures
@@ -55,20 +60,17 @@ def coming(connection: sqlite3.Connection, pictures: Sequence[tuple[str | bytes,
         ).fetchone()
     ]
     for digest in new:
-        known = connection.execute("UPDATE remembered SET fresh = 1 WHERE digest = ?", (digest,))
+        known = connection.execute("UPDATE remembered SET fresh = TRUE WHERE digest = ?", (digest,))
         if not known.rowcount:
-            connection.execute(
-                f"""{_REMEMBER.format(moved=0)}(SELECT picture.id FROM picture
-                JOIN description USING (id) WHERE digest = ? LIMIT 1)""",
-                (digest,),
-            )
+            copied = _REMEMBER.format(moved="FALSE", id=_ANY_COPY, also="")
+            connection.execute(copied, (digest,))
 
 
-def follow(connection: sqlite3.Connection) -> int:
+def follow(connection: Connection) -> int:
     """Give what is remembered to pictures of the same content: those of which nothing is said, and
     those whose path had another content. Returns how many pictures got something."""
     fresh = connection.execute(
-        "SELECT digest, path_id, texts, moved FROM remembered WHERE fresh ORDER BY rowid"
+        "SELECT digest, path_id, texts, moved FROM remembered WHERE fresh ORDER BY path_id"
     ).fetchall()
     left = {path_id for _, path_id, _, _ in fresh}
     given: dict[int, Columns] = {}
@@ -84,17 +86,17 @@ def follow(connection: sqlite3.Connection) -> int:
     connection.executemany(
         "UPDATE table_row SET path_id = NULL WHERE path_id = ?", [(number,) for number in gone]
     )
-    connection.execute("UPDATE remembered SET fresh = 0, moved = 0 WHERE fresh")
+    connection.execute("UPDATE remembered SET fresh = FALSE, moved = FALSE WHERE fresh")
     return len(given)
 
 
-def forget_all(connection: sqlite3.Connection) -> None:
+def forget_all(connection: Connection) -> None:
     """Forget all rows and all that was remembered."""
     connection.execute("DELETE FROM table_row")
     connection.execute("DELETE FROM remembered")
 
 
-def places(connection: sqlite3.Connection) -> list[tuple[str, int, int | None]]:
+def places(connection: Connection) -> list[tuple[str, int, int | None]]:
     """Each row's name, the number of its table, and the path that it is about; None while it waits
     for its picture."""
     return connection.execute(
@@ -103,7 +105,7 @@ def places(connection: sqlite3.Connection) -> list[tuple[str, int, int | None]]:
 
 
 def describe(
-    connection: sqlite3.Connection,
+    connection: Connection,
     rows: Mapping[str, Columns],
     moves: Mapping[str, int | None],
 ) -> Changes:
@@ -115,11 +117,14 @@ def describe(
     given: dict[int, Columns] = {}
     taken: dict[int, list[Columns]] = {}
     kept: list[tuple[str, str, int | None, int]] = []
+    again: list[str] = []
     (last,) = connection.execute("SELECT max(table_number) FROM table_row").fetchone()
     for name in dict.fromkeys((*rows, *moves)):
         found = connection.execute(
             "SELECT texts, path_id, table_number FROM table_row WHERE name = ?", (name,)
         ).fetchone()
+        if found:
+            again.append(name)
         before: Columns = metadata.from_json(found[0]) if found else {}
         was = found[1] if found else None
         now = moves.get(name, was)
@@ -131,7 +136,9 @@ def describe(
         if now is not None:
             said = rows[name] if name in rows and was == now else whole
             given[now] = _joined(given[now], said) if now in given else said
-    connection.executemany("INSERT OR REPLACE INTO table_row VALUES (?, ?, ?, ?)", kept)
+    # Rows of one table follow each other in its order, those that were there before too.
+    connection.executemany("DELETE FROM table_row WHERE name = ?", [(name,) for name in again])
+    connection.executemany("INSERT INTO table_row VALUES (?, ?, ?, ?)", kept)
     changes = Changes()
     known = {n for n in {**taken, **given} if metadata.is_described(connection, n)}
     described: dict[int, Columns] = {}
@@ -159,6 +166,6 @@ def _joined(one: Columns, other: Columns) -> Columns:
     }
 
 
-def _is_indexed(connection: sqlite3.Connection, number: int) -> bool:
+def _is_indexed(connection: Connection, number: int) -> bool:
     found = connection.execute("SELECT 1 FROM picture WHERE id = ?", (number,)).fetchone()
     return found is not None

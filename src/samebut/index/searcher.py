@@ -5,7 +5,6 @@ Embeddings are read into memory by the first search and again when the store has
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from samebut.errors import QueryError
 from samebut.index import metadata
-from samebut.index.where import Filter, parse
+from samebut.index.sql import Connection
+from samebut.index.where import Filter
 
 if TYPE_CHECKING:
     from samebut.index.vectors import Vectors
@@ -39,7 +39,7 @@ class Searcher:
 
 
 def allowed(
-    connection: sqlite3.Connection,
+    connection: Connection,
     vectors: Vectors,
     *,
     where: Filter | None,
@@ -51,13 +51,6 @@ def allowed(
         others = ~vectors.among(np.asarray(exclude, np.int64))
         return others if passed is None else passed & others
     return passed
-
-
-def passing(connection: sqlite3.Connection, where: Filter) -> NDArray[np.int64]:
-    """Ids of the pictures that the filter lets through, ascending."""
-    rows = connection.execute("SELECT id FROM picture ORDER BY id")
-    ids = np.fromiter((number for (number,) in rows), np.int64)
-    return ids[metadata.select(connection, where, lambda some: np.isin(ids, some))]
 
 
 def checked(queries: NDArray[np.float32], k: int, dim: int) -> NDArray[np.float32]:
@@ -75,8 +68,3 @@ def checked(queries: NDArray[np.float32], k: int, dim: int) -> NDArray[np.float3
     if k < 1:
         raise QueryError(f"{k} results were asked for; ask for at least one")
     return queries
-
-
-def parsed(where: str | Filter) -> Filter:
-    """The filter, read if it is a text."""
-    return parse(where) if isinstance(where, str) else where

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import FilterError
+from samebut.index.sql import ESCAPE
 from samebut.index.where import (
     MAX_LENGTH,
     Among,
@@ -33,7 +34,8 @@ from samebut.values import Column, Span, as_number, fold
 
 
 class Condition(NamedTuple):
-    """A condition on a row of the table ``value`` with the parameters of its question marks."""
+    """A condition on a row of the table ``value`` with the parameters of its question marks, in
+    the SQL of `samebut.index.sql`."""
 
     sql: str
     parameters: tuple[str | float, ...]
@@ -52,7 +54,7 @@ _TEXT = {
     "<=": "folded <= ?",
     ">": "folded > ?",
     ">=": "folded >= ?",
-    "like": "folded LIKE ?",
+    "like": f"folded LIKE ? {ESCAPE}",
     "contains": "instr(folded, ?) > 0",
 }
 _NUMBER = {
@@ -195,13 +197,14 @@ def _membership(where: Among, column: Column) -> Condition:
     spans = [span for value in by_value if (span := column.asked(value))]
     numbers = [span.low for span in spans if span.low == span.high]
     times = [_within("=", span) for span in spans if span.low != span.high]
-    tests = [f"folded IN ({_marks(texts)})", f"number IN ({_marks(numbers)})"]
-    parameters = [*texts, *numbers, *(bound for each in times for bound in each.parameters)]
-    return Condition(f"({' OR '.join([*tests, *(each.sql for each in times)])})", tuple(parameters))
+    tests = [_in("folded", texts), _in("number", numbers), *times]
+    sql = " OR ".join(test.sql for test in tests if test.sql) or "FALSE"
+    return Condition(f"({sql})", tuple(bound for test in tests for bound in test.parameters))
 
 
-def _marks(values: Sequence[str] | Sequence[float]) -> str:
-    return ", ".join("?" * len(values))
+def _in(column: str, values: Sequence[str] | Sequence[float]) -> Condition:
+    marks = ", ".join("?" * len(values))
+    return Condition(f"{column} IN ({marks})" if values else "", tuple(values))
 
 
 def _shown(value: str | float) -> str:

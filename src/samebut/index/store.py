@@ -1,16 +1,13 @@
-"""The store: one SQLite file of record, which holds pictures and outlives its processes.
+"""The store's rows, whatever database keeps them: pictures, their embeddings as half-precision
+numbers, files that were skipped, and the tables of `samebut.index.metadata`.
 
-The file holds pictures, their embeddings as half-precision blobs, files that were skipped, and the
-tables of `samebut.index.metadata`. Whatever was written is written whole: see
-`samebut.index.database` for locks, recovery and the schema's versions.
+Whatever was written is written whole. The statements are in the SQL of `samebut.index.sql`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -19,21 +16,19 @@ from numpy.typing import NDArray
 
 from samebut.errors import (
     FingerprintMismatch,
-    StoreBusy,
     StoreDamaged,
     StoreError,
     StoreMissing,
     UnknownPicture,
 )
 from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings, rows
-from samebut.index.database import Database, exclusive
 from samebut.index.paths import ID_OF, give_ids, given, kept
-from samebut.index.schema import APPLICATION_ID, MIGRATIONS
+from samebut.index.sql import Connection, Cursor, Database
 
 _INSERT_GALLERY = """INSERT INTO gallery (fingerprint, dim, model, revision)
     SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM gallery)"""
-_LEADS_OUT = """SELECT name FROM path WHERE name GLOB '/*' OR name = '..' OR name GLOB '../*'
-    OR name GLOB '*/../*' OR name GLOB '*/..' LIMIT 1"""
+_LEADS_OUT = """SELECT name FROM path WHERE name LIKE '/%' OR name = '..' OR name LIKE '../%'
+    OR name LIKE '%/../%' OR name LIKE '%/..' LIMIT 1"""
 
 
 Revision = tuple[int, int]
@@ -50,7 +45,7 @@ class StoredModel(NamedTuple):
 
 
 class Store:
-    """A store file opened for reading or, by `create` or ``writable``, for writing too.
+    """A store that is opened for reading or for writing too.
 
     Threads may share one. Writes are whole transactions: a method that returned has stored all it
     was given, through the end of the process and of the power; one that raised has stored nothing.
@@ -60,44 +55,6 @@ class Store:
     def __init__(self, database: Database, model: StoredModel) -> None:
         self._database = database
         self._model = model
-
-    @classmethod
-    def create(cls, path: Path, *, dim: int, fingerprint: str, model: str) -> Self:
-        """Open a store for indexing, making it first if it is not there.
-
-        One that is there is opened as it is, whatever made its embeddings: compare `fingerprint`.
-
-        Raises:
-            StoreDamaged, StoreNewer, StoreBusy, StoreError: it can't be used; the hint says why.
-        """
-        return cls._on(
-            Database.create(path, APPLICATION_ID, MIGRATIONS),
-            StoredModel(fingerprint, dim, model),
-        )
-
-    @classmethod
-    def open(cls, path: Path, *, writable: bool = False) -> Self:
-        """Open a store that is there. Without ``writable`` it may lie in a read-only folder.
-
-        Raises:
-            StoreMissing: nothing was indexed here yet.
-            StoreDamaged, StoreNewer, StoreError: it can't be used; the hint says what to do.
-        """
-        return cls._on(Database.open(path, APPLICATION_ID, MIGRATIONS, writable=writable))
-
-    @classmethod
-    def _on(cls, database: Database, new: StoredModel | None = None) -> Self:
-        try:
-            if new:
-                with database.writing() as connection:
-                    connection.execute(_INSERT_GALLERY, new)
-            with database.reading() as connection:
-                model, _ = _gallery(connection, database.path)
-                _refuse_ways_out(connection, database.path)
-        except BaseException:
-            database.close()
-            raise
-        return cls(database, model)
 
     def close(self) -> None:
         self._database.close()
@@ -114,9 +71,8 @@ class Store:
         self.close()
 
     @property
-    def path(self) -> Path:
-        """The store file."""
-        return self._database.path
+    def name(self) -> str:
+        return self._database.name
 
     @property
     def fingerprint(self) -> str:
@@ -153,42 +109,8 @@ class Store:
             names = digests.damaged(connection)
         return ["a path that is lost" if name is None else given(name) for name in names]
 
-    def snapshot(self) -> AbstractContextManager[sqlite3.Connection]:
+    def snapshot(self) -> AbstractContextManager[Connection]:
         return self._database.reading()
-
-    @contextmanager
-    def writer_lock(self) -> Iterator[None]:
-        """Keep other indexers out, until the block or the process ends.
-
-        The lock is a file of its own beside the store, so readers are not held up.
-
-        Raises:
-            StoreBusy: another indexer holds it.
-        """
-        busy = StoreBusy(
-            f"{self.path}: another process is indexing into it",
-            hint="let it finish, or stop it: nothing is lost, and the same command carries on",
-        )
-        with exclusive(self.path.with_name(f"{self.path.name}.lock"), busy):
-            yield
-
-    def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Forget every picture because another model will embed them; ids stay with their paths.
-
-        With the fingerprint that the store has already, nothing happens: an indexer that was
-        killed after this finds the pictures it has embedded since. Skipped files and metadata do
-        not depend on the model and are kept.
-        """
-        new = StoredModel(fingerprint, dim, model)
-        with self._database.writing() as connection:
-            old, _ = _gallery(connection, self.path)
-            if old.fingerprint != new.fingerprint:
-                connection.execute("DELETE FROM checksum")
-                connection.execute("DELETE FROM embedding")
-                connection.execute("DELETE FROM picture")
-                connection.execute("UPDATE gallery SET fingerprint = ?, dim = ?, model = ?", new)
-                _changed(connection)
-        self._model = old if old.fingerprint == new.fingerprint else new
 
     def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths.
@@ -205,16 +127,19 @@ class Store:
             give_ids(connection, names)
             rows.coming(connection, [(kept(p.path), p.digest) for p in pictures])
             connection.executemany(
-                f"INSERT OR REPLACE INTO picture VALUES ({ID_OF}, ?, ?, ?, ?, ?)",
+                f"""INSERT INTO picture VALUES ({ID_OF}, ?, ?, ?, ?, ?) ON CONFLICT (id)
+                DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,
+                digest = excluded.digest, width = excluded.width, height = excluded.height""",
                 [(*name, *state) for name, state in zip(names, states, strict=True)],
             )
             connection.executemany(
-                f"INSERT OR REPLACE INTO embedding VALUES ({ID_OF}, ?)",
+                f"""INSERT INTO embedding VALUES ({ID_OF}, ?)
+                ON CONFLICT (id) DO UPDATE SET vector = excluded.vector""",
                 [(*name, vector) for name, vector in zip(names, vectors, strict=True)],
             )
             connection.executemany(f"DELETE FROM skipped WHERE id = {ID_OF}", names)
             digests.keep(connection, names)
-            _changed(connection)
+            changed(connection)
 
     def skip(self, records: Sequence[Skipped]) -> None:
         names = [(kept(record.path),) for record in records]
@@ -252,18 +177,18 @@ class Store:
             rows.leaving(connection, [(kept(new),)])
             rows.leaving(connection, [(kept(old),)], moved=True)
             ends = (kept(new), kept(old))
-            connection.execute(
-                f"UPDATE OR REPLACE embedding SET id = {ID_OF} WHERE id = {ID_OF}", ends
-            )
+            if old != new:
+                for table in ("embedding", "picture"):
+                    connection.execute(f"DELETE FROM {table} WHERE id = {ID_OF}", ends[:1])
+            connection.execute(f"UPDATE embedding SET id = {ID_OF} WHERE id = {ID_OF}", ends)
             done = connection.execute(
-                f"UPDATE OR REPLACE picture SET id = {ID_OF}, size = ?, mtime_ns = ?"
-                f" WHERE id = {ID_OF}",
+                f"UPDATE picture SET id = {ID_OF}, size = ?, mtime_ns = ? WHERE id = {ID_OF}",
                 (kept(new), size, _storable(mtime_ns), kept(old)),
             )
             self._require(done, old)
             connection.execute(f"DELETE FROM checksum WHERE id = {ID_OF}", (kept(old),))
             digests.keep(connection, [(kept(new),)])
-            _changed(connection)
+            changed(connection)
 
     def remove(self, paths: Iterable[str]) -> None:
         names = [(kept(path),) for path in paths]
@@ -297,7 +222,7 @@ class Store:
         if row is None:
             return None
         name, size, mtime_ns, found, width, height, vector = row
-        full = embeddings.from_blob(vector, self.dim, self.path)
+        full = embeddings.from_blob(vector, self.dim, self.name)
         return PictureRow(given(name), size, mtime_ns, found, width, height, full)
 
     def copies(self, digest: str) -> list[int]:
@@ -329,15 +254,15 @@ class Store:
             raise UnknownPicture(ids[found.index(None)])
         full = np.empty((len(ids), self.dim), np.float32)
         for place, row in enumerate(found):
-            full[place] = embeddings.from_blob(row[0], self.dim, self.path)
+            full[place] = embeddings.from_blob(row[0], self.dim, self.name)
         return full
 
-    def revision(self, connection: sqlite3.Connection) -> Revision:
+    def revision(self, connection: Connection) -> Revision:
         """The store's revision, if it still holds the model it was opened with."""
-        model, revision = _gallery(connection, self.path)
+        model, revision = gallery_of(connection, self.name)
         if model != self._model:
             raise FingerprintMismatch(
-                f"{self.path}: now holds embeddings of {model.name}, no longer {self.model}",
+                f"{self.name}: now holds embeddings of {model.name}, no longer {self.model}",
                 hint="another process has indexed it again: open it again",
             )
         return self._database.times_opened, revision
@@ -347,9 +272,9 @@ class Store:
         with self._database.reading() as connection:
             return [connection.execute(statement, (int(i),)).fetchone() for i in ids]
 
-    def _require(self, done: sqlite3.Cursor, path: str) -> None:
+    def _require(self, done: Cursor, path: str) -> None:
         if not done.rowcount:
-            raise StoreError(f"{self.path}: holds no picture {path}")
+            raise StoreError(f"{self.name}: holds no picture {path}")
 
 
 def _storable(mtime_ns: int) -> int:
@@ -357,31 +282,55 @@ def _storable(mtime_ns: int) -> int:
     return min(max(mtime_ns, -(2**63)), 2**63 - 1)
 
 
-def _gallery(connection: sqlite3.Connection, path: Path) -> tuple[StoredModel, int]:
+def model_of(database: Database, new: StoredModel | None = None) -> StoredModel:
+    """The model of a store that is opened; ``new`` if it is new.
+
+    Raises:
+        StoreMissing: its making was cut off. StoreDamaged: it was not made by indexing.
+    """
+    try:
+        if new:
+            with database.writing() as connection:
+                connection.execute(_INSERT_GALLERY, new)
+        with database.reading() as connection:
+            model, _ = gallery_of(connection, database.name)
+            _refuse_ways_out(connection, database.name)
+    except BaseException:
+        database.close()
+        raise
+    return model
+
+
+def gallery_of(connection: Connection, name: str) -> tuple[StoredModel, int]:
+    """The model of a store, and how often its embeddings changed.
+
+    Raises:
+        StoreMissing: its making was cut off.
+    """
     row = connection.execute("SELECT fingerprint, dim, model, revision FROM gallery").fetchone()
     if row is None:
-        raise StoreMissing(f"{path}: nothing is indexed here yet", hint="run: samebut index PHOTOS")
+        raise StoreMissing(f"{name}: nothing is indexed here yet", hint="run: samebut index PHOTOS")
     return StoredModel(*row[:3]), int(row[3])
 
 
-def _refuse_ways_out(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_ways_out(connection: Connection, name: str) -> None:
     """A store that somebody prepared must not make a server give away other files."""
     if row := connection.execute(_LEADS_OUT).fetchone():
         raise StoreDamaged(
-            f"{path}: names {given(row[0])!r}, which lies outside of the folder of pictures",
+            f"{name}: names {given(row[0])!r}, which lies outside of the folder of pictures",
             hint="this store was not made by indexing; move the file away and index again",
         )
 
 
-def _changed(connection: sqlite3.Connection) -> None:
+def changed(connection: Connection) -> None:
     """Tell every process that its embeddings in memory are old."""
     connection.execute("UPDATE gallery SET revision = revision + 1")
 
 
-def _forget(connection: sqlite3.Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def _forget(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
     rows.leaving(connection, names)
     for table in ("skipped", "checksum", "picture"):
         connection.executemany(f"DELETE FROM {table} WHERE id = {ID_OF}", names)
     gone = connection.executemany(f"DELETE FROM embedding WHERE id = {ID_OF}", names)
     if gone.rowcount > 0:
-        _changed(connection)
+        changed(connection)

@@ -1,0 +1,179 @@
+"""The store's metadata, whatever database keeps it: what is said of pictures, asked and told.
+
+It puts the rows of `samebut.index.store` together with `samebut.index.metadata` and
+`samebut.index.rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.index import Changes, Entry, Reading, TableRow, metadata, nearest
+from samebut.index import rows as table_rows
+from samebut.index.metadata import Columns
+from samebut.index.paths import give_ids, given, kept
+from samebut.index.sql import Connection
+from samebut.index.store import Store
+from samebut.index.where import Filter, parse
+
+
+class DescribedStore(Store):
+    """A store that knows what is said of its pictures.
+
+    Methods without a docstring here do what `samebut.index.Index` says.
+    """
+
+    def pictures(self, ids: Sequence[int]) -> list[Entry]:
+        with self.snapshot() as connection:
+            return [
+                replace(entry, metadata=metadata.of(connection, entry.id))
+                for entry in self.entries(ids)
+            ]
+
+    def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
+        """Replace all metadata: path to column to text. An empty text is a missing value.
+
+        Paths need not be indexed: what is said about a path holds once it is.
+
+        Raises:
+            MetadataError: a name or text with broken characters or a NUL.
+        """
+        described = {path: {c: (text,) for c, text in row.items()} for path, row in rows.items()}
+        metadata.check(described)
+        by_name = {kept(path): columns for path, columns in described.items()}
+        with self._database.writing() as connection:
+            give_ids(connection, [(name,) for name in by_name])
+            ids = dict(connection.execute("SELECT name, id FROM path"))
+            metadata.forget_all(connection)
+            table_rows.forget_all(connection)
+            metadata.change(connection, {ids[name]: row for name, row in by_name.items()})
+
+    def describe(
+        self,
+        rows: Mapping[str, Columns],
+        places: Mapping[str, str | None],
+        *,
+        afresh: bool = False,
+    ) -> Changes:
+        """Keep rows of a table by the name of their picture, and let them speak of the pictures
+        at ``places`` (None: no picture fits); rows kept earlier may have found another place.
+
+        A row's columns replace what was said of the same ones, an empty one clears; others stay.
+        ``afresh`` forgets all that was said before.
+
+        Raises:
+            MetadataError: a name or text with broken characters or a NUL.
+        """
+        metadata.check(rows)
+        paths = [(kept(path),) for path in places.values() if path is not None]
+        with self._database.writing() as connection:
+            if afresh:
+                metadata.forget_all(connection)
+                table_rows.forget_all(connection)
+            give_ids(connection, paths)
+            ids = dict(connection.execute("SELECT name, id FROM path"))
+            moves = {
+                name: None if path is None else ids[kept(path)] for name, path in places.items()
+            }
+            return table_rows.describe(connection, rows, moves)
+
+    def follow(self) -> int:
+        with self._database.writing() as connection:
+            return table_rows.follow(connection)
+
+    def table_rows(self) -> dict[str, TableRow]:
+        with self.snapshot() as connection:
+            names = dict(connection.execute("SELECT id, name FROM path"))
+            return {
+                name: TableRow(number, None if place is None else given(names[place]))
+                for name, number, place in table_rows.places(connection)
+            }
+
+    def described(self) -> set[str]:
+        with self.snapshot() as connection:
+            names = dict(connection.execute("SELECT id, name FROM path JOIN picture USING (id)"))
+            every = metadata.described_paths(connection)
+            return {given(names[number]) for number in every if number in names}
+
+    def columns(self) -> list[str]:
+        with self.snapshot() as connection:
+            return list(metadata.fields(connection))
+
+    def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
+        """Each column's commonest values among the indexed pictures, with their counts.
+
+        Spellings that a filter takes for the same are counted together, under the commonest of
+        them. Values with equal counts are in the order of their texts.
+        """
+        with self.snapshot() as connection:
+            return metadata.facets(connection, limit)
+
+    def readings(self) -> list[Reading]:
+        """How the values of each column are read, in the order of the columns."""
+        with self.snapshot() as connection:
+            total = len(self)
+            readings = []
+            for name, column in metadata.understood(connection).items():
+                values = metadata.values_of(connection, name)
+                unread = tuple(
+                    (value.text, value.pictures) for value in values if value.number is None
+                )
+                told = sum(value.pictures for value in values)
+                readings.append(Reading(name, column, told, total - told, unread))
+            return readings
+
+    def why_nothing(self, where: str | Filter) -> list[str]:
+        """Why no picture passes a filter, test by test, with the values that are nearest to what
+        was asked for; empty if some picture passes.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        with self.snapshot() as connection:
+            return nearest.why_nothing(
+                connection, parsed(where), lambda some: self._passing(connection, some)
+            )
+
+    def count(self, where: str | Filter | None = None) -> int:
+        """How many pictures the filter lets through.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        if where is None:
+            return len(self)
+        with self.snapshot() as connection:
+            return len(self._passing(connection, parsed(where)))
+
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | Filter | None = None
+    ) -> list[int]:
+        """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
+        """
+        ordered = "SELECT id FROM path JOIN picture USING (id) ORDER BY name"
+        with self.snapshot() as connection:
+            if where is None:
+                rows = connection.execute(f"{ordered} LIMIT ? OFFSET ?", (count, offset))
+                return [int(number) for (number,) in rows]
+            passing = set(self._passing(connection, parsed(where)).tolist())
+            every = (int(number) for (number,) in connection.execute(ordered))
+            return list(islice((i for i in every if i in passing), offset, offset + count))
+
+    def _passing(self, connection: Connection, where: Filter) -> NDArray[np.int64]:
+        """Ids of the pictures that the filter lets through, ascending."""
+        rows = connection.execute("SELECT id FROM picture ORDER BY id")
+        ids = np.fromiter((number for (number,) in rows), np.int64)
+        return ids[metadata.select(connection, where, lambda some: np.isin(ids, some))]
+
+
+def parsed(where: str | Filter) -> Filter:
+    """The filter, read if it is a text."""
+    return parse(where) if isinstance(where, str) else where
