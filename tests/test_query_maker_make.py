@@ -14,6 +14,7 @@ from samebut.errors import DataError, MetadataError
 from samebut.query_maker.make import write
 from samebut.query_maker.queries import QueryRules
 from samebut.query_maker.table import CatalogueTable, read_table, split_rows
+from samebut.scan import ScanRules
 
 RULES = QueryRules(("colour", "article"), chinese=0.3)
 ARTICLES = ("shirt", "jeans", "shoes", "cap")
@@ -110,6 +111,30 @@ def test_pictures_are_found_from_wherever_they_lie(shop: Path, tmp_path: Path) -
     (tmp_path / "far").mkdir()
     write(table(tmp_path / "moved"), RULES, tmp_path / "far" / "away")
     triplets.read(tmp_path / "far" / "away", "val").require_images()
+
+
+def test_the_folder_is_looked_through_as_for_indexing(shop: Path) -> None:
+    pictures = shop / "pictures"
+    (pictures / "@eaDir").mkdir()
+    for folder in (pictures / "@eaDir", pictures / "drafts"):
+        folder.mkdir(exist_ok=True)
+        (folder / "red-cap-0.png").write_bytes((pictures / "red-cap-0.png").read_bytes())
+    (pictures / ".samebutignore").write_text("drafts/\n", encoding="utf-8")
+    elsewhere = shop / "elsewhere"
+    elsewhere.mkdir()
+    (pictures / "blue-cap-0.png").rename(elsewhere / "blue-cap-0.png")
+    (pictures / "linked").symlink_to(elsewhere)
+    (pictures / "gone").symlink_to(shop / "nowhere")
+    read = table(shop)
+    assert {"red-cap-0.png", "linked/blue-cap-0.png"} <= set(read.rows)
+    assert len(read.rows) == 40
+    assert read.notes[-3:] == [
+        "not read: gone is a link to what is not there",
+        "not read: folders of systems and tools, left out: @eaDir (1)",
+        "not read: excluded: drafts/ (1)",
+    ]
+    without = ScanRules(follow=False, exclude=("red-*",))
+    assert len(read_table(shop / "export.csv", pictures, rules=without).rows) == 31
 
 
 def test_what_can_t_be_used_is_told(shop: Path) -> None:

@@ -248,6 +248,28 @@ def test_no_token_in_the_log(indexed: Path) -> None:
         assert form not in log
 
 
+def test_control_characters_are_shown_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    loggers = [logging.getLogger(name) for name in ("samebut.serve", "uvicorn")]
+    before = [(each, each.handlers, each.level, each.propagate) for each in loggers]
+    try:
+        server._log_to_stderr(None)
+        odd = "a\x1b[31m\nnot a line"
+        loggers[0].warning("skipped %s", odd)
+        try:
+            raise ValueError(odd)
+        except ValueError:
+            loggers[1].exception("failed: %s", odd)
+    finally:
+        for each, handlers, level, propagate in before:
+            each.handlers, each.propagate = handlers, propagate
+            each.setLevel(level)
+    log = capsys.readouterr().err
+    assert "skipped a\\x1b[31m\\nnot a line\n" in log
+    assert "\x1b" not in log
+    begins = [line for line in log.splitlines() if not line.startswith(("Traceback", "    "))]
+    assert len(begins) == 2, begins
+
+
 # ------------------------------------------------------------------------------- disk
 
 
@@ -303,6 +325,34 @@ def test_another_model_is_taken_up_and_no_search_mixes_two(indexed: Path, tmp_pa
             right = [hit.path for hit in gallery.search(Turn(None, "in blue"), 50).hits]
         answer = client.post(f"{API}/search", json=ASK).json()
         assert [hit["path"] for hit in answer["hits"]] == right
+
+
+def test_a_model_that_is_overwritten_on_disk_is_told_and_not_mixed_in(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "samebut.serve")
+    folder = tmp_path / "model"
+    shutil.copytree(BUNDLED, folder)
+    Gallery.build(photos, model=folder)[0].close()
+    with client_of(photos) as client:
+        before = client.post(f"{API}/search", json=ASK).json()["hits"]
+        assert "samebut_model_changed 0" in client.get(f"{API}/metrics").text
+        shutil.rmtree(folder)
+        other_model(folder)
+        for _ in range(3):
+            assert client.post(f"{API}/search", json=ASK).json()["hits"] == before
+        assert caplog.text.count("has changed on disk") == 1
+        assert "Searching goes on with the one that was loaded. To embed" in caplog.text
+        assert "--replace-model --model" in caplog.text
+        assert "samebut_model_changed 1" in client.get(f"{API}/metrics").text
+        (folder / "model.json").write_text("{", encoding="utf-8")
+        assert client.get(f"{API}/info").status_code == 200
+        assert "can't be read as a model's description" in caplog.text
+        shutil.rmtree(folder)
+        other_model(folder)
+        Gallery.build(photos, model=folder, replace_model=True)[0].close()
+        assert client.get(f"{API}/info").json()["model"]["name"] == "another"
+        assert "samebut_model_changed 0" in client.get(f"{API}/metrics").text
 
 
 def test_a_gallery_that_was_replaced_is_closed_when_nobody_uses_it(

@@ -44,6 +44,13 @@ def test_another_fusion(model: Model) -> None:
     np.testing.assert_allclose(asked.embedding, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("turn", [Turn(text="in blue"), Turn(picture("red"))])
+def test_an_unknown_fusion_is_refused_by_name(model: Model, turn: Turn) -> None:
+    with pytest.raises(QueryError, match="no fusion called 'nonsense'") as caught:
+        ask(model, [turn], fusion="nonsense")
+    assert "combiner, sum" in caught.value.hint
+
+
 def test_a_picture_alone_and_a_text_alone(model: Model) -> None:
     image = ask(model, [Turn(picture("red"))])
     expected = model.embed(encode_picture(model, picture("red")))[0]

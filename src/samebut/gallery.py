@@ -17,6 +17,7 @@ from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import (
     FingerprintMismatch,
+    ModelError,
     OtherFolder,
     PictureError,
     QueryError,
@@ -375,6 +376,17 @@ class Gallery:
                 hint="This store was not made by indexing. Move the file away and index again.",
             )
         return self.folder / inside
+
+    def model_on_disk(self) -> ModelError | FingerprintMismatch | None:
+        """What is wrong with the model's folder, if it does not hold the model that is used here
+        any more; what was loaded of that is used on."""
+        try:
+            found = Model.load(self.model.folder)
+        except ModelError as error:
+            return error
+        if found.fingerprint == self.model.fingerprint:
+            return None
+        return Gallery(self.folder, self.index, found)._mismatch()
 
     def _mismatch(self) -> FingerprintMismatch:
         command = ["samebut index", str(self.folder), "--replace-model"]

@@ -168,6 +168,14 @@ class Model:
         own = str(self.description["fusion"]["name"])
         return (own,) if own == PLAIN else (own, PLAIN)
 
+    def check_fusion(self, fusion: str | None) -> None:
+        """Raise QueryError, which names those that there are, if it has no such fusion."""
+        if fusion is not None and fusion not in self.fusions:
+            raise QueryError(
+                f"{self.name} has no fusion called '{fusion}'",
+                hint=f"It has: {', '.join(self.fusions)}.",
+            )
+
     def compose(
         self, image: FeatureArrays, text: FeatureArrays, fusion: str | None = None
     ) -> Composed:
@@ -175,12 +183,8 @@ class Model:
 
         QueryError if one side has other than as many rows as the other, or it has no such fusion.
         """
+        self.check_fusion(fusion)
         fusion = fusion or self.fusions[0]
-        if fusion not in self.fusions:
-            raise QueryError(
-                f"{self.name} has no fusion called '{fusion}'",
-                hint=f"It has: {', '.join(self.fusions)}.",
-            )
         if len(image) != len(text):
             raise QueryError(f"{len(image)} pictures can't be composed with {len(text)} texts")
         if fusion != self.fusions[0]:

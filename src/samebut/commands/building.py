@@ -28,7 +28,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         help="Leave out what fits, as in drafts/ or *.gif; repeat it. "
-        "Lines of PHOTOS/.samebutignore do the same for good.",
+        "Lines of .samebutignore in the folder do the same for good.",
         show_default=False,
     ),
 ]

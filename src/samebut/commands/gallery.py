@@ -38,6 +38,7 @@ SOME_SKIPPED = 3
 COLUMNS_SHOWN = 5
 FACETS_SHOWN = 6
 UNREAD_SHOWN = 3
+WAITING_SHOWN = 20
 LONGEST_LINE = 1_000
 
 Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
@@ -192,9 +193,7 @@ def info(photos: Photos, store: Store = None) -> None:
             values = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
             say(f"metadata   {shown(f'{reading.name}: {values}')}")
             say(f"           {shown(_read_as(reading))}")
-        for name, row in gallery.index.table_rows().items():
-            if row.picture is None:
-                say(f"waits      {shown(name)}: a row of a table whose picture is not there")
+        _print_waiting([n for n, row in gallery.index.table_rows().items() if row.picture is None])
         for skipped in gallery.index.skipped():
             say(f"skipped    {shown(f'{skipped.path}: {skipped.reason}')}")
 
@@ -251,6 +250,13 @@ def demo(
         from samebut.commands.serve import serve_demo
 
         serve_demo(folder, out / "store", port)
+
+
+def _print_waiting(names: Sequence[str]) -> None:
+    for name in names[:WAITING_SHOWN]:
+        say(f"waits      {shown(name)}: a row of a table whose picture is not there")
+    if len(names) > WAITING_SHOWN:
+        say(f"waits      and {len(names) - WAITING_SHOWN:,} more rows")
 
 
 def _cut(text: str) -> str:

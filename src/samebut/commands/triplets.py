@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from samebut.commands.building import Exclude, NoFollow
+from samebut.commands.building import rules as rules_of
 from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
@@ -79,6 +81,8 @@ def triplets(
         str | None,
         typer.Option(metavar="COLUMN", help="Names the picture.", show_default="file, path, image"),
     ] = None,
+    exclude: Exclude = None,
+    no_follow: NoFollow = False,
     seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
 ) -> None:
     """Make composed queries from a table of attributes, for training and measuring.
@@ -92,7 +96,13 @@ def triplets(
     from samebut.query_maker.table import read_table
 
     with progress_shown() as progress:
-        table = read_table(catalogue, images, file_column=file_column, progress=progress)
+        table = read_table(
+            catalogue,
+            images,
+            file_column=file_column,
+            rules=rules_of(exclude, no_follow),
+            progress=progress,
+        )
     column = table.column
     rules = QueryRules(
         attributes=tuple(map(column, _names(attributes))),

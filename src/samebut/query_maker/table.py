@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from samebut import catalog
 from samebut.errors import DataError, PictureError
-from samebut.images import PICTURE_SUFFIXES, picture_size
+from samebut.images import picture_size
 from samebut.language import lexicon
+from samebut.scan import Scan, ScanRules, scan
 
 Progress = Callable[[int, int], None]
 SPLIT = "split"
@@ -58,17 +58,23 @@ class CatalogueTable:
 
 
 def read_table(
-    path: Path, images: Path, *, file_column: str | None = None, progress: Progress | None = None
+    path: Path,
+    images: Path,
+    *,
+    file_column: str | None = None,
+    rules: ScanRules | None = None,
+    progress: Progress | None = None,
 ) -> CatalogueTable:
     """Read a catalogue and find its pictures, by path, by name, or by name without a suffix.
 
-    Every picture's header is read, so that one that can't be opened is told now and not while a
+    The folder is looked through as for indexing: ``rules`` say what is left out. Every picture's header is read, so that one that can't be opened is told now and not while a
     model is trained. Raises MetadataError or DataError if nothing can be used at all.
     """
     images = Path(images)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder", hint="Give the folder of the pictures.")
-    pictures = sorted(_pictures(images))
+    found = scan(images, rules)
+    pictures = sorted(each.path for each in found.pictures)
     table = catalog.read(Path(path), file_column)
     matched = catalog.match([*table.values], pictures)
     values = _by_picture(table, matched)
@@ -103,8 +109,14 @@ def read_table(
         several=dict(several),
         unusable=[f"line {each.line} {each.reason}" for each in table.unusable],
         matched=matched.counts(table.values),
-        notes=[*table.notes],
+        notes=[*table.notes, *_not_looked_at(found)],
     )
+
+
+def _not_looked_at(found: Scan) -> list[str]:
+    unreadable = [f"{path} {reason}" for path, reason in sorted(found.unreadable.items())]
+    broken = [f"{path} is a link to what is not there" for path in found.broken_links]
+    return [f"not read: {said}" for said in (*unreadable, *broken, *found.passed_over())]
 
 
 def _by_picture(
@@ -142,14 +154,6 @@ def _unreadable(images: Path, names: Sequence[str], progress: Progress | None) -
         except PictureError as error:
             reasons[name] = error.reason
     return reasons
-
-
-def _pictures(images: Path) -> Iterator[str]:
-    for root, folders, files in os.walk(images):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(root, name).relative_to(images).as_posix()
 
 
 def _columns(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:

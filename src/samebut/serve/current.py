@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import numpy as np
@@ -31,11 +31,17 @@ class CurrentGallery:
         self._users: dict[int, int] = {}
         self._lock = threading.Lock()
         self._opening = threading.Lock()
+        self._on_disk = _ModelOnDisk()
 
     @property
     def gallery(self) -> Gallery:
         """The one that the next job gets."""
         return self._gallery
+
+    @property
+    def model_changed(self) -> bool:
+        """Whether the model's folder holds another model now than the one that is searched with."""
+        return self._on_disk.changed
 
     def run(self, job: Callable[[Gallery], T]) -> T:
         """What ``job`` returns, asked again if the gallery turns out to be an old one.
@@ -44,6 +50,7 @@ class CurrentGallery:
         """
         for last in (False,) * _TRIES + (True,):
             with self._using() as gallery:
+                self._on_disk.look(gallery)
                 try:
                     return job(gallery)
                 except FingerprintMismatch as error:
@@ -96,6 +103,36 @@ class CurrentGallery:
             _logger.info("now searching with %s (%s)", new.model.name, new.model.fingerprint)
 
 
+class _ModelOnDisk:
+    """Says once that a model's folder was overwritten. The server goes on with the model that it
+    has loaded, for the store's embeddings are that model's; started again, it would refuse."""
+
+    def __init__(self) -> None:
+        self.changed = False
+        self._seen: tuple[object, ...] = ()
+
+    def look(self, gallery: Gallery) -> None:
+        """A glance at the folder; its description is read only where that was written to."""
+        file = gallery.model.folder / "model.json"
+        now: tuple[object, ...] = (file, gallery.model.fingerprint)
+        with suppress(OSError):
+            found = file.stat()
+            now += found.st_ino, found.st_size, found.st_mtime_ns
+        if now == self._seen:
+            return
+        self._seen = now
+        error = gallery.model_on_disk()
+        self.changed = error is not None
+        if error:
+            _logger.warning(
+                "the model in %s has changed on disk: %s. Searching goes on with the one that was "
+                "loaded. %s",
+                gallery.model.folder,
+                error,
+                error.hint,
+            )
+
+
 def warm_up(gallery: Gallery) -> None:
     """Do once what the first search would wait for. After it the model's files are all read."""
     model = gallery.model
@@ -103,3 +140,4 @@ def warm_up(gallery: Gallery) -> None:
     size = model.preprocess.size
     image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
     model.compose(image, model.encode_texts(["in blue"]))
+    _ = model.calibration

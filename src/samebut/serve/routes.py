@@ -89,6 +89,7 @@ class Serving:
         self.telemetry.gauge(
             "samebut_watch_behind", lambda: float(self.watch is not None and self.watch.is_behind)
         )
+        self.telemetry.gauge("samebut_model_changed", lambda: float(self.current.model_changed))
 
     @property
     def gallery(self) -> Gallery:

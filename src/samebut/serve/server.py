@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import uvicorn
 
 from samebut.errors import QueryError
 from samebut.gallery import Gallery
+from samebut.printable import shown
 from samebut.serve.app import create_app
 from samebut.serve.connections import Connection
 from samebut.serve.settings import LOOPBACK, Settings
@@ -121,8 +123,9 @@ def _leave() -> None:
                 os._exit(0)
 
 
-class _WithoutToken(logging.Formatter):
-    """Writes no token, wherever in a line or a traceback it would stand."""
+class _LogLines(logging.Formatter):
+    """Writes no token, wherever in a line or a traceback it would stand, and no control character
+    of others' texts: what a line holds can't look like a line of its own."""
 
     def __init__(self, token: str | None) -> None:
         super().__init__("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -136,10 +139,17 @@ class _WithoutToken(logging.Formatter):
             line = line.replace(form, "[token]")
         return line
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return shown(super().formatException(ei), keep="\n").replace("\n", "\n    ")
+
 
 def _log_to_stderr(token: str | None) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_WithoutToken(token))
+    handler.setFormatter(_LogLines(token))
     for logger, level in ((_logger, logging.INFO), (_UVICORN, logging.WARNING)):
         logger.handlers = [handler]
         logger.setLevel(level)
