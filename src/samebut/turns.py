@@ -131,7 +131,8 @@ def ask(
     ``model.fusions``, its own if None. A picture of more than
     ``max_pixels`` is refused before it is decoded.
 
-    Raises QueryError if no turn has a picture or a text, or the model has no such fusion, PictureError if a picture can't be used.
+    Raises QueryError if no turn has a picture or a text, or the model has no such fusion,
+    PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")

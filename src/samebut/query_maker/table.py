@@ -67,7 +67,8 @@ def read_table(
 ) -> CatalogueTable:
     """Read a catalogue and find its pictures, by path, by name, or by name without a suffix.
 
-    The folder is looked through as for indexing: ``rules`` say what is left out. Every picture's header is read, so that one that can't be opened is told now and not while a
+    The folder is looked through as for indexing: ``rules`` say what is left out.
+    Every picture's header is read, so that one that can't be opened is told now and not while a
     model is trained. Raises MetadataError or DataError if nothing can be used at all.
     """
     images = Path(images)

@@ -139,11 +139,11 @@ class _LogLines(logging.Formatter):
             line = line.replace(form, "[token]")
         return line
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         record.message = shown(record.message)
         return super().formatMessage(record)
 
-    def formatException(self, ei: Any) -> str:
+    def formatException(self, ei: Any) -> str:  # noqa: N802
         return shown(super().formatException(ei), keep="\n").replace("\n", "\n    ")
 
 
