@@ -152,9 +152,11 @@ def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
     assert texts(report, fault=True) == ["✗ was indexed by another model than its name means now"]
     with closing(sqlite3.connect(store)) as connection:
         connection.execute("UPDATE embedding SET vector = X'0000003c' WHERE id = 1")
+        connection.execute("""INSERT INTO description VALUES (1, '{"colour": "red"}')""")
         connection.commit()
-    (fault, _) = texts(doctor.examine("gallery", tmp_path), fault=True)
+    (fault, other, _) = texts(doctor.examine("gallery", tmp_path), fault=True)
     assert "1 have a damaged row" in fault and fault.endswith(": kept.png")
+    assert "1 have damaged metadata" in other and other.endswith(": kept.png")
     store.write_bytes(b"not a store")
     assert not doctor.examine("gallery", tmp_path).healthy
 

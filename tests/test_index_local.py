@@ -651,6 +651,41 @@ def test_damage_that_sqlite_does_not_see_is_found_by_the_digests(index: LocalInd
     assert sorted(set(index.damaged())) == ["4.jpg", "5.jpg", "one.jpg", "\udcff"]
 
 
+DESCRIBED = {
+    "0.jpg": {"colour": ["red"], "size": ["S", "M"]},
+    "1.jpg": {"colour": ["Red"], "size": []},
+    "2.jpg": {"colour": ["blue"], "size": ["M"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("flip", "paths"),
+    [
+        ("UPDATE description SET texts = replace(texts, 'blue', 'blud')", ["2.jpg"]),
+        ("UPDATE description SET texts = replace(texts, 'size', 'sizd') WHERE id = 1", ["0.jpg"]),
+        ("UPDATE description SET texts = replace(texts, '[', '{')", ["0.jpg"]),
+        ("UPDATE description SET id = 9 WHERE id = 2", ["1.jpg", "a path that is lost"]),
+        ("UPDATE value SET text = 'rdd' WHERE text = 'red'", ["0.jpg"]),
+        ("UPDATE value SET folded = 'rdd' WHERE text = 'Red'", ["1.jpg"]),
+        ("UPDATE value SET field_id = 99 WHERE text = 'Red'", ["1.jpg"]),
+        ("UPDATE value SET paths = substr(paths, 1, 7) WHERE text = 'blue'", ["2.jpg"]),
+        ("UPDATE value SET paths = X'0200000000000000' WHERE text = 'blue'", ["1.jpg", "2.jpg"]),
+        ("UPDATE field SET name = 'colous' WHERE name = 'colour'", sorted(DESCRIBED)),
+        ("UPDATE field SET paths = substr(paths, 1, 8) WHERE name = 'size'", ["2.jpg"]),
+        ("DELETE FROM description WHERE id = 1", ["0.jpg"]),
+    ],
+)
+def test_damaged_metadata_is_found_by_what_is_kept_twice(
+    index: LocalIndex, flip: str, paths: list[str]
+) -> None:
+    index.put([picture(name, number) for number, name in enumerate(DESCRIBED)])
+    index.describe(DESCRIBED, {name: name for name in DESCRIBED})
+    assert index.damaged_metadata() == []
+    with index._database.writing() as connection:
+        assert connection.execute(flip).rowcount
+    assert sorted(index.damaged_metadata()) == paths
+
+
 def test_a_store_of_the_version_before_is_brought_up_to_date(path: Path) -> None:
     with create(path) as index:
         index.put([picture("a.jpg", 1), picture("\udcff.jpg", 2)])

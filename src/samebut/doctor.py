@@ -171,7 +171,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
         with LocalIndex.open(store) as index:
             known = {path: (state.size, state.mtime_ns) for path, state in index.files().items()}
             skipped = {each.path for each in index.skipped()}
-            damaged = index.damaged()
+            damaged, misdescribed = index.damaged(), index.damaged_metadata()
             model = Model.load(index.model)
             same = model.fingerprint == index.fingerprint
     except SamebutError as error:
@@ -190,6 +190,10 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
             "are not touched",
         ),
     ]
+    findings += _if_any(
+        misdescribed,
+        f"have damaged metadata in {store}; move the file away and index again, with their table",
+    )
     if not same:
         findings.append(Finding("was indexed by another model than its name means now", fault=True))
     return findings

@@ -86,6 +86,13 @@ class DescribedStore(Store):
         with self._database.writing() as connection:
             return table_rows.follow(connection)
 
+    def damaged_metadata(self) -> list[str]:
+        """Paths of which not all is said as it was written (`samebut.index.metadata.damaged`)."""
+        with self.snapshot() as connection:
+            names = dict(connection.execute("SELECT id, name FROM path"))
+            numbers = metadata.damaged(connection)
+        return [given(names[n]) if n in names else "a path that is lost" for n in numbers]
+
     def table_rows(self) -> dict[str, TableRow]:
         with self.snapshot() as connection:
             names = dict(connection.execute("SELECT id, name FROM path"))

@@ -11,6 +11,7 @@ Everything here runs inside a transaction of the caller and knows paths by their
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.catalog import shown
-from samebut.errors import MetadataError
+from samebut.errors import MetadataError, StoreDamaged
 from samebut.index import selection
 from samebut.index.sql import Connection
 from samebut.index.where import Filter
@@ -113,6 +114,36 @@ def described_paths(connection: Connection) -> list[int]:
     return [int(number) for (number,) in rows]
 
 
+def damaged(connection: Connection) -> list[int]:
+    """Ids of paths of which the two ways of keeping say different things: a bit has flipped in one.
+
+    Not looked at: how values are understood, and the numbers that come of it.
+    """
+    names = {number: name for name, number in fields(connection).items()}
+    wrong: set[int] = set()
+    listed: Counter[int] = Counter()  # by path: the sum of what stands for each of its values
+    values = connection.execute("SELECT field_id, text, folded, paths FROM value")
+    for field_id, text, folded, paths in values:
+        ids = _ids(paths)
+        if field_id not in names or fold(text) != folded:
+            wrong.update(ids)
+        for number in ids:
+            listed[number] += hash((names.get(field_id), text))
+    for name, paths in connection.execute("SELECT name, paths FROM field"):
+        for number in _ids(paths):
+            listed[number] += hash(name)
+    for number, texts in connection.execute("SELECT id, texts FROM description"):
+        try:
+            columns = from_json(texts)
+        except StoreDamaged:
+            wrong.add(number)
+            continue
+        told = sum(hash((column, text)) for column in columns for text in columns[column])
+        if told + sum(map(hash, columns)) != listed.pop(number, 0):
+            wrong.add(number)
+    return sorted({*wrong, *listed})
+
+
 def said_of(connection: Connection, path_id: int) -> dict[str, tuple[str, ...]]:
     """Column to values of one path."""
     row = connection.execute("SELECT texts FROM description WHERE id = ?", (path_id,)).fetchone()
@@ -133,11 +164,17 @@ def as_json(columns: Columns) -> str:
 
 
 def from_json(texts: str) -> dict[str, tuple[str, ...]]:
-    """What `as_json` was given."""
-    return {
-        column: (value,) if isinstance(value, str) else tuple(value)
-        for column, value in json.loads(texts).items()
-    }
+    """What `as_json` was given. Raises StoreDamaged."""
+    try:
+        return {
+            column: (value,) if isinstance(value, str) else tuple(map(str, value))
+            for column, value in json.loads(texts).items()
+        }
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise StoreDamaged(
+            "the store's metadata is damaged",
+            hint="move the store's file away and index again; your pictures are not touched",
+        ) from error
 
 
 def fields(connection: Connection) -> dict[str, int]:
@@ -305,6 +342,12 @@ def _understand(connection: Connection, field_id: int) -> None:
         "UPDATE value SET number = ? WHERE field_id = ? AND folded = ? AND text = ?",
         ((column.number(text), field_id, fold(text), text) for text in counts),
     )
+
+
+def _ids(paths: bytes) -> list[int]:
+    """The ids of a list; of one that is cut those that are whole."""
+    numbers: list[int] = np.frombuffer(paths, _ID, len(paths) // _ID.itemsize).tolist()
+    return numbers
 
 
 def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> bytes:
