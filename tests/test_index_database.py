@@ -181,7 +181,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="folder"):
             attempt(tmp_path / "folder")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="can't make its folder") as caught:
+    with pytest.raises(StoreError, match="can't be made") as caught:
         create(tmp_path / "file" / "store")
     assert "--store" in caught.value.hint
 

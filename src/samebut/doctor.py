@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from PIL import Image
 from samebut.data import triplets
 from samebut.data.folders import Folder
 from samebut.data.readers import READERS, Reader
-from samebut.errors import DataError, SamebutError
+from samebut.errors import DataError, SamebutError, StoreError, StoreMissing
+from samebut.index import Address
 from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
 from samebut.printable import shown
 
@@ -66,7 +68,7 @@ class Diagnosis:
 
 
 def examine(
-    kind: str, root: Path, *, store: Path | None = None, progress: Progress = silent
+    kind: str, root: Path, *, store: str | Path | None = None, progress: Progress = silent
 ) -> Diagnosis:
     """Examine ``root`` as a ``kind``: a reader's name, "gallery" or "model". Only an unknown kind
     raises DataError: whatever is wrong with the folder is a finding. ``store`` is where the index
@@ -133,8 +135,8 @@ def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
     return Diagnosis(title, tuple(findings), (triplets.LAYOUT,))
 
 
-def _examine_gallery(root: Path, store: Path | None, progress: Progress) -> Diagnosis:
-    from samebut.gallery import store_path
+def _examine_gallery(root: Path, store: str | Path | None, progress: Progress) -> Diagnosis:
+    from samebut.gallery import store_address
     from samebut.scan import scan
 
     title = f"gallery in {root}"
@@ -148,14 +150,17 @@ def _examine_gallery(root: Path, store: Path | None, progress: Progress) -> Diag
     findings = _pictures({source.path: source.file for source in sources}, progress)
     findings += [Finding(f"{path}: {why}", fault=True) for path, why in found.unreadable.items()]
     findings += [Finding(sentence, remark=True) for sentence in found.passed_over()]
-    path = store_path(root, store)
-    if path.exists():
-        findings += _store(path, {s.path: (s.size, s.mtime_ns) for s in sources})
-    else:
+    try:
+        address = store_address(root, store)
+    except StoreError as error:
+        return Diagnosis(title, (*findings, _fault(error)))
+    try:
+        findings += _store(address, {s.path: (s.size, s.mtime_ns) for s in sources})
+    except StoreMissing:
         elsewhere = "" if store else ", or its index is kept elsewhere: --store"
         findings.append(
             Finding(
-                f"is not indexed yet: there is no {path}{elsewhere}",
+                f"is not indexed yet: there is no {address}{elsewhere}",
                 fault=store is not None,
                 remark=True,
             )
@@ -163,17 +168,18 @@ def _examine_gallery(root: Path, store: Path | None, progress: Progress) -> Diag
     return Diagnosis(title, tuple(findings))
 
 
-def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
-    from samebut.index.local import LocalIndex
+def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
     from samebut.runtime import Model
 
     try:
-        with LocalIndex.open(store) as index:
+        with closing(address.open()) as index:
             known = {path: (state.size, state.mtime_ns) for path, state in index.files().items()}
             skipped = {each.path for each in index.skipped()}
             damaged, misdescribed = index.damaged(), index.damaged_metadata()
             model = Model.load(index.model)
             same = model.fingerprint == index.fingerprint
+    except StoreMissing:
+        raise
     except SamebutError as error:
         return [_fault(error)]
     new = sorted(files.keys() - known.keys() - skipped)
@@ -186,7 +192,7 @@ def _store(store: Path, files: Mapping[str, tuple[int, int]]) -> list[Finding]:
         *_if_any(gone, "are indexed and gone from the folder", fault=False),
         *_if_any(
             damaged,
-            f"have a damaged row in {store}; move the file away and index again, your pictures "
+            f"have a damaged row in {address}; {address.discard} and index again, your pictures "
             "are not touched",
         ),
     ]

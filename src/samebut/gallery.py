@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +27,8 @@ from samebut.errors import (
     UnknownPicture,
 )
 from samebut.images import MAX_PIXELS
-from samebut.index import Entry, FileState, Found, PictureRow, Skipped
-from samebut.index.local import LocalIndex
+from samebut.index import Address, Entry, FileState, Found, Index, PictureRow, Skipped
+from samebut.index.address import address_of
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
 from samebut.runtime import BUNDLED, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
@@ -92,7 +92,7 @@ class Gallery:
     """Pictures of a folder, searchable. Use ``build`` or ``open``, as a context manager."""
 
     def __init__(
-        self, folder: Path, index: LocalIndex, model: Model, rules: ScanRules | None = None
+        self, folder: Path, index: Index, model: Model, rules: ScanRules | None = None
     ) -> None:
         self.folder = folder
         self.index = index
@@ -104,7 +104,7 @@ class Gallery:
         cls,
         folder: str | Path,
         *,
-        store: str | Path | None = None,
+        store: str | Path | Address | None = None,
         model: str | Path | None = None,
         metadata: str | Path | None = None,
         file_column: str | None = None,
@@ -128,12 +128,11 @@ class Gallery:
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
         """
         folder = _existing(Path(folder))
-        path = store_path(folder, store)
-        model = model or _remembered(path) or "bundled"
+        address = store_address(folder, store)
+        model = model or _remembered(address) or "bundled"
         chosen = Model.load(model)
-        _make_room(path)
-        index = LocalIndex.create(
-            path, dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
+        index = address.create(
+            dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
         )
         gallery = cls(folder, index, chosen, rules)
         try:
@@ -164,7 +163,7 @@ class Gallery:
         cls,
         folder: str | Path,
         *,
-        store: str | Path | None = None,
+        store: str | Path | Address | None = None,
         model: str | Path | None = None,
         threads: int | None = None,
         rules: ScanRules | None = None,
@@ -176,7 +175,7 @@ class Gallery:
         belongs to another folder.
         """
         folder = _existing(Path(folder))
-        index = LocalIndex.open(store_path(folder, store))
+        index = store_address(folder, store).open()
         try:
             _refuse_other_folder(index, folder)
             gallery = cls(folder, index, Model.load(model or index.model, threads=threads), rules)
@@ -242,7 +241,7 @@ class Gallery:
         Raises MetadataError if the table can't be read, StoreBusy while another process indexes.
         """
         table = catalog.read(Path(metadata), file_column)
-        with LocalIndex.open(self.index.path, writable=True) as index, index.writer_lock():
+        with closing(self.index.address.open(writable=True)) as index, index.writer_lock():
             return describe(index, table)
 
     def search(
@@ -336,11 +335,10 @@ class Gallery:
         The scan itself is outside, or it would hold up the other threads' searches. If pictures
         came or went meanwhile, it is done again inside.
         """
-        with self.index.snapshot() as connection:
-            before = self.index.revision(connection)
+        before = self.index.revision()
         nearest = search()
-        with self.index.snapshot() as connection:
-            if self.index.revision(connection) != before:
+        with self.index.snapshot():
+            if self.index.revision() != before:
                 nearest = search()
             first = float(nearest.scores[0, 0]) if nearest.scores.size else None
             return self._hits(nearest, offset), self.index.count(where), first
@@ -364,6 +362,10 @@ class Gallery:
             for rank, (each, score) in enumerate(scored, start=offset + 1)
         ]
 
+    def beside_store(self, name: str) -> Path:
+        """A file beside the store; in the gallery's own folder if that is on a server."""
+        return (self.index.address.folder or self.folder / STORE_FOLDER) / name
+
     def file_of(self, path: str) -> Path:
         """Where a hit's picture lies. Raises StoreDamaged for a path that leads out of the folder.
 
@@ -372,8 +374,9 @@ class Gallery:
         inside = Path(path)
         if inside.is_absolute() or inside.drive or inside.root or ".." in inside.parts:
             raise StoreDamaged(
-                f"{self.index.path}: names {path!r}, which lies outside of {self.folder}",
-                hint="This store was not made by indexing. Move the file away and index again.",
+                f"{self.index.address}: names {path!r}, which lies outside of {self.folder}",
+                hint="This store was not made by indexing: "
+                f"{self.index.address.discard} and index again.",
             )
         return self.folder / inside
 
@@ -392,10 +395,10 @@ class Gallery:
         command = ["samebut index", str(self.folder), "--replace-model"]
         if self.model.folder != BUNDLED:
             command += ["--model", str(self.model.folder)]
-        if self.index.path != store_path(self.folder, None):
-            command += ["--store", str(self.index.path)]
+        if self.index.address != store_address(self.folder, None):
+            command += ["--store", str(self.index.address)]
         return FingerprintMismatch(
-            f"{self.index.path} was embedded by model {self.index.fingerprint}, "
+            f"{self.index.address} was embedded by model {self.index.fingerprint}, "
             f"{self.model.name} is {self.model.fingerprint}",
             hint=f"To embed the pictures anew: {' '.join(command)}",
         )
@@ -458,7 +461,8 @@ class _Update:
         if self.gone and not self.sources:
             raise StoreError(
                 f"{folder} holds no pictures now, its store remembers {len(self.stored):,}",
-                hint=f"Is a disk not mounted? If they are really gone, remove {self.index.path}.",
+                hint="Is a disk not mounted? If they are really gone, "
+                f"{self.index.address.discard}: {self.index.address}",
             )
 
     def _changed(self) -> list[PictureFile]:
@@ -542,6 +546,16 @@ def _picture(encoded: Encoded) -> PictureRow:
     )
 
 
+def store_address(folder: Path, store: str | Path | Address | None) -> Address:
+    """Where a gallery's store is: in the folder itself, or as ``--store`` says.
+
+    Raises StoreError for an address that can't be understood.
+    """
+    if store is None or isinstance(store, Path) or (isinstance(store, str) and "://" not in store):
+        store = store_path(folder, store)
+    return address_of(store) if isinstance(store, str | Path) else store
+
+
 def store_path(folder: Path, store: str | Path | None) -> Path:
     """The file of a gallery's store: in the folder itself, or as ``--store`` says.
 
@@ -595,41 +609,32 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _remembered(path: Path) -> str | None:
+def _remembered(address: Address) -> str | None:
     """The model a store was built with, or None if there is no store yet."""
     try:
-        with LocalIndex.open(path) as index:
+        with closing(address.open()) as index:
             return index.model
     except StoreMissing:  # or one whose making was cut off
         return None
 
 
-def _refuse_other_folder(index: LocalIndex, folder: Path) -> None:
+def _refuse_other_folder(index: Index, folder: Path) -> None:
     """One that lies in the folder itself has moved with it; of any other the folder must be the
     one that was indexed, under whatever name."""
     theirs = index.folder
     if theirs is None or theirs == str(folder.resolve()):
         return
-    if folder.resolve() in index.path.resolve().parents:
+    home = index.address.folder
+    if home is not None and home.resolve().is_relative_to(folder.resolve()):
         return
     with suppress(OSError):
         if folder.samefile(theirs):
             return
     raise OtherFolder(
-        f"{index.path} belongs to the folder {theirs}, not to {folder}",
+        f"{index.address} belongs to the folder {theirs}, not to {folder}",
         hint=f"Give {folder} a store of its own: --store FOLDER. If the pictures were moved: "
-        f"samebut index {folder} --store {index.path} --move",
+        f"samebut index {folder} --store {index.address} --move",
     )
-
-
-def _make_room(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{path.parent} can't be made: {error.strerror}",
-            hint="Keep the store elsewhere: --store FOLDER.",
-        ) from error
 
 
 def _reference(model: str | Path) -> str:

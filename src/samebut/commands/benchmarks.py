@@ -137,7 +137,7 @@ def doctor(
     ],
     root: Annotated[Path, typer.Argument(help="Its folder.")],
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Where the index of a gallery is kept.", show_default="its folder/.samebut"
         ),

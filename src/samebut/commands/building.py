@@ -21,8 +21,11 @@ PAGE_PORT = 8620
 
 Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
 Store = Annotated[
-    Path | None,
-    typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
+    str | None,
+    typer.Option(
+        help="Where the index is kept.",
+        show_default="PHOTOS/.samebut",
+    ),
 ]
 Exclude = Annotated[
     list[str] | None,

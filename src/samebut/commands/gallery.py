@@ -172,7 +172,7 @@ def search(
         else:
             _print_hits(results)
         if html or open_sheet:
-            sheet = html or gallery.index.path.with_name("last-search.html")
+            sheet = html or gallery.beside_store("last-search.html")
             _write_sheet(gallery, [(turns, results)], sheet)
             if open_sheet:
                 import webbrowser
@@ -186,7 +186,7 @@ def info(photos: Photos, store: Store = None) -> None:
 
     with Gallery.open(photos, store=store) as gallery:
         say(f"pictures   {len(gallery):,}")
-        say(f"store      {gallery.index.path}")
+        say(f"store      {gallery.index.address}")
         say(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
         facets = gallery.index.facets(FACETS_SHOWN)
         for reading in gallery.index.readings():

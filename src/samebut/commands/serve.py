@@ -142,7 +142,7 @@ def _suggestion() -> str:
 
 def opened(
     photos: Path,
-    store: Path | None,
+    store: str | Path | None,
     model: str | None,
     *,
     watch: bool,

@@ -9,9 +9,10 @@ picture that is replaced keeps it, and no other path ever gets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from samebut.index.where import Filter
 from samebut.values import Column
 
 __all__ = [
+    "Address",
     "Changes",
     "Entry",
     "FileState",
@@ -125,8 +127,8 @@ class Index(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """What messages call the store; holds no password."""
+    def address(self) -> Address:
+        """Where the store is, to open it again; as a text, what messages call it."""
 
     @property
     def fingerprint(self) -> str:
@@ -158,6 +160,9 @@ class Index(Protocol):
 
     def snapshot(self) -> AbstractContextManager[object]:
         """All that this thread reads inside is of the same moment, whoever writes meanwhile."""
+
+    def revision(self) -> Hashable:
+        """Changes with the embeddings; `FingerprintMismatch` once they are another model's."""
 
     def writer_lock(self) -> AbstractContextManager[None]:
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
@@ -257,3 +262,24 @@ class Index(Protocol):
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(Q, S)`` of pictures from all over the store, at most 2,000 of them, for
         ``queries (Q, D)``, unit length."""
+
+
+class Address(Protocol):
+    """Where a store is or will be; equal to another of the same store. ``str(address)`` is what
+    ``--store`` takes and messages show: it never holds a password."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder it lies in; None on a server."""
+
+    @property
+    def discard(self) -> str:
+        """What to do before all is indexed anew, as in "move the file away"."""
+
+    def open(self, *, writable: bool = False) -> Index:
+        """Open a store that is there. Raises `StoreMissing` if nothing was indexed yet, and
+        StoreDamaged, StoreNewer, StoreError if it can't be used."""
+
+    def create(self, *, dim: int, fingerprint: str, model: str) -> Index:
+        """Open a store for indexing, making it first if it is not there. One that is there is
+        opened as it is, whatever made its embeddings: compare `fingerprint`."""

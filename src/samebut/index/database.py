@@ -105,7 +105,9 @@ class Database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{path}: can't make its folder: {error}", hint=_ELSEWHERE) from error
+            raise StoreError(
+                f"{path.parent} can't be made: {error.strerror}", hint=_ELSEWHERE
+            ) from error
         if _size(path):
             _check_file(path)
         way = _Way(path, application, ladder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,30 @@ from samebut.index.searcher import Searcher
 from samebut.index.sql import Connection
 from samebut.index.store import StoredModel, changed, gallery_of, model_of
 from samebut.index.where import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    """The file of an embedded store, as `samebut.index.Address` says."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def discard(self) -> str:
+        return "move the file away"
+
+    def open(self, *, writable: bool = False) -> LocalIndex:
+        return LocalIndex.open(self.path, writable=writable)
+
+    def create(self, *, dim: int, fingerprint: str, model: str) -> LocalIndex:
+        return LocalIndex.create(self.path, dim=dim, fingerprint=fingerprint, model=model)
 
 
 class LocalIndex(DescribedStore):
@@ -58,6 +83,10 @@ class LocalIndex(DescribedStore):
         """
         database = Database.open(path, schema.APPLICATION_ID, schema.MIGRATIONS, writable=writable)
         return cls(database, model_of(database))
+
+    @property
+    def address(self) -> StoreFile:
+        return StoreFile(self.path)
 
     @property
     def path(self) -> Path:
@@ -127,7 +156,7 @@ class LocalIndex(DescribedStore):
         queries = searcher.checked(queries, k, self.dim)
         chosen = None if where is None else parsed(where)
         with self.snapshot() as connection:
-            revision = self.revision(connection)
+            revision = self.revision_in(connection)
             vectors = self._searcher.vectors(revision, lambda: self._load(connection))
             allowed = searcher.allowed(connection, vectors, where=chosen, exclude=exclude)
         # Outside of the transaction, where a long scan would hold up all other threads.
@@ -136,7 +165,7 @@ class LocalIndex(DescribedStore):
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = searcher.checked(queries, 1, self.dim)
         with self.snapshot() as connection:
-            revision = self.revision(connection)
+            revision = self.revision_in(connection)
             vectors = self._searcher.vectors(revision, lambda: self._load(connection))
         return vectors.sampled(queries)
 

@@ -123,7 +123,7 @@ class Store:
         names = [(kept(picture.path),) for picture in pictures]
         states = ((p.size, _storable(p.mtime_ns), p.digest, p.width, p.height) for p in pictures)
         with self._database.writing() as connection:
-            self.revision(connection)
+            self.revision_in(connection)
             give_ids(connection, names)
             rows.coming(connection, [(kept(p.path), p.digest) for p in pictures])
             connection.executemany(
@@ -257,7 +257,12 @@ class Store:
             full[place] = embeddings.from_blob(row[0], self.dim, self.name)
         return full
 
-    def revision(self, connection: Connection) -> Revision:
+    def revision(self) -> Revision:
+        """The store's revision, if it still holds the model it was opened with."""
+        with self._database.reading() as connection:
+            return self.revision_in(connection)
+
+    def revision_in(self, connection: Connection) -> Revision:
         """The store's revision, if it still holds the model it was opened with."""
         model, revision = gallery_of(connection, self.name)
         if model != self._model:

@@ -88,7 +88,7 @@ class CurrentGallery:
             _logger.info("%s", error)
             new = None
             try:
-                new = Gallery.open(old.folder, store=old.index.path, threads=old.model.threads)
+                new = Gallery.open(old.folder, store=old.index.address, threads=old.model.threads)
                 warm_up(new)
             except FingerprintMismatch:  # changed once more: the next try sees how
                 if new:

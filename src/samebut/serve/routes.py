@@ -230,8 +230,8 @@ async def info(serving: Shared) -> schemas.Info:
     settings = serving.settings
 
     def job(current: Gallery) -> tuple[int, Model]:
-        with current.index.snapshot() as connection:
-            current.index.revision(connection)  # is it this model's still?
+        with current.index.snapshot():
+            current.index.revision()  # is it this model's still?
             return len(current), current.model
 
     pictures, model = await serving.search(job)

@@ -16,7 +16,6 @@ from samebut.errors import (
     StoreMissing,
 )
 from samebut.gallery import Gallery, UpdateReport
-from samebut.index.local import LocalIndex
 from samebut.scan import scan
 from samebut.serve.settings import Settings
 
@@ -47,7 +46,7 @@ class Watch:
         table: Path | None = None,
         file_column: str | None = None,
     ) -> None:
-        index = LocalIndex.open(gallery.index.path, writable=True)
+        index = gallery.index.address.open(writable=True)
         self._gallery = Gallery(gallery.folder, index, gallery.model, gallery.rules)
         self._seconds = seconds
         self._seen: State | None = None
@@ -103,10 +102,8 @@ class Watch:
 
     def _is_ours(self) -> bool:
         """Whether the store is there, with embeddings of the model that is used here."""
-        index = self._gallery.index
         try:
-            with index.snapshot() as connection:
-                index.revision(connection)
+            self._gallery.index.revision()
         except (StoreMissing, FingerprintMismatch):
             return False
         return True
@@ -115,7 +112,7 @@ class Watch:
         if not self._is_ours():
             old = self._gallery
             self._gallery, report = Gallery.build(
-                old.folder, store=old.index.path, rules=old.rules, progress=self._go_on
+                old.folder, store=old.index.address, rules=old.rules, progress=self._go_on
             )
             old.close()
             return report

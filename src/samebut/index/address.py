@@ -1,0 +1,30 @@
+"""The one place that knows which engine a store's address is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from samebut.errors import StoreError
+from samebut.index import Address
+from samebut.index.local import StoreFile
+
+ENGINES: Mapping[str, Callable[[str], Address]] = {}
+"""What stands before ``://`` in an address, and who reads the whole of it."""
+
+
+def address_of(store: str | Path) -> Address:
+    """The store at an address such as ``postgresql://...``, or in a file.
+
+    Raises:
+        StoreError: it is an address of no engine that is known here.
+    """
+    scheme, sign, _ = str(store).partition("://")
+    if not sign:
+        return StoreFile(Path(store))
+    if scheme not in ENGINES:
+        raise StoreError(
+            f"--store: {scheme}:// is no address of a store",
+            hint="Give a file or a folder.",
+        )
+    return ENGINES[scheme](str(store))
