@@ -198,7 +198,7 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
     ]
     findings += _if_any(
         misdescribed,
-        f"have damaged metadata in {store}; move the file away and index again, with their table",
+        f"have damaged metadata in {address}; {address.discard} and index again, with their table",
     )
     if not same:
         findings.append(Finding("was indexed by another model than its name means now", fault=True))

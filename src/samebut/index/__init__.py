@@ -152,6 +152,9 @@ class Index(Protocol):
     def damaged(self) -> list[str]:
         """Paths of pictures whose rows are not as they were written, by their digests."""
 
+    def damaged_metadata(self) -> list[str]:
+        """Paths of which the tables of metadata contradict each other, in order."""
+
     def __len__(self) -> int:
         """How many pictures can be found."""
 
