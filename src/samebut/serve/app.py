@@ -6,28 +6,27 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from samebut import __version__
 from samebut.errors import SamebutError
 from samebut.gallery import Gallery
 from samebut.serve.asking import malformed
+from samebut.serve.compression import Compression
 from samebut.serve.current import CurrentGallery, warm_up
 from samebut.serve.guard import Guard
+from samebut.serve.page import Page
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
 from samebut.serve.routes import Serving, router
 from samebut.serve.settings import Settings
 from samebut.serve.watch import watch_of
 
-PAGE = Path(__file__).parent / "static"
 _logger = logging.getLogger("samebut.serve")
 
 _HTTP = {
@@ -69,21 +68,24 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.include_router(router)
-    _serve_page(app)
+    _serve_page(app, Page(), serving)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+    app.add_middleware(Compression)
     app.add_middleware(Guard, settings=settings, telemetry=serving.telemetry)
     return app
 
 
-def _serve_page(app: FastAPI) -> None:
-    if not PAGE.is_dir():
-        return
-    app.mount("/static", StaticFiles(directory=PAGE), name="static")
-
+def _serve_page(app: FastAPI, page: Page, serving: Serving) -> None:
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    async def document(request: Request) -> Response:
+        return page.document(request, serving.gallery.model.knows)
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def asset(request: Request, name: str) -> Response:
+        if name not in page.assets:
+            raise Problem("not_found")
+        return page.assets[name].to(request)
 
 
 def _refused(request: Request, problem: Problem) -> JSONResponse:

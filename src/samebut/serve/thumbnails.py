@@ -14,7 +14,7 @@ from samebut.errors import PictureError
 from samebut.images import open_picture
 from samebut.loader import PictureFile, read_picture
 
-SIZES = (160, 320, 640, 1024)
+SIZES = (160, 320, 480, 640, 1024)
 """Longer sides there are, in pixels; another one is rounded up, so that few are kept."""
 
 KEPT_BYTES = 48_000_000

@@ -4,7 +4,8 @@ import { language, t } from "./i18n.js";
 import { NEUTRAL, whereOf } from "./state.js";
 import { pictureOf } from "./uploads.js";
 
-export const BASE = "/api/v1";
+/** Beside the page, wherever that is mounted. */
+export const BASE = new URL("api/v1", document.baseURI).pathname;
 export const PAGE = 30;
 const LONGEST_WAIT = 5; // seconds to wait for a busy server before a person is asked
 

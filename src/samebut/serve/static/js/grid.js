@@ -6,8 +6,9 @@ import { t } from "./i18n.js";
 
 const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
 const WIDEST = 1.9;
-const SIZES = [320, 640]; // pixels of the longer side
+const SIZES = [320, 480, 640]; // pixels of the longer side
 const TALL = 280; // CSS pixels a row is high at most, about
+const PHONE = "(max-width: 640px) 46vw"; // where two tiles share a row
 const EAGER = 8; // tiles that are surely in sight
 const GHOSTS = [0.75, 1, 0.66, 0.75, 1.3, 0.75, 0.9, 0.75, 0.66, 1, 0.75, 0.8];
 
@@ -44,6 +45,8 @@ function tile(hit, place, { onPick, onLook }) {
   const image = element("img", {
     ...thumbnailOf(hit),
     alt: "",
+    width: hit.width,
+    height: hit.height,
     loading: place < EAGER ? "eager" : "lazy",
     decoding: "async",
     draggable: "false",
@@ -77,16 +80,23 @@ function tile(hit, place, { onPick, onLook }) {
   return made;
 }
 
-/** A small and a large thumbnail: the browser takes what its screen can show. */
+/** Thumbnails of several sizes: the browser takes what its screen can show. */
 function thumbnailOf(hit) {
-  const widths = SIZES.map((size) =>
+  const sizes = isSlow() ? SIZES.slice(0, 1) : SIZES;
+  const widths = sizes.map((size) =>
     Math.round(hit.width * Math.min(1, size / Math.max(hit.width, hit.height))),
   );
   return {
     src: thumbnail(hit.id, SIZES[0]),
-    srcset: SIZES.map((size, i) => `${thumbnail(hit.id, size)} ${widths[i]}w`).join(", "),
-    sizes: `${Math.round(TALL * shown(hit.width / hit.height))}px`,
+    srcset: sizes.map((size, i) => `${thumbnail(hit.id, size)} ${widths[i]}w`).join(", "),
+    sizes: `${PHONE}, ${Math.round(TALL * shown(hit.width / hit.height))}px`,
   };
+}
+
+/** Whether the network is slow, or the visitor wants to save data, where the browser says so. */
+function isSlow() {
+  const { saveData = false, effectiveType = "" } = navigator.connection ?? {};
+  return saveData || /^(slow-2g|2g|3g)$/.test(effectiveType);
 }
 
 const shape = (made, ratio) => made.style.setProperty("--ratio", String(shown(ratio)));

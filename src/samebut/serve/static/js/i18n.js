@@ -1,27 +1,22 @@
-/** The page's words. A language is a JSON file; `{name}` in a string is filled in. */
+/**
+ * The page's words. A language is a JSON file; `{name}` in a string is filled in. The document comes
+ * in the visitor's language with its words in it, and says where those of the others are.
+ */
 
-export const LANGUAGES = { en: "English", zh: "中文" };
-const REMEMBERED = "samebut.language";
+import { byId } from "./dom.js";
 
-let words = {};
-let current = "en";
+const given = JSON.parse(byId("page-words").textContent);
+
+let words = given.words;
+let current = given.language;
 
 export const language = () => current;
 
-/** Remembered from last time, else the first language of the browser that the page speaks. */
-export function preferred() {
-  const remembered = remembering(() => localStorage.getItem(REMEMBERED));
-  const asked = [remembered, ...(navigator.languages ?? [navigator.language])];
-  const known = asked.map((tag) => tag?.slice(0, 2).toLowerCase());
-  return known.find((tag) => tag in LANGUAGES) ?? "en";
-}
-
-/** Switches every marked text of the page to a language; `remember` it if a person chose it. */
-export async function speak(tag, { remember = false } = {}) {
-  const answer = await fetch(`/static/i18n/${tag}.json`);
+/** Switches every marked text of the page to a language. */
+export async function speak(tag) {
+  const answer = await fetch(given.addresses[tag]);
   words = await answer.json();
   current = tag;
-  if (remember) remembering(() => localStorage.setItem(REMEMBERED, tag));
   document.documentElement.lang = tag === "zh" ? "zh-CN" : tag;
   for (const marked of document.querySelectorAll("[data-i18n]")) {
     marked.textContent = t(marked.dataset.i18n);
@@ -47,12 +42,3 @@ export const valueName = (value) => tOr(`value.${value}`, value);
 export const number = (value) => new Intl.NumberFormat(current).format(value);
 export const percent = (share) =>
   new Intl.NumberFormat(current, { style: "percent" }).format(share);
-
-/** Storage may be forbidden; then nothing is remembered, and nothing breaks. */
-function remembering(action) {
-  try {
-    return action();
-  } catch {
-    return null;
-  }
-}

@@ -7,7 +7,7 @@ import { composer } from "./composer.js";
 import { byId, element, iconButton, isTouch, scrolling } from "./dom.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
-import { language, number, preferred, speak, t } from "./i18n.js";
+import { language, number, speak, t } from "./i18n.js";
 import { clearNotice, notice, toast } from "./notice.js";
 import { settings } from "./settings.js";
 import * as states from "./state.js";
@@ -46,7 +46,7 @@ const parts = {
     onClose: (place) => parts.grid.focus(place),
   }),
   settings: settings(async (tag) => {
-    await speak(tag, { remember: true });
+    await speak(tag);
     renderParts();
     renderAnswer();
   }),
@@ -246,11 +246,14 @@ byId("home").addEventListener("click", (event) => {
 });
 
 async function begin() {
-  await speak(preferred());
   renderState();
   parts.settings.render();
+  delete document.documentElement.dataset.starting;
+  // The document asks for the start page beforehand, since it can't know what is after the "#".
+  if (location.hash) find(states.nothing()).catch(() => {});
   const [found, said] = await Promise.allSettled([facets(), info(), search()]);
   if (found.status === "fulfilled") columns = found.value.columns;
+  byId("filters").removeAttribute("aria-busy");
   if (said.status === "fulfilled") knows = said.value.model.knows;
   renderParts();
 }

@@ -1,14 +1,22 @@
-/** Language and theme, in the corner of the page. */
+/**
+ * Language and theme, in the corner of the page. A choice is a cookie: the server then sends the page
+ * as it was chosen, so that nobody sees it in another language or theme first.
+ */
 
-import { byId, element, icon } from "./dom.js";
-import { LANGUAGES, language } from "./i18n.js";
+import { byId, icon } from "./dom.js";
+import { language } from "./i18n.js";
+
+const YEAR = 365 * 24 * 60 * 60; // seconds
 
 /** Wires the switches; `onLanguage(tag)` when another one is chosen. */
 export function settings(onLanguage) {
-  const switches = Object.entries(LANGUAGES).map(([tag, name]) =>
-    element("button", { type: "button", lang: tag, onclick: () => onLanguage(tag) }, name),
-  );
-  byId("languages").replaceChildren(...switches);
+  const switches = [...byId("languages").children];
+  for (const each of switches) {
+    each.addEventListener("click", () => {
+      remember("language", each.lang);
+      onLanguage(each.lang);
+    });
+  }
   byId("theme").addEventListener("click", changeTheme);
   renderTheme();
   return {
@@ -25,12 +33,14 @@ function isDark() {
 function changeTheme() {
   const theme = isDark() ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem("samebut.theme", theme);
-  } catch {
-    /* Storage is forbidden: the theme lasts until the page is left. */
-  }
+  remember("theme", theme);
   renderTheme();
+}
+
+/** Where cookies are forbidden, a choice lasts until the page is left. */
+function remember(name, value) {
+  const { root } = document.documentElement.dataset;
+  document.cookie = `samebut.${name}=${value}; path=${root}/; max-age=${YEAR}; samesite=lax`;
 }
 
 const renderTheme = () => byId("theme").replaceChildren(icon(isDark() ? "sun" : "moon"));

@@ -1,6 +1,6 @@
 /** Why: which regions each word looks at or is nearest to, and the share of words and picture. */
 
-import { explain } from "./api.js";
+import { BASE, explain } from "./api.js";
 import { open } from "./dialogs.js";
 import { byId, element } from "./dom.js";
 import { percent, t } from "./i18n.js";
@@ -39,7 +39,7 @@ export async function showWhy(state, onFailure) {
 }
 
 function portrait({ picture, upload }) {
-  if (picture !== null) return element("img", { src: `/api/v1/pictures/${picture}`, alt: "" });
+  if (picture !== null) return element("img", { src: `${BASE}/pictures/${picture}`, alt: "" });
   const own = pictureOf(upload);
   return own?.bitmap ? drawn(own.bitmap, SIDE) : element("p", { class: "gone" }, t("picture.yours"));
 }

@@ -1,0 +1,62 @@
+"""The page's modules as one script: a browser far away asks once, not once for each module.
+
+A module becomes a function that is called once and returns what the module exports; what a module
+imports comes before it. Only what the page's modules use is read: imports of a neighbour's names
+or of all of it, and exports where something is declared. Anything else is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_IMPORT = re.compile(
+    r'^import (?:(?P<names>\{[^}]*\}|\* as \w+) from )?"\./(?P<module>[\w-]+)\.js";$', re.MULTILINE
+)
+_EXPORT = re.compile(
+    r"^export (?=(?:const|class|(?:async )?function\*?) (?P<name>\w+))", re.MULTILINE
+)
+_NOT_READ = re.compile(r"^(?:import|export)\b.*$|\bimport\(.*$", re.MULTILINE)
+
+
+def bundled(sources: Mapping[str, str], entry: str) -> str:
+    """The script that does what the module ``entry`` does; ``sources`` are modules by name.
+
+    Raises ValueError for a circle of imports, a module that is not there, and an import or export
+    that is not read here.
+    """
+    return "\n".join(_as_function(name, sources[name]) for name in _ordered(sources, entry, ()))
+
+
+def _ordered(sources: Mapping[str, str], name: str, above: tuple[str, ...]) -> list[str]:
+    """``name`` and what it imports, each once, after all that it imports itself."""
+    if name in above:
+        raise ValueError(f"modules import each other: {' -> '.join((*above, name))}")
+    if name not in sources:
+        raise ValueError(f"there is no module {name} ({' -> '.join(above) or 'the first'})")
+    ordered: dict[str, None] = {}
+    for found in _IMPORT.finditer(sources[name]):
+        below = _ordered(sources, found["module"], (*above, name))
+        ordered.update(dict.fromkeys(below))
+    return [*ordered, name]
+
+
+def _as_function(name: str, source: str) -> str:
+    exported = ", ".join(found["name"] for found in _EXPORT.finditer(source))
+    body = _EXPORT.sub("", _IMPORT.sub(_binding, source))
+    if unread := _NOT_READ.search(body):
+        raise ValueError(f"{name}: the bundle can't hold {unread[0]!r}")
+    return f"const {_variable(name)} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();"
+
+
+def _binding(found: re.Match[str]) -> str:
+    names, module = found["names"], _variable(found["module"])
+    if names is None:
+        return ""
+    if names.startswith("*"):
+        return f"const {names.removeprefix('* as ')} = {module};"
+    return f"const {names.replace(' as ', ': ')} = {module};"
+
+
+def _variable(module: str) -> str:
+    return "$" + module.replace("-", "_")
