@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from samebut.embedding import unit
+from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
-from samebut.runtime import BUNDLED, Model
+from samebut.runtime import BUNDLED, PICTURES_AT_ONCE, Model, Room
 
 
 @pytest.fixture
@@ -50,6 +51,28 @@ def test_a_row_does_not_depend_on_its_neighbours(model: Model) -> None:
     np.testing.assert_allclose(both.pooled[:1], one.pooled, atol=1e-4)
     ours = model.compose(together[[2, 2]], both).embedding[:1]
     np.testing.assert_allclose(ours, model.compose(alone, one).embedding, atol=1e-4)
+
+
+def test_many_pictures_are_encoded_a_few_at_a_time(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory does not grow with the batch, and a picture is the same in any place."""
+    batch = pixels(PICTURES_AT_ONCE + 2, model)
+    expected = [model.encode_images(batch[row : row + 1]) for row in range(len(batch))]
+    seen: list[int] = []
+    run = Model._run
+
+    def counted(self: Model, room: Room, inputs: dict[str, Any]) -> list[Floats]:
+        seen.append(len(inputs["pixels"]))
+        return run(self, room, inputs)
+
+    monkeypatch.setattr(Model, "_run", counted)
+    together = model.encode_images(batch)
+    assert seen == [PICTURES_AT_ONCE, 2]
+    for part in ("pooled", "tokens", "mask"):
+        alone = np.concatenate([getattr(each, part) for each in expected])
+        np.testing.assert_allclose(getattr(together, part), alone, atol=1e-5)
+    assert model.encode_images(batch[:0]).pooled.shape == (0, model.dim)
 
 
 def test_embeddings_are_unit_length(model: Model) -> None:
