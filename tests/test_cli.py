@@ -70,6 +70,26 @@ def test_search_says_how_sure_a_calibrated_model_is(photos: Path, tmp_path: Path
     assert said.stderr == ""
 
 
+def test_search_collapses_and_stops_below_a_threshold(indexed: Path) -> None:
+    for colour in COLOURS:
+        source = indexed / f"{colour}-round.png"
+        shutil.copy(source, indexed / f"{colour}-round copy.png")
+    assert samebut("index", indexed).returncode == 0
+    done = samebut("search", indexed, "-t", "red", "-k", 20, "--collapse", "--json")
+    hits = json.loads(done.stdout)["hits"]
+    assert sum(1 + len(hit["copies"]) for hit in hits) == 15
+    assert any(hit["copies"] for hit in hits)
+    table = samebut("search", indexed, "-t", "red", "-k", 20, "--collapse").stdout
+    assert table.splitlines()[0].split() == ["rank", "score", "path", "copies", "colour"]
+    few = samebut(
+        "search", indexed, "-t", "red", "-k", 20, "--min-score", hits[0]["score"] - 1e-4, "--json"
+    )
+    assert {hit["score"] for hit in json.loads(few.stdout)["hits"]} == {hits[0]["score"]}
+    none = samebut("search", indexed, "-t", "red", "--min-confidence", 1)
+    assert (none.returncode, none.stdout.splitlines()[1:]) == (0, [])
+    assert "No hit is likely enough" in none.stderr
+
+
 def test_search_for_pipes(indexed: Path) -> None:
     ask = ("search", indexed, "-t", "换成蓝色", "-k", 2)
     paths = samebut(*ask, "--paths").stdout.splitlines()

@@ -11,9 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from conftest import COLOURS, draw_picture
 from odd_pictures import make_odd_pictures
+from samebut import demo
 from samebut.errors import (
     FingerprintMismatch,
     OtherFolder,
@@ -390,7 +392,7 @@ def test_a_search_is_of_one_state_of_the_store(
 ) -> None:
     """Where pictures leave the store between the search and its description, it is done again."""
     build(photos)
-    search = LocalIndex.search
+    search = LocalIndex.ranking
     with (
         Gallery.open(photos) as gallery,
         LocalIndex.open(store_path(photos, None), writable=True) as writer,
@@ -404,7 +406,7 @@ def test_a_search_is_of_one_state_of_the_store(
                 gone.clear()
             return found
 
-        monkeypatch.setattr(LocalIndex, "search", then_removed)
+        monkeypatch.setattr(LocalIndex, "ranking", then_removed)
         results = gallery.search(Turn(text="x"), 10)
         assert (len(results.hits), results.total) == (6, 6)
         assert {(hit.width, hit.height) for hit in results.hits} == {(160, 200)}
@@ -502,3 +504,71 @@ def test_no_file_outside_of_the_folder_is_given_away(photos: Path, path: str) ->
     build(photos)
     with Gallery.open(photos) as gallery, pytest.raises(StoreDamaged, match="lies outside of"):
         gallery.file_of(path)
+
+
+def garments_with_copies(folder: Path) -> None:
+    """Eight drawn garments, each once more as a JPEG."""
+    folder.mkdir()
+    for file in sorted(demo.GALLERY.glob("*.webp"))[::40]:
+        with Image.open(file) as picture:
+            picture.convert("RGB").save(folder / f"{file.stem}.png")
+            picture.convert("RGB").save(folder / f"{file.stem} again.jpg", quality=95)
+
+
+def test_near_copies_stand_under_one_hit(tmp_path: Path) -> None:
+    garments_with_copies(photos := tmp_path / "garments")
+    build(photos)
+    with Gallery.open(photos) as gallery:
+        turn = Turn(min(photos.glob("*.png")), "in blue")
+        flat = gallery.search(turn, 40)
+        stacks = gallery.search(turn, 40, collapse=True)
+        again = gallery.search(turn, 40, collapse=True, include_references=True)
+        parts = [gallery.search(turn, 3, offset=n, collapse=True).hits for n in (0, 3, 6)]
+        stem = {
+            entry.id: entry.path.split(" ")[0].split(".")[0] for entry in gallery.listing(99)[0]
+        }
+    assert len(flat.hits) == 15
+    assert len(stacks.hits) == 7
+    for hit in stacks.hits:
+        assert [stem[number] for number in hit.copies] == [stem[hit.id]]
+    assert [hit for part in parts for hit in part] == stacks.hits
+    assert sorted(len(hit.copies) for hit in again.hits) == [1] * 8
+
+
+def test_hits_below_a_score_are_left_out(photos: Path) -> None:
+    build(photos)
+    with Gallery.open(photos) as gallery:
+        every = gallery.search(Turn(text="red"), 20)
+        least = every.hits[3].score
+        some = gallery.search(Turn(text="red"), 20, min_score=least)
+        second = gallery.search(Turn(text="red"), 2, offset=2, min_score=least)
+    assert some.hits == every.hits[:4]
+    assert second.hits == every.hits[2:4]
+    assert some.confidence == every.confidence
+
+
+def test_an_answer_that_is_not_sure_enough_has_no_hits(photos: Path) -> None:
+    build(photos)
+    with Gallery.open(photos) as gallery:
+        turn = Turn(photos / "red-round.png", "in blue")
+        found = gallery.search(turn, 5)
+        assert found.confidence is not None
+        enough = gallery.search(turn, 5, min_confidence=found.confidence)
+        assert (enough.hits, enough.unsure) == (found.hits, False)
+        unsure = gallery.search(turn, 5, min_confidence=found.confidence + 1e-6)
+        assert (unsure.hits, unsure.unsure, unsure.total) == ([], True, found.total)
+
+
+def test_without_a_confidence_the_score_of_the_sum_decides(photos: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+    (bare / "confidence.json").unlink()
+    build(photos, model=bare)
+    with Gallery.open(photos) as gallery:
+        turn = Turn(photos / "red-round.png", "in blue")
+        score = gallery.search(turn, 1, fusion="sum").hits[0].score
+        for fusion in (None, "sum"):
+            assert not gallery.search(turn, 1, fusion=fusion).unsure
+            for least, is_unsure in ((score - 0.01, False), (score + 0.01, True)):
+                found = gallery.search(turn, 1, fusion=fusion, min_confidence=least)
+                assert (found.unsure, bool(found.hits)) == (is_unsure, not is_unsure)
+                assert found.confidence is None

@@ -402,3 +402,46 @@ def test_a_visitor_is_not_told_to_install_anything() -> None:
     said = "Save it as a JPEG or PNG, or take a screenshot of it."
     assert problem.said("en")["hint"] == said
     assert problem.said("zh")["hint"] == "请另存为 JPEG 或 PNG，或上传它的截图。"
+
+
+def test_near_copies_and_thresholds_by_the_api(client: TestClient, folder: Path) -> None:
+    query = {"turns": [{"upload": "p0", "text": "in blue"}], "k": 20}
+    plain = client.post(f"{API}/search", **form(query, p0=RED)).json()
+    assert all((hit["copies"], hit["stack"]) == (0, []) for hit in plain["hits"])
+    stacks = client.post(f"{API}/search", **form({**query, "collapse": True}, p0=RED)).json()
+    with Gallery.open(folder) as gallery:
+        expected = gallery.search(Turn(RED, "in blue"), 20, collapse=True).hits
+    assert [(h["id"], h["copies"], h["stack"]) for h in stacks["hits"]] == [
+        (hit.id, len(hit.copies), [*hit.copies]) for hit in expected
+    ]
+    least = plain["hits"][2]["score"]
+    some = client.post(f"{API}/search", **form({**query, "min_score": least}, p0=RED)).json()
+    assert some["hits"] == plain["hits"][:3]
+    sure = client.post(f"{API}/search", **form({**query, "min_confidence": 1}, p0=RED)).json()
+    assert (sure["hits"], sure["unsure"], sure["total"]) == ([], True, plain["total"])
+
+
+def test_a_box_by_the_api(client: TestClient) -> None:
+    def asked(**turn: object) -> list[int]:
+        query = {"turns": [{"upload": "p0", **turn}], "k": 20, "include_references": True}
+        hits = client.post(f"{API}/search", **form(query, p0=both())).json()["hits"]
+        return [hit["id"] for hit in hits]
+
+    assert asked() == asked(box=[0, 0, 1, 1])
+    assert asked(box=[0, 0, 0.5, 1])[0] != asked(box=[0.5, 0, 1, 1])[0]
+    for box in ([0.5, 0, 0.5, 1], [0, 0, 1.5, 1], [0, 0, 1]):
+        query = {"turns": [{"upload": "p0", "box": box}]}
+        assert error_of(client.post(f"{API}/search", **form(query, p0=RED)), 422, "query_malformed")
+    words_alone = {"turns": [{"text": "blue", "box": [0, 0, 1, 1]}]}
+    assert error_of(client.post(f"{API}/search", json=words_alone), 422, "query_malformed")
+
+
+def both() -> bytes:
+    """A red and a blue thing beside each other."""
+    from conftest import draw_picture
+
+    picture, file = Image.new("RGB", (320, 200)), io.BytesIO()
+    picture.paste(draw_picture(COLOURS["red"], "round"))
+    picture.paste(draw_picture(COLOURS["blue"], "square"), (160, 0))
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import COLOURS, draw_picture
 from samebut.embedding import unit
@@ -151,3 +152,43 @@ def test_a_picture_that_is_none(model: Model, tmp_path: Path) -> None:
     broken.write_bytes(b"no picture")
     with pytest.raises(PictureError, match=r"broken\.jpg"):
         ask(model, [Turn(broken, "in blue")])
+
+
+def test_a_box_is_the_picture_cut_out_by_hand(model: Model) -> None:
+    left, right = draw_picture(COLOURS["red"], "round"), draw_picture(COLOURS["blue"], "square")
+    both = Image.new("RGB", (2 * left.width, left.height))
+    both.paste(left)
+    both.paste(right, (left.width, 0))
+    alone, together = io.BytesIO(), io.BytesIO()
+    right.save(alone, "PNG")
+    both.save(together, "PNG")
+    asked = ask(model, [Turn(together.getvalue(), box=(0.5, 0, 1, 1))])
+    np.testing.assert_allclose(
+        asked.embedding, ask(model, [Turn(alone.getvalue())]).embedding, atol=1e-5
+    )
+    whole = ask(model, [Turn(together.getvalue(), box=(0, 0, 1, 1))])
+    np.testing.assert_allclose(
+        whole.embedding, ask(model, [Turn(together.getvalue())]).embedding, atol=1e-6
+    )
+    sliver = ask(model, [Turn(together.getvalue(), "in blue", (0.999, 0.999, 1, 1))])
+    assert np.isfinite(sliver.embedding).all()
+
+
+@pytest.mark.parametrize("box", [(0.5, 0, 0.5, 1), (0, 0.7, 1, 0.2), (-0.1, 0, 1, 1), (0, 0, 1, 2)])
+def test_a_box_outside_of_the_picture_is_refused(
+    model: Model, box: tuple[float, float, float, float]
+) -> None:
+    with pytest.raises(QueryError, match="lies in no picture"):
+        ask(model, [Turn(picture("red"), box=box)])
+
+
+def test_a_part_of_a_large_photo_is_decoded_large_enough(model: Model) -> None:
+    rng = np.random.default_rng(5)
+    fine = Image.fromarray(rng.integers(0, 255, (2000, 2000, 3), dtype=np.uint8))
+    file, part = io.BytesIO(), io.BytesIO()
+    fine.save(file, "JPEG", quality=95)
+    with Image.open(file) as opened:
+        opened.crop((900, 900, 1100, 1100)).save(part, "PNG")
+    boxed = ask(model, [Turn(file.getvalue(), box=(0.45, 0.45, 0.55, 0.55))]).embedding
+    cut = ask(model, [Turn(part.getvalue())]).embedding
+    assert float(boxed @ cut) > 0.99

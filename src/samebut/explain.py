@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
-from samebut.images import MAX_PIXELS, picture_size
+from samebut.images import MAX_PIXELS, picture_size, pixels_of
 from samebut.preprocess import Preprocess
 from samebut.runtime import FeatureArrays, Model
 from samebut.turns import EncodedPicture, Turn, encode_picture
@@ -42,7 +42,8 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Maps of a turn's words, all over the whole of the upright picture of ``width`` x ``height``.
+    """Maps of a turn's words, over the ``box`` of the upright picture of ``width`` x ``height``:
+    left, top, right and bottom in its pixels, all of it if the turn has none.
 
     ``kind`` says of what: the fusion's "attention", or the "nearness" of words and regions.
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1.
@@ -53,10 +54,12 @@ class Explanation:
     gate: float
     width: int
     height: int
+    box: tuple[int, int, int, int]
 
 
 def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explanation:
-    """The map of each word of ``turn``, in the proportions of its picture, longer side 40 cells.
+    """The map of each word of ``turn``, in the proportions of its picture or of the part that its
+    box cuts out, longer side 40 cells.
 
     A word that the tokenizer cuts in pieces gets the mean of their maps; Chinese stays in the
     pieces the tokenizer makes. Punctuation has no map.
@@ -71,19 +74,25 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
         raise QueryError(
             "only a picture with a text can be explained", hint="Give the turn both of them."
         )
-    image = encode_picture(model, picture, max_pixels)
+    image = encode_picture(model, picture, max_pixels, box=turn.box)
     text = model.encode_texts([turn.text])
     composed = model.compose(image, text)
     size = picture.size if isinstance(picture, EncodedPicture) else picture_size(picture)
+    box = turn.box or (picture.box if isinstance(picture, EncodedPicture) else None)
+    part = (0, 0, *size) if box is None else pixels_of(box, size)
     words = words_of(turn.text.strip(), model.text_spans(turn.text))
     kind: Kind = "nearness" if composed.attention is None else "attention"
     looks = _nearness(image, text) if composed.attention is None else composed.attention[0]
     maps = [
-        over_picture(model.preprocess, as_square(looks[pieces].mean(axis=0)), size)
+        over_picture(
+            model.preprocess,
+            as_square(looks[pieces].mean(axis=0)),
+            (part[2] - part[0], part[3] - part[1]),
+        )
         for _, pieces in words
     ]
     said = [Word(word, map_) for (word, _), map_ in zip(words, maps, strict=True)]
-    return Explanation(said, kind, float(composed.gate[0]), *size)
+    return Explanation(said, kind, float(composed.gate[0]), *size, box=part)
 
 
 def _nearness(image: FeatureArrays, text: FeatureArrays) -> Floats:

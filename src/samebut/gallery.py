@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from samebut import catalog
-from samebut.confidence import Kind
+from samebut.confidence import UNSURE, Kind
 from samebut.describe import MetadataReport, describe
 from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
@@ -27,11 +28,12 @@ from samebut.errors import (
     UnknownPicture,
 )
 from samebut.images import MAX_PIXELS
-from samebut.index import Address, Entry, FileState, Found, Index, PictureRow, Skipped
+from samebut.index import Address, Entry, FileState, Index, PictureRow, Skipped
 from samebut.index.address import address_of
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
-from samebut.runtime import BUNDLED, Model
+from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
+from samebut.stacks import Finding, Page, page, page_of_stacks
 from samebut.turns import NEUTRAL, EncodedPicture, SearchSeconds, Source, Turn, ask
 
 STORE_FILE = "gallery.sqlite"
@@ -41,7 +43,8 @@ STORE_FILE = "gallery.sqlite"
 class Hit:
     """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1.
 
-    ``width`` and ``height`` are those of the upright picture when it was indexed.
+    ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
+    ids of its near-copies, best first, if a search collapses them.
     """
 
     rank: int
@@ -51,6 +54,7 @@ class Hit:
     width: int
     height: int
     metadata: dict[str, str]
+    copies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ class Results:
     ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
     likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
     whichever page was asked for; None if the model's folder has no ``confidence.json``, or
-    another fusion than its own composed. ``unread`` are the ends of texts that are longer
-    than the model reads: nothing was asked by them.
+    another fusion than its own composed. ``unsure``: none of the hits may be what was meant, for
+    the confidence is too low. ``unread`` are the ends of texts that are longer than the model
+    reads: nothing was asked by them.
     """
 
     hits: list[Hit]
@@ -70,6 +75,7 @@ class Results:
     spent: SearchSeconds = field(default_factory=SearchSeconds)
     confidence: float | None = None
     unread: tuple[str, ...] = ()
+    unsure: bool = False
 
 
 @dataclass(slots=True)
@@ -254,6 +260,9 @@ class Gallery:
         text_weight: float = NEUTRAL,
         fusion: str | None = None,
         include_references: bool = False,
+        collapse: bool = False,
+        min_score: float | None = None,
+        min_confidence: float | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> Results:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
@@ -264,27 +273,50 @@ class Gallery:
         out, recognised by their content, unless ``include_references``. Pictures of more than
         ``max_pixels`` are refused before they are decoded.
 
+        With ``collapse`` near-copies stand under one hit, those of the turns' pictures are left
+        out, and ``k`` and ``offset`` count stacks (``samebut.stacks``).
+
+        Hits that score below ``min_score`` are left out. If the confidence is below
+        ``min_confidence``, there are no hits. Where there is no confidence, the cosine of the
+        first answer to the plain sum of pictures and texts stands for it.
+
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
         _check_page(k, offset)
-        asked = ask(
-            self.model, turns, text_weight=text_weight, fusion=fusion, max_pixels=max_pixels
-        )
+        asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
+        asked = asking(fusion=fusion)
         left_out = set() if include_references else _digests(turns)
 
-        def search() -> Found:
+        def finding(query: Floats) -> Finding:
             references = [copy for digest in left_out for copy in self.index.copies(digest)]
-            return self.index.search(
-                asked.embedding[None], offset + k, where=where, exclude=references
-            )
+            return self._finding(query, where, references)
+
+        def search() -> Page:
+            if not collapse:
+                return page(finding(asked.embedding), k, offset)
+            near = None if include_references else asked.pictures
+            return page_of_stacks(finding(asked.embedding), k, offset, near)
 
         own = fusion is None or fusion == self.model.fusions[0] or asked.gate is None
         with asked.spent.on("search"):
             hits, total, first = self._answer(search, offset, where)
             kind = kind_of(turns, asked.gate, text_weight)
             confidence = self._confidence(kind, first, asked.embedding) if own else None
-        return Results(hits, asked.gate, total, asked.spent, confidence, asked.unread)
+        sure = confidence
+        if sure is None and min_confidence is not None:
+            sum_of_all = asking(fusion=PLAIN).embedding
+            sure = page(finding(sum_of_all), 1, 0).first or 0.0
+        unsure = sure is not None and sure < (UNSURE if min_confidence is None else min_confidence)
+        if min_score is not None:
+            hits = [hit for hit in hits if hit.score >= min_score]
+        if unsure and min_confidence is not None:
+            hits = []
+        return Results(hits, asked.gate, total, asked.spent, confidence, asked.unread, unsure)
+
+    def _finding(self, query: Floats, where: str | None, exclude: Sequence[int]) -> Finding:
+        """The ranking of one query ``(D,)``, as long as is asked for."""
+        return partial(self.index.ranking, query, where=where, exclude=exclude)
 
     def similar(
         self, number: int, k: int = 10, *, offset: int = 0, where: str | None = None
@@ -297,12 +329,12 @@ class Gallery:
         spent = SearchSeconds()
         embedding: Floats
 
-        def search() -> Found:
+        def search() -> Page:
             nonlocal embedding
             with self.index.snapshot():
                 embedding = self.index.embedding([number])
                 copies = self.index.copies(self.picture(number).digest)
-            return self.index.search(embedding, offset + k, where=where, exclude=copies)
+            return page(self._finding(embedding[0], where, copies), k, offset)
 
         with spent.on("search"):
             hits, total, first = self._answer(search, offset, where)
@@ -327,7 +359,7 @@ class Gallery:
         raise UnknownPicture(number)
 
     def _answer(
-        self, search: Callable[[], Found], offset: int, where: str | None
+        self, search: Callable[[], Page], offset: int, where: str | None
     ) -> tuple[list[Hit], int, float | None]:
         """What ``search`` finds, described in one snapshot of the store, how many pass, and the
         score of the very first, if there is any.
@@ -340,8 +372,7 @@ class Gallery:
         with self.index.snapshot():
             if self.index.revision() != before:
                 nearest = search()
-            first = float(nearest.scores[0, 0]) if nearest.scores.size else None
-            return self._hits(nearest, offset), self.index.count(where), first
+            return self._hits(nearest, offset), self.index.count(where), nearest.first
 
     def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
         """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing
@@ -353,13 +384,22 @@ class Gallery:
             return 0.0
         return calibration.confidence(kind, first, self.index.sampled(query[None])[0])
 
-    def _hits(self, nearest: Found, offset: int) -> list[Hit]:
+    def _hits(self, nearest: Page, offset: int) -> list[Hit]:
         """What was found, described in the snapshot of the search: each is still there."""
-        found = self.index.pictures(nearest.ids[0, offset:].tolist())
-        scored = zip(found, nearest.scores[0, offset:].tolist(), strict=True)
+        found = self.index.pictures(nearest.ids.tolist())
+        rows = zip(found, nearest.scores.tolist(), nearest.copies, strict=True)
         return [
-            Hit(rank, score, each.id, each.path, each.width, each.height, each.metadata)
-            for rank, (each, score) in enumerate(scored, start=offset + 1)
+            Hit(
+                rank,
+                score,
+                each.id,
+                each.path,
+                each.width,
+                each.height,
+                each.metadata,
+                tuple(copies),
+            )
+            for rank, (each, score, copies) in enumerate(rows, start=offset + 1)
         ]
 
     def beside_store(self, name: str) -> Path:

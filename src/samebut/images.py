@@ -75,6 +75,9 @@ _SCANNED_BYTES: Final = 1 << 20
 _ORIENTATION_TAG: Final = 0x0112
 _BITS_PER_SAMPLE_TAG: Final = 258
 
+Box = tuple[float, float, float, float]
+"""A part of a picture: left, top, right and bottom as shares, 0 to 1, of its width and height."""
+
 _T = TypeVar("_T")
 _Colour = tuple[int, int, int]
 _logger = logging.getLogger(__name__)
@@ -851,6 +854,20 @@ def open_picture(
                 return _decode(image, shorter_side, background)
 
     return _named(_name_of(source, name), work)
+
+
+def cropped(picture: Image.Image, box: Box) -> Image.Image:
+    """The part of an upright picture in ``box``, at least one pixel wide and high."""
+    return picture.crop(pixels_of(box, picture.size))
+
+
+def pixels_of(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of ``box`` in pixels of a picture of this width and height."""
+    left, top, right, bottom = (
+        round(share * side) for share, side in zip(box, size * 2, strict=True)
+    )
+    left, top = min(left, size[0] - 1), min(top, size[1] - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def picture_size(source: Path | str | bytes, *, name: str | None = None) -> tuple[int, int]:

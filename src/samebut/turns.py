@@ -19,6 +19,7 @@ means that one most.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,13 +30,14 @@ import numpy as np
 
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
-from samebut.images import MAX_PIXELS, open_picture, picture_size
+from samebut.images import MAX_PIXELS, Box, cropped, open_picture, picture_size
 from samebut.loader import digest_of
 from samebut.printable import shown
 from samebut.runtime import FeatureArrays, Model
 
 EARLIER = 0.5
 NEUTRAL = 0.5
+_SMALLEST_SHARE = 0.02  # of a side; a picture is not decoded larger for a box below it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +45,13 @@ class EncodedPicture:
     """A picture as one model saw it, to ask that model with again, without the file.
 
     ``features`` is a batch of one, ``digest`` identifies the file's content and ``size`` is the
-    width and height of the upright picture.
+    width and height of the upright picture. ``box`` is the part of it that was encoded.
     """
 
     features: FeatureArrays
     digest: str
     size: tuple[int, int]
+    box: Box | None = None
 
     @property
     def nbytes(self) -> int:
@@ -62,11 +65,13 @@ Source = Path | bytes | EncodedPicture
 class Turn:
     """One step of a conversation; either side may be left out.
 
-    ``picture`` is a file, the bytes of one, or a picture that the model has encoded before.
+    ``picture`` is a file, the bytes of one, or a picture that the model has encoded before. ``box``
+    is the part of it that is meant; None is all of it.
     """
 
     picture: str | Source | None = None
     text: str = ""
+    box: Box | None = None
 
     @property
     def source(self) -> Source | None:
@@ -108,12 +113,14 @@ class ConversationQuery:
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
     ``unread`` are the ends of texts that are longer than the model reads, oldest first.
+    ``pictures (P, D)`` are the embeddings of the turns' pictures.
     """
 
     embedding: Floats
     gate: float | None
     spent: SearchSeconds = field(default_factory=SearchSeconds)
     unread: tuple[str, ...] = ()
+    pictures: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
 
 
 def ask(
@@ -131,8 +138,8 @@ def ask(
     ``model.fusions``, its own if None. A picture of more than
     ``max_pixels`` is refused before it is decoded.
 
-    Raises QueryError if no turn has a picture or a text, or the model has no such fusion,
-    PictureError if a picture can't be used.
+    Raises QueryError if no turn has a picture or a text, a box makes no sense, or the model has no
+    such fusion, PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
@@ -145,11 +152,13 @@ def ask(
                 f"the text “{shown(turn.text)}” holds bytes that are no text",
                 hint="Give it in UTF-8.",
             )
+        _check_box(turn)
     spent = SearchSeconds()
     passages: list[_Passage] = []
     for turn in turns:
         if (picture := turn.source) is not None:
-            passages.append(_Passage(model, encode_picture(model, picture, max_pixels, spent)))
+            features = encode_picture(model, picture, max_pixels, spent, turn.box)
+            passages.append(_Passage(model, features))
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
@@ -158,7 +167,22 @@ def ask(
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
     unread = tuple(text for passage in passages for text in passage.unread)
-    return ConversationQuery(query, gates[-1] if gates else None, spent, unread)
+    seen = [model.embed(each.picture) for each in passages if each.picture is not None]
+    pictures = np.concatenate([np.zeros((0, model.dim), np.float32), *seen])
+    return ConversationQuery(query, gates[-1] if gates else None, spent, unread, pictures)
+
+
+def _check_box(turn: Turn) -> None:
+    if turn.box is None:
+        return
+    if isinstance(turn.picture, EncodedPicture) and turn.picture.box != turn.box:
+        raise QueryError(f"the picture was encoded without the box {turn.box}")
+    left, top, right, bottom = turn.box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise QueryError(
+            f"the box {turn.box} lies in no picture",
+            hint="Give left, top, right and bottom as shares of the picture, 0 to 1.",
+        )
 
 
 class _Passage:
@@ -194,14 +218,18 @@ class _Passage:
 
 
 def encoded(
-    model: Model, picture: bytes, max_pixels: int = MAX_PIXELS, spent: SearchSeconds | None = None
+    model: Model,
+    picture: bytes,
+    max_pixels: int = MAX_PIXELS,
+    spent: SearchSeconds | None = None,
+    box: Box | None = None,
 ) -> EncodedPicture:
-    """A picture from the bytes of its file, to be asked with several times.
+    """A picture from the bytes of its file, or its part in ``box``, to be asked with several times.
 
     Raises PictureError as `encode_picture` does.
     """
-    features = encode_picture(model, picture, max_pixels, spent)
-    return EncodedPicture(features, digest_of(picture), picture_size(picture))
+    features = encode_picture(model, picture, max_pixels, spent, box)
+    return EncodedPicture(features, digest_of(picture), picture_size(picture), box)
 
 
 def encode_picture(
@@ -209,8 +237,10 @@ def encode_picture(
     picture: Source,
     max_pixels: int = MAX_PIXELS,
     spent: SearchSeconds | None = None,
+    box: Box | None = None,
 ) -> FeatureArrays:
-    """Features of one picture, a batch of one. The time it took is added to ``spent``.
+    """Features of one picture, or of its part in ``box``, a batch of one. The time it took is
+    added to ``spent``.
 
     Raises PictureError if the picture can't be used or has more than ``max_pixels``.
     """
@@ -220,11 +250,11 @@ def encode_picture(
     prepare = model.preprocess
     name = str(picture) if isinstance(picture, Path) else "the picture"
     with spent.on("decode"):
-        opened = open_picture(
-            picture, shorter_side=prepare.wanted_shorter_side, max_pixels=max_pixels, name=name
-        )
+        share = 1.0 if box is None else min(box[2] - box[0], box[3] - box[1])
+        wanted = math.ceil(prepare.wanted_shorter_side / max(share, _SMALLEST_SHARE))
+        opened = open_picture(picture, shorter_side=wanted, max_pixels=max_pixels, name=name)
         try:
-            pixels = prepare(opened)[None]
+            pixels = prepare(opened if box is None else cropped(opened, box))[None]
         except PictureError as error:
             raise PictureError(name, error.reason, hint=error.hint) from error
     with spent.on("encode"):

@@ -127,6 +127,16 @@ def search(
     include_reference: Annotated[
         bool, typer.Option("--include-reference", help="Let the picture itself be a hit.")
     ] = False,
+    collapse: Annotated[
+        bool, typer.Option("--collapse", help="Show near-copies as one hit, with their number.")
+    ] = False,
+    min_score: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Leave out hits that score less.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Show no hits if it is less likely that the first fits."),
+    ] = None,
     model: ModelOption = None,
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -153,6 +163,9 @@ def search(
             text_weight=text_weight,
             fusion=fusion,
             include_references=include_reference,
+            collapse=collapse,
+            min_score=min_score,
+            min_confidence=min_confidence,
         )
         for unread in results.unread:
             say(
@@ -303,24 +316,27 @@ def _print_hits(results: Results) -> None:
     table = Table(box=None, pad_edge=False, show_edge=False)
     for name, side in (("rank", "right"), ("score", "right"), ("path", "left")):
         table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+    stacked = any(hit.copies for hit in results.hits)
+    if stacked:
+        table.add_column("copies", justify="right")
     for name in columns:
         table.add_column(shown(name), overflow="ellipsis", no_wrap=True)
     for hit in results.hits:
         described = (shown(hit.metadata.get(name, "")) for name in columns)
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", shown(hit.path), *described)
+        copies = [str(len(hit.copies) or "")] if stacked else []
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", shown(hit.path), *copies, *described)
     with to_stdout():
         console.print(table)
     _print_confidence(results)
 
 
 def _print_confidence(results: Results) -> None:
-    from samebut.confidence import UNSURE
-
-    if results.confidence is None or not results.hits:
-        return
-    say(f"confidence {results.confidence:.2f}", err=True)
-    if results.confidence < UNSURE:
+    if results.confidence is not None and (results.hits or results.unsure):
+        say(f"confidence {results.confidence:.2f}", err=True)
+    if results.unsure and results.hits:
         say("None of these may be what you mean.", err=True)
+    elif results.unsure and results.total:
+        say("No hit is likely enough to be what you mean (--min-confidence).", err=True)
 
 
 def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
@@ -334,12 +350,14 @@ def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
             "width": hit.width,
             "height": hit.height,
             "metadata": hit.metadata,
+            "copies": [*hit.copies],
         }
         for hit in results.hits
     ]
     return {
         "gate": results.gate,
         "confidence": results.confidence,
+        "unsure": results.unsure,
         "unread": results.unread,
         "hits": hits,
     }

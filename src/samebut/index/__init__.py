@@ -29,6 +29,7 @@ __all__ = [
     "Found",
     "Index",
     "PictureRow",
+    "Ranking",
     "Reading",
     "Skipped",
     "TableRow",
@@ -87,6 +88,15 @@ class Found(NamedTuple):
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float32]
+
+
+class Ranking(NamedTuple):
+    """The answer to one query: ``ids (K,)``, ``scores (K,)`` and the pictures' ``embeddings
+    (K, D)``, best first; K may be less than asked."""
+
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +271,16 @@ class Index(Protocol):
         exclude: Sequence[int] = (),
     ) -> Found:
         """The ``k`` best pictures for each query ``(Q, D)``, of those the filter lets through."""
+
+    def ranking(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        *,
+        where: str | Filter | None = None,
+        exclude: Sequence[int] = (),
+    ) -> Ranking:
+        """As `search` of one query ``(D,)``, with the embeddings of what was found."""
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(Q, S)`` of pictures from all over the store, at most 2,000 of them, for

@@ -10,19 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import StoreBusy
-from samebut.index import Found, embeddings, schema, searcher
+from samebut.index import Found, Ranking, embeddings, schema, searcher
 from samebut.index.database import Database, exclusive
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.searcher import Searcher
 from samebut.index.sql import Connection
 from samebut.index.store import StoredModel, changed, gallery_of, model_of
 from samebut.index.where import Filter
+
+if TYPE_CHECKING:
+    from samebut.index.vectors import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +157,32 @@ class LocalIndex(DescribedStore):
             FingerprintMismatch: the store was given another model after it was opened here.
         """
         queries = searcher.checked(queries, k, self.dim)
+        vectors, allowed = self._searched(where, exclude)
+        # Outside of the transaction, where a long scan would hold up all other threads.
+        return vectors.search(queries, k, allowed)
+
+    def ranking(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        *,
+        where: str | Filter | None = None,
+        exclude: Sequence[int] = (),
+    ) -> Ranking:
+        queries = searcher.checked(query[None], k, self.dim)
+        vectors, allowed = self._searched(where, exclude)
+        found = vectors.search(queries, k, allowed)
+        return Ranking(found.ids[0], found.scores[0], vectors.of(found.ids[0]))
+
+    def _searched(
+        self, where: str | Filter | None, exclude: Sequence[int]
+    ) -> tuple[Vectors, NDArray[np.bool_] | None]:
+        """All vectors of this moment, and which of them may be answered with."""
         chosen = None if where is None else parsed(where)
         with self.snapshot() as connection:
             revision = self.revision_in(connection)
             vectors = self._searcher.vectors(revision, lambda: self._load(connection))
-            allowed = searcher.allowed(connection, vectors, where=chosen, exclude=exclude)
-        # Outside of the transaction, where a long scan would hold up all other threads.
-        return vectors.search(queries, k, allowed)
+            return vectors, searcher.allowed(connection, vectors, where=chosen, exclude=exclude)
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = searcher.checked(queries, 1, self.dim)

@@ -44,6 +44,12 @@ class Vectors:
         """Which vectors, in the order of ``self.ids``, have one of ``ids``."""
         return np.isin(self.ids, ids)
 
+    def of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors ``(K, D)`` of ``ids (K,)``, all of which must be here."""
+        with _one_thread():
+            found = self._index.reconstruct_batch(np.searchsorted(self.ids, ids))
+        return np.asarray(found, np.float32).reshape(len(ids), self._index.d)
+
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(Q, S)`` of vectors from all over, for ``queries (Q, D)``; S is at most 2,000.
 

@@ -42,7 +42,9 @@ class ReceivedQuery:
         Raises PictureError.
         """
         return {
-            name: encoded(gallery.model, _content(part), max_pixels, spent)
+            name: encoded(
+                gallery.model, _content(part), max_pixels, spent, self.query.boxes.get(name)
+            )
             for name, part in self.pictures.items()
         }
 
@@ -67,7 +69,7 @@ class ReceivedQuery:
                 return gallery.file_of(gallery.picture(turn.picture).path)
             return None
 
-        return [Turn(source(turn), turn.text) for turn in self.query.turns]
+        return [Turn(source(turn), turn.text, turn.box) for turn in self.query.turns]
 
 
 def _content(part: UploadFile) -> bytes:

@@ -35,6 +35,7 @@ from samebut.turns import SearchSeconds
 
 T = TypeVar("T")
 FACET_VALUES = 50
+STACK_SHOWN = 20
 _THUMBNAIL_THREADS = 2
 _THUMBNAILS_WAITING = 512
 _LOOKS_WAITING = 64
@@ -347,6 +348,9 @@ def _search(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas
         text_weight=query.text_weight,
         fusion=query.fusion,
         include_references=query.include_references,
+        collapse=query.collapse,
+        min_score=query.min_score,
+        min_confidence=query.min_confidence,
         max_pixels=pixels,
     )
     results.spent.add(spent)
@@ -372,7 +376,7 @@ def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schema
         words=words,
         kind=found.kind,
         grid=(rows, columns),
-        box=(0, 0, found.width, found.height),
+        box=found.box,
         gate=found.gate,
         picture=schemas.Size(width=found.width, height=found.height),
     )
@@ -398,10 +402,12 @@ def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.
         total=results.total,
         milliseconds=_milliseconds(results.spent, upload),
         unread=list(results.unread),
+        unsure=results.unsure,
     )
 
 
 def _shown(picture: Entry | Hit, rank: int, score: float | None = None) -> schemas.HitBody:
+    copies = picture.copies if isinstance(picture, Hit) else ()
     return schemas.HitBody(
         rank=rank,
         score=score,
@@ -412,6 +418,8 @@ def _shown(picture: Entry | Hit, rank: int, score: float | None = None) -> schem
         metadata=picture.metadata,
         picture=f"{API}/pictures/{picture.id}",
         thumbnail=f"{API}/thumbnails/{picture.id}",
+        copies=len(copies),
+        stack=list(copies[:STACK_SHOWN]),
     )
 
 

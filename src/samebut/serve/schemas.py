@@ -16,6 +16,7 @@ MAX_WHERE = 2_000
 LARGEST_ID = 2**63 - 1
 START_PAGE = 24
 
+Share = Annotated[float, Field(ge=0, le=1)]
 PictureId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Count = Annotated[int, Field(ge=1, le=MAX_HITS, description="How many pictures.")]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many to leave out first.")]
@@ -37,11 +38,27 @@ class QueryTurn(BaseModel):
         None, pattern=f"^{ID}$", description="Id that an earlier answer gave an upload."
     )
     text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
+    box: tuple[Share, Share, Share, Share] | None = Field(
+        None,
+        description="The part of the picture that is meant: left, top, right and bottom as shares "
+        "of the upright picture.",
+    )
 
     @model_validator(mode="after")
     def _one_picture(self) -> QueryTurn:
         if sum(each is not None for each in (self.upload, self.picture, self.kept)) > 1:
             raise ValueError("a turn has an upload, a picture or a kept one, not two of them")
+        return self
+
+    @model_validator(mode="after")
+    def _box_in_picture(self) -> QueryTurn:
+        if self.box is None:
+            return self
+        left, top, right, bottom = self.box
+        if not (left < right and top < bottom):
+            raise ValueError("a box has its left before its right and its top above its bottom")
+        if self.upload is None and self.picture is None:
+            raise ValueError("a box needs an upload or a picture; a kept one has its box already")
         return self
 
 
@@ -61,6 +78,27 @@ class QueryBody(BaseModel):
         None, max_length=60, description="One of the model's fusions; null: its own."
     )
     include_references: bool = Field(False, description="Whether pictures asked with may be hits.")
+    collapse: bool = Field(
+        False,
+        description="Whether near-copies stand under one hit; `k` and `offset` count stacks then.",
+    )
+    min_score: float | None = Field(
+        None, ge=-1, le=1, description="Hits that score less are left out."
+    )
+    min_confidence: float | None = Field(
+        None, ge=0, le=1, description="An answer of less confidence has no hits."
+    )
+
+    @model_validator(mode="after")
+    def _one_box_an_upload(self) -> QueryBody:
+        if len(self.boxes) < len({(turn.upload, turn.box) for turn in self.turns if turn.upload}):
+            raise ValueError("an upload has one box; send the picture under two names for two")
+        return self
+
+    @property
+    def boxes(self) -> dict[str, tuple[float, float, float, float] | None]:
+        """The part that is meant of each upload, by its name."""
+        return {turn.upload: turn.box for turn in self.turns if turn.upload is not None}
 
     @property
     def uploads(self) -> list[str]:
@@ -80,6 +118,8 @@ class HitBody(BaseModel):
     metadata: dict[str, str]
     picture: str
     thumbnail: str
+    copies: int = Field(0, description="How many near-copies stand under this hit.")
+    stack: list[int] = Field([], description="Their ids, best first, at most 20.")
 
 
 class Milliseconds(BaseModel):
@@ -97,8 +137,9 @@ class Hits(BaseModel):
 
     ``confidence``: how likely it is that the first answer fits, 0 to 1; null if the model has no
     ``confidence.json`` or nothing was asked. ``total``: pictures in the gallery, or those that pass
-    the filter. ``unread``: ends of texts that are longer than the model reads. ``uploads``: for
-    each file that was sent an id, which a later turn may have as ``kept`` in place of the file.
+    the filter. ``unread``: ends of texts that are longer than the model reads. ``unsure``: none of
+    the hits may be what was meant. ``uploads``: for each file that was sent an id, which a later
+    turn may have as ``kept`` in place of the file.
     """
 
     hits: list[HitBody]
@@ -108,6 +149,7 @@ class Hits(BaseModel):
     milliseconds: Milliseconds
     unread: list[str] = []
     uploads: dict[str, str] = {}
+    unsure: bool = False
 
 
 class Facets(BaseModel):
