@@ -11,7 +11,8 @@ interval; every gallery is embedded once. What is not there is skipped, with the
 with no licence to pass them on, and nothing is trained on them. ``--names``: what each CLASS is
 called, `n01440764 = { en = ["tench"], zh = ["丁鱥"] }` a line. ``--wardrobe``: the drawn wardrobe
 (`python -m samebut.wardrobe FOLDER`). ``--small``: another folder of triplets, scored on its val.
-``--sheet``: contact sheets to look at, 20 requests each, and the 10 answered with least certainty.
+``--sheet``: contact sheets to look at, 20 requests each, the 10 answered with least certainty, and
+50 misses on phone photos and on everyday photos.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PRODUCTS_WANTED = {"R@1": "≥ 46", "R@10": "≥ 85", "RecallSubset@1": "≥ 84"
 SMALL_WANTED = {"R@1": "≥ 40", "R@10": "≥ 80"}
 WARDROBE_WANTED = {"R@1": "≥ 75", "RecallSubset@1": "≥ 80"}
 THINGS = Path(samebut.__file__).parent / "language" / "things.toml"
-SHOWN, UNSURE = 20, 10
+SHOWN, UNSURE, MISSED = 20, 10, 50
 
 
 @dataclass
@@ -119,6 +120,11 @@ def _show(
         done.shown["everyday"] = [*everyday.shown(*things, SHOWN)]
     every = [request for requests in done.shown.values() for request in requests]
     done.shown["unsure"] = sorted(every, key=lambda request: request.score)[:UNSURE]
+    done.shown["phone-misses"] = [*phone.missed(photos, MISSED)]
+    if things:
+        photos_of_things, names = things
+        english = names.get("en", names[everyday.FILES])
+        done.shown["everyday-misses"] = [*everyday.missed(photos_of_things, english, MISSED)]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,33 @@ def test_a_sheet_has_a_line_for_each_request(drawn: Pictures, tmp_path: Path) ->
     sheets.write([alone, composed], tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as page:
         assert page.height == 2 * (sheets.SIDE + sheets.GAP) + sheets.GAP
+
+
+def test_misses_show_what_was_wrong(drawn: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = ["Hat" if number % 2 else "Skirt" for number in range(len(drawn))]
+    photos = replace(drawn, rows=[{"label": label} for label in labels])
+    monkeypatch.setattr(phone, "BUT", 4)
+    wrong = [*phone.missed(photos, 5)]
+    assert len(wrong) == 5
+    label_of = dict(zip(photos.files.values(), labels, strict=True))
+    for request in wrong:
+        said, _, label = request.text.partition(": labelled ")
+        (answer,) = request.answers
+        assert label_of[answer] == label
+        names = [words()["labels"][label][language] for language in ("en", "zh")]
+        assert not any(name in said for name in names)
+    monkeypatch.setattr(everyday, "FIRST", 1)
+    names = [*reversed(COLOURS)]
+    ranks = everyday.ranks_of(drawn, names)[:, 0]
+    missed = [*everyday.missed(drawn, names, 100)]
+    assert len(missed) == (ranks > 1).sum() > 0
+    paths = [*drawn.files.values()]
+    for request in missed:
+        name, _, rank = request.text.partition(": at ")
+        assert (request.reference, int(rank)) == (
+            paths[names.index(name)],
+            ranks[names.index(name)],
+        )
 
 
 def test_what_is_not_there_is_skipped_with_the_reason(model: Model) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from people_rows.asking import LANGUAGES, Pictures, Row, Shown, Skipped, encode
+from people_rows.asking import FIRST, LANGUAGES, Pictures, Row, Shown, Skipped, encode
 from samebut import metrics
 from samebut.errors import DataError
 from samebut.images import PICTURE_SUFFIXES
@@ -84,6 +85,18 @@ def shown(photos: Pictures, names: Mapping[str, Sequence[str]], count: int) -> I
         said = names[languages[turn % len(languages)]]
         right = np.array([name == said[number] for name in said])
         yield photos.shown(SECTION, said[number], photos.said([said[number]])[0], right)
+
+
+def missed(photos: Pictures, names: Sequence[str], count: int) -> Iterator[Shown]:
+    """Names whose photo is not among the first ten, drawn by a fixed seed: the photo that was
+    wanted, its rank, and what came first."""
+    ranks, wanted = ranks_of(photos, names)[:, 0], [*photos.files.values()]
+    beyond = np.flatnonzero(ranks > FIRST).tolist()
+    for number in random.Random(0).sample(beyond, min(count, len(beyond))):
+        nothing = np.zeros(len(photos), np.bool_)
+        query = photos.said([names[number]])[0]
+        text = f"{names[number]}: at {ranks[number]}"
+        yield replace(photos.shown(SECTION, text, query, nothing), reference=wanted[number])
 
 
 def names_of(photos: Pictures, file: Path | None) -> dict[str, list[str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from samebut.runtime import Model
 
 SECTION = "phone photos"
 VAL_SHARE = 0.2
+BUT = 60  # requests “but as a …” that misses are drawn from
 KIND_WANTED = {"en": "≥ 80", "zh": "≥ 75"}
 
 
@@ -127,3 +130,27 @@ def shown(photos: Pictures, count: int) -> Iterator[Shown]:
         else:
             query = photos.composed([reference], [text])[0]
             yield photos.shown(SECTION, text, query, right, reference)
+
+
+def missed(photos: Pictures, count: int) -> Iterator[Shown]:
+    """Wrong answers among the first ten (or among as many as can be right), drawn by a fixed seed:
+    of every kind in words and of some photos as another kind, in both languages."""
+    rng, wordings = random.Random(0), words()["wordings"]
+    asked = [*((None, kind, "kind") for kind in kinds_of(photos))]
+    asked += [(number, kind, "but") for number, kind in rng.sample(another_kind(photos), BUT)]
+    wrong = []
+    for (reference, kind, wording), language in itertools.product(asked, LANGUAGES):
+        right = photos.having("label", kind)
+        text = wordings[wording][language].format(words()["labels"][kind][language])
+        if reference is None:
+            query = photos.said([text])[0]
+        else:
+            query = photos.composed([reference], [text])[0]
+        request = photos.shown(SECTION, text, query, right, reference)
+        most = min(FIRST, int(right.sum()))
+        for path, fits in zip(request.answers[:most], request.right, strict=False):
+            if not fits:
+                label = photos.rows[[*photos.files.values()].index(path)]["label"]
+                said = f"{text}: labelled {label}"
+                wrong.append(replace(request, text=said, answers=(path,), right=(False,)))
+    yield from rng.sample(wrong, min(count, len(wrong)))
