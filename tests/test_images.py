@@ -627,3 +627,12 @@ def test_what_follows_a_picture_is_no_part_of_it() -> None:
     content = as_bytes(draw(size=(16, 16)), "PNG") + bytes(12 * images.MAX_READS)
     assert picture_size(content) == (16, 16)
     assert open_picture(content).size == (16, 16)
+
+
+def test_floats_that_are_no_numbers_are_black_and_nobody_is_warned() -> None:
+    bits = np.full((8, 8), 0x3F000000, np.uint32)
+    bits[0, :3] = 0x7F800001, 0x7FC00000, 0xFF7FFFFF  # two kinds of no number, the lowest of all
+    file = as_bytes(Image.fromarray(bits.view(np.float32)), "TIFF")
+    picture = open_picture(file)
+    assert [picture.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0)] * 3
+    assert picture.getpixel((7, 7)) == (255, 255, 255)

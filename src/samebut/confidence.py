@@ -9,6 +9,7 @@ it; the result lies in the model folder as ``confidence.json`` and decides no em
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -84,13 +85,16 @@ class Calibration:
         """Write it into a model folder, whole or not at all."""
         said = {"format": FORMAT, "fingerprint": self.fingerprint, "signals": SIGNALS}
         curves = {str(kind): asdict(self.curves[kind]) for kind in KINDS}
-        write_whole(folder / FILE, json.dumps({**said, **curves}, indent=2) + "\n")
+        whole = {**said, **curves}
+        whole["digest"] = _digest(whole)
+        write_whole(folder / FILE, json.dumps(whole, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """That of a model folder, or None if it has none.
 
-        ModelError: the file can't be read, is of another format, or lacks numbers.
+        ModelError: the file can't be read, is of another format, lacks numbers, or is not as it was
+        written; a file of an earlier version has no digest to tell that by.
         """
         path = folder / FILE
         if not path.exists():
@@ -107,9 +111,19 @@ class Calibration:
             )
         try:
             curves: dict[Kind, Curve] = {kind: _curve(said[kind]) for kind in KINDS}
-            return cls(str(said["fingerprint"]), curves)
+            found = cls(str(said["fingerprint"]), curves)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} lacks or breaks {error}", hint=AGAIN) from error
+        if said.get("digest", (whole := _digest(said))) != whole:
+            raise ModelError(f"{path} is not as it was written", hint=AGAIN)
+        return found
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    """Of all that ``confidence.json`` says but itself."""
+    rest = {key: value for key, value in said.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _curve(said: Mapping[str, Any]) -> Curve:

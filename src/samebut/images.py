@@ -745,7 +745,8 @@ def _black_and_white(image: Image.Image) -> tuple[float, float] | None:
 def _eight_bit(image: Image.Image, black: float, white: float) -> Image.Image:
     """Grey of more than 8 bits as L, or LA where one value stands for transparent."""
     values = np.asarray(image)
-    scaled = (values.astype(np.float64) - black) * (255 / max(white - black, 1e-30))
+    with np.errstate(all="ignore"):  # floats that are no numbers, or beyond all measure
+        scaled = (values.astype(np.float64) - black) * (255 / max(white - black, 1e-30))
     finite = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
     grey = Image.fromarray(np.clip(np.rint(finite), 0, 255).astype(np.uint8))
     clear = image.info.get("transparency")
