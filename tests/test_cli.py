@@ -101,6 +101,30 @@ def test_search_for_pipes(indexed: Path) -> None:
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2]
 
 
+def test_search_says_which_filters_it_read(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("file,brand,price\nred-round.png,Nike,20\nblue-round.png,Umbro,90\n")
+    assert samebut("index", photos, "--metadata", table).returncode == 0
+    ask = ("search", photos, "-t", "in red by Nike, under 50", "--json")
+    done = samebut(*ask)
+    answer = json.loads(done.stdout)
+    assert [hit["path"] for hit in answer["hits"]] == ["red-round.png"]
+    assert [(each["text"], each["outcome"]) for each in answer["filters"]] == [
+        ("Nike", "applied"),
+        ("under 50", "applied"),
+    ]
+    assert "read “Nike”: only pictures that pass \"brand\" = 'Nike'\n" in done.stderr
+    assert "--no-read-filters" in done.stderr
+    plain = samebut(*ask, "--no-read-filters")
+    assert len(json.loads(plain.stdout)["hits"]) == 10
+    assert "read" not in plain.stderr
+    nothing = samebut("search", photos, "-t", "red, under 5")
+    assert "read “under 5”: not applied, for nothing would pass" in nothing.stderr
+    (photos / "labels.toml").write_text("[brand]\nzh = 3\n")
+    assert "not read: " in samebut(*ask).stderr
+    assert "brand.zh" in samebut("info", photos).stderr
+
+
 def test_search_says_what_it_did_not_read(indexed: Path) -> None:
     long = "in blue, " * 60 + "please"
     done = samebut("search", indexed, "-i", indexed / "red-round.png", "-t", long, "--json")

@@ -363,7 +363,7 @@ def test_an_empty_gallery(tmp_path: Path) -> None:
         body = client.post(f"{API}/search", json={"turns": [{"text": "x"}]}).json()
         assert (body["hits"], body["total"]) == ([], 0)
         assert client.get(f"{API}/browse").json()["hits"] == []
-        assert client.get(f"{API}/facets").json() == {"columns": {}}
+        assert client.get(f"{API}/facets").json() == {"columns": {}, "shown": []}
 
 
 def test_what_is_wrong_on_the_servers_side_is_told_without_its_paths(

@@ -82,6 +82,10 @@ class MetadataError(SamebutError):
     """A table of metadata can't be read, or none of its rows match a picture."""
 
 
+class LabelsError(SamebutError):
+    """A labels file (``labels.toml``) can't be read, or says what none says."""
+
+
 class FilterError(SamebutError):
     """A filter (``--where``) can't be understood."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from samebut.embedding import Floats
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import (
     FingerprintMismatch,
+    LabelsError,
     ModelError,
     OtherFolder,
     PictureError,
@@ -27,9 +28,15 @@ from samebut.errors import (
     StoreMissing,
     UnknownPicture,
 )
+from samebut.facets import Facet, facets
+from samebut.facts import Fact, read_facts
 from samebut.images import MAX_PIXELS
 from samebut.index import Address, Entry, FileState, Index, PictureRow, Skipped
 from samebut.index.address import address_of
+from samebut.index.mentions import Vocabulary
+from samebut.index.where import Filter, parse
+from samebut.language.labels import FILE as LABELS_FILE
+from samebut.language.labels import Labels, read_labels
 from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
@@ -66,7 +73,8 @@ class Results:
     whichever page was asked for; None if the model's folder has no ``confidence.json``, or
     another fusion than its own composed. ``unsure``: none of the hits may be what was meant, for
     the confidence is too low. ``unread`` are the ends of texts that are longer than the model
-    reads: nothing was asked by them.
+    reads: nothing was asked by them. ``filters`` were read in the turns' words; ``where`` is the
+    whole filter that was applied, theirs and the one that was asked for.
     """
 
     hits: list[Hit]
@@ -76,6 +84,8 @@ class Results:
     confidence: float | None = None
     unread: tuple[str, ...] = ()
     unsure: bool = False
+    filters: tuple[Fact, ...] = ()
+    where: Filter | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +114,7 @@ class Gallery:
         self.index = index
         self.model = model
         self.rules = rules or ScanRules()
+        self._labels: tuple[object, Labels, LabelsError | None] | None = None
 
     @classmethod
     def build(
@@ -263,13 +274,17 @@ class Gallery:
         collapse: bool = False,
         min_score: float | None = None,
         min_confidence: float | None = None,
+        read_filters: bool = False,
+        ignore: Collection[str] = (),
         max_pixels: int = MAX_PIXELS,
     ) -> Results:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
 
         How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
         ``samebut.turns``.
-        ``where`` filters by metadata (``samebut.index.where``). Pictures of the turns are left
+        ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
+        name a value of the table or a limit are filters too (``samebut.facts``), but those of
+        ``ignore``. Pictures of the turns are left
         out, recognised by their content, unless ``include_references``. Pictures of more than
         ``max_pixels`` are refused before they are decoded.
 
@@ -284,13 +299,18 @@ class Gallery:
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
         _check_page(k, offset)
+        chosen = None if where is None else parse(where)
+        facts: tuple[Fact, ...] = ()
+        if read_filters:
+            read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
+            turns, chosen, facts = read.turns, read.where, read.facts
         asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
         asked = asking(fusion=fusion)
         left_out = set() if include_references else _digests(turns)
 
         def finding(query: Floats) -> Finding:
             references = [copy for digest in left_out for copy in self.index.copies(digest)]
-            return self._finding(query, where, references)
+            return self._finding(query, chosen, references)
 
         def search() -> Page:
             if not collapse:
@@ -300,7 +320,7 @@ class Gallery:
 
         own = fusion is None or fusion == self.model.fusions[0] or asked.gate is None
         with asked.spent.on("search"):
-            hits, total, first = self._answer(search, offset, where)
+            hits, total, first = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
             confidence = self._confidence(kind, first, asked.embedding) if own else None
         sure = confidence
@@ -312,9 +332,14 @@ class Gallery:
             hits = [hit for hit in hits if hit.score >= min_score]
         if unsure and min_confidence is not None:
             hits = []
-        return Results(hits, asked.gate, total, asked.spent, confidence, asked.unread, unsure)
+        unread = asked.unread
+        return Results(
+            hits, asked.gate, total, asked.spent, confidence, unread, unsure, facts, chosen
+        )
 
-    def _finding(self, query: Floats, where: str | None, exclude: Sequence[int]) -> Finding:
+    def _finding(
+        self, query: Floats, where: str | Filter | None, exclude: Sequence[int]
+    ) -> Finding:
         """The ranking of one query ``(D,)``, as long as is asked for."""
         return partial(self.index.ranking, query, where=where, exclude=exclude)
 
@@ -352,6 +377,51 @@ class Gallery:
             ids = self.index.listing(count, offset=offset, where=where)
             return self.index.pictures(ids), self.index.count(where)
 
+    @property
+    def labels(self) -> Labels:
+        """What people call columns and values, from ``labels.toml`` in the folder, as it is now;
+        none while that can't be read: `labels_error` says why."""
+        return self._read_labels()[0]
+
+    @property
+    def labels_error(self) -> LabelsError | None:
+        """Why ``labels.toml`` can't be read; None if it can, or is not there."""
+        return self._read_labels()[1]
+
+    def facets(
+        self, count: int, where: str | None = None
+    ) -> tuple[dict[str, list[tuple[str, int]]], list[Facet]]:
+        """The ``count`` commonest values of each column among the pictures that ``where`` lets
+        through, as the table has them, and those to choose by in the reader's language.
+
+        What ``where`` asks of a column alone does not narrow the column's own counts.
+
+        Raises FilterError.
+        """
+        with self.index.snapshot():
+            columns = self.index.facets(count, where)
+            return columns, facets(columns, self.vocabulary, self.labels)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What sentences can say about the metadata."""
+        return self.index.vocabulary(self.labels)
+
+    def _read_labels(self) -> tuple[Labels, LabelsError | None]:
+        file = self.folder / LABELS_FILE
+        try:
+            state: object = (file.stat().st_mtime_ns, file.stat().st_size)
+        except OSError:
+            state = None
+        kept = self._labels
+        if kept is None or kept[0] != state:
+            try:
+                kept = state, read_labels(file) if state else Labels(), None
+            except LabelsError as error:
+                kept = state, Labels(), error
+            self._labels = kept
+        return kept[1:]
+
     def picture(self, number: int) -> Entry:
         """The indexed picture with this id. Raises UnknownPicture."""
         for entry in self.index.pictures([number]):
@@ -359,7 +429,7 @@ class Gallery:
         raise UnknownPicture(number)
 
     def _answer(
-        self, search: Callable[[], Page], offset: int, where: str | None
+        self, search: Callable[[], Page], offset: int, where: str | Filter | None
     ) -> tuple[list[Hit], int, float | None]:
         """What ``search`` finds, described in one snapshot of the store, how many pass, and the
         score of the very first, if there is any.

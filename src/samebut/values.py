@@ -94,6 +94,16 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def units() -> frozenset[str]:
+    """Every unit and currency that is known by name, as `fold` makes them."""
+    return frozenset((*_CURRENCIES, *_UNITS, *_PERCENTS))
+
+
+def is_currency(unit: str) -> bool:
+    """Whether ``unit``, folded, names money."""
+    return unit in _CURRENCIES
+
+
 def is_empty(text: str) -> bool:
     """Whether a cell says that there is nothing to say: ``N/A``, ``none``, ``-``, ``null``, 无."""
     return fold(text).strip() in _EMPTY
@@ -178,6 +188,12 @@ class Column:
             case _:
                 return "texts"
         return said + (", with a decimal comma" if self.decimal_comma else "")
+
+    @property
+    def currency(self) -> str | None:
+        """The code of the one currency that all prices are in; None if it is not certain."""
+        codes = {code for unit in self.units for code in _CODES.get(unit, [unit])}
+        return codes.pop() if self.kind == "price" and len(codes) == 1 else None
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,6 +125,13 @@ def search(
         str | None,
         typer.Option(help="How picture and words become one query.", show_default="the model's"),
     ] = None,
+    read_filters: Annotated[
+        bool,
+        typer.Option(
+            "--read-filters/--no-read-filters",
+            help="Whether words that name a value of the table, a price or a size are filters.",
+        ),
+    ] = True,
     include_reference: Annotated[
         bool, typer.Option("--include-reference", help="Let the picture itself be a hit.")
     ] = False,
@@ -166,13 +174,15 @@ def search(
             collapse=collapse,
             min_score=min_score,
             min_confidence=min_confidence,
+            read_filters=read_filters,
         )
+        _say_filters(gallery, results)
         for unread in results.unread:
             say(
                 f"not read, for the text is too long for the model: {_cut(shown(unread))}", err=True
             )
-        if where and not results.total:
-            for sentence in gallery.index.why_nothing(where):
+        if results.where and not results.total:
+            for sentence in gallery.index.why_nothing(results.where):
                 say(f"nothing passes the filter: {shown(sentence)}", err=True)
         if as_json:
             say_json(_as_json(gallery, results))
@@ -201,6 +211,7 @@ def info(photos: Photos, store: Store = None) -> None:
         say(f"pictures   {len(gallery):,}")
         say(f"store      {gallery.index.address}")
         say(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
+        _say_labels_error(gallery)
         facets = gallery.index.facets(FACETS_SHOWN)
         for reading in gallery.index.readings():
             values = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])
@@ -305,6 +316,28 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
     return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
 
 
+_SAID_OF = {
+    "applied": "only pictures that pass",
+    "nothing": "not applied, for nothing would pass",
+    "replaced": "not applied, for later words say otherwise:",
+}
+
+
+def _say_filters(gallery: Gallery, results: Results) -> None:
+    """Which filters were read in the words: none is silent."""
+    for fact in results.filters:
+        said = f"read “{fact.text}”: {_SAID_OF[fact.outcome]} {fact.where}"
+        say(shown(said), err=True)
+    if any(fact.outcome == "applied" for fact in results.filters):
+        say("(--no-read-filters looks for the words instead)", err=True)
+    _say_labels_error(gallery)
+
+
+def _say_labels_error(gallery: Gallery) -> None:
+    if error := gallery.labels_error:
+        say(f"not read: {shown(f'{error}. {error.hint}')}", err=True)
+
+
 def _print_hits(results: Results) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -359,6 +392,7 @@ def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
         "confidence": results.confidence,
         "unsure": results.unsure,
         "unread": results.unread,
+        "filters": [asdict(fact) for fact in results.filters],
         "hits": hits,
     }
 

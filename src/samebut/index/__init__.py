@@ -13,13 +13,17 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samebut.index.where import Filter
 from samebut.values import Column
+
+if TYPE_CHECKING:
+    from samebut.index.mentions import Vocabulary
+    from samebut.language.labels import Labels
 
 __all__ = [
     "Address",
@@ -253,14 +257,20 @@ class Index(Protocol):
     ) -> list[int]:
         """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass."""
 
-    def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
-        """Each column's commonest values among the indexed pictures, with their counts."""
+    def facets(
+        self, limit: int, where: str | Filter | None = None
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Each column's commonest values among the pictures that ``where`` lets through, with
+        their counts; what it asks of the column alone does not count."""
 
     def readings(self) -> list[Reading]:
         """How the values of each column are read, in the order of the columns."""
 
     def why_nothing(self, where: str | Filter) -> list[str]:
         """Sentences with what is nearest to a filter that no picture passes, else none."""
+
+    def vocabulary(self, labels: Labels) -> Vocabulary:
+        """What sentences can say about the metadata, kept for as long as the store is the same."""
 
     def search(
         self,

@@ -148,6 +148,12 @@ class Database:
             with self._transaction("BEGIN") as connection:
                 yield connection
 
+    def state(self) -> tuple[int, int, int]:
+        """Another after every change of the file, whoever made it."""
+        with self.reading() as connection:
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return self.times_opened, int(others), connection.total_changes
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One write transaction, durable when the block is left; an exception undoes all of it."""

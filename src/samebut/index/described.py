@@ -13,13 +13,16 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import Changes, Entry, Reading, TableRow, metadata, nearest
+from samebut.index import Changes, Entry, Reading, TableRow, metadata, nearest, selection
 from samebut.index import rows as table_rows
+from samebut.index.mentions import ColumnValues, Vocabulary
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
-from samebut.index.sql import Connection
-from samebut.index.store import Store
+from samebut.index.sql import Connection, Database
+from samebut.index.store import Store, StoredModel
 from samebut.index.where import Filter, parse
+from samebut.language.labels import Labels
+from samebut.values import Column
 
 
 class DescribedStore(Store):
@@ -27,6 +30,10 @@ class DescribedStore(Store):
 
     Methods without a docstring here do what `samebut.index.Index` says.
     """
+
+    def __init__(self, database: Database, model: StoredModel) -> None:
+        super().__init__(database, model)
+        self._vocabulary: tuple[object, Vocabulary] | None = None
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
         with self.snapshot() as connection:
@@ -111,14 +118,30 @@ class DescribedStore(Store):
         with self.snapshot() as connection:
             return list(metadata.fields(connection))
 
-    def facets(self, limit: int) -> dict[str, list[tuple[str, int]]]:
-        """Each column's commonest values among the indexed pictures, with their counts.
+    def facets(
+        self, limit: int, where: str | Filter | None = None
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Each column's commonest values among the pictures that ``where`` lets through, with
+        their counts. What ``where`` asks of a column alone does not narrow the column's own.
 
         Spellings that a filter takes for the same are counted together, under the commonest of
         them. Values with equal counts are in the order of their texts.
+
+        Raises:
+            FilterError: ``where`` can't be understood, or names an unknown column.
         """
+        asked = None if where is None else parsed(where)
         with self.snapshot() as connection:
-            return metadata.facets(connection, limit)
+            known = metadata.fields(connection)
+            counted: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
+
+            def passing(name: str) -> NDArray[np.int64]:
+                rest = asked and selection.without(asked, name, known)
+                if rest not in counted:
+                    counted[rest] = self._passing(connection, rest) if rest else counted[None]
+                return counted[rest]
+
+            return metadata.facets(connection, limit, passing)
 
     def readings(self) -> list[Reading]:
         """How the values of each column are read, in the order of the columns."""
@@ -145,6 +168,17 @@ class DescribedStore(Store):
             return nearest.why_nothing(
                 connection, parsed(where), lambda some: self._passing(connection, some)
             )
+
+    def vocabulary(self, labels: Labels) -> Vocabulary:
+        with self._database.reading() as connection:
+            state = self._database.state(), labels
+            if self._vocabulary is None or self._vocabulary[0] != state:
+                table = {
+                    name: ColumnValues(column or Column(), metadata.values_of(connection, name))
+                    for name, column in metadata.understood(connection).items()
+                }
+                self._vocabulary = state, Vocabulary.of(table, labels)
+            return self._vocabulary[1]
 
     def count(self, where: str | Filter | None = None) -> int:
         """How many pictures the filter lets through.
@@ -176,8 +210,7 @@ class DescribedStore(Store):
 
     def _passing(self, connection: Connection, where: Filter) -> NDArray[np.int64]:
         """Ids of the pictures that the filter lets through, ascending."""
-        rows = connection.execute("SELECT id FROM picture ORDER BY id")
-        ids = np.fromiter((number for (number,) in rows), np.int64)
+        ids = metadata.indexed(connection)
         return ids[metadata.select(connection, where, lambda some: np.isin(ids, some))]
 
 

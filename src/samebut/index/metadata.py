@@ -182,23 +182,25 @@ def fields(connection: Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT name, id FROM field ORDER BY id"))
 
 
-def facets(connection: Connection, limit: int) -> dict[str, list[tuple[str, int]]]:
-    """The ``limit`` commonest values of each column among the indexed pictures."""
-    names = {number: name for name, number in fields(connection).items()}
-    rows = connection.execute(
-        "SELECT field_id, folded, text, paths FROM value ORDER BY field_id, folded, id"
-    ).fetchall()
-    counts = _counts(connection, [paths for *_, paths in rows])
-    found: dict[str, list[tuple[str, int]]] = {name: [] for name in names.values()}
-    for (number, _), group in groupby(zip(rows, counts, strict=True), lambda pair: pair[0][:2]):
-        spellings = [(count, row[2]) for row, count in group]
-        total = sum(count for count, _ in spellings)
-        if total:
-            found[names[number]].append((max(spellings)[1], total))
-    return {
-        name: nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
-        for name, values in found.items()
-    }
+def facets(
+    connection: Connection, limit: int, passing: Callable[[str], NDArray[np.int64]]
+) -> dict[str, list[tuple[str, int]]]:
+    """The ``limit`` commonest values of each column among the pictures that ``passing`` gives for
+    the column, by id."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, number in fields(connection).items():
+        rows = connection.execute(
+            "SELECT folded, text, paths FROM value WHERE field_id = ? ORDER BY folded, id",
+            (number,),
+        ).fetchall()
+        counts = _counts([paths for *_, paths in rows], passing(name))
+        values: list[tuple[str, int]] = []
+        for _, group in groupby(zip(rows, counts, strict=True), lambda pair: pair[0][0]):
+            spellings = [(count, row[1]) for row, count in group]
+            if total := sum(count for count, _ in spellings):
+                values.append((max(spellings)[1], total))
+        found[name] = nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
+    return found
 
 
 def select(
@@ -240,7 +242,7 @@ def values_of(connection: Connection, column: str) -> list[Value]:
     rows = connection.execute(
         "SELECT text, number, paths FROM value WHERE field_id = ? ORDER BY id", (number,)
     ).fetchall()
-    counts = _counts(connection, [paths for *_, paths in rows])
+    counts = _counts([paths for *_, paths in rows], indexed(connection))
     found = [
         Value(text, compared_by, count)
         for (text, compared_by, _), count in zip(rows, counts, strict=True)
@@ -355,15 +357,19 @@ def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> byte
     return np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True).astype(_ID).tobytes()
 
 
-def _counts(connection: Connection, lists: Sequence[bytes]) -> list[int]:
-    """How many of the ids in each list, none of them empty, are indexed."""
+def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
+    """How many of the ids in each list, none of them empty, are of ``among``."""
     if not lists:
         return []
-    pictures = connection.execute("SELECT id FROM picture")
-    indexed = np.fromiter(chain.from_iterable(pictures), np.int64)
-    present = np.isin(np.frombuffer(b"".join(lists), _ID), indexed)
+    present = np.isin(np.frombuffer(b"".join(lists), _ID), among)
     lengths = np.fromiter((len(ids) // _ID.itemsize for ids in lists), np.int64)
     counts: list[int] = np.add.reduceat(
         present, np.cumsum(lengths) - lengths, dtype=np.int64
     ).tolist()
     return counts
+
+
+def indexed(connection: Connection) -> NDArray[np.int64]:
+    """Ids of the pictures that are indexed, ascending."""
+    rows = connection.execute("SELECT id FROM picture ORDER BY id")
+    return np.fromiter(chain.from_iterable(rows), np.int64)

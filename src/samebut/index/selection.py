@@ -123,6 +123,30 @@ def field_of(column: str, fields: Mapping[str, int]) -> str:
     return next(name for name, field in fields.items() if field == number)
 
 
+def without(where: Filter, column: str, fields: Mapping[str, int]) -> Filter | None:
+    """``where`` without what it asks of ``column`` alone; None if that is all it asks.
+
+    Raises:
+        FilterError: it names an unknown column.
+    """
+    terms = where.terms if isinstance(where, And) else (where,)
+    others = [term for term in terms if _columns(term, fields) != {column}]
+    if len(others) < 2:
+        return others[0] if others else None
+    return And(tuple(others))
+
+
+def _columns(where: Filter, fields: Mapping[str, int]) -> set[str]:
+    """The columns that a filter asks about, as the metadata has them."""
+    match where:
+        case Not():
+            return _columns(where.term, fields)
+        case And() | Or():
+            return set().union(*(_columns(term, fields) for term in where.terms))
+        case _:
+            return {field_of(where.column, fields)}
+
+
 def storable(text: str) -> bool:
     """Whether a store can keep ``text`` as text: whole Unicode characters, none of them NUL."""
     try:

@@ -11,7 +11,7 @@ once, with ``?`` for parameters, in what both engines understand:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -59,6 +59,10 @@ class Database(Protocol):
     @property
     def times_opened(self) -> int:
         """Rises whenever another store may be behind the same name."""
+
+    def state(self) -> Hashable:
+        """Another after every change of what is stored, whoever made it. It may change more often;
+        it costs microseconds."""
 
     def reading(self) -> AbstractContextManager[Connection]:
         """One read transaction: everything read inside is of the same moment. Inside another

@@ -52,6 +52,8 @@ Python stack and of SQLite (expression depth 1,000, 32,766 parameters)."""
 MAX_DEPTH = 32
 MAX_TESTS = 200
 
+_EXACT = 1e15
+"""Below it a whole number is written without a fraction and read as the same."""
 _OPERATORS: dict[str, Operator] = {"==": "=", **{name: name for name in get_args(Operator)}}
 _INVERTED: dict[str, Operator] = {"!=": "=", "<>": "="}
 _TEST_EXPECTED = "an operator (=, !=, <, <=, >, >=, like, contains, in, is null)"
@@ -142,7 +144,9 @@ def _name(column: str) -> str:
 
 
 def _written(value: Value) -> str:
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return f"{value:.0f}" if value % 1 == 0 and abs(value) < _EXACT else repr(float(value))
 
 
 def _grouped(term: Filter) -> str:

@@ -38,6 +38,16 @@ _REASONS: Mapping[str, str] = {
     r"There is nothing to search for": "没有可搜索的内容",
     r"Only a picture with a text can be explained": "只有同时包含图片和文字的一步才能解释",
     r"There is no picture with id (\d+)": r"没有编号为 \1 的图片",
+    r"some pictures pass each test of the filter, and none passes all of it": (
+        "每个条件都有符合的图片，但没有图片符合全部条件"
+    ),
+    r"(.+?): every picture has a value": r"\1：每张图片都有值",
+    r"(.+?): no picture has a value": r"\1：没有图片有值",
+    r"(.+?): no picture has (.+?); nearest: (.+)": r"\1：没有图片是 \2；最接近的：\3",
+    r"(.+?): no picture has (.+?); they go from (.+?) to (.+?)(?:[,;] .*)?": (
+        r"\1：没有图片符合 \2；范围是 \3 到 \4"
+    ),
+    r"(.+?): no picture has (.+)": r"\1：没有图片是 \2",
     r"no column (\S+): this gallery has no metadata": r"没有 \1 这一列：此图库没有元数据",
     r"no column (\S+)": r"没有 \1 这一列",
 }

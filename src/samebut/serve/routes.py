@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -19,13 +19,14 @@ from samebut.explain import explain
 from samebut.gallery import Gallery, Hit, Results
 from samebut.images import picture_size
 from samebut.index import Entry
+from samebut.index.where import Filter
 from samebut.runtime import Model
-from samebut.serve import schemas, telemetry, thumbnails
+from samebut.serve import chinese, schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
 from samebut.serve.current import CurrentGallery
 from samebut.serve.guard import API
 from samebut.serve.kept import KeptPictures
-from samebut.serve.problems import LANGUAGES, MEDIA_TYPE, Problem
+from samebut.serve.problems import LANGUAGES, MEDIA_TYPE, Language, Problem, preferred_language
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
 from samebut.serve.thumbnails import Thumbnails
@@ -36,6 +37,7 @@ from samebut.turns import SearchSeconds
 T = TypeVar("T")
 FACET_VALUES = 50
 STACK_SHOWN = 20
+SHOWN_VALUES = 200
 _THUMBNAIL_THREADS = 2
 _THUMBNAILS_WAITING = 512
 _LOOKS_WAITING = 64
@@ -133,6 +135,13 @@ Count = Annotated[int, Query(ge=1, le=schemas.MAX_HITS)]
 Offset = Annotated[int, Query(ge=0, le=schemas.MAX_OFFSET)]
 Where = Annotated[str | None, Query(max_length=schemas.MAX_WHERE)]
 
+
+def _language(request: Request) -> Language:
+    return preferred_language(request.headers.get("accept-language", ""))
+
+
+Liked = Annotated[Language, Depends(_language)]
+
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
@@ -165,15 +174,16 @@ router = APIRouter(prefix=API, responses=_REFUSALS)
 
 
 @router.post("/search", openapi_extra=_QUERY_BODY)
-async def search(request: Request, serving: Shared) -> schemas.Hits:
+async def search(request: Request, serving: Shared, liked: Liked) -> schemas.Hits:
     """Search by turns. Pictures are uploaded as files of a form, named by the turns' `upload`."""
     async with query_of(request) as asked:
-        return await serving.search(lambda current: _search(serving, current, asked))
+        return await serving.search(lambda current: _search(serving, current, asked, liked))
 
 
 @router.get("/similar/{id}")
 async def similar(
     serving: Shared,
+    liked: Liked,
     number: Number,
     k: Count = schemas.START_PAGE,
     offset: Offset = 0,
@@ -183,14 +193,20 @@ async def similar(
 
     def job(current: Gallery) -> schemas.Hits:
         results = current.similar(number, k, offset=offset, where=_filter(where))
-        return _answer(serving, results)
+        answer = _answer(serving, results)
+        answer.nothing = _nothing(current, _filter(where), results.total, liked)
+        return answer
 
     return await serving.search(job)
 
 
 @router.get("/browse")
 async def browse(
-    serving: Shared, k: Count = schemas.START_PAGE, offset: Offset = 0, where: Where = None
+    serving: Shared,
+    liked: Liked,
+    k: Count = schemas.START_PAGE,
+    offset: Offset = 0,
+    where: Where = None,
 ) -> schemas.Hits:
     """Pictures by their path: a start page."""
 
@@ -199,7 +215,13 @@ async def browse(
         with spent.on("search"):
             found, total = current.listing(k, offset=offset, where=_filter(where))
         hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
-        return schemas.Hits(hits=hits, gate=None, total=total, milliseconds=_milliseconds(spent))
+        return schemas.Hits(
+            hits=hits,
+            gate=None,
+            total=total,
+            milliseconds=_milliseconds(spent),
+            nothing=_nothing(current, _filter(where), total, liked),
+        )
 
     return await serving.search(job)
 
@@ -218,11 +240,18 @@ async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
 
 
 @router.get("/facets")
-async def facets(serving: Shared) -> schemas.Facets:
-    """What can be filtered by: metadata columns, their commonest values, and counts."""
-    return await serving.search(
-        lambda current: schemas.Facets(columns=current.index.facets(FACET_VALUES))
-    )
+async def facets(serving: Shared, where: Where = None) -> schemas.Facets:
+    """What can be filtered by: metadata columns, their commonest values, and counts among the
+    pictures that pass `where`. A column's own tests in it do not narrow its own counts."""
+
+    def job(current: Gallery) -> schemas.Facets:
+        columns, shown = current.facets(SHOWN_VALUES, _filter(where))
+        return schemas.Facets(
+            columns={name: values[:FACET_VALUES] for name, values in columns.items()},
+            shown=[schemas.ShownColumn(**asdict(facet)) for facet in shown],
+        )
+
+    return await serving.search(job)
 
 
 @router.get("/info")
@@ -337,7 +366,9 @@ async def metrics(serving: Shared) -> PlainTextResponse:
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
-def _search(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Hits:
+def _search(
+    serving: Serving, current: Gallery, asked: ReceivedQuery, liked: Language
+) -> schemas.Hits:
     query, pixels, spent = asked.query, serving.settings.pixels, SearchSeconds()
     uploads = asked.uploads(current, pixels, spent)
     results = current.search(
@@ -351,10 +382,13 @@ def _search(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas
         collapse=query.collapse,
         min_score=query.min_score,
         min_confidence=query.min_confidence,
+        read_filters=query.read_filters,
+        ignore=query.ignore,
         max_pixels=pixels,
     )
     results.spent.add(spent)
     answer = _answer(serving, results, asked.upload_seconds)
+    answer.nothing = _nothing(current, results.where, results.total, liked)
     answer.uploads = {
         name: serving.kept.keep(picture, current.model.fingerprint)
         for name, picture in uploads.items()
@@ -391,6 +425,16 @@ def _filter(where: str | None) -> str | None:
     return where if where and where.strip() else None
 
 
+def _nothing(
+    current: Gallery, where: str | Filter | None, total: int, liked: Language
+) -> list[str]:
+    """Why no picture passes the filter, if none does."""
+    if total or where is None:
+        return []
+    said = current.index.why_nothing(where)
+    return [chinese.reason(each) for each in said] if liked == "zh" else said
+
+
 def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.Hits:
     for stage in ("decode", "encode", "fuse", "search"):
         if seconds := getattr(results.spent, stage):
@@ -403,6 +447,7 @@ def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.
         milliseconds=_milliseconds(results.spent, upload),
         unread=list(results.unread),
         unsure=results.unsure,
+        filters=[schemas.ReadFilter(**asdict(fact)) for fact in results.filters],
     )
 
 

@@ -13,6 +13,7 @@ MAX_HITS = 200
 MAX_OFFSET = 100_000
 MAX_TEXT = 1_000
 MAX_WHERE = 2_000
+MAX_IGNORED = 50
 LARGEST_ID = 2**63 - 1
 START_PAGE = 24
 
@@ -89,6 +90,13 @@ class QueryBody(BaseModel):
         None, ge=0, le=1, description="An answer of less confidence has no hits."
     )
 
+    read_filters: bool = Field(
+        False, description="Whether words that name a value of the table become filters."
+    )
+    ignore: list[Annotated[str, Field(max_length=MAX_TEXT)]] = Field(
+        [], max_length=MAX_IGNORED, description="Words that are no filter, as `filters` has them."
+    )
+
     @model_validator(mode="after")
     def _one_box_an_upload(self) -> QueryBody:
         if len(self.boxes) < len({(turn.upload, turn.box) for turn in self.turns if turn.upload}):
@@ -132,6 +140,19 @@ class Milliseconds(BaseModel):
     search: float = 0
 
 
+class ReadFilter(BaseModel):
+    """A filter that was read in the words of turn number ``turn``, from 0.
+
+    ``outcome``: "applied"; "nothing", for it would have let nothing through; "replaced" by what a
+    later turn says.
+    """
+
+    text: str
+    where: str
+    turn: int
+    outcome: Literal["applied", "nothing", "replaced"]
+
+
 class Hits(BaseModel):
     """An answer, best first. ``gate``: share of the text in the last composed turn, 0 to 1.
 
@@ -139,7 +160,8 @@ class Hits(BaseModel):
     ``confidence.json`` or nothing was asked. ``total``: pictures in the gallery, or those that pass
     the filter. ``unread``: ends of texts that are longer than the model reads. ``unsure``: none of
     the hits may be what was meant. ``uploads``: for each file that was sent an id, which a later
-    turn may have as ``kept`` in place of the file.
+    turn may have as ``kept`` in place of the file. ``filters`` were read in the words.
+    ``nothing``: why no picture passes the filter, if none does.
     """
 
     hits: list[HitBody]
@@ -150,12 +172,41 @@ class Hits(BaseModel):
     unread: list[str] = []
     uploads: dict[str, str] = {}
     unsure: bool = False
+    filters: list[ReadFilter] = []
+    nothing: list[str] = []
+
+
+class ShownValue(BaseModel):
+    """A value of a column, and what it is called, by language."""
+
+    value: str
+    label: dict[str, str]
+    count: int
+
+
+class ShownColumn(BaseModel):
+    """A column that people choose by: what it is about, and what it is called, by language.
+
+    ``kind``: colour, article, pattern, gender, material, brand, category, looks, size, price,
+    number, percentage, date, yes/no, url, title, description or text. ``values`` is empty where
+    nearly every picture has its own. ``currency``: of prices without a sign, if it is known.
+    """
+
+    column: str
+    kind: str
+    label: dict[str, str]
+    values: list[ShownValue]
+    currency: str | None = None
 
 
 class Facets(BaseModel):
-    """Each metadata column's commonest values with their counts."""
+    """Each metadata column's commonest values with their counts, among the pictures that pass.
+
+    ``shown``: the columns that people choose by, without ids and without train, val and test.
+    """
 
     columns: dict[str, list[tuple[str, int]]]
+    shown: list[ShownColumn]
 
 
 class ModelInfo(BaseModel):
