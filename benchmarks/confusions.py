@@ -68,7 +68,7 @@ def main() -> None:
     benchmark = triplets.read(arguments.root, arguments.split)
     rows = catalog.read(arguments.root / "catalog.csv").rows
     embedded = embed_benchmark(benchmark, Model.load(arguments.model))
-    scores = embedded.queries["composed"] @ embedded.gallery.T
+    scores = embedded.own @ embedded.gallery.T
     asked, offered, above, taken = counted(benchmark, rows, scores)
     table = Table(title=f"{asked:,} queries; a wrong picture is taken in {taken.total():,}")
     table.add_column("differs in")

@@ -31,7 +31,7 @@ def order_of(benchmark: Benchmark, model: Model) -> dict[str, list[str]]:
     """Every query's ranking by the fused query, its reference left out."""
     embedded = embed_benchmark(benchmark, model)
     names = np.array(list(benchmark.images))
-    scores = embedded.queries["composed"] @ embedded.gallery.T
+    scores = embedded.own @ embedded.gallery.T
     orders = np.argsort(-scores, axis=1, kind="stable")
     return {
         query.id: [name for name in names[order].tolist() if name != query.reference]

@@ -4,7 +4,8 @@
     python docs/tables.py --check    # exit with 1, naming the page, if one is stale
 
 A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end of table -->``. A new row
-of FUSIONS, ENCODERS, TERMS, PRESETS or READERS, or a new key of a recipe, is found here by itself.
+of FUSIONS, COMPOSITIONS, ENCODERS, TERMS, PRESETS or READERS, or a new key of a recipe, is found
+here by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from samebut.composition.rows import COMPOSITIONS
 from samebut.data.benchmark import Rules
 from samebut.data.readers import READERS, Reader
 from samebut.learning.data.augment import Augment
@@ -68,6 +70,17 @@ def fusions() -> list[Sequence[str]]:
             summary(inspect.getmodule(kind)),
         )
         for name, kind in FUSIONS.items()
+    ]
+
+
+def compositions() -> list[Sequence[str]]:
+    return [
+        (
+            f"`{name}`",
+            ", ".join(f"`{each.name} = {each.default:g}`" for each in row.parameters) or "none",
+            row.what,
+        )
+        for name, row in COMPOSITIONS.items()
     ]
 
 
@@ -143,6 +156,7 @@ TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] =
     "presets": (("preset", "what it is for", "the keys it gives"), presets),
     "terms": (("term", "what it is"), terms),
     "fusions": (("name", "reads", "gate", "attention map", "options", "what it is"), fusions),
+    "compositions": (("name", "numbers, in this order", "what it is"), compositions),
     "encoders": (("kind", "what it is"), encoders),
     "readers": (
         ("name", "splits", "gallery", "reference", "counted", "headline", "choices"),

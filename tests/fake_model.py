@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from samebut.composition.made import Corpora
 from samebut.embedding import unit
 from samebut.metrics import Floats
 from samebut.preprocess import Preprocess
@@ -51,6 +52,11 @@ class ColourModel:
 
     def embed(self, features: FeatureArrays) -> Floats:
         return unit(features.pooled)
+
+    @property
+    def corpora(self) -> Corpora:
+        rows = np.random.default_rng(0).normal(size=(2, 9, 3)).astype(np.float32)
+        return Corpora(unit(rows[0]), unit(rows[1]))
 
     def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed:
         return Composed(

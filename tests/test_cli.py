@@ -152,7 +152,9 @@ def test_another_fusion(indexed: Path) -> None:
     assert plain.stdout != own.stdout
     unknown = samebut(*ask, "--fusion", "film")
     assert unknown.returncode == 1
-    assert "It has: combiner, sum." in unknown.stderr
+    assert "a fusion of its own, combiner. There are: sum:WEIGHT" in unknown.stderr
+    asked = ("--fusion", "pdv", "--caption", "a red thing", "--rescore", "5")
+    assert samebut(*ask, *asked).returncode == 0
 
 
 def test_a_filter(indexed: Path) -> None:

@@ -13,7 +13,7 @@ from drawn_features import ASPECTS, Drawn, aspects_of, drawn, unit
 from fake_model import COLOURS, ColourModel, colour_folder
 from samebut.data import circo, cirr, triplets
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.errors import DataError
+from samebut.errors import DataError, QueryError
 from samebut.evaluate import outcomes, rank, report, score_embeddings, significance
 from samebut.evaluate.embeddings import MODES, embed_benchmark, texts_cut
 from samebut.evaluate.run import Run, evaluate
@@ -248,22 +248,46 @@ def test_every_mode_is_embedded_in_one_pass(model: ColourModel, benchmark: Bench
     embedded = embed_benchmark(benchmark, model, progress=lambda *at: heard.append(at))
     assert model.runs == len(benchmark.images) == 6
     assert heard == [(6, 6)]
-    assert set(embedded.queries) == set(MODES)
-    for rows in embedded.queries.values():
+    for rows in map(embedded.queries, MODES):
+        assert isinstance(rows, np.ndarray)
         assert rows.shape == (12, 3)
         assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-6)
     order = list(benchmark.images)
     for row, query in enumerate(benchmark.queries):
         picture = embedded.gallery[order.index(query.reference)]
-        assert embedded.queries["image"][row] == pytest.approx(picture)
+        assert embedded.queries("image")[row] == pytest.approx(picture)
         text = model.embed(model.encode_texts(query.texts))[0]
-        assert embedded.queries["text"][row] == pytest.approx(text)
-        assert embedded.queries["sum"][row] == pytest.approx(unit((picture + text)[None])[0])
+        assert embedded.queries("text")[row] == pytest.approx(text)
+        assert embedded.queries("sum")[row] == pytest.approx(unit((picture + text)[None])[0])
+
+
+def test_compositions_are_made_of_what_was_embedded(
+    model: ColourModel, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    named = ["slerp:0.5", "sum", "product", "basic", "blend:0.5:product", "pdv"]
+    captions = {name: f"in {name[:-5]}" for name in benchmark.images}  # "in red" of red1.png
+    captioned = replace(benchmark, captions=lambda: captions)
+    results = evaluate(captioned, model, modes=named, out=tmp_path / "out")
+    assert model.runs == 6
+    scores = {mode: run.ranked.scores for mode, (run, _) in results.items()}
+    assert scores["slerp:0.5"] == pytest.approx(scores["sum"], abs=1e-6)
+    embedded = embed_benchmark(captioned, model)
+    image, text = embedded.queries("image"), embedded.queries("text")
+    assert isinstance(image, np.ndarray) and isinstance(text, np.ndarray)
+    both = np.maximum(image @ embedded.gallery.T, 0) * np.maximum(text @ embedded.gallery.T, 0)
+    first = results["product"][0].ranked.ids[:, 0]
+    assert scores["product"][:, 0] == pytest.approx(both[np.arange(12), first], abs=1e-6)
+    assert (tmp_path / "out" / "blend-0.5-product" / "ranking.json").is_file()
+    about = results["slerp:0.5"][0].about
+    assert about["query"] == "slerp:0.5"
+    assert "on the arc" in about["query_means"]
+    with pytest.raises(QueryError, match="needs a text that describes"):
+        evaluate(benchmark, model, modes=["pdv"])
 
 
 def test_a_query_of_two_texts_is_the_mean_of_both(model: ColourModel, benchmark: Benchmark) -> None:
     one = replace(benchmark, queries=(replace(benchmark.queries[0], texts=("in red", "in blue")),))
-    text = embed_benchmark(one, model).queries["text"][0]
+    text = embed_benchmark(one, model).queries("text")[0]
     both = model.embed(model.encode_texts(["in red", "in blue"]))
     assert text == pytest.approx(unit(both.sum(axis=0)[None])[0])
 
@@ -274,7 +298,7 @@ def test_a_second_run_opens_no_picture_and_another_benchmark_does(
     first = embed_benchmark(benchmark, model, cache=tmp_path / "cache")
     again = embed_benchmark(benchmark, model, cache=tmp_path / "cache")
     assert model.runs == 6
-    assert np.array_equal(first.queries["composed"], again.queries["composed"])
+    assert np.array_equal(first.own, again.own)
     for done in (tmp_path / "cache").glob("*/done.json"):
         done.write_text("{")
     embed_benchmark(benchmark, model, cache=tmp_path / "cache")
@@ -333,9 +357,11 @@ def test_one_mode_is_kept_in_the_folder_itself_and_never_overwritten_by_another(
     assert (tmp_path / "out" / "metrics.json").read_bytes() == before
     with pytest.raises(DataError, match="holds the run of another query"):
         evaluate(benchmark, model, modes=["sum"], out=tmp_path / "out")
-    with pytest.raises(DataError, match="no such way of asking: guess") as caught:
+    with pytest.raises(QueryError, match="no fusion called 'guess'") as caught:
         evaluate(benchmark, model, modes=["guess"])
+    assert caught.value.hint is not None
     assert "composed" in caught.value.hint
+    assert "slerp" in caught.value.hint
 
 
 def test_a_run_without_public_targets_is_ranked_and_not_scored(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -296,6 +298,41 @@ def test_metadata_and_filters(photos: Path, tmp_path: Path) -> None:
     assert hit.metadata == {"colour": "green", "shape": "round"}
     build(photos)  # without the table it is kept
     assert found(photos, turn, where="colour = 'blue' and shape = 'round'") == ["blue-round.png"]
+
+
+def test_compositions_that_read_the_gallery(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = [f"{c}-{s}.png,a {c} {s} thing" for s in ("round", "square") for c in COLOURS]
+    table.write_text("file,Product Title\n" + "\n".join(rows))
+    build(photos, metadata=table)
+    turn = Turn(photos / "red-round.png", "in blue")
+    with Gallery.open(photos) as gallery:
+        every = {name: gallery.search(turn, 20, fusion=name) for name in ("product", "basic")}
+        titled = gallery.search(turn, 3, fusion="pdv").hits
+        said = gallery.search(replace(turn, caption="a red round thing"), 3, fusion="pdv").hits
+        other = gallery.search(replace(turn, caption="a handbag"), 3, fusion="pdv").hits
+        with pytest.raises(QueryError, match="needs a text that describes"):
+            gallery.search(replace(turn, picture=_elsewhere()), fusion="pdv")
+        with pytest.raises(QueryError, match="takes no text weight"):
+            gallery.search(turn, fusion="product", text_weight=0.7)
+        again = gallery.search([turn, Turn(text="square")], 20, fusion="product")
+        two = gallery.search(
+            [turn, Turn(photos / "squares" / "red-square.png")], 20, fusion="product"
+        )
+    for results in every.values():
+        assert len(results.hits) == 9
+        assert results.confidence is None
+        scores = [hit.score for hit in results.hits]
+        assert scores == sorted(scores, reverse=True)
+    assert [(hit.path, hit.score) for hit in titled] == [(hit.path, hit.score) for hit in said]
+    assert [hit.score for hit in other] != [hit.score for hit in said]
+    assert len(again.hits) == 9 and len(two.hits) == 8
+
+
+def _elsewhere() -> bytes:
+    buffer = io.BytesIO()
+    draw_picture(COLOURS["red"], "round", 99).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_metadata_follows_renamed_and_copied_files_and_waits_for_new_ones(

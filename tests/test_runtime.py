@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +101,35 @@ def test_the_sum_is_always_there(model: Model) -> None:
     assert model.fusions == ("combiner", "sum")
     images, texts = model.encode_images(pixels(2, model)), model.encode_texts(["in blue", "红色"])
     plain = model.compose(images, texts, "sum")
-    np.testing.assert_allclose(plain.embedding, unit(images.pooled + texts.pooled), atol=1e-6)
+    sides = unit(images.pooled) + unit(texts.pooled)
+    np.testing.assert_allclose(plain.embedding, unit(sides), atol=1e-6)
+    raw = model.compose(images, texts, "raw-sum").embedding
+    np.testing.assert_allclose(raw, unit(images.pooled + texts.pooled), atol=1e-6)
     np.testing.assert_array_equal(plain.gate, [0.5, 0.5])
     own = model.compose(images, texts, "combiner").embedding
     np.testing.assert_array_equal(own, model.compose(images, texts).embedding)
+    leaning = model.compose(images, texts, "blend:0.25")
+    expected = unit(0.25 * own + 0.75 * plain.embedding)
+    np.testing.assert_allclose(leaning.embedding, expected, atol=1e-6)
     with pytest.raises(QueryError, match="no fusion called 'tirg'") as error:
         model.compose(images, texts, "tirg")
-    assert error.value.hint == "It has: combiner, sum."
+    assert error.value.hint is not None
+    assert "a fusion of its own, combiner. There are: sum:WEIGHT, raw-sum" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fusion", "names"),
+    [
+        ({"name": "sum"}, ("raw-sum", "sum")),
+        ({"name": "sum", "weight": 0.5}, ("raw-sum:0.5", "sum")),
+        ({"name": "sum", "normalised": True}, ("sum",)),
+        ({"name": "sum", "normalised": True, "weight": 2}, ("sum:2", "sum")),
+    ],
+)
+def test_a_learned_sum_is_called_by_what_it_adds(
+    model: Model, fusion: dict[str, object], names: tuple[str, ...]
+) -> None:
+    assert replace(model, description={**model.description, "fusion": fusion}).fusions == names
 
 
 def test_a_very_long_text_is_cut(model: Model) -> None:

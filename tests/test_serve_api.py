@@ -129,6 +129,12 @@ def test_another_fusion(client: TestClient, folder: Path) -> None:
         expected = gallery.search(Turn(RED, "in blue"), 10, fusion="sum")
     assert [hit["path"] for hit in plain["hits"]] == [hit.path for hit in expected.hits]
     assert plain["gate"] == 0.5
+    product = query | {"fusion": "product", "rescore": 4}
+    twice = client.post(f"{API}/search", **form(product, p0=RED)).json()
+    assert twice["hits"][0]["score"] < plain["hits"][0]["score"]
+    assert twice["confidence"] is None
+    titled = {"turns": [query["turns"][0] | {"caption": "red"}], "fusion": "pdv"}
+    assert client.post(f"{API}/search", **form(titled, p0=RED)).status_code == 200
     unknown = client.post(f"{API}/search", **form(query | {"fusion": "film"}, p0=RED))
     error_of(unknown, 400, "query_unclear")
 
@@ -176,6 +182,7 @@ def test_facets_and_info(client: TestClient) -> None:
     assert info["pictures"] == 10
     assert info["model"]["fusion"] == "combiner"
     assert info["model"]["fusions"] == ["combiner", "sum"]
+    assert {"slerp", "product", "blend"} <= {*info["model"]["compositions"]}
     assert info["languages"] == ["en", "zh"]
     assert info["limits"]["turns"] == 10
 

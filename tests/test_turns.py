@@ -49,7 +49,8 @@ def test_another_fusion(model: Model) -> None:
 def test_an_unknown_fusion_is_refused_by_name(model: Model, turn: Turn) -> None:
     with pytest.raises(QueryError, match="no fusion called 'nonsense'") as caught:
         ask(model, [turn], fusion="nonsense")
-    assert "combiner, sum" in caught.value.hint
+    assert caught.value.hint is not None
+    assert "its own, combiner. There are: sum" in caught.value.hint
 
 
 def test_a_picture_alone_and_a_text_alone(model: Model) -> None:

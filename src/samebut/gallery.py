@@ -21,7 +21,6 @@ from samebut.errors import (
     LabelsError,
     ModelError,
     OtherFolder,
-    PictureError,
     QueryError,
     StoreDamaged,
     StoreError,
@@ -37,18 +36,27 @@ from samebut.index.mentions import Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import FILE as LABELS_FILE
 from samebut.language.labels import Labels, read_labels
-from samebut.loader import Known, PictureFile, Progress, Unusable, digest_of, file_digest, silent
+from samebut.loader import Known, PictureFile, Progress, Unusable, silent
+from samebut.rescoring import (
+    RESCORE,
+    IndexAround,
+    captioned,
+    copies_of,
+    digest_of_picture,
+    rescored,
+)
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.stacks import Finding, Page, page, page_of_stacks
-from samebut.turns import NEUTRAL, EncodedPicture, SearchSeconds, Source, Turn, ask
+from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
 
 STORE_FILE = "gallery.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1.
+    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1, or what a
+    composition that scores pictures twice makes of both similarities.
 
     ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
     ids of its near-copies, best first, if a search collapses them.
@@ -270,6 +278,7 @@ class Gallery:
         where: str | None = None,
         text_weight: float = NEUTRAL,
         fusion: str | None = None,
+        rescore: int = RESCORE,
         include_references: bool = False,
         collapse: bool = False,
         min_score: float | None = None,
@@ -281,7 +290,8 @@ class Gallery:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
 
         How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
-        ``samebut.turns``.
+        ``samebut.turns``. Where the composition scores pictures twice, the nearest ``rescore`` and
+        more (``samebut.rescoring``) are scored again.
         ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
         name a value of the table or a limit are filters too (``samebut.facts``), but those of
         ``ignore``. Pictures of the turns are left
@@ -304,21 +314,26 @@ class Gallery:
         if read_filters:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
-        asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
-        asked = asking(fusion=fusion)
         left_out = set() if include_references else _digests(turns)
+        composition = self.model.composition(fusion)
+        if composition is not None and composition.reads_caption:
+            turns = captioned(self.index, turns)
+        asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
+        asked = asking(fusion=fusion, around=IndexAround(self.index, left_out))
 
         def finding(query: Floats) -> Finding:
-            references = [copy for digest in left_out for copy in self.index.copies(digest)]
-            return self._finding(query, chosen, references)
+            return self._finding(query, chosen, copies_of(self.index, left_out))
 
         def search() -> Page:
+            find = finding(asked.embedding)
+            if asked.pair is not None:
+                find = rescored(find, asked.pair, rescore)
             if not collapse:
-                return page(finding(asked.embedding), k, offset)
+                return page(find, k, offset)
             near = None if include_references else asked.pictures
-            return page_of_stacks(finding(asked.embedding), k, offset, near)
+            return page_of_stacks(find, k, offset, near)
 
-        own = fusion is None or fusion == self.model.fusions[0] or asked.gate is None
+        own = composition is None or asked.gate is None
         with asked.spent.on("search"):
             hits, total, first = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
@@ -690,20 +705,7 @@ def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Ki
 def _digests(turns: Sequence[Turn]) -> set[str]:
     """What identifies the contents of the turns' pictures. Raises PictureError for a file that
     can't be read any more."""
-    return {_digest(turn.source) for turn in turns if turn.source is not None}
-
-
-def _digest(source: Source) -> str:
-    if isinstance(source, EncodedPicture):
-        return source.digest
-    return _file_digest(source) if isinstance(source, Path) else digest_of(source)
-
-
-def _file_digest(file: Path) -> str:
-    try:
-        return file_digest(file)
-    except OSError as error:
-        raise PictureError(str(file), f"can't be read: {error.strerror or error}") from error
+    return {digest_of_picture(turn.source) for turn in turns if turn.source is not None}
 
 
 def _check_page(k: int, offset: int) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,17 @@ class Ranking:
     ranks: Ints
 
 
+class Scorer(Protocol):
+    """Queries that score pictures by more than one dot product."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice | Ints, /) -> Scorer: ...
+    def scores(self, candidates: Floats, /) -> Values:
+        """``(Q, N)`` for ``candidates (N, D)``, summed in float64."""
+
+
 def rank(
-    queries: Floats,
+    queries: Floats | Scorer,
     gallery: Floats,
     k: int,
     *,
@@ -58,7 +67,7 @@ def rank(
     named: Ints | None = None,
     chunk_bytes: int = 1 << 27,
 ) -> Ranking:
-    """Rank ``gallery`` (N, D) for each of ``queries`` (Q, D) by dot product, exactly.
+    """Rank ``gallery`` (N, D) for each of ``queries`` (Q, D) by dot product, or as they score.
 
     ``drop`` (Q,) holds one gallery position a query to take out of its ranking (a reference
     picture), ``NOBODY`` for none. ``named`` (Q, M) holds the positions whose rank is wanted, rows
@@ -75,7 +84,7 @@ def rank(
     ranks = np.empty(named.shape, np.int32)
     columns = gallery.astype(np.float64).T
     for rows in _row_blocks(size, max(1, chunk_bytes // (BYTES_PER_SCORE * len(gallery)))):
-        block = (queries[rows].astype(np.float64) @ columns).astype(np.float32)
+        block = _scores(queries[rows], gallery, columns).astype(np.float32)
         dropping = np.flatnonzero(drop[rows] != NOBODY)
         block[dropping, drop[rows][dropping]] = -np.inf
         ids[rows] = first(block, k)
@@ -83,6 +92,12 @@ def rank(
         ranks[rows] = ranks_in(block, named[rows])
     ranks[named == drop[:, None]] = NEVER
     return Ranking(ids, scores, ranks)
+
+
+def _scores(queries: Floats | Scorer, gallery: Floats, columns: Values) -> Values:
+    if isinstance(queries, np.ndarray):
+        return np.asarray(queries.astype(np.float64) @ columns)
+    return queries.scores(gallery)
 
 
 def first(scores: Floats, k: int) -> Ints:
@@ -177,7 +192,9 @@ def area_under_roc(scores: Values, fits: NDArray[np.bool_]) -> float:
     return float((ranks[fits].sum() - yes * (yes + 1) / 2) / (yes * no))
 
 
-def _require_matching(queries: Floats, gallery: Floats) -> None:
+def _require_matching(queries: Floats | Scorer, gallery: Floats) -> None:
+    if not isinstance(queries, np.ndarray):
+        queries = gallery[:0]  # a scorer refuses what it can't score itself
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise DataError(
             f"queries of shape {queries.shape} can't be ranked against a gallery of shape "

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,10 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from samebut.composition import basic
+from samebut.composition.made import Around, Asked, Corpora
+from samebut.composition.pairs import Pair
+from samebut.composition.rows import Composition, read
 from samebut.confidence import Calibration
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
@@ -29,7 +33,8 @@ from samebut.preprocess import Preprocess
 
 Room = Literal["image", "text", "compose"]
 _OUTPUTS = 2  # of each graph, at least
-PLAIN = "sum"  # the fusion that needs no graph
+_TEXTS_AT_ONCE = 64
+PLAIN = "sum"  # the composition that stands beside its own everywhere
 
 FORMAT = 1
 PICTURES_AT_ONCE = 8
@@ -64,12 +69,24 @@ class Composed:
     """Queries ``embedding (B, D)``, unit-length; ``gate (B,)``: the share of the text, 0 to 1.
 
     ``attention (B, T, P)``: where each word piece looks in the picture, rows of real pieces sum to
-    one; None if the fusion has no such map.
+    one; None if the fusion has no such map. With a ``pair``, pictures are scored by it, and those
+    nearest to ``embedding`` are only the candidates.
     """
 
     embedding: Floats
     gate: Floats
     attention: Floats | None = None
+    pair: Pair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What some compositions read beside picture and text: embeddings ``(B, D)`` of a text that
+    describes the reference, without and with the wish, and the gallery that is asked."""
+
+    caption: Floats | None = None
+    captioned: Floats | None = None
+    around: Around | None = None
 
 
 def model_folder(said: str | Path) -> Path:
@@ -171,32 +188,72 @@ class Model:
 
     @property
     def fusions(self) -> tuple[str, ...]:
-        """Names of the fusions it can compose with: its own first, and the plain sum."""
-        own = str(self.description["fusion"]["name"])
+        """Two ways to compose, to be set side by side: its own first, and the plain sum.
+        ``samebut.composition`` has more."""
+        own = _own_name(self.description["fusion"])
         return (own,) if own == PLAIN else (own, PLAIN)
 
-    def check_fusion(self, fusion: str | None) -> None:
-        """Raise QueryError, which names those that there are, if it has no such fusion."""
-        if fusion is not None and fusion not in self.fusions:
-            raise QueryError(
-                f"{self.name} has no fusion called '{fusion}'",
-                hint=f"It has: {', '.join(self.fusions)}.",
-            )
-
     def compose(
-        self, image: FeatureArrays, text: FeatureArrays, fusion: str | None = None
+        self,
+        image: FeatureArrays,
+        text: FeatureArrays,
+        fusion: str | None = None,
+        beside: Surroundings | None = None,
     ) -> Composed:
-        """One query for each row of both: a fusion of the model (its own if None), as embeddings.
+        """One query for each row of both: by the model's own fusion (None, or its name), or by a
+        composition of ``samebut.composition.rows``, which may read what is ``beside``.
 
-        QueryError if one side has other than as many rows as the other, or it has no such fusion.
+        QueryError if one side has other than as many rows as the other, there is no such
+        composition, or it lacks what it reads.
         """
-        self.check_fusion(fusion)
-        fusion = fusion or self.fusions[0]
         if len(image) != len(text):
             raise QueryError(f"{len(image)} pictures can't be composed with {len(text)} texts")
-        if fusion != self.fusions[0]:
-            half = np.full(len(image), 0.5, np.float32)
-            return Composed(unit(image.pooled + text.pooled), half)
+        composition = self.composition(fusion)
+        if composition is None:
+            return self._own(image, text)
+        own = cache(lambda: self._own(image, text))
+        beside = beside or Surroundings()
+        asked = Asked(
+            image.pooled,
+            text.pooled,
+            lambda: (own().embedding, own().gate),
+            lambda: self.corpora,
+            beside.caption,
+            beside.captioned,
+            beside.around,
+        )
+        made = composition.make(asked)
+        return Composed(made.embedding, made.gate, pair=made.pair)
+
+    def composition(self, fusion: str | None) -> Composition | None:
+        """The composition of that name, None for the model's own fusion (None, or its name).
+
+        QueryError says what there is, the model's own first.
+        """
+        if fusion is None or fusion == self.fusions[0]:
+            return None
+        try:
+            return read(fusion)
+        except QueryError as error:
+            hint = f"{self.name} has a fusion of its own, {self.fusions[0]}. {error.hint or ''}"
+            raise QueryError(str(error), hint=hint.strip()) from error
+
+    @cached_property
+    def corpora(self) -> Corpora:
+        """Words for things and for styles, embedded: about a thousand."""
+        return Corpora(
+            *(
+                np.concatenate(
+                    [
+                        self.embed(self.encode_texts(words[start : start + _TEXTS_AT_ONCE]))
+                        for start in range(0, len(words), _TEXTS_AT_ONCE)
+                    ]
+                )
+                for words in basic.corpora()
+            )
+        )
+
+    def _own(self, image: FeatureArrays, text: FeatureArrays) -> Composed:
         query, gate, *attention = self._run(
             "compose",
             {
@@ -275,6 +332,16 @@ class Model:
         if digest != file["sha256"]:
             raise ModelError(f"{path} is not the file that was exported", hint=REINSTALL)
         return path
+
+
+def _own_name(fusion: Mapping[str, Any]) -> str:
+    """What a model's own fusion is called here. A learned one by its name; the learning wing's
+    sum by what it adds, so that `sum` is the same for every model."""
+    name, weight = str(fusion["name"]), float(fusion.get("weight", 1))
+    if name != PLAIN:
+        return name
+    kind = PLAIN if fusion.get("normalised") else "raw-sum"
+    return kind if weight == 1 else f"{kind}:{weight:g}"
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

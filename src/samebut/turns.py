@@ -15,6 +15,9 @@ the turns' queries does not build. ``benchmarks/turns.py`` compares these and ot
 A conversation with several pictures is the weighted mean of its passages, normalised, in which a
 passage counts ``EARLIER`` times as much as the one that follows it: who shows another picture
 means that one most.
+
+A composition that scores pictures twice (``samebut.composition.pairs``) does so for a conversation
+about one picture; where it goes on, or there are several, its vector stands for it.
 """
 
 from __future__ import annotations
@@ -28,12 +31,14 @@ from pathlib import Path
 
 import numpy as np
 
+from samebut.composition.made import Around
+from samebut.composition.pairs import Pair
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, Box, cropped, open_picture, picture_size
 from samebut.loader import digest_of
 from samebut.printable import shown
-from samebut.runtime import FeatureArrays, Model
+from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
 
 EARLIER = 0.5
 NEUTRAL = 0.5
@@ -66,12 +71,14 @@ class Turn:
     """One step of a conversation; either side may be left out.
 
     ``picture`` is a file, the bytes of one, or a picture that the model has encoded before. ``box``
-    is the part of it that is meant; None is all of it.
+    is the part of it that is meant; None is all of it. ``caption`` describes
+    it, for the composition `pdv`.
     """
 
     picture: str | Source | None = None
     text: str = ""
     box: Box | None = None
+    caption: str = ""
 
     @property
     def source(self) -> Source | None:
@@ -113,7 +120,8 @@ class ConversationQuery:
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
     ``unread`` are the ends of texts that are longer than the model reads, oldest first.
-    ``pictures (P, D)`` are the embeddings of the turns' pictures.
+    ``pictures (P, D)`` are the embeddings of the turns' pictures. With a
+    ``pair``, pictures are scored by it, and those nearest to ``embedding`` are the candidates.
     """
 
     embedding: Floats
@@ -121,6 +129,7 @@ class ConversationQuery:
     spent: SearchSeconds = field(default_factory=SearchSeconds)
     unread: tuple[str, ...] = ()
     pictures: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    pair: Pair | None = None
 
 
 def ask(
@@ -129,21 +138,22 @@ def ask(
     *,
     text_weight: float = NEUTRAL,
     fusion: str | None = None,
+    around: Around | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> ConversationQuery:
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
-    its words (1: the words alone); at 0.5 the fusion decides. ``fusion`` is one of
-    ``model.fusions``, its own if None. A picture of more than
-    ``max_pixels`` is refused before it is decoded.
+    its words (1: the words alone); at 0.5 the fusion decides. ``fusion`` is the model's own if
+    None, or a composition of ``samebut.composition.rows``, some of which read the gallery
+    ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
 
-    Raises QueryError if no turn has a picture or a text, a box makes no sense, or the model has no
-    such fusion, PictureError if a picture can't be used.
+    Raises QueryError if no turn has a picture or a text, a box makes no sense, or the composition
+    can't be had; PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
-    model.check_fusion(fusion)
+    model.composition(fusion)
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
     for turn in turns:
@@ -158,7 +168,7 @@ def ask(
     for turn in turns:
         if (picture := turn.source) is not None:
             features = encode_picture(model, picture, max_pixels, spent, turn.box)
-            passages.append(_Passage(model, features))
+            passages.append(_Passage(model, features, turn.caption.strip(), around))
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
@@ -169,7 +179,8 @@ def ask(
     unread = tuple(text for passage in passages for text in passage.unread)
     seen = [model.embed(each.picture) for each in passages if each.picture is not None]
     pictures = np.concatenate([np.zeros((0, model.dim), np.float32), *seen])
-    return ConversationQuery(query, gates[-1] if gates else None, spent, unread, pictures)
+    pair = passages[0].pair if len(passages) == 1 else None
+    return ConversationQuery(query, gates[-1] if gates else None, spent, unread, pictures, pair)
 
 
 def _check_box(turn: Turn) -> None:
@@ -188,9 +199,18 @@ def _check_box(turn: Turn) -> None:
 class _Passage:
     """What is said about one picture, or before any: ``query (1, D)`` follows the conversation."""
 
-    def __init__(self, model: Model, picture: FeatureArrays | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        picture: FeatureArrays | None,
+        caption: str = "",
+        around: Around | None = None,
+    ) -> None:
         self.model = model
         self.picture = picture
+        self.caption = caption
+        self.around = around
+        self.pair: Pair | None = None
         self.words: list[str] = []
         self.query = np.zeros((1, model.dim), np.float32)
         if picture is not None:
@@ -214,7 +234,19 @@ class _Passage:
         # A fusion reads pooled features as long as encoders make them; a query has length one.
         so_far = replace(self.picture, pooled=self.query * self.length)
         with spent.on("fuse"):
-            self.query, self.gate = _compose(self.model, so_far, words, text_weight, fusion)
+            composed = self.model.compose(so_far, words, fusion, self._beside(fusion))
+            self.query = _leaning(self.model, composed, so_far, words, text_weight)
+        self.gate, self.pair = float(composed.gate[0]), composed.pair
+
+    def _beside(self, fusion: str | None) -> Surroundings:
+        composition = self.model.composition(fusion)
+        if composition is None or not composition.reads_caption or not self.caption:
+            return Surroundings(around=self.around)
+        # What was wished for before is of the reference by now.
+        described = ", ".join([self.caption, *self.words[:-1]])
+        texts = self.model.encode_texts([described, f"{described}, {self.words[-1]}"])
+        caption, captioned = self.model.embed(texts)
+        return Surroundings(caption[None], captioned[None], self.around)
 
 
 def encoded(
@@ -261,11 +293,15 @@ def encode_picture(
         return model.encode_images(pixels)
 
 
-def _compose(
-    model: Model, image: FeatureArrays, text: FeatureArrays, text_weight: float, fusion: str | None
-) -> tuple[Floats, float]:
-    composed = model.compose(image, text, fusion)
+def _leaning(
+    model: Model, composed: Composed, image: FeatureArrays, text: FeatureArrays, text_weight: float
+) -> Floats:
+    """The query, led to one side as far as ``text_weight`` is from the middle."""
     lean = 2 * abs(text_weight - NEUTRAL)
+    if lean and composed.pair is not None:
+        raise QueryError(
+            "this composition scores every picture twice, so it takes no text weight",
+            hint=f"Leave it at {NEUTRAL}, or compose by a sum: sum:2 leans to the words.",
+        )
     side = model.embed(text if text_weight > NEUTRAL else image)
-    query = unit((1 - lean) * composed.embedding + lean * side)
-    return query, float(composed.gate[0])
+    return unit((1 - lean) * composed.embedding + lean * side)

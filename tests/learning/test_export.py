@@ -173,7 +173,7 @@ def test_attention_is_an_output_where_the_fusion_has_one(
 
 
 def test_the_sum_agrees_with_its_graph(exported: tuple[CIRModel, Path], root: Path) -> None:
-    """The runtime's own sum is the plain one; a sum with options is a graph."""
+    """The runtime's raw sum is the plain one; a sum with options is a graph."""
     model, out = exported
     runtime = Model.load(out)
     image = runtime.encode_images(seen(runtime, root, 5))
@@ -186,7 +186,7 @@ def test_the_sum_agrees_with_its_graph(exported: tuple[CIRModel, Path], root: Pa
         np.testing.assert_allclose(ours.gate, np.full(5, 1 / 3), atol=1e-6)
         assert np.abs(weighed - plain).max() > 1e-3
     else:
-        ours = runtime.compose(image, text, "sum")
+        ours = runtime.compose(image, text, "raw-sum")
         np.testing.assert_allclose(ours.embedding, plain, atol=1e-5)
 
 

@@ -18,11 +18,13 @@ from samebut.catalog.names import EXACT, WAYS, Matched, file_name, is_picture, m
 from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values, read_sheet
 from samebut.catalog.shops import joined
 from samebut.errors import MetadataError
+from samebut.language import lexicon
 from samebut.values import is_empty
 
 __all__ = [
     "BESIDE", "EXACT", "NOT_ATTRIBUTES", "WAYS", "Catalog", "Matched", "UnusableRow",
     "Values", "file_name", "in_val", "joined", "match", "read", "rows_beside", "shown",
+    "title",
 ]  # fmt: skip
 
 BESIDE = "catalog.csv"
@@ -111,6 +113,12 @@ def read(path: Path, file_column: str | None = None, *, empty: Empty = is_empty)
         sorted(unusable, key=lambda each: each.line),
         tuple(sheet.notes),
     )
+
+
+def title(row: Mapping[str, str]) -> str:
+    """What a row calls its picture, by its column of titles; empty if it has none."""
+    named = (text for name, text in row.items() if shops.plainly(name) in lexicon.COLUMNS["title"])
+    return next(named, "")
 
 
 def rows_beside(folder: Path) -> dict[str, dict[str, str]]:

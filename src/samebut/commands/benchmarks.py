@@ -49,7 +49,8 @@ def evaluate(
     query: Annotated[
         list[str] | None,
         typer.Option(
-            help="How to ask: composed, sum, image, text or all; may be repeated.",
+            help="How to ask: composed, image, text, all (of these and sum), or a composition: "
+            "sum, slerp:0.65, product, basic, pdv, blend:0.75:sum; may be repeated.",
             show_default="composed",
         ),
     ] = None,
@@ -75,6 +76,7 @@ def evaluate(
     from samebut.evaluate import error_page, report
     from samebut.evaluate.embeddings import MODES
     from samebut.evaluate.run import evaluate as measure
+    from samebut.evaluate.run import place_of
     from samebut.runtime import Model
 
     asked = list(dict.fromkeys(query or ["composed"]))
@@ -92,7 +94,7 @@ def evaluate(
     say(report.table(results))
     for mode, (run, scored) in results.items():
         if out and page:
-            path = (out / mode if len(modes) > 1 else out) / "errors.html"
+            path = place_of(out, mode, modes) / "errors.html"
             error_page.write(run, scored, data.images, path)
             say(f"Look at the errors: {path}")
 

@@ -123,8 +123,21 @@ def search(
     ] = 0.5,
     fusion: Annotated[
         str | None,
-        typer.Option(help="How picture and words become one query.", show_default="the model's"),
+        typer.Option(
+            help="How picture and words become one query: sum, slerp:0.65, product, basic, pdv, "
+            "blend:0.75:sum ...",
+            show_default="the model's",
+        ),
     ] = None,
+    rescore: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How many pictures, at first, a fusion like 'product' scores again."
+        ),
+    ] = 200,
+    caption: Annotated[
+        str, typer.Option(help="What the picture shows, for the fusion 'pdv'; else its title.")
+    ] = "",
     read_filters: Annotated[
         bool,
         typer.Option(
@@ -162,7 +175,7 @@ def search(
     the first -t, and so on."""
     from samebut.gallery import Gallery
 
-    turns = _turns(image or [], text or [])
+    turns = _turns(image or [], text or [], caption)
     with Gallery.open(photos, store=store, model=model) as gallery:
         results = gallery.search(
             turns,
@@ -170,6 +183,7 @@ def search(
             where=where,
             text_weight=text_weight,
             fusion=fusion,
+            rescore=rescore,
             include_references=include_reference,
             collapse=collapse,
             min_score=min_score,
@@ -303,7 +317,7 @@ def _read_as(reading: Reading) -> str:
     return "; ".join(said)
 
 
-def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
+def _turns(images: Sequence[Path], texts: Sequence[str], caption: str) -> list[Turn]:
     """The n-th picture goes with the n-th text; what is left over makes turns of its own."""
     from itertools import zip_longest
 
@@ -313,7 +327,7 @@ def _turns(images: Sequence[Path], texts: Sequence[str]) -> list[Turn]:
         raise QueryError(
             "there is nothing to search for", hint="Give -i PICTURE, -t TEXT, or both."
         )
-    return [Turn(image, text or "") for image, text in zip_longest(images, texts)]
+    return [Turn(image, text or "", caption=caption) for image, text in zip_longest(images, texts)]
 
 
 _SAID_OF = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +57,8 @@ class Benchmark:
     """A gallery with queries and rules. ``images`` maps a picture's id to its file, in order.
 
     ``galleries`` maps a group to the pictures its queries are ranked against, in order; a group
-    not named there sees all of ``images``. Equal scores are ranked in that order.
+    not named there sees all of ``images``. Equal scores are ranked in that order. ``captions``
+    reads what describes each picture, by id, where the data set says it; empty elsewhere.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Benchmark:
     protocol: str = ""  # one line that says every choice a reader made
     galleries: dict[str, tuple[str, ...]] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # what makes numbers of this benchmark differ, in short
+    captions: Callable[[], Mapping[str, str]] = dict
 
     @property
     def label(self) -> str:

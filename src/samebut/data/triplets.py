@@ -72,6 +72,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
         protocol=f"gallery: {source}, reference "
         f"{'removed' if rules.drop_reference else 'kept'}; R@K: any target in the first K"
         + ("; RecallSubset@K: the annotated target only" if rules.subset_recall else ""),
+        captions=lambda: {n: catalog.title(row) for n, row in catalog.rows_beside(root).items()},
     )
     benchmark.require_consistent()
     return benchmark

@@ -1,8 +1,9 @@
 """A model run over a benchmark: every picture opened once, every way of asking answered at once.
 
-Composing needs the regions and words of a query, which are large; so a query is composed while
-its reference picture's batch is in memory, and only embeddings are kept, on disk if a folder is
-given. The same model over the same files is not run twice.
+Composing needs the regions and words of a query, which are large; so a query is composed by the
+model's fusion while its reference picture's batch is in memory, and only pooled features are kept,
+on disk if a folder is given. Every other way to ask is made of these. The same model over the same
+files is not run twice.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from samebut.composition.made import Asked, Corpora
+from samebut.composition.pairs import Pair
+from samebut.composition.rows import read
+from samebut.confidence import spread
 from samebut.data.benchmark import Benchmark
-from samebut.errors import DataError
+from samebut.embedding import unit
+from samebut.errors import DataError, QueryError
 from samebut.files import json_of, replacing, write_whole, writing
 from samebut.loader import (
     Loaded,
@@ -29,14 +36,15 @@ from samebut.loader import (
     load_pictures,
     silent,
 )
-from samebut.metrics import Floats
+from samebut.metrics import Floats, rank
 
 if TYPE_CHECKING:
     from samebut.preprocess import Preprocess
     from samebut.runtime import Composed, FeatureArrays
 
 QUERIES_AT_ONCE = 64
-FORMAT = 1
+FORMAT = 2
+Arrays = dict[str, Floats]
 
 
 class EvaluatedModel(Protocol):
@@ -56,39 +64,143 @@ class EvaluatedModel(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> FeatureArrays: ...
     def embed(self, features: FeatureArrays) -> Floats: ...
     def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed: ...
+    @property
+    def corpora(self) -> Corpora: ...
 
 
-def _composed(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
-    return model.compose(image, text).embedding
+# Ways to ask that are no composition of ``samebut.composition.rows``.
+ONE_SIDED = ("composed", "image", "text")
+MODES = ("composed", "sum", "image", "text")
+"""What `--query all` asks."""
 
-
-def _sum(model: EvaluatedModel, image: FeatureArrays, text: FeatureArrays) -> Floats:
-    return model.embed(image) + model.embed(text)
-
-
-# How a query is asked. All four come from the same features, so all are made in one pass.
-MODES: dict[str, Callable[[EvaluatedModel, FeatureArrays, FeatureArrays], Floats]] = {
-    "composed": _composed,
-    "sum": _sum,
-    "image": lambda model, image, text: model.embed(image),
-    "text": lambda model, image, text: model.embed(text),
-}
-
-MEANING = {
+_MEANING = {
     "composed": "the model's fusion of picture and text",
     "sum": "sum of the unit vectors of picture and text",
     "image": "the picture alone",
     "text": "the text alone",
 }
+_ARRAYS = ("pictures", "texts", "own", "gates")
+
+
+def meaning(mode: str) -> str:
+    """What a query is made of. QueryError: there is no such way to ask."""
+    if mode in _MEANING:
+        return _MEANING[mode]
+    try:
+        return f"{(found := read(mode)).name}: {found.what}"
+    except QueryError as error:
+        raise QueryError(
+            str(error), hint=f"Also: {', '.join(ONE_SIDED)}. {error.hint or ''}".strip()
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A benchmark as a model sees it. ``gallery`` (N, D) in the order of ``benchmark.images``,
-    ``queries`` maps a mode to (Q, D) in the order of ``benchmark.queries``; rows of length one."""
+    """A benchmark as a model sees it.
 
-    gallery: Floats
-    queries: dict[str, Floats]
+    ``pictures (N, D)`` and ``texts (T, D)`` are pooled features as the encoders give them, in the
+    order of ``benchmark.images`` and of all texts of all queries; ``own (T, D)`` are the queries
+    of the model's fusion, ``gates (T,)`` their gates.
+    """
+
+    benchmark: Benchmark
+    model: EvaluatedModel
+    pictures: Floats
+    texts: Floats
+    own: Floats
+    gates: Floats
+
+    @property
+    def gallery(self) -> Floats:
+        """Embeddings ``(N, D)``: rows of length one."""
+        return unit(self.pictures)
+
+    def queries(self, mode: str) -> Floats | Pair:
+        """Queries ``(Q, D)`` in the order of ``benchmark.queries``, of length one, or as pairs
+        where the composition scores pictures twice. Several texts of a query are averaged.
+
+        QueryError: there is no such way to ask, or it reads captions that the benchmark lacks.
+        """
+        references, owners = self._rows()
+        over = _Averages(owners, len(self.benchmark.queries))
+        if mode in ONE_SIDED:
+            sides = {"composed": self.own, "image": self.pictures[references], "text": self.texts}
+            return unit(over.of(unit(sides[mode])))
+        composition = read(mode)
+        asked = Asked(
+            self.pictures[references],
+            self.texts,
+            lambda: (self.own, self.gates),
+            lambda: self.model.corpora,
+            *(self._captions() if composition.reads_caption else (None, None)),
+            _Gallery(self.gallery, references if self.benchmark.rules.drop_reference else None),
+        )
+        made = composition.make(asked)
+        return unit(over.of(made.embedding)) if made.pair is None else over.of_pair(made.pair)
+
+    def _rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Of every text: the row of its reference, and of its query."""
+        place = {name: row for row, name in enumerate(self.benchmark.images)}
+        rows = [
+            (place[query.reference], number)
+            for number, query in enumerate(self.benchmark.queries)
+            for _ in query.texts
+        ]
+        references, owners = np.array(rows, np.intp).reshape(-1, 2).T
+        return references, owners
+
+    def _captions(self) -> tuple[Floats | None, Floats | None]:
+        """Embeddings ``(T, D)`` of what describes the references, without and with the texts."""
+        said = self.benchmark.captions()
+        captions = [
+            (said.get(query.reference, ""), text)
+            for query in self.benchmark.queries
+            for text in query.texts
+        ]
+        if not all(caption for caption, _ in captions):
+            return None, None
+        described = [caption for caption, _ in captions]
+        wished = [f"{caption}, {text}" for caption, text in captions]
+        return _embedded(self.model, described), _embedded(self.model, wished)
+
+
+@dataclass(frozen=True)
+class _Averages:
+    """Means over the texts of each query: ``owners (T,)`` are the queries' rows."""
+
+    owners: NDArray[np.intp]
+    count: int
+
+    def of(self, rows: NDArray[Any]) -> NDArray[Any]:
+        if len(rows) == self.count:
+            return rows
+        total = np.zeros((self.count, *rows.shape[1:]), rows.dtype)
+        np.add.at(total, self.owners, rows)
+        texts = np.bincount(self.owners, minlength=self.count)
+        mean: NDArray[Any] = total / texts.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
+        return mean
+
+    def of_pair(self, pair: Pair) -> Pair:
+        own = None if pair.own is None else unit(self.of(pair.own))
+        sides = self.of(pair.image), self.of(pair.text)
+        offsets = self.of(pair.image_offset), self.of(pair.text_offset)
+        return Pair(*sides, *offsets, pair.harris, own, pair.share)
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """The benchmark's pictures, for compositions that read what is around. ``references (T,)``
+    are left out, one of each text."""
+
+    embeddings: Floats
+    references: NDArray[np.intp] | None
+
+    def pictures(self) -> Floats:
+        return self.embeddings[spread(len(self.embeddings))]
+
+    def nearest(self, queries: Floats, count: int) -> Floats:
+        drop = None if self.references is None else self.references.astype(np.int32)
+        return self.embeddings[rank(queries, self.embeddings, count, drop=drop).ids]
 
 
 def embed_benchmark(
@@ -101,18 +213,18 @@ def embed_benchmark(
     """Embed every picture and query of ``benchmark``; ``progress`` hears of pictures done.
 
     With ``cache``, embeddings are kept below it by the model's fingerprint and the digest of what
-    was embedded, and found again. A query with several texts is the mean over them.
+    was embedded, and found again.
 
     Raises DataError if a picture is missing or can't be used: with a count, names and reasons.
     """
     benchmark.require_images()
     place = cache and cache / f"{model.fingerprint}-{_digest(benchmark)}"
-    if place and (found := _load(place)):
-        return found
-    made = _embed(benchmark, model, progress)
-    if place:
-        _save(place, made)
-    return made
+    arrays = _load(place) if place else None
+    if arrays is None:
+        arrays = _embed(benchmark, model, progress)
+        if place:
+            _save(place, arrays)
+    return Embedded(benchmark, model, *(arrays[name] for name in _ARRAYS))
 
 
 def texts_cut(model: EvaluatedModel, texts: Sequence[str]) -> int:
@@ -127,14 +239,13 @@ def texts_cut(model: EvaluatedModel, texts: Sequence[str]) -> int:
     return sum(len(encoding.ids) > longest for encoding in encodings)
 
 
-def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> Embedded:
-    from samebut.embedding import unit
-
+def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> Arrays:
     asking = defaultdict(list)
-    for row, query in enumerate(benchmark.queries):
-        asking[query.reference].append(row)
+    texts = [(query.reference, text) for query in benchmark.queries for text in query.texts]
+    for row, (reference, _) in enumerate(texts):
+        asking[reference].append(row)
     gallery: list[Floats] = []
-    sums: dict[str, dict[int, Floats]] = {mode: {} for mode in MODES}
+    said: dict[int, tuple[Floats, Floats, Floats]] = {}
     unusable: list[Unusable] = []
     files = [PictureFile(path, name) for name, path in benchmark.images.items()]
     preprocess = model.preprocess
@@ -145,44 +256,45 @@ def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> E
         unusable += [each for each in batch if isinstance(each, Unusable)]
         if loaded and not unusable:
             features = model.encode_images(np.stack([each.content for each in loaded]))
-            gallery += list(model.embed(features))
-            references = [
-                (place, row)
+            gallery += list(features.pooled)
+            asked = [
+                (place, row, texts[row][1])
                 for place, each in enumerate(loaded)
                 for row in asking[each.source.path]
             ]
-            _ask(benchmark, model, features, references, sums)
+            said |= _ask(model, features, asked)
         done += len(batch)
         progress(done, len(files))
     _require_usable(benchmark, unusable)
-    size = range(len(benchmark.queries))
-    return Embedded(
-        np.stack(gallery),
-        {mode: unit(np.stack([rows[row] for row in size])) for mode, rows in sums.items()},
-    )
+    rows = zip(*(said[row] for row in range(len(texts))), strict=True)
+    return dict(zip(_ARRAYS, map(np.stack, [gallery, *rows]), strict=True))
 
 
 def _ask(
-    benchmark: Benchmark,
-    model: EvaluatedModel,
-    pictures: FeatureArrays,
-    references: Sequence[tuple[int, int]],
-    sums: dict[str, dict[int, Floats]],
-) -> None:
-    """Add to ``sums`` the embeddings of queries, each given as (row of its picture, its row)."""
-    from samebut.embedding import unit
-
-    asked = [
-        (place, row, text) for place, row in references for text in benchmark.queries[row].texts
-    ]
+    model: EvaluatedModel, pictures: FeatureArrays, asked: Sequence[tuple[int, int, str]]
+) -> dict[int, tuple[Floats, Floats, Floats]]:
+    """Features, the model's own query and its gate for texts, each given as (row of its picture,
+    its number, itself)."""
+    made: dict[int, tuple[Floats, Floats, Floats]] = {}
     for start in range(0, len(asked), QUERIES_AT_ONCE):
         part = asked[start : start + QUERIES_AT_ONCE]
         image = pictures[[place for place, _, _ in part]]
         text = model.encode_texts([text for _, _, text in part])
-        for mode, make in MODES.items():
-            for (_, row, _), embedding in zip(part, unit(make(model, image, text)), strict=True):
-                before = sums[mode].get(row)
-                sums[mode][row] = embedding if before is None else before + embedding
+        composed = model.compose(image, text)
+        rows = zip(text.pooled, composed.embedding, composed.gate, strict=True)
+        made |= {number: row for (_, number, _), row in zip(part, rows, strict=True)}
+    return made
+
+
+def _embedded(model: EvaluatedModel, texts: Sequence[str]) -> Floats:
+    """Embeddings ``(T, D)``, each text encoded once."""
+    different = [*dict.fromkeys(texts)]
+    place = {text: row for row, text in enumerate(different)}
+    parts = [
+        model.embed(model.encode_texts(different[start : start + QUERIES_AT_ONCE]))
+        for start in range(0, len(different), QUERIES_AT_ONCE)
+    ]
+    return np.concatenate(parts)[[place[text] for text in texts]]
 
 
 def _require_usable(benchmark: Benchmark, unusable: Sequence[Unusable]) -> None:
@@ -206,28 +318,23 @@ def _digest(benchmark: Benchmark) -> str:
     return digest.hexdigest()[:16]
 
 
-def _save(place: Path, made: Embedded) -> None:
-    arrays = {"gallery": made.gallery} | {f"query-{m}": rows for m, rows in made.queries.items()}
+def _save(place: Path, arrays: Arrays) -> None:
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
             with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
                 np.save(file, array)
         # Written last: without it the folder is not believed.
-        write_whole(place / "done.json", json.dumps({"format": FORMAT, "arrays": sorted(arrays)}))
+        write_whole(place / "done.json", json.dumps({"format": FORMAT, "arrays": _ARRAYS}))
 
 
-def _load(place: Path) -> Embedded | None:
+def _load(place: Path) -> Arrays | None:
     try:
-        done = json_of((place / "done.json").read_text())
-        if done != {
+        if json_of((place / "done.json").read_text()) != {
             "format": FORMAT,
-            "arrays": sorted(["gallery", *(f"query-{m}" for m in MODES)]),
+            "arrays": list(_ARRAYS),
         }:
             return None
-        return Embedded(
-            np.load(place / "gallery.npy"),
-            {mode: np.load(place / f"query-{mode}.npy") for mode in MODES},
-        )
+        return {name: np.load(place / f"{name}.npy") for name in _ARRAYS}
     except (OSError, ValueError):  # cut short or cleared: it is made again
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from samebut import metrics
 from samebut.data.benchmark import Benchmark, Query
 from samebut.errors import DataError
-from samebut.metrics import NOBODY, Floats, Ints
+from samebut.metrics import NOBODY, Floats, Ints, Scorer
 
 KEPT = 100
 """How much of each ranking is kept: beyond every K the field reports."""
@@ -34,10 +34,15 @@ class Ranked:
 
 
 def rank(
-    benchmark: Benchmark, query_embeddings: Floats, gallery_embeddings: Floats, *, kept: int = KEPT
+    benchmark: Benchmark,
+    query_embeddings: Floats | Scorer,
+    gallery_embeddings: Floats,
+    *,
+    kept: int = KEPT,
 ) -> Ranked:
     """Rank ``gallery_embeddings`` (N, D), in the order of ``benchmark.images``, for
-    ``query_embeddings`` (Q, D), in the order of ``benchmark.queries``. Exact.
+    ``query_embeddings`` (Q, D), or what scores for them, in the order of ``benchmark.queries``.
+    Exact.
 
     Raises DataError if the rows are not those of the benchmark, or a number is not finite.
     """
@@ -100,6 +105,6 @@ def _galleries(
         yield np.flatnonzero(groups == group).astype(np.int32), members
 
 
-def _require_rows(what: str, embeddings: Floats, expected: int) -> None:
+def _require_rows(what: str, embeddings: Floats | Scorer, expected: int) -> None:
     if len(embeddings) != expected:
         raise DataError(f"{len(embeddings):,} {what} embeddings for {expected:,} of the benchmark")

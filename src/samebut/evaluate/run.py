@@ -27,10 +27,9 @@ from samebut.data.benchmark import Benchmark, Query, Rules
 from samebut.errors import DataError
 from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
-    MEANING,
-    MODES,
     EvaluatedModel,
     embed_benchmark,
+    meaning,
     texts_cut,
 )
 from samebut.evaluate.ranking import KEPT, Ranked, rank
@@ -118,13 +117,13 @@ def evaluate(
     With ``out``, each run is kept there (in a folder of its mode's name if there are several), and
     embeddings in ``cache`` (``out/cache`` if not said), so that a second call only ranks.
 
-    Raises DataError for an unknown mode, unusable pictures, private targets, or if ``out`` already
-    holds a run of something else.
+    A mode is "composed" (the model's fusion), "image", "text", or a composition of
+    ``samebut.composition.rows``, such as "sum" or "slerp:0.65".
+
+    Raises QueryError for an unknown mode, DataError for unusable pictures, private targets, or if
+    ``out`` already holds a run of something else.
     """
-    unknown = [mode for mode in modes if mode not in MODES]
-    if unknown:
-        raise DataError(f"no such way of asking: {unknown[0]}", hint=f"Known: {', '.join(MODES)}.")
-    places = {mode: out and (out / mode if len(modes) > 1 else out) for mode in modes}
+    places = {mode: out and place_of(out, mode, modes) for mode in modes}
     abouts = {mode: describe(benchmark, model, mode) for mode in modes}
     for mode, place in places.items():
         _require_free(place, abouts[mode])
@@ -133,7 +132,7 @@ def evaluate(
     )
     results = {}
     for mode, place in places.items():
-        ranked = rank(benchmark, embedded.queries[mode], embedded.gallery, kept=kept)
+        ranked = rank(benchmark, embedded.queries(mode), embedded.gallery, kept=kept)
         run = Run(benchmark, ranked, abouts[mode])
         if place:
             run.save(place)
@@ -143,6 +142,11 @@ def evaluate(
         if place:
             write_whole(place / METRICS, json.dumps(as_json(*results[mode]), indent=1) + "\n")
     return results
+
+
+def place_of(out: Path, mode: str, modes: Sequence[str]) -> Path:
+    """Where the run of one of ``modes`` is kept: in ``out`` itself if there is no other."""
+    return out / mode.replace(":", "-") if len(modes) > 1 else out  # Windows has no ":" in names
 
 
 def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str, Any]:
@@ -156,7 +160,7 @@ def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str
         "protocol": benchmark.protocol,
         "rules": asdict(benchmark.rules),
         "query": mode,
-        "query_means": MEANING[mode],
+        "query_means": meaning(mode),
         "order": ORDER,
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "data": {

@@ -69,7 +69,7 @@ class ReceivedQuery:
                 return gallery.file_of(gallery.picture(turn.picture).path)
             return None
 
-        return [Turn(source(turn), turn.text, turn.box) for turn in self.query.turns]
+        return [Turn(source(turn), turn.text, turn.box, turn.caption) for turn in self.query.turns]
 
 
 def _content(part: UploadFile) -> bytes:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from samebut import __version__
+from samebut.composition.rows import BLEND, COMPOSITIONS
 from samebut.errors import PictureError, SamebutError
 from samebut.explain import explain
 from samebut.gallery import Gallery, Hit, Results
@@ -273,6 +274,7 @@ async def info(serving: Shared) -> schemas.Info:
             fingerprint=model.fingerprint,
             fusion=model.fusions[0],
             fusions=list(model.fusions),
+            compositions=[*COMPOSITIONS, BLEND],
             dim=model.dim,
         ),
         version=__version__,
@@ -378,6 +380,7 @@ def _search(
         where=_filter(query.where),
         text_weight=query.text_weight,
         fusion=query.fusion,
+        rescore=query.rescore,
         include_references=query.include_references,
         collapse=query.collapse,
         min_score=query.min_score,

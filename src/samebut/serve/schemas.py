@@ -12,6 +12,7 @@ MAX_TURNS = 10
 MAX_HITS = 200
 MAX_OFFSET = 100_000
 MAX_TEXT = 1_000
+MAX_RESCORE = 1_000
 MAX_WHERE = 2_000
 MAX_IGNORED = 50
 LARGEST_ID = 2**63 - 1
@@ -43,6 +44,9 @@ class QueryTurn(BaseModel):
         None,
         description="The part of the picture that is meant: left, top, right and bottom as shares "
         "of the upright picture.",
+    )
+    caption: str = Field(
+        "", max_length=MAX_TEXT, description="What the picture shows, for the composition pdv."
     )
 
     @model_validator(mode="after")
@@ -76,7 +80,16 @@ class QueryBody(BaseModel):
         0.5, ge=0, le=1, description="0: the pictures alone; 1: the words alone; 0.5: the model's."
     )
     fusion: str | None = Field(
-        None, max_length=60, description="One of the model's fusions; null: its own."
+        None,
+        max_length=60,
+        description="One of the model's fusions, or a composition such as slerp:0.65; null: its "
+        "own fusion.",
+    )
+    rescore: int = Field(
+        200,
+        ge=1,
+        le=MAX_RESCORE,
+        description="How many pictures, at first, a composition such as product scores again.",
     )
     include_references: bool = Field(False, description="Whether pictures asked with may be hits.")
     collapse: bool = Field(
@@ -115,7 +128,8 @@ class QueryBody(BaseModel):
 
 
 class HitBody(BaseModel):
-    """A picture of the gallery. ``score``: cosine to the query; null if nothing was asked."""
+    """A picture of the gallery. ``score``: cosine to the query, or what a composition that scores
+    pictures twice makes of two; null if nothing was asked."""
 
     rank: int
     score: float | None
@@ -215,6 +229,7 @@ class ModelInfo(BaseModel):
     fingerprint: str
     fusion: str
     fusions: list[str]
+    compositions: list[str] = Field(description="What else `fusion` may be, numbers left out.")
     dim: int
 
 

@@ -1,0 +1,107 @@
+"""What compositions read of a gallery, and pictures scored again by two similarities.
+
+A vector search can't rank by a product of two similarities. But the sum of the two bounds it
+(``samebut.composition.pairs.Pair.bound``): once the worst picture that is answered with scores more
+than anything farther from the sum can, the answer is that of a scan of all pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from samebut import catalog
+from samebut.composition.pairs import Pair
+from samebut.embedding import Floats
+from samebut.errors import PictureError
+from samebut.index import Index, Ranking
+from samebut.loader import digest_of, file_digest
+from samebut.stacks import Finding
+from samebut.turns import EncodedPicture, Source, Turn
+
+RESCORE = 200
+"""How many of the nearest pictures are scored again at first."""
+MORE = 4  # times as many, while others could still come before
+MOST = 16  # times as many as were asked for, at most: then the answer may lack a picture
+
+
+class IndexAround:
+    """The gallery of a search, without the pictures that it is asked with (``left_out``, by
+    digest)."""
+
+    def __init__(self, index: Index, left_out: Iterable[str]) -> None:
+        self._index = index
+        self._left_out = left_out
+
+    def pictures(self) -> Floats:
+        """Embeddings ``(S, D)`` from all over it, 2,000 at most."""
+        return self._index.sampled(np.eye(self._index.dim, dtype=np.float32)).T
+
+    def nearest(self, queries: Floats, count: int) -> Floats:
+        """Embeddings ``(B, K, D)`` of the ``count`` nearest to each of ``queries (B, D)``."""
+        references = copies_of(self._index, self._left_out)
+        near = (self._index.ranking(query, count, exclude=references) for query in queries)
+        return np.stack([ranking.embeddings for ranking in near])
+
+
+def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
+    """The pictures that ``pair`` scores highest, of those that ``find`` gives for its candidates.
+
+    ``rescore`` are scored at first, and more until none that is farther can come before those
+    found, up to 16 times as many.
+    """
+
+    def best(count: int) -> Ranking:
+        fetch = max(rescore, count)
+        most = MOST * fetch
+        while True:
+            near = find(fetch)
+            if not len(near.ids):
+                return near
+            scores = pair.scores(near.embeddings)[0].astype(np.float32)
+            order = np.lexsort((near.ids, -scores))[:count]
+            bound = float(pair.bound(near.scores[-1:].astype(np.float64))[0])
+            is_all = len(near.ids) < fetch
+            if is_all or scores[order[-1]] >= bound or fetch >= most or np.isinf(bound):
+                return Ranking(near.ids[order], scores[order], near.embeddings[order])
+            fetch *= MORE
+
+    return best
+
+
+def copies_of(index: Index, digests: Iterable[str]) -> list[int]:
+    """Ids of the pictures with these contents."""
+    return [number for digest in digests for number in index.copies(digest)]
+
+
+def captioned(index: Index, turns: Sequence[Turn]) -> list[Turn]:
+    """``turns``, their pictures described by the titles that the gallery's table gives them,
+    where nothing else was said of them."""
+    return [
+        turn
+        if turn.source is None or turn.caption
+        else replace(turn, caption=_title(index, digest_of_picture(turn.source)))
+        for turn in turns
+    ]
+
+
+def digest_of_picture(source: Source) -> str:
+    """What identifies the content of a picture's file. Raises PictureError for a file that
+    can't be read."""
+    if isinstance(source, EncodedPicture):
+        return source.digest
+    if isinstance(source, bytes):
+        return digest_of(source)
+    try:
+        return file_digest(source)
+    except OSError as error:
+        raise PictureError(str(source), f"can't be read: {error.strerror or error}") from error
+
+
+def _title(index: Index, digest: str) -> str:
+    for entry in index.pictures(index.copies(digest)):
+        if title := catalog.title(entry.metadata):
+            return title
+    return ""
