@@ -13,9 +13,11 @@ from samebut.language import palette
 from samebut.wardrobe.attributes import ALLOWED, COLOURS, KINDS, MOTIFS, PATTERNS
 
 STATIC = Path(samebut.__file__).parent / "serve" / "static"
+PAGE = (STATIC.parent / "page.py").read_text("utf-8")
 LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in STATIC.glob("i18n/*.json")}
 SOURCES = "\n".join(
-    path.read_text("utf-8") for path in [STATIC / "index.html", *sorted(STATIC.glob("js/*.js"))]
+    path.read_text("utf-8")
+    for path in [*sorted(STATIC.glob("*.html")), *sorted(STATIC.glob("js/*.js"))]
 )
 # Keys that are put together from what a gallery holds, or from a word of the page's own.
 FAMILIES = ("column.", "value.", "ask.", "place.", "fusion.")
@@ -50,7 +52,7 @@ def test_chinese_is_chinese() -> None:
 
 
 def test_every_key_is_used() -> None:
-    quoted = set(re.findall(r'["`]([a-z][\w.-]*)["`]', SOURCES))
+    quoted = set(re.findall(r'["`]([a-z][\w.-]*)["`]', SOURCES + PAGE))
     keys = [key for key in LANGUAGES["en"] if not key.startswith(FAMILIES)]
     unused = [key for key in keys if key not in quoted and not EXAMPLE.fullmatch(key)]
     assert unused == []

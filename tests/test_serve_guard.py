@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from conftest import COLOURS, draw_picture
 from samebut.errors import QueryError
 from samebut.gallery import Gallery
-from samebut.serve.guard import Allowances, host_name
+from samebut.serve.allowances import Allowances
+from samebut.serve.guard import host_name
 from samebut.serve.problems import KINDS, LANGUAGES, Problem, preferred_language
 from samebut.serve.server import address_of, is_loopback, listen, with_names
 from samebut.serve.settings import LOOPBACK, Settings
@@ -242,7 +243,7 @@ def test_a_queue_that_is_full_says_so_at_once(
         serving = client.app.state.serving  # type: ignore[attr-defined]
         under_way = [pool.submit(client.post, f"{API}/search", json=ASK) for _ in range(2)]
         assert held.acquire(timeout=30)
-        while serving.searching.taken < 2:
+        while serving.resources.searching.taken < 2:
             threading.Event().wait(0.01)
         answer = client.post(f"{API}/search", json=ASK)
         error_of(answer, 503, "busy")

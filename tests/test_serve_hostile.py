@@ -41,7 +41,7 @@ def healthy_after(client: TestClient) -> Iterator[None]:
     assert client.get(f"{API}/ready").json() == {"status": "ready"}
     answer = client.post(f"{API}/search", **form(QUERY, p0=RED))
     assert answer.status_code == 200
-    assert client.app.state.serving.searching.taken == 0  # type: ignore[attr-defined]
+    assert client.app.state.serving.resources.searching.taken == 0  # type: ignore[attr-defined]
 
 
 def refused(answer: Any) -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_another_server_process_does_not_know_it(client: TestClient, folder: Pat
 
 
 def test_a_refused_search_keeps_nothing(client: TestClient) -> None:
-    kept = cast("Any", client.app).state.serving.kept
+    kept = cast("Any", client.app).state.serving.resources.kept
     before = len(kept)
     query = {"turns": [{"upload": "p0"}], "where": "no such column = 1"}
     assert client.post(f"{API}/search", **form(query, p0=RED)).status_code == 400

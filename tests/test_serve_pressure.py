@@ -137,7 +137,7 @@ def test_health_and_ready_answer_when_all_else_is_full(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving = client.app.state.serving  # type: ignore[attr-defined]
-    for workers in (serving.searching, serving.drawing):
+    for workers in (serving.resources.searching, serving.resources.drawing):
         monkeypatch.setattr(workers, "_room", 0)
     monkeypatch.setattr(guard, "_AT_ONCE", 0)
     for path in ("health", "ready"):

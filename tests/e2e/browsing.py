@@ -64,15 +64,20 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def serving(photos: Path, store: Path) -> Iterator[str]:
     """The address of ``samebut serve`` on an indexed folder."""
+    with serving_with(photos, "--store", store) as address:
+        yield address
+
+
+@contextmanager
+def serving_with(*arguments: object) -> Iterator[str]:
+    """The address of ``samebut serve`` with these arguments, on any port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "samebut", "serve", str(photos)]
+    command = [sys.executable, "-m", "samebut", "serve", *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("wb") as output:
         server = subprocess.Popen(
-            [*command, "--store", str(store), "--port", str(port)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            [*command, "--port", str(port)], stdout=output, stderr=subprocess.STDOUT
         )
         try:
             address = f"http://127.0.0.1:{port}"

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
 import browsing
+import proxy
 import pytest
 import slow_network
-from browsing import DESK
+from browsing import DESK, Visit
+from PIL import Image
+
+from samebut.gallery import Gallery
 
 if reason := browsing.missing():
     pytest.skip(reason, allow_module_level=True)
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 SHIFT = 0.05  # at most: what is read stays where it is
 
@@ -56,3 +65,123 @@ def test_pictures_fit_the_screen_and_far_ones_wait(browser: Browser, address: st
         context.close()
     assert widest[1].endswith("size=320")
     assert not widest[3].endswith("size=320")
+
+
+# --- below a path, with several galleries, for named sites -----------------------------------
+
+ROOT = "/photos"
+BOX = """<!doctype html><html lang="zh"><title>a shop</title>
+<h1>Our shop</h1><script src="{address}/embed.js" data-height="600"></script><p>below</p>"""
+
+
+@dataclass
+class Site:
+    """One server with the drawn gallery, a small one and one that is broken, mounted below /photos
+    by a proxy that takes the path off and by one that leaves it; and the site that it names."""
+
+    stripping: str
+    leaving: str
+    shop: str
+    stranger: str
+
+
+@pytest.fixture(scope="module")
+def site(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("site")
+    for name in ("small", "broken"):
+        (root / name).mkdir()
+    for colour in ("red", "green", "blue"):
+        Image.new("RGB", (90, 120), colour).save(root / "small" / f"{colour}.png")
+    Gallery.build(root / "small")[0].close()
+    galleries = f"clothes={drawn}", root / "small", root / "broken"
+    framed: list[str] = []
+
+    def page() -> tuple[str, str]:
+        origin = framed[0].removesuffix(f"{ROOT}/g/clothes")
+        policy = (
+            f"default-src 'none'; script-src {origin}; frame-src {origin}; connect-src {origin}"
+        )
+        return BOX.format(address=framed[0]), policy
+
+    with ExitStack() as stack:
+        shop = stack.enter_context(proxy.shop(page))
+        stranger = stack.enter_context(proxy.shop(page))
+        server = stack.enter_context(
+            browsing.serving_with(
+                *galleries,
+                *("--store", f"clothes={drawn.parent / 'store'}"),
+                *("--root-path", ROOT, "--allow-origin", shop),
+            )
+        )
+        stripping = stack.enter_context(proxy.mounting(server, ROOT, strips=True))
+        leaving = stack.enter_context(proxy.mounting(server, ROOT, strips=False))
+        framed.append(f"{stripping}{ROOT}/g/clothes")
+        yield Site(stripping + ROOT, leaving + ROOT, shop, stranger)
+
+
+@pytest.mark.parametrize("kind", ["stripping", "leaving"])
+def test_the_page_below_a_path_of_a_proxy(browser: Browser, site: Site, kind: str) -> None:
+    mounted = getattr(site, kind)
+    context = browser.new_context(locale="en-US", **DESK)
+    visit = Visit(context.new_page(), mounted)
+    failed: list[str] = []
+    visit.page.on("response", lambda answer: answer.ok or failed.append(answer.url))
+    visit.page.goto(f"{mounted}/")
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("Galleries")
+    visit.page.get_by_role("link", name="clothes").click()
+    visit.settled().pick(0)
+    visit.say("in blue")
+    visit.page.locator(".tile .look").first.click(force=True)
+    photo = visit.page.locator("dialog .look-at img")
+    photo.wait_for()
+    assert photo.evaluate("async image => (await image.decode(), image.naturalWidth)") > 0
+    visit.page.keyboard.press("Escape")
+    visit.page.get_by_role("button", name="中文").click()
+    expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
+    visit.page.goto(f"{mounted}/g/small/")
+    visit.settled()
+    expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
+    (cookie,) = context.cookies()
+    assert (cookie.get("name"), cookie.get("path")) == ("samebut.language", f"{ROOT}/")
+    assert len(visit.shown) == 3
+    visit.page.get_by_role("link", name="small").click()
+    expect(visit.page.get_by_role("listitem").filter(has_text="broken")).to_contain_text("无法打开")
+    assert (failed, visit.complaints, visit.elsewhere) == ([], [], [])
+    context.close()
+
+
+def test_the_search_box_in_a_page_of_a_named_site(browser: Browser, site: Site) -> None:
+    context = browser.new_context(locale="en-US", **DESK)
+    visit = Visit(context.new_page(), site.shop)
+    visit.page.goto(site.shop)
+    frame = visit.page.frame_locator("iframe")
+    frame.locator(".tile:not(.ghost)").first.wait_for()
+    expect(frame.locator("html")).to_have_attribute("lang", "zh-CN")  # as the page around it
+    expect(frame.locator("header.top")).to_be_hidden()
+    frame.locator("#words").fill("蓝色连衣裙")
+    frame.locator("#words").press("Enter")
+    expect(frame.locator("#trail .said")).to_have_count(1)
+    frame.locator("#grid:not([aria-busy]) .tile:not(.ghost)").first.wait_for()
+    shown = visit.page.locator("iframe")
+    assert shown.evaluate("frame => [frame.offsetHeight, frame.contentDocument]") == [600, None]
+    assert visit.page.locator("h1, iframe, p").all_inner_texts()[::2] == ["Our shop", "below"]
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    assert frame.locator("body").evaluate("body => body.scrollWidth <= innerWidth")
+    assert visit.complaints == []
+    context.close()
+
+
+def test_no_other_site_gets_the_box_or_an_answer(browser: Browser, site: Site) -> None:
+    context = browser.new_context(locale="en-US", **DESK)
+    visit = Visit(context.new_page(), site.stranger)
+    visit.page.goto(site.stranger)
+    visit.page.wait_for_selector("iframe")
+    expect(visit.page.frame_locator("iframe").locator("#words")).to_have_count(0)
+    ask = """async address => {
+        try { return (await fetch(address)).status; } catch { return "refused"; }
+    }"""
+    for other, said in ((site.stranger, "refused"), (site.shop, 200)):
+        visit.page.goto(other)
+        answers = f"{site.stripping}/g/clothes/api/v1/browse"
+        assert visit.page.evaluate(ask, answers) == said, other
+    context.close()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,22 +16,23 @@ import typer
 from samebut.commands.building import (
     PAGE_PORT,
     Exclude,
-    FileColumn,
     ModelOption,
     NoFollow,
-    Photos,
-    Store,
     check_file_column,
     print_metadata,
     print_report,
     rules,
 )
+from samebut.commands.galleries import Wanted, wanted
 from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
-from samebut.errors import QueryError
+from samebut.errors import QueryError, SamebutError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from samebut.gallery import Gallery
+    from samebut.runtime import Model
     from samebut.scan import ScanRules
     from samebut.serve.settings import Settings
 
@@ -44,16 +48,33 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    photos: Photos,
-    store: Store = None,
+    photos: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PHOTOS...",
+            help="The folder of pictures; several are galleries of their own, called as their "
+            "folders or NAME=PHOTOS, and take --store, --metadata and --file-column as NAME=...",
+        ),
+    ],
+    store: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
+    ] = None,
     model: ModelOption = None,
     metadata: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="TABLE", help="A table about the pictures, taken up whenever it changes."
         ),
     ] = None,
-    file_column: FileColumn = None,
+    file_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The table's column that names the pictures.",
+            show_default="file, image, ..., or the one whose cells look so",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = PAGE_PORT,
     token: Annotated[
@@ -71,6 +92,17 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name clients may call this server by; repeat it.")
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A site, such as https://shop.example, whose pages may ask this server and show "
+            "its search box; repeat it."
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(help="The path a proxy mounts this server below, such as /photos."),
+    ] = "",
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="Believe a local proxy who the client is.")
     ] = False,
@@ -86,33 +118,53 @@ def serve(
     ] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
 ) -> None:
-    """Serve a page and an API to search a folder. With --watch it is indexed first, and kept so;
-    with --metadata a table is, too."""
+    """Serve a page and an API to search a folder, or several. With --watch it is indexed first,
+    and kept so; with --metadata a table is, too."""
     check_installed()
     check_access(host, token, no_auth=no_auth)
-    check_file_column(file_column, metadata)
+    galleries = wanted(photos, store or [], metadata or [], file_column or [])
+    for each in galleries:
+        check_file_column(each.file_column, each.metadata)
+    from samebut.serve import place, sites
     from samebut.serve.server import with_names
     from samebut.serve.settings import Settings
 
     settings = Settings(
         token=token,
+        origins=sites.origins(allow_origin or []),
+        root_path=place.root_path(root_path),
         upload_bytes=round(max_upload_mb * 1e6),
         pixels=round(max_megapixels * 1e6),
         waiting=queue,
         seconds=timeout,
         per_minute=rate,
         watch_seconds=_WATCH_SECONDS if watch else 0,
-        metadata=metadata,
-        file_column=file_column,
     )
     if workers:
         settings = replace(settings, workers=workers)
     settings = with_names(settings, host, allow_host or [])
-    left_out = rules(exclude, no_follow)
-    with opened(photos, store, model, watch=watch, left_out=left_out) as gallery:
-        if metadata is not None:
-            print_metadata(gallery.describe(metadata, file_column))
-        present(gallery, settings, host, port, behind_proxy=behind_proxy, open_page=open_page)
+    at = Listening(host, port, behind_proxy=behind_proxy, open_page=open_page)
+    open_one = partial(_opened, model=model, watch=watch, left_out=rules(exclude, no_follow))
+    if len(galleries) == 1:
+        with open_one(galleries[0]) as gallery:
+            present(gallery, _settings_of(galleries[0], settings), at)
+    else:
+        _present_all(galleries, open_one, settings, at)
+
+
+def _opened(each: Wanted, *, model: str | None, watch: bool, left_out: ScanRules | None) -> Gallery:
+    gallery = opened(each.photos, each.store, model, watch=watch, left_out=left_out)
+    try:
+        if each.metadata is not None:
+            print_metadata(gallery.describe(each.metadata, each.file_column))
+    except BaseException:
+        gallery.close()
+        raise
+    return gallery
+
+
+def _settings_of(each: Wanted, settings: Settings) -> Settings:
+    return replace(settings, metadata=each.metadata, file_column=each.file_column)
 
 
 def check_installed() -> None:
@@ -170,29 +222,92 @@ def serve_demo(photos: Path, store: Path, port: int) -> None:
     from samebut.serve.settings import Settings
 
     with opened(photos, store, None, watch=False) as gallery:
-        present(gallery, Settings(), HOST, port)
+        present(gallery, Settings(), Listening(HOST, port))
 
 
-def present(
-    gallery: Gallery,
-    settings: Settings,
-    host: str,
-    port: int,
-    *,
-    behind_proxy: bool = False,
-    open_page: bool = False,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens, and whether that is shown in a browser."""
+
+    host: str
+    port: int
+    behind_proxy: bool = False
+    open_page: bool = False
+
+
+def present(gallery: Gallery, settings: Settings, at: Listening) -> None:
     """Serve ``gallery``; says on stdout where, and returns when it is told to stop."""
-    from samebut.serve import server
+    from samebut.serve.app import create_app
     from samebut.serve.current import warm_up
 
     warm_up(gallery)  # what is wrong with a model is said before an address is given
-    bound = server.listen(host, port)
-    address = server.address_of(bound, host, settings.token)
-    say(f"{len(gallery):,} pictures on {address}")
+    _run(create_app(gallery, settings), settings, at, {"/": f"{len(gallery):,} pictures"})
+
+
+def _present_all(
+    galleries: Sequence[Wanted],
+    open_one: Callable[[Wanted], Gallery],
+    settings: Settings,
+    at: Listening,
+) -> None:
+    """Serve those that can be opened, and say of the others why not.
+
+    Raises the first one's error if that is all of them.
+    """
+    from samebut.serve.app import Member, create_site
+    from samebut.serve.place import GALLERIES
+
+    with ExitStack() as opened_ones:
+        members: dict[str, Member] = {}
+        models: dict[tuple[Path, str], Model] = {}
+        said: dict[str, str] = {}
+        for each in galleries:
+            found = _opened_or_error(each, open_one, models)
+            members[each.name] = Member(found, _settings_of(each, settings))
+            if isinstance(found, SamebutError):
+                say(f"{each.name} is not served: {found}. {found.hint}".strip(), err=True)
+            else:
+                opened_ones.enter_context(found)
+                said[f"{GALLERIES}/{each.name}/"] = f"{each.name}: {len(found):,} pictures"
+        if not said:
+            raise next(e.gallery for e in members.values() if isinstance(e.gallery, SamebutError))
+        _run(create_site(members, settings), settings, at, said)
+
+
+def _opened_or_error(
+    each: Wanted, open_one: Callable[[Wanted], Gallery], models: dict[tuple[Path, str], Model]
+) -> Gallery | SamebutError:
+    """The gallery, ready to search, or why it is not. Galleries of one model share it."""
+    from samebut.serve.current import warm_up
+
+    try:
+        gallery = open_one(each)
+    except SamebutError as error:
+        return error
+    try:
+        model = gallery.model
+        gallery.model = models.setdefault((model.folder.resolve(), model.fingerprint), model)
+        warm_up(gallery)
+    except SamebutError as error:
+        gallery.close()
+        return error
+    return gallery
+
+
+def _run(app: FastAPI, settings: Settings, at: Listening, said: Mapping[str, str]) -> None:
+    """Serve ``app``, after it is said on stdout what is at each path of it."""
+    from samebut.serve import server
+
+    bound = server.listen(at.host, at.port)
+    for path, what in said.items():
+        address = server.address_of(
+            bound, at.host, settings.token, path=f"{settings.root_path}{path}"
+        )
+        say(f"{what} on {address}")
     say("Ctrl+C stops it.", err=True)
-    if open_page:
+    if at.open_page:
         import webbrowser
 
-        webbrowser.open(address)
-    server.run(gallery, settings, bound, behind_proxy=behind_proxy)
+        whole = f"{settings.root_path}/"
+        webbrowser.open(server.address_of(bound, at.host, settings.token, path=whole))
+    server.run(app, settings, bound, behind_proxy=at.behind_proxy)

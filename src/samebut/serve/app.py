@@ -1,12 +1,13 @@
-"""The app: the API and the page over one gallery, behind the guard."""
+"""The app: the API and the page over a gallery, or over several, behind the guard."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,13 +18,16 @@ from starlette.exceptions import HTTPException
 from samebut import __version__
 from samebut.errors import SamebutError
 from samebut.gallery import Gallery
+from samebut.serve import several, sites
 from samebut.serve.asking import malformed
 from samebut.serve.compression import Compression
 from samebut.serve.current import CurrentGallery, warm_up
-from samebut.serve.guard import Guard
+from samebut.serve.guard import KNOWN, Guard
 from samebut.serve.page import Page
+from samebut.serve.place import GALLERIES
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
-from samebut.serve.routes import Serving, router
+from samebut.serve.routes import router
+from samebut.serve.serving import Resources, Serving
 from samebut.serve.settings import Settings
 from samebut.serve.watch import watch_of
 
@@ -35,27 +39,73 @@ _HTTP = {
 }
 
 
+class Member(NamedTuple):
+    """A gallery among several, or why it could not be opened; and settings of its own."""
+
+    gallery: Gallery | SamebutError
+    settings: Settings
+
+
 def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
     """An ASGI app that serves ``gallery``, which stays the caller's to close.
 
     The model is loaded and the store read when the app starts up, not by the first search.
     """
     settings = settings or Settings()
-    serving = Serving(CurrentGallery(gallery), settings)
+    resources = Resources(settings)
+    served: list[_Served] = []
+    app = _app(resources, served)
+    serving = Serving(CurrentGallery(gallery), settings, resources)
+    served.append(_Served(app, serving))
+    _add_gallery(app, Page(), serving)
+    return _guarded(app, settings, resources)
+
+
+def create_site(members: Mapping[str, Member], settings: Settings) -> FastAPI:
+    """An ASGI app that serves galleries by their names, each at ``/g/NAME/``, with a list at ``/``.
+
+    One that could not be opened is listed, and what is asked of it is refused; the others are
+    served. Galleries stay the caller's to close.
+    """
+    settings = replace(settings, several=True)
+    resources, page = Resources(settings), Page()
+    served: list[_Served] = []
+    site = _app(resources, served)
+    for name, member in members.items():
+        if isinstance(member.gallery, Gallery):
+            current = CurrentGallery(member.gallery)
+            serving = Serving(current, member.settings, resources, name=name)
+            served.append(_Served(_app(resources, []), serving))
+    servings = {each.serving.name: each.serving for each in served}
+    several.add_to(site, page, {name: servings.get(name) for name in members}, resources)
+    _add_files(site, page)
+    for app, serving in served:
+        _add_gallery(app, page, serving)
+        site.mount(f"{GALLERIES}/{serving.name}", app)
+    return _guarded(site, settings, resources)
+
+
+class _Served(NamedTuple):
+    app: FastAPI
+    serving: Serving
+
+
+def _app(resources: Resources, served: Sequence[_Served]) -> FastAPI:
+    """An app without addresses, which starts what is ``served`` and ends it."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(warm_up, gallery)
-        watch = watch_of(gallery, settings)
-        if watch:
-            watch.start()
-        serving.watch = watch
-        app.state.serving = serving
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for app, serving in served:
+            await run_in_threadpool(_start, serving)
+            app.state.serving = serving
         yield
-        app.state.serving = None
-        if watch:
-            await run_in_threadpool(watch.stop)
-        await run_in_threadpool(serving.close)
+        for app, serving in served:
+            app.state.serving = None
+            if serving.watch:
+                await run_in_threadpool(serving.watch.stop)
+        if await run_in_threadpool(resources.close):
+            for _app, serving in served:
+                serving.current.close()
 
     # The documentation pages of FastAPI load scripts from other servers; the document does not.
     app = FastAPI(
@@ -67,25 +117,61 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url="/openapi.json",
     )
-    app.include_router(router)
-    _serve_page(app, Page(), serving)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    app.add_middleware(Compression)
-    app.add_middleware(Guard, settings=settings, telemetry=serving.telemetry)
     return app
 
 
-def _serve_page(app: FastAPI, page: Page, serving: Serving) -> None:
-    @app.get("/", include_in_schema=False)
-    async def document(request: Request) -> Response:
-        return page.document(request, serving.gallery.model.knows)
+def _start(serving: Serving) -> None:
+    """What the first search would wait for, and the watch. One of several that can't be started
+    does not stop the others: it is tried again by each of its requests, and refuses them."""
+    try:
+        warm_up(serving.gallery)
+        serving.watch = watch_of(serving.gallery, serving.settings)
+    except SamebutError as error:
+        if not serving.name:
+            raise
+        _logger.error("%s: %s", serving.name, error)
+    if serving.watch:
+        serving.watch.start()
 
+
+def _add_gallery(app: FastAPI, page: Page, serving: Serving) -> None:
+    app.include_router(router)
+    _add_files(app, page)
+
+    def document(request: Request, *, framed: bool = False) -> Response:
+        knows = serving.gallery.model.knows if request.scope[KNOWN] else {}
+        return page.document(request, knows, gallery=serving.name, framed=framed)
+
+    @app.get("/", include_in_schema=False)
+    async def whole(request: Request) -> Response:
+        return document(request)
+
+    if not serving.settings.origins:
+        return
+
+    @app.get(sites.FRAMED, include_in_schema=False)
+    async def framed(request: Request) -> Response:
+        return document(request, framed=True)
+
+    @app.get(sites.FRAMING, include_in_schema=False)
+    async def framing(request: Request) -> Response:
+        return page.framing.to(request)
+
+
+def _add_files(app: FastAPI, page: Page) -> None:
     @app.get("/static/{name}", include_in_schema=False)
     async def asset(request: Request, name: str) -> Response:
         if name not in page.assets:
             raise Problem("not_found")
         return page.assets[name].to(request)
+
+
+def _guarded(app: FastAPI, settings: Settings, resources: Resources) -> FastAPI:
+    app.add_middleware(Compression)
+    app.add_middleware(Guard, settings=settings, telemetry=resources.telemetry)
+    return app
 
 
 def _refused(request: Request, problem: Problem) -> JSONResponse:

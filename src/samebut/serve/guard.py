@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -22,25 +21,23 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samebut.serve import sites
+from samebut.serve.allowances import Allowances
+from samebut.serve.place import place_of, under_root
 from samebut.serve.problems import Problem, preferred_language
 from samebut.serve.settings import Settings
+from samebut.serve.sites import FRAMED, FRAMING, HEADERS
 from samebut.serve.telemetry import Telemetry
 
 API = "/api/v1"
 COOKIE = "samebut"
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+KNOWN = "samebut.known"
+"""In a request's scope: whether it showed the token, or none is wanted."""
 
-_OPEN = ("/", f"{API}/health", f"{API}/ready")  # the page itself holds nothing of the gallery
+_PLACE = "samebut.place"
+
+# The page itself holds nothing of the gallery.
+_OPEN = ("/", FRAMED, FRAMING, f"{API}/health", f"{API}/ready")
 _OPEN_BELOW = "/static/"
 _COUNTED = (f"{API}/search", f"{API}/explain", f"{API}/similar/")
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
@@ -48,7 +45,6 @@ _ALWAYS = frozenset({f"{API}/health", f"{API}/ready"})  # answered when all else
 _AT_ONCE = 200  # requests; each may hold a megabyte of an upload in memory
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DRAINED = 4  # times the largest body: so much is read and dropped to be heard by the sender
-_CLIENTS = 10_000
 _BUSY = {"Retry-After": "1"}
 _logger = logging.getLogger("samebut.serve")
 
@@ -60,11 +56,14 @@ class Guard:
         self._app, self._settings, self._telemetry = app, settings, telemetry
         self._allowances = Allowances(settings.per_minute)
         self._under_way = 0
-        self._checks: tuple[Callable[[HTTPConnection], None], ...] = (
+        self._steps: tuple[Callable[[HTTPConnection], Response | None], ...] = (
             self._check_host,
             self._check_site,
+            self._leave,
             self._check_token,
             self._check_rate,
+            self._welcome,
+            self._whole_address,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,10 +71,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        answer = _Answer(send, scope["path"])
+        settings = self._settings
+        scope = under_root(scope, settings.root_path)
+        scope[_PLACE] = place_of(scope["path"], settings.root_path, several=settings.several)
+        answer = _Answer(send, HTTPConnection(scope), settings)
         self._under_way += 1
         try:
-            if self._under_way > _AT_ONCE and scope["path"] not in _ALWAYS:
+            if self._under_way > _AT_ONCE and scope[_PLACE] not in _ALWAYS:
                 await _refuse(Problem("busy", headers=_BUSY), scope, receive, answer.send)
             else:
                 await self._answer(scope, receive, answer.send)
@@ -102,11 +104,10 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPConnection(scope)
         try:
-            for check in self._checks:
-                check(request)
-            if (welcome := self._welcome(request)) is not None:
-                await welcome(scope, receive, send)
-                return
+            for step in self._steps:
+                if (answer := step(request)) is not None:
+                    await answer(scope, receive, send)
+                    return
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
             return
@@ -119,25 +120,34 @@ class Guard:
             raise Problem("host_unknown")
 
     def _check_site(self, request: HTTPConnection) -> None:
-        """Other pages in the same browser may not make it search, or show what is in the gallery.
+        """Other pages in the same browser may not make it search, or show what is in the gallery,
+        unless they are of a site that was named.
 
         Browsers say so for servers on this machine and behind TLS; elsewhere the cookie, which
         they keep from other sites' requests, and the token stand in the way.
         """
         site = request.headers.get("sec-fetch-site", "")
-        if site in _OTHER_SITES and request.scope["path"].startswith(API):
+        if site in _OTHER_SITES and _is_api(request) and not self._named(request):
             raise Problem("other_site")
 
+    def _named(self, request: HTTPConnection) -> str | None:
+        return sites.named(request, self._settings.origins)
+
+    def _leave(self, request: HTTPConnection) -> Response | None:
+        """A browser asks before it sends a token, so this is answered without one."""
+        return sites.leave(request) if _is_api(request) and self._named(request) else None
+
     def _check_token(self, request: HTTPConnection) -> None:
-        path, token = request.scope["path"], self._settings.token
-        if token is None or path in _OPEN or path.startswith(_OPEN_BELOW):
-            return
+        place, token = request.scope[_PLACE], self._settings.token
+        request.scope[KNOWN] = token is None or self._shows_token(request, token)
+        if not (request.scope[KNOWN] or place in _OPEN or place.startswith(_OPEN_BELOW)):
+            raise Problem("token_needed", headers={"WWW-Authenticate": "Bearer"})
+
+    def _shows_token(self, request: HTTPConnection, token: str) -> bool:
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and _same(shown.strip(), token):
-            return
-        if _same(request.cookies.get(COOKIE, ""), _pass(token)) or self._brings_token(request):
-            return
-        raise Problem("token_needed", headers={"WWW-Authenticate": "Bearer"})
+            return True
+        return _same(request.cookies.get(COOKIE, ""), _pass(token)) or self._brings_token(request)
 
     def _brings_token(self, request: HTTPConnection) -> bool:
         token = self._settings.token
@@ -145,7 +155,7 @@ class Guard:
         return token is not None and request.scope["method"] == "GET" and _same(shown, token)
 
     def _check_rate(self, request: HTTPConnection) -> None:
-        if request.scope["path"].startswith(_COUNTED):
+        if request.scope[_PLACE].startswith(_COUNTED):
             wait = self._allowances.wait(request.client.host if request.client else "")
             if wait > 0:
                 raise Problem("too_many_requests", headers={"Retry-After": f"{wait:.0f}"})
@@ -155,18 +165,22 @@ class Guard:
         token = self._settings.token
         if token is None or not self._brings_token(request):
             return None
-        query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        rest = urlencode([pair for pair in query if pair[0] != "token"])
-        path = "/" + quote(request.scope["path"].lstrip("/"))  # two slashes would be another host
-        response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+        response = RedirectResponse(_address(request, request.scope["path"], without="token"), 303)
         response.set_cookie(
             COOKIE,
             _pass(token),
+            path=f"{self._settings.root_path}/",
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
         return response
+
+    def _whole_address(self, request: HTTPConnection) -> Response | None:
+        """The page is at ``/photos/``: from ``/photos`` its files would not be found."""
+        path = request.scope["path"]
+        is_page = request.scope[_PLACE] == "/" and not path.endswith("/")
+        return RedirectResponse(_address(request, f"{path}/"), 307) if is_page else None
 
     def _report(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "other"
@@ -174,30 +188,6 @@ class Guard:
         self._telemetry.observe("samebut_request_seconds", seconds, route=route)
         path = _printable(scope["path"])
         _logger.info("%s %s %d %.0f ms", scope["method"], path, status, 1000 * seconds)
-
-
-class Allowances:
-    """How many searches each client may still make: a bucket that refills with time.
-
-    ``per_minute`` of them at most at once, 0: any number. The clients seen last are remembered.
-    """
-
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait(self, client: str, now: float | None = None) -> float:
-        """0 if ``client`` may search now, which is counted, else the seconds until it may."""
-        if not self._per_minute:
-            return 0
-        now = time.monotonic() if now is None else now
-        left, then = self._left.pop(client, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - then) * self._per_minute / 60)
-        allowed = left >= 1
-        self._left[client] = (left - allowed, now)
-        if len(self._left) > _CLIENTS:
-            self._left.popitem(last=False)
-        return 0 if allowed else max(1.0, (1 - left) * 60 / self._per_minute)
 
 
 class _Body:
@@ -235,18 +225,24 @@ class _Body:
 class _Answer:
     """Puts the headers on an answer and remembers its status."""
 
-    def __init__(self, send: Send, path: str) -> None:
-        self._send = send
-        self._caching = "no-store" if path.startswith(API) else "no-cache"
+    def __init__(self, send: Send, request: HTTPConnection, settings: Settings) -> None:
+        self._send, self._settings = send, settings
+        self._place, self._is_api = request.scope[_PLACE], _is_api(request)
+        self._origin = sites.named(request, settings.origins)
         self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
-            headers.setdefault("Cache-Control", self._caching)
+            sites.put_headers(
+                headers,
+                self._place,
+                is_api=self._is_api,
+                origin=self._origin,
+                allowed=self._settings.origins,
+            )
+            headers.setdefault("Cache-Control", "no-store" if self._is_api else "no-cache")
         await self._send(message)
 
 
@@ -260,6 +256,19 @@ def refusal(problem: Problem) -> Response:
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
     language = preferred_language(HTTPConnection(scope).headers.get("accept-language", ""))
     await problem.response(language)(scope, receive, send)
+
+
+def _is_api(request: HTTPConnection) -> bool:
+    place: str = request.scope[_PLACE]
+    return place.startswith(API)
+
+
+def _address(request: HTTPConnection, path: str, *, without: str = "") -> str:
+    """``path`` with the parameters of ``request``, but one of them."""
+    query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    rest = urlencode([pair for pair in query if pair[0] != without])
+    path = "/" + quote(path.lstrip("/"))  # two slashes would be another host
+    return path + (f"?{rest}" if rest else "")
 
 
 def host_name(host: str) -> str:

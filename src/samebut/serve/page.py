@@ -21,11 +21,13 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from samebut.serve.bundle import bundled
-from samebut.serve.problems import LANGUAGES, Language, preferred_language
+from samebut.serve.place import gallery_path
+from samebut.serve.problems import LANGUAGES, Language, Problem, preferred_language
 
 STATIC = Path(__file__).parent / "static"
 LANGUAGE_COOKIE = "samebut.language"
 THEME_COOKIE = "samebut.theme"
+_FOR_A_WHILE = "public, max-age=300"
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _MARKUP_LANGUAGES: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
 _THEMES = ("light", "dark")
@@ -81,7 +83,10 @@ def takes_gzip(request: HTTPConnection) -> bool:
 
 
 class Page:
-    """The page's files, and its document for whoever asks."""
+    """The page's files, its document for whoever asks, and the list of several galleries.
+
+    ``framing`` is the script that puts the page into one of another site.
+    """
 
     def __init__(self, static: Path = STATIC) -> None:
         template = (static / "index.html").read_text("utf-8")
@@ -103,36 +108,75 @@ class Page:
         self._words: dict[str, dict[str, str]] = {tag: json.loads(words[tag]) for tag in LANGUAGES}
         template = _STYLE.sub('<link rel="stylesheet" href="static/page.css">\n', template, count=1)
         self._template = _SCRIPT.sub('src="static/page.js"', _STYLE.sub("", template))
+        self._listing = (static / "galleries.html").read_text("utf-8")
+        framing = (static / "embed.js").read_bytes()
+        self.framing = Sent.of(framing, "text/javascript", _FOR_A_WHILE)
         self._document: Callable[..., Sent] = lru_cache(_DOCUMENTS)(self._render)
 
-    def document(self, request: HTTPConnection, knows: Mapping[str, str]) -> Response:
-        """The document for a request: its language and theme are those its visitor chose, by
-        address or cookie, else the language that the browser likes best.
+    def document(
+        self,
+        request: HTTPConnection,
+        knows: Mapping[str, str],
+        *,
+        gallery: str = "",
+        framed: bool = False,
+    ) -> Response:
+        """The document for a request, in the language and theme that its visitor chose, by address
+        or cookie, else in the language that the browser likes best.
 
-        ``knows`` is what the model knows, a sentence for each language, or nothing."""
+        ``knows`` is what the model knows, a sentence for each language, or nothing; ``gallery`` the
+        name of the one shown if there are several; ``framed`` leaves out what is around the search.
+        """
         language = language_of(request)
-        theme = request.cookies.get(THEME_COOKIE, "")
-        root = request.scope.get("root_path", "")
         sent = self._document(
-            language, theme if theme in _THEMES else "", root, knows.get(language, "")
+            language,
+            _theme_of(request),
+            _root_of(request),
+            knows.get(language, ""),
+            gallery,
+            framed,
         )
         return sent.to(request)
 
-    def _render(self, language: Language, theme: str, root: str, knows: str) -> Sent:
+    def listing(
+        self, request: HTTPConnection, galleries: Mapping[str, int | None] | None
+    ) -> Response:
+        """The list of galleries: names, and how many pictures each has, None if it can't be read;
+        None in its place: the visitor may not see it."""
+        language = language_of(request)
+        words = self._words[language]
+        if galleries is None:
+            said = Problem("token_needed").said(language)
+            items = f"<li><p>{said['detail']} {said['hint']}</p></li>"
+        else:
+            items = "\n".join(_item(name, pictures, words) for name, pictures in galleries.items())
+        text = self._addressed(_translated(self._listing, words, language))
+        text = _marked(text, language, _theme_of(request), _root_of(request))
+        text = text.replace("<!-- galleries -->", items)
+        sent = Sent.of(text.encode(), "text/html", "no-cache", "Accept-Language, Cookie")
+        answer = sent.to(request)
+        if galleries is None:
+            answer.status_code = 401
+        return answer
+
+    def _addressed(self, text: str) -> str:
+        return _ADDRESS.sub(lambda found: f'"static/{self._names[found[1]]}"', text)
+
+    def _render(
+        self, language: Language, theme: str, root: str, knows: str, gallery: str, framed: bool
+    ) -> Sent:
         words = self._words[language]
         text = _translated(self._template, words, language)
-        text = text.replace(
-            '<html lang="en"',
-            f'<html lang="{_MARKUP_LANGUAGES[language]}"'
-            + (f' data-theme="{theme}"' if theme else "")
-            + f' data-root="{html.escape(root)}"',
-        )
+        text = _marked(text, language, theme, root, framed=framed)
+        if gallery:
+            text = text.replace('href="../../" hidden>', 'href="../../">')
+            text = text.replace('id="gallery">', f'id="gallery">{html.escape(gallery)}')
         text = text.replace('id="knows">', f'id="knows">{html.escape(knows)}')
         block = _data(
             "page-words", {"language": language, "words": words, "addresses": self._others()}
         )
         text = text.replace("</body>", f"{block}\n</body>")
-        text = _ADDRESS.sub(lambda found: f'"static/{self._names[found[1]]}"', text)
+        text = self._addressed(text)
         return Sent.of(text.encode(), "text/html", "no-cache", "Accept-Language, Cookie")
 
     def _others(self) -> dict[str, str]:
@@ -140,10 +184,36 @@ class Page:
         return {tag: f"static/{self._names[f'{tag}.json']}" for tag in LANGUAGES}
 
 
+def _marked(text: str, language: Language, theme: str, root: str, *, framed: bool = False) -> str:
+    """``text`` with what its script and style sheet have to know, on its outermost element."""
+    marks = f'<html lang="{_MARKUP_LANGUAGES[language]}" data-root="{html.escape(root)}"'
+    marks += f' data-theme="{theme}"' if theme else ""
+    return text.replace('<html lang="en"', marks + (" data-framed" if framed else ""))
+
+
+def _item(name: str, pictures: int | None, words: Mapping[str, str]) -> str:
+    said = words["galleries.unavailable"]
+    shown = f"<b>{html.escape(name)}</b>"
+    if pictures is not None:
+        said = words["galleries.pictures"].replace("{count}", f"{pictures:,}")
+        shown = f'<a href=".{html.escape(gallery_path(name))}/">{shown}</a>'
+    return f"<li>{shown}<p>{said}</p></li>"
+
+
+def _root_of(request: HTTPConnection) -> str:
+    """The path that the server is mounted below, without that of a gallery in it."""
+    return str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
+
+
+def _theme_of(request: HTTPConnection) -> str:
+    chosen = request.query_params.get("theme") or request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in _THEMES else ""
+
+
 def language_of(request: HTTPConnection) -> Language:
     chosen = request.query_params.get("language") or request.cookies.get(LANGUAGE_COOKIE)
     for language in LANGUAGES:
-        if chosen == language:
+        if chosen and chosen.lower().split("-")[0] == language:
             return language
     return preferred_language(request.headers.get("accept-language", ""))
 

@@ -127,6 +127,13 @@ KINDS: Mapping[str, Kind] = {
         "The server's log says why.",
         "原因见服务器日志。",
     ),
+    "gallery_unavailable": Kind(
+        503,
+        "The gallery {name} can't be opened.",
+        "无法打开图库 {name}。",
+        "The server's log says why.",
+        "原因见服务器日志。",
+    ),
     "model_unusable": Kind(
         503,
         "The model can't do this.",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -24,25 +22,14 @@ from samebut.index.where import Filter
 from samebut.runtime import Model
 from samebut.serve import chinese, schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
-from samebut.serve.current import CurrentGallery
 from samebut.serve.guard import API
-from samebut.serve.kept import KeptPictures
 from samebut.serve.problems import LANGUAGES, MEDIA_TYPE, Language, Problem, preferred_language
-from samebut.serve.settings import Settings
-from samebut.serve.telemetry import Telemetry
-from samebut.serve.thumbnails import Thumbnails
-from samebut.serve.watch import Watch
-from samebut.serve.workers import Workers
+from samebut.serve.serving import Serving
 from samebut.turns import SearchSeconds
 
-T = TypeVar("T")
 FACET_VALUES = 50
 STACK_SHOWN = 20
 SHOWN_VALUES = 200
-_THUMBNAIL_THREADS = 2
-_THUMBNAILS_WAITING = 512
-_LOOKS_WAITING = 64
-_CLOSING_SECONDS = 2.0
 _DIGITS = 3
 _CACHED = "private, max-age=300, stale-while-revalidate=86400"
 _MEDIA_TYPES = {
@@ -61,66 +48,6 @@ _MEDIA_TYPES = {
     ".heif": "image/heif",
     ".hif": "image/heif",
 }
-
-
-@dataclass
-class Serving:
-    """What requests share. ``searching`` threads call the model, ``drawing`` ones open files;
-    ``looking`` is for those who ask whether the server is ready, when all else is full."""
-
-    current: CurrentGallery
-    settings: Settings
-    telemetry: Telemetry = field(default_factory=Telemetry)
-    thumbnails: Thumbnails = field(default_factory=Thumbnails)
-    kept: KeptPictures = field(default_factory=KeptPictures)
-    watch: Watch | None = None
-    searching: Workers = field(init=False)
-    drawing: Workers = field(init=False)
-    looking: Workers = field(init=False)
-
-    def __post_init__(self) -> None:
-        settings = self.settings
-        for name, threads, waiting in (
-            ("searching", settings.workers, settings.waiting),
-            ("drawing", _THUMBNAIL_THREADS, _THUMBNAILS_WAITING),
-            ("looking", 1, _LOOKS_WAITING),
-        ):
-            workers = Workers(name, threads=threads, waiting=waiting, seconds=settings.seconds)
-            setattr(self, name, workers)
-            self.telemetry.gauge("samebut_jobs", lambda w=workers: w.taken, kind=name)  # type: ignore[misc]
-        self.telemetry.gauge("samebut_pictures", lambda: self.current.run(len))
-        self.telemetry.gauge("samebut_kept_uploads", lambda: len(self.kept))
-        self.telemetry.gauge(
-            "samebut_watch_behind", lambda: float(self.watch is not None and self.watch.is_behind)
-        )
-        self.telemetry.gauge("samebut_model_changed", lambda: float(self.current.model_changed))
-
-    @property
-    def gallery(self) -> Gallery:
-        """The gallery as it is now; a job takes the one that `search`, `draw` or `look` gives."""
-        return self.current.gallery
-
-    async def search(self, job: Callable[[Gallery], T]) -> T:
-        """``job`` on a thread that calls the model; see `Workers.run`."""
-        return await self.searching.run(lambda: self.current.run(job))
-
-    async def draw(self, job: Callable[[Gallery], T]) -> T:
-        """``job`` on a thread that opens files."""
-        return await self.drawing.run(lambda: self.current.run(job))
-
-    async def look(self, job: Callable[[Gallery], T]) -> T:
-        """``job``, short, whatever else there is to do."""
-        return await self.looking.run(lambda: self.current.run(job))
-
-    def close(self) -> None:
-        """Let running jobs end, for a little while."""
-        kinds = (self.searching, self.drawing, self.looking)
-        for each in kinds:
-            each.stop()
-        last = time.monotonic() + _CLOSING_SECONDS
-        ended = [each.close(last - time.monotonic()) for each in kinds]
-        if all(ended):
-            self.current.close()
 
 
 def _serving(request: Request) -> Serving:
@@ -215,7 +142,9 @@ async def browse(
         spent = SearchSeconds()
         with spent.on("search"):
             found, total = current.listing(k, offset=offset, where=_filter(where))
-        hits = [_shown(each, rank) for rank, each in enumerate(found, start=offset + 1)]
+        hits = [
+            _shown(serving.root, each, rank) for rank, each in enumerate(found, start=offset + 1)
+        ]
         return schemas.Hits(
             hits=hits,
             gate=None,
@@ -328,9 +257,9 @@ async def thumbnail(
         asked = request.headers.get("if-none-match", "")
         file = current.file_of(entry.path)
         try:
-            if (etag := serving.thumbnails.etag(file, size)) in asked:
+            if (etag := serving.resources.thumbnails.etag(file, size)) in asked:
                 return Response(status_code=304, headers=_cached(etag))
-            small = serving.thumbnails.get(file, size)
+            small = serving.resources.thumbnails.get(file, size)
         except PictureError as error:
             raise Problem("picture_gone", number=number) from error
         return Response(small.jpeg, media_type="image/jpeg", headers=_cached(small.etag))
@@ -356,7 +285,7 @@ async def ready(serving: Shared) -> schemas.State:
         await serving.look(job)
     except SamebutError as error:
         raise Problem("not_ready", headers={"Retry-After": "5"}) from error
-    if serving.watch is not None and serving.watch.is_behind:
+    if serving.is_behind:
         raise Problem("watch_behind", headers={"Retry-After": "5"})
     return schemas.State(status="ready")
 
@@ -364,7 +293,7 @@ async def ready(serving: Shared) -> schemas.State:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(serving: Shared) -> PlainTextResponse:
     """Numbers about the server, for Prometheus."""
-    text = await serving.looking.run(serving.telemetry.text)
+    text = await serving.resources.looking.run(serving.telemetry.text)
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
@@ -374,7 +303,7 @@ def _search(
     query, pixels, spent = asked.query, serving.settings.pixels, SearchSeconds()
     uploads = asked.uploads(current, pixels, spent)
     results = current.search(
-        asked.turns(current, uploads, serving.kept),
+        asked.turns(current, uploads, serving.resources.kept),
         query.k,
         offset=query.offset,
         where=_filter(query.where),
@@ -393,7 +322,7 @@ def _search(
     answer = _answer(serving, results, asked.upload_seconds)
     answer.nothing = _nothing(current, results.where, results.total, liked)
     answer.uploads = {
-        name: serving.kept.keep(picture, current.model.fingerprint)
+        name: serving.resources.kept.keep(picture, current.model.fingerprint)
         for name, picture in uploads.items()
     }
     return answer
@@ -402,7 +331,7 @@ def _search(
 def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Explained:
     pixels = serving.settings.pixels
     uploads = asked.uploads(current, pixels, SearchSeconds())
-    (turn,) = asked.turns(current, uploads, serving.kept)
+    (turn,) = asked.turns(current, uploads, serving.resources.kept)
     found = explain(current.model, turn, max_pixels=pixels)
     words = [
         schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
@@ -443,7 +372,7 @@ def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.
         if seconds := getattr(results.spent, stage):
             serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
     return schemas.Hits(
-        hits=[_shown(hit, hit.rank, hit.score) for hit in results.hits],
+        hits=[_shown(serving.root, hit, hit.rank, hit.score) for hit in results.hits],
         gate=results.gate,
         confidence=results.confidence,
         total=results.total,
@@ -454,7 +383,9 @@ def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.
     )
 
 
-def _shown(picture: Entry | Hit, rank: int, score: float | None = None) -> schemas.HitBody:
+def _shown(
+    root: str, picture: Entry | Hit, rank: int, score: float | None = None
+) -> schemas.HitBody:
     copies = picture.copies if isinstance(picture, Hit) else ()
     return schemas.HitBody(
         rank=rank,
@@ -464,8 +395,8 @@ def _shown(picture: Entry | Hit, rank: int, score: float | None = None) -> schem
         width=picture.width,
         height=picture.height,
         metadata=picture.metadata,
-        picture=f"{API}/pictures/{picture.id}",
-        thumbnail=f"{API}/thumbnails/{picture.id}",
+        picture=f"{root}{API}/pictures/{picture.id}",
+        thumbnail=f"{root}{API}/thumbnails/{picture.id}",
         copies=len(copies),
         stack=list(copies[:STACK_SHOWN]),
     )

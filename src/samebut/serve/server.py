@@ -16,11 +16,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import uvicorn
+from fastapi import FastAPI
 
 from samebut.errors import QueryError
-from samebut.gallery import Gallery
 from samebut.printable import shown
-from samebut.serve.app import create_app
 from samebut.serve.connections import Connection
 from samebut.serve.settings import LOOPBACK, Settings
 
@@ -76,18 +75,21 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def address_of(bound: socket.socket, host: str, token: str | None = None) -> str:
-    """What to type into a browser on this machine, the token in it."""
+def address_of(
+    bound: socket.socket, host: str, token: str | None = None, *, path: str = "/"
+) -> str:
+    """What to type into a browser on this machine to get to ``path``, the token in it."""
     port = bound.getsockname()[1]
     everywhere = host in ("0.0.0.0", "::", "")
     name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/" + (f"?token={quote(token, safe='')}" if token else "")
+    query = f"?token={quote(token, safe='')}" if token else ""
+    return f"http://{name}:{port}{quote(path)}{query}"
 
 
 def run(
-    gallery: Gallery, settings: Settings, bound: socket.socket, *, behind_proxy: bool = False
+    app: FastAPI, settings: Settings, bound: socket.socket, *, behind_proxy: bool = False
 ) -> None:
-    """Serve ``gallery`` on a bound socket until SIGINT or SIGTERM.
+    """Serve ``app`` on a bound socket until SIGINT or SIGTERM.
 
     Then nothing new is taken, and what is under way has some seconds to end; the process ends
     within ten, whatever a worker does. ``behind_proxy``: a proxy on this machine is believed who
@@ -95,7 +97,7 @@ def run(
     """
     _log_to_stderr(settings.token)
     config = uvicorn.Config(
-        create_app(gallery, settings),
+        app,
         log_config=None,
         access_log=False,  # its lines have the whole address, with token and filter
         server_header=False,

@@ -18,6 +18,9 @@ class Settings:
         hosts: names a request may call this server by, without port; None: any. It keeps a page
             of another site from reaching a server on this machine by a name that it makes point
             here (DNS rebinding).
+        origins: sites whose pages may ask, and may hold the search box in a frame; none by default.
+        root_path: the path that a proxy mounts this server below, such as "/photos", or "".
+        several: whether the server has several galleries, each at ``/g/NAME/``.
         upload_bytes: largest request body.
         pixels: largest uploaded picture, as ``samebut.images.open_picture`` counts them.
         workers: threads that call the model, each on one core.
@@ -32,6 +35,9 @@ class Settings:
 
     token: str | None = field(default=None, repr=False)
     hosts: frozenset[str] | None = LOOPBACK
+    origins: frozenset[str] = frozenset()
+    root_path: str = ""
+    several: bool = False
     upload_bytes: int = 20_000_000
     pixels: int = 40_000_000
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)

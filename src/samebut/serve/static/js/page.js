@@ -19,6 +19,8 @@ import { showWhy } from "./why.js";
 
 const UNSURE = 0.3; // as samebut.confidence has it
 
+const isFramed = "framed" in document.documentElement.dataset; // in a page of another site
+
 let state = states.fromHash(location.hash);
 let columns = {};
 let knows = {}; // what the model knows, a sentence for each language
@@ -137,7 +139,7 @@ function sayWhatIsMissing() {
 
 async function share() {
   const hasOwn = state.turns.some(({ upload }) => upload !== null);
-  const link = location.href;
+  const link = new URL(`./${location.hash}`, location.href).href; // the page, not its frame
   if (!(await copied(link))) return toast(t("copy.failed"));
   return hasOwn ? notice(t("link.own"), t("link.own.hint"), { kind: "advice" }) : toast(t("link.copied"));
 }
@@ -197,7 +199,7 @@ function renderTools() {
     canExplain ? tool("eye", "why", () => showWhy(state, refuseOnce)) : null,
     canExplain ? tool("columns", "compare", () => showComparison(state, pickHit, refuseOnce)) : null,
     hasAnswer ? tool("link", "link", share) : null,
-    hasAnswer ? tool("code", "code", () => showCode(state, toastCopied)) : null,
+    hasAnswer && !isFramed ? tool("code", "code", () => showCode(state, toastCopied)) : null,
   ];
   byId("tools").replaceChildren(...tools.filter((each) => each !== null));
 }

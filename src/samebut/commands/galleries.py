@@ -1,0 +1,83 @@
+"""Several galleries on one command line: their names, and what belongs to each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebut.errors import QueryError
+
+_NAME = re.compile(r"[\w-]{1,60}")
+_NOT_IN_NAMES = re.compile(r"[^\w-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A gallery to serve. ``name`` is "" if it is the only one."""
+
+    name: str
+    photos: Path
+    store: str | None
+    metadata: Path | None
+    file_column: str | None
+
+
+def wanted(
+    photos: Sequence[Path],
+    stores: Sequence[str],
+    tables: Sequence[Path],
+    columns: Sequence[str],
+) -> list[Wanted]:
+    """The galleries that a command line asks for.
+
+    One folder takes its options as they are. Several are called as their folders are, or
+    NAME=FOLDER, and their options are said as NAME=VALUE.
+
+    Raises QueryError if a name is missing, not one that fits in an address, or there twice.
+    """
+    folders = {"": photos[0]} if len(photos) == 1 else _named(photos)
+    of_store = _by_name("--store", stores, folders)
+    of_table = _by_name("--metadata", [str(table) for table in tables], folders)
+    of_column = _by_name("--file-column", columns, folders)
+    return [
+        Wanted(
+            name,
+            folder,
+            of_store.get(name),
+            Path(of_table[name]) if name in of_table else None,
+            of_column.get(name),
+        )
+        for name, folder in folders.items()
+    ]
+
+
+def _named(photos: Sequence[Path]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for said in photos:
+        name, sign, folder = str(said).partition("=")
+        if not sign or not _NAME.fullmatch(name) or said.exists():
+            name, folder = _NOT_IN_NAMES.sub("-", said.resolve().name).strip("-")[:60], str(said)
+        if not name or name in named:
+            raise QueryError(
+                f"{said}: another gallery is called {name}" if name else f"{said} needs a name",
+                hint=f"Give it one: NAME={folder}",
+            )
+        named[name] = Path(folder)
+    return named
+
+
+def _by_name(option: str, said: Sequence[str], folders: dict[str, Path]) -> dict[str, str]:
+    if "" in folders:
+        if len(said) > 1:
+            raise QueryError(f"{option} was given {len(said)} times for one gallery")
+        return dict.fromkeys([""], said[0]) if said else {}
+    pairs = [each.partition("=") for each in said]
+    for name, sign, _ in pairs:
+        if not sign or name not in folders:
+            raise QueryError(
+                f"{option}: of which gallery?",
+                hint=f"Say {option} NAME=..., a NAME of {', '.join(folders)}.",
+            )
+    return {name: value for name, _, value in pairs}

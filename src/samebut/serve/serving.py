@@ -1,0 +1,105 @@
+"""What requests share: the threads and caches of a server, and one gallery that is served."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from samebut.gallery import Gallery
+from samebut.serve.current import CurrentGallery
+from samebut.serve.kept import KeptPictures
+from samebut.serve.place import gallery_path
+from samebut.serve.settings import Settings
+from samebut.serve.telemetry import Telemetry
+from samebut.serve.thumbnails import Thumbnails
+from samebut.serve.watch import Watch
+from samebut.serve.workers import Workers
+
+T = TypeVar("T")
+_THUMBNAIL_THREADS = 2
+_THUMBNAILS_WAITING = 512
+_LOOKS_WAITING = 64
+_CLOSING_SECONDS = 2.0
+
+
+class Resources:
+    """What a server has once, however many galleries it serves.
+
+    ``searching`` threads call the model, ``drawing`` ones open files; ``looking`` is for those who
+    ask whether the server is ready, when all else is full.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.telemetry = Telemetry()
+        self.thumbnails = Thumbnails()
+        self.kept = KeptPictures()
+        self._seconds = settings.seconds
+        self.searching = self._workers("searching", settings.workers, settings.waiting)
+        self.drawing = self._workers("drawing", _THUMBNAIL_THREADS, _THUMBNAILS_WAITING)
+        self.looking = self._workers("looking", 1, _LOOKS_WAITING)
+        self.telemetry.gauge("samebut_kept_uploads", lambda: len(self.kept))
+
+    def close(self) -> bool:
+        """Let running jobs end, for a little while. Returns whether all have."""
+        kinds = (self.searching, self.drawing, self.looking)
+        for each in kinds:
+            each.stop()
+        last = time.monotonic() + _CLOSING_SECONDS
+        ended = [each.close(last - time.monotonic()) for each in kinds]
+        return all(ended)
+
+    def _workers(self, name: str, threads: int, waiting: int) -> Workers:
+        made = Workers(name, threads=threads, waiting=waiting, seconds=self._seconds)
+        self.telemetry.gauge("samebut_jobs", lambda: made.taken, kind=name)
+        return made
+
+
+@dataclass
+class Serving:
+    """One gallery that is served. ``name`` is its own where there are several, else ""."""
+
+    current: CurrentGallery
+    settings: Settings
+    resources: Resources
+    watch: Watch | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        labels = {"gallery": self.name} if self.name else {}
+        telemetry, current = self.resources.telemetry, self.current
+        telemetry.gauge("samebut_pictures", lambda: current.run(len), **labels)
+        telemetry.gauge("samebut_watch_behind", lambda: float(self.is_behind), **labels)
+        telemetry.gauge("samebut_model_changed", lambda: float(current.model_changed), **labels)
+
+    @property
+    def root(self) -> str:
+        """What the addresses of this gallery begin with."""
+        return self.settings.root_path + (gallery_path(self.name) if self.name else "")
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the folder is watched, and its changes are not taken up."""
+        return self.watch is not None and self.watch.is_behind
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery as it is now; a job takes the one that `search`, `draw` or `look` gives."""
+        return self.current.gallery
+
+    @property
+    def telemetry(self) -> Telemetry:
+        return self.resources.telemetry
+
+    async def search(self, job: Callable[[Gallery], T]) -> T:
+        """``job`` on a thread that calls the model; see `Workers.run`."""
+        return await self.resources.searching.run(lambda: self.current.run(job))
+
+    async def draw(self, job: Callable[[Gallery], T]) -> T:
+        """``job`` on a thread that opens files."""
+        return await self.resources.drawing.run(lambda: self.current.run(job))
+
+    async def look(self, job: Callable[[Gallery], T]) -> T:
+        """``job``, short, whatever else there is to do."""
+        return await self.resources.looking.run(lambda: self.current.run(job))
