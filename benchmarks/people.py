@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import samebut
-from people_rows import certainty, colours, everyday, phone, products, sheets
+from people_rows import certainty, colours, everyday, looks, phone, products, sheets
 from people_rows.asking import Pictures, Row, Shown, Skipped
 from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark
@@ -62,6 +62,7 @@ def measure(model: Model, arguments: argparse.Namespace) -> Measured:
     goods = products.read(model, benchmark, data / "products")
     photos = phone.read(model, data / "clothing")
     done.add(phone.rows(photos, goods))
+    done.add(looks.rows(photos, goods))
     things = _everyday(model, arguments.everyday, arguments.names, done)
     groceries = None
     if (data / "groceries").is_dir():

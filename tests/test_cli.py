@@ -90,6 +90,19 @@ def test_search_collapses_and_stops_below_a_threshold(indexed: Path) -> None:
     assert "No hit is likely enough" in none.stderr
 
 
+def test_search_says_why_and_what_a_picture_shows(indexed: Path) -> None:
+    done = samebut("search", indexed, "-t", "red, not blue", "-k", 20, "--why")
+    lines = {line.split()[2]: line for line in done.stdout.splitlines()}
+    assert "✓ red, ✓ not blue" in lines["red-round.png"]
+    assert "✗ red, ✗ not blue" in lines["blue-round.png"]
+    hits = json.loads(samebut("search", indexed, "-t", "red", "--why", "--json").stdout)["hits"]
+    assert {hit["why"][0]["from"] for hit in hits} == {"table", "picture"}
+    look = samebut("search", indexed, "-i", indexed / "red-round.png", "--look")
+    assert re.match(r"colour: \w+ 0\.\d\d, ", look.stdout)
+    for wrong in (("--look", "-t", "red"), ("--look", "-i", "x.png", "-t", "red")):
+        assert samebut("search", indexed, *wrong).returncode == 1
+
+
 def test_search_for_pipes(indexed: Path) -> None:
     ask = ("search", indexed, "-t", "换成蓝色", "-k", 2)
     paths = samebut(*ask, "--paths").stdout.splitlines()

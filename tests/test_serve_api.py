@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from conftest import COLOURS
-from samebut import images
+from samebut import demo, images
 from samebut.confidence import KINDS, Calibration, Curve, Usual
 from samebut.errors import DataError, ModelError, PictureError, StoreError
 from samebut.gallery import Gallery
@@ -394,7 +394,7 @@ def test_what_is_wrong_on_the_servers_side_is_told_without_its_paths(
 
 def test_the_document_describes_every_address(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
-    places = ["search", "similar/{id}", "browse", "explain", "facets", "info"]
+    places = ["search", "similar/{id}", "browse", "look", "explain", "facets", "info"]
     places += ["pictures/{id}", "thumbnails/{id}", "health", "ready", "metrics"]
     assert set(document["paths"]) == {f"{API}/{place}" for place in places}
     for place in ("/docs", "/redoc"):
@@ -452,3 +452,43 @@ def both() -> bytes:
     picture.paste(draw_picture(COLOURS["blue"], "square"), (160, 0))
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+def test_a_picture_is_looked_at_once_and_then_asked_with(tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(demo.GALLERY, tmp_path / "photos"))
+    for file in sorted(photos.glob("*.webp"))[::2]:
+        file.unlink()
+    with Gallery.build(photos, metadata=photos / "catalog.csv")[0]:
+        pass
+    dress = min(photos.glob("*dress.webp")).read_bytes()
+    with client_of(photos) as client:
+        turn = {"turns": [{"upload": "p0"}]}
+        looked = client.post(f"{API}/look", **form(turn, p0=dress)).json()
+        first = looked["seen"][0]
+        assert (first["column"], first["kind"], first["value"]) == ("kind", "article", "dress")
+        assert first["label"] == {"en": "dress", "zh": "连衣裙"}
+        assert first["say"] == {"en": "as a dress", "zh": "连衣裙"}
+        named = {"turns": [{"kept": looked["upload"], "text": first["say"]["en"]}], "why": True}
+        hits = client.post(f"{API}/search", json=named).json()["hits"]
+        assert [hit["why"] for hit in hits[:1]] == [
+            [
+                {
+                    "wish": "dress",
+                    "kind": "article",
+                    "refused": False,
+                    "fulfilled": True,
+                    "from": "table",
+                }
+            ]
+        ]
+        gallery = {"turns": [{"picture": hits[0]["id"]}]}
+        of_gallery = client.post(f"{API}/look", json=gallery).json()
+        assert (of_gallery["upload"], of_gallery["seen"][0]["value"]) == (None, "dress")
+        for turns in ([{"text": "blue"}], [{"picture": 1}, {"picture": 2}]):
+            refused = client.post(f"{API}/look", json={"turns": turns})
+            error_of(refused, 400, "query_unclear")
+        unsure = client.post(
+            f"{API}/search", json={"turns": [{"text": "zworblax"}], "min_confidence": 1}
+        ).json()
+        assert unsure["unsure"] is True
+        assert {"value": "shirt", "label": {"en": "shirt", "zh": "衬衫"}} in unsure["holds"]

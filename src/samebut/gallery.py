@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,14 +29,16 @@ from samebut.errors import (
 )
 from samebut.facets import Facet, facets
 from samebut.facts import Fact, read_facts
-from samebut.images import MAX_PIXELS
+from samebut.images import MAX_PIXELS, Box
 from samebut.index import Address, Entry, FileState, Index, PictureRow, Skipped
 from samebut.index.address import address_of
 from samebut.index.mentions import Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import FILE as LABELS_FILE
 from samebut.language.labels import Labels, read_labels
+from samebut.language.wishes import LOOKS, Look, Wish, wishes
 from samebut.loader import Known, PictureFile, Progress, Unusable, silent
+from samebut.looks import NEIGHBOURS, Eyes, Fulfilment, LookColumn, Seen, look_columns
 from samebut.rescoring import (
     RESCORE,
     IndexAround,
@@ -48,9 +50,11 @@ from samebut.rescoring import (
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.stacks import Finding, Page, page, page_of_stacks
-from samebut.turns import NEUTRAL, SearchSeconds, Turn, ask
+from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask
 
 STORE_FILE = "gallery.sqlite"
+_HOLDS_SHOWN = 4  # kinds of things, where none may be meant
+_LOOK_VALUES = 50  # of a column, that a picture may be taken for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Hit:
     composition that scores pictures twice makes of both similarities.
 
     ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
-    ids of its near-copies, best first, if a search collapses them.
+    ids of its near-copies, best first, if a search collapses them; ``why`` says which of the
+    wishes it fulfils, if a search was asked why.
     """
 
     rank: int
@@ -70,6 +75,7 @@ class Hit:
     height: int
     metadata: dict[str, str]
     copies: tuple[int, ...] = ()
+    why: tuple[Fulfilment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,10 @@ class Results:
     likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
     whichever page was asked for; None if the model's folder has no ``confidence.json``, or
     another fusion than its own composed. ``unsure``: none of the hits may be what was meant, for
-    the confidence is too low. ``unread`` are the ends of texts that are longer than the model
-    reads: nothing was asked by them. ``filters`` were read in the turns' words; ``where`` is the
-    whole filter that was applied, theirs and the one that was asked for.
+    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
+    ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
+    read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
+    that was asked for.
     """
 
     hits: list[Hit]
@@ -94,6 +101,7 @@ class Results:
     unsure: bool = False
     filters: tuple[Fact, ...] = ()
     where: Filter | None = None
+    holds: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,6 +131,8 @@ class Gallery:
         self.model = model
         self.rules = rules or ScanRules()
         self._labels: tuple[object, Labels, LabelsError | None] | None = None
+        self._eyes = Eyes(model)
+        self._looks: tuple[Hashable, list[LookColumn]] | None = None
 
     @classmethod
     def build(
@@ -285,6 +295,7 @@ class Gallery:
         min_confidence: float | None = None,
         read_filters: bool = False,
         ignore: Collection[str] = (),
+        why: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Results:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
@@ -304,6 +315,9 @@ class Gallery:
         Hits that score below ``min_score`` are left out. If the confidence is below
         ``min_confidence``, there are no hits. Where there is no confidence, the cosine of the
         first answer to the plain sum of pictures and texts stands for it.
+
+        With ``why`` each hit says which of the colours, kinds and patterns that the texts wish for
+        it has (``samebut.looks``).
 
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
@@ -335,9 +349,11 @@ class Gallery:
 
         own = composition is None or asked.gate is None
         with asked.spent.on("search"):
-            hits, total, first = self._answer(search, offset, chosen)
+            hits, total, found = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
-            confidence = self._confidence(kind, first, asked.embedding) if own else None
+            confidence = self._confidence(kind, found.first, asked.embedding) if own else None
+            if why:
+                hits = self._reasoned(hits, found.embeddings, wishes(t.text for t in turns))
         sure = confidence
         if sure is None and min_confidence is not None:
             sum_of_all = asking(fusion=PLAIN).embedding
@@ -347,9 +363,10 @@ class Gallery:
             hits = [hit for hit in hits if hit.score >= min_score]
         if unsure and min_confidence is not None:
             hits = []
+        holds = self._commonest() if unsure else ()
         unread = asked.unread
         return Results(
-            hits, asked.gate, total, asked.spent, confidence, unread, unsure, facts, chosen
+            hits, asked.gate, total, asked.spent, confidence, unread, unsure, facts, chosen, holds
         )
 
     def _finding(
@@ -377,9 +394,60 @@ class Gallery:
             return page(self._finding(embedding[0], where, copies), k, offset)
 
         with spent.on("search"):
-            hits, total, first = self._answer(search, offset, where)
-            confidence = self._confidence("picture", first, embedding[0])
+            hits, total, found = self._answer(search, offset, where)
+            confidence = self._confidence("picture", found.first, embedding[0])
         return Results(hits, None, total, spent, confidence)
+
+    def look(
+        self, picture: Source | str, box: Box | None = None, *, max_pixels: int = MAX_PIXELS
+    ) -> list[Seen]:
+        """What a picture shows, or its part in ``box``: for each column of the table that says how
+        things look, its values, the likeliest first (``samebut.looks``).
+
+        Raises PictureError for a picture that can't be used, QueryError for a box in no picture.
+        """
+        columns = self.looks
+        (embedding,) = ask(self.model, [Turn(picture, box=box)], max_pixels=max_pixels).pictures
+        with self.index.snapshot():
+            nearest = self.index.ranking(embedding, NEIGHBOURS)
+            rows = [entry.metadata for entry in self.index.pictures(nearest.ids.tolist())]
+        scores = nearest.scores.tolist()
+        return [
+            seen for column in columns for seen in self._eyes.seen(column, embedding, scores, rows)
+        ]
+
+    @property
+    def looks(self) -> list[LookColumn]:
+        """The columns that say how things look, as the store is now."""
+        revision, kept = self.index.revision(), self._looks
+        if kept is None or kept[0] != revision:
+            values, shown = self.facets(_LOOK_VALUES)
+            columns = [
+                LookColumn(look, facet.column, tuple(value for value, _ in values[facet.column]))
+                for facet in shown
+                for look in LOOKS
+                if facet.kind == look
+            ]
+            self._looks = kept = revision, look_columns(columns)
+        return kept[1]
+
+    def called(self, look: Look, value: str) -> dict[str, str]:
+        """What a value of the column that is about ``look`` is called, by language."""
+        column = next((each.column for each in self.looks if each.look == look), "")
+        return self.labels.value(column, look, value)
+
+    def _commonest(self) -> tuple[str, ...]:
+        """The commonest kinds of things, as the table calls them."""
+        kinds = [column.values for column in self.looks if column.look == "article"]
+        return kinds[0][:_HOLDS_SHOWN] if kinds else ()
+
+    def _reasoned(self, hits: list[Hit], embeddings: Floats, said: list[Wish]) -> list[Hit]:
+        """The hits with what of the wishes ``said`` each fulfils."""
+        if not said or not hits:
+            return hits
+        rows = [hit.metadata for hit in hits]
+        found = self._eyes.fulfilled(said, self.looks, embeddings, rows)
+        return [replace(hit, why=tuple(why)) for hit, why in zip(hits, found, strict=True)]
 
     def listing(
         self, count: int, *, offset: int = 0, where: str | None = None
@@ -445,9 +513,9 @@ class Gallery:
 
     def _answer(
         self, search: Callable[[], Page], offset: int, where: str | Filter | None
-    ) -> tuple[list[Hit], int, float | None]:
+    ) -> tuple[list[Hit], int, Page]:
         """What ``search`` finds, described in one snapshot of the store, how many pass, and the
-        score of the very first, if there is any.
+        page as it was found.
 
         The scan itself is outside, or it would hold up the other threads' searches. If pictures
         came or went meanwhile, it is done again inside.
@@ -457,7 +525,7 @@ class Gallery:
         with self.index.snapshot():
             if self.index.revision() != before:
                 nearest = search()
-            return self._hits(nearest, offset), self.index.count(where), nearest.first
+            return self._hits(nearest, offset), self.index.count(where), nearest
 
     def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
         """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing

@@ -33,10 +33,12 @@ from samebut.printable import shown
 if TYPE_CHECKING:
     from samebut.gallery import Gallery, Results
     from samebut.index import Reading
+    from samebut.looks import Fulfilment
     from samebut.turns import Turn
 
 SOME_SKIPPED = 3
 COLUMNS_SHOWN = 5
+LOOKS_SHOWN = 3
 FACETS_SHOWN = 6
 UNREAD_SHOWN = 3
 WAITING_SHOWN = 20
@@ -158,6 +160,12 @@ def search(
         float | None,
         typer.Option(min=0, max=1, help="Show no hits if it is less likely that the first fits."),
     ] = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say which of the wishes each hit fulfils.")
+    ] = False,
+    look: Annotated[
+        bool, typer.Option("--look", help="Say what the first picture shows, and search nothing.")
+    ] = False,
     model: ModelOption = None,
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -176,7 +184,12 @@ def search(
     from samebut.gallery import Gallery
 
     turns = _turns(image or [], text or [], caption)
+    if look and text:
+        raise QueryError("--look reads no text", hint="Leave out -t, or --look.")
     with Gallery.open(photos, store=store, model=model) as gallery:
+        if look:
+            _say_what_is_seen(gallery, image or [], as_json=as_json)
+            return
         results = gallery.search(
             turns,
             count,
@@ -189,6 +202,7 @@ def search(
             min_score=min_score,
             min_confidence=min_confidence,
             read_filters=read_filters,
+            why=why,
         )
         _say_filters(gallery, results)
         for unread in results.unread:
@@ -366,15 +380,56 @@ def _print_hits(results: Results) -> None:
     stacked = any(hit.copies for hit in results.hits)
     if stacked:
         table.add_column("copies", justify="right")
+    reasoned = any(hit.why for hit in results.hits)
+    if reasoned:
+        table.add_column("why")
     for name in columns:
         table.add_column(shown(name), overflow="ellipsis", no_wrap=True)
     for hit in results.hits:
         described = (shown(hit.metadata.get(name, "")) for name in columns)
         copies = [str(len(hit.copies) or "")] if stacked else []
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", shown(hit.path), *copies, *described)
+        why = [shown(", ".join(map(_reason, hit.why)))] if reasoned else []
+        score = f"{hit.score:.3f}"
+        table.add_row(str(hit.rank), score, shown(hit.path), *copies, *why, *described)
     with to_stdout():
         console.print(table)
     _print_confidence(results)
+
+
+def _reason(why: Fulfilment) -> str:
+    mark = {True: "✓", False: "✗", None: "?"}[why.fulfilled]
+    return f"{mark} {'not ' if why.is_refused else ''}{why.wish}"
+
+
+def _as_reason(why: Fulfilment) -> dict[str, Any]:
+    return {
+        "wish": why.wish,
+        "kind": why.look,
+        "refused": why.is_refused,
+        "fulfilled": why.fulfilled,
+        "from": why.source,
+    }
+
+
+def _say_what_is_seen(gallery: Gallery, images: Sequence[Path], *, as_json: bool) -> None:
+    from itertools import groupby
+
+    if not images:
+        raise QueryError("--look needs a picture", hint="Give it: -i PICTURE.")
+    seen = gallery.look(images[0])
+    if as_json:
+        say_json(
+            [
+                {"column": each.column, "value": each.value, "probability": each.probability}
+                for each in seen
+            ]
+        )
+        return
+    if not seen:
+        say("no column of the table says how things look", err=True)
+    for column, some in groupby(seen, key=lambda each: each.column):
+        best = [f"{each.value} {each.probability:.2f}" for each in list(some)[:LOOKS_SHOWN]]
+        say(shown(f"{column}: {', '.join(best)}"))
 
 
 def _print_confidence(results: Results) -> None:
@@ -384,6 +439,8 @@ def _print_confidence(results: Results) -> None:
         say("None of these may be what you mean.", err=True)
     elif results.unsure and results.total:
         say("No hit is likely enough to be what you mean (--min-confidence).", err=True)
+    if results.holds:
+        say(f"What is here: {shown(', '.join(results.holds))} and more.", err=True)
 
 
 def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
@@ -398,6 +455,7 @@ def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
             "height": hit.height,
             "metadata": hit.metadata,
             "copies": [*hit.copies],
+            "why": [_as_reason(each) for each in hit.why],
         }
         for hit in results.hits
     ]

@@ -39,7 +39,7 @@ _PLACE = "samebut.place"
 # The page itself holds nothing of the gallery.
 _OPEN = ("/", FRAMED, FRAMING, f"{API}/health", f"{API}/ready")
 _OPEN_BELOW = "/static/"
-_COUNTED = (f"{API}/search", f"{API}/explain", f"{API}/similar/")
+_COUNTED = (f"{API}/search", f"{API}/look", f"{API}/explain", f"{API}/similar/")
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
 _ALWAYS = frozenset({f"{API}/health", f"{API}/ready"})  # answered when all else is full
 _AT_ONCE = 200  # requests; each may hold a megabyte of an upload in memory

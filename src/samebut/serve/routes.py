@@ -19,6 +19,7 @@ from samebut.gallery import Gallery, Hit, Results
 from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.index.where import Filter
+from samebut.looks import Fulfilment, in_words
 from samebut.runtime import Model
 from samebut.serve import chinese, schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
@@ -121,7 +122,7 @@ async def similar(
 
     def job(current: Gallery) -> schemas.Hits:
         results = current.similar(number, k, offset=offset, where=_filter(where))
-        answer = _answer(serving, results)
+        answer = _answer(serving, current, results)
         answer.nothing = _nothing(current, _filter(where), results.total, liked)
         return answer
 
@@ -167,6 +168,20 @@ async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
                 why="One turn at a time can be explained",
             )
         return await serving.search(lambda current: _explain(serving, current, asked))
+
+
+@router.post("/look", openapi_extra=_QUERY_BODY)
+async def look(request: Request, serving: Shared) -> schemas.Looked:
+    """What the picture of a single turn shows, in the values of the gallery's own columns."""
+    async with query_of(request) as asked:
+        turns = asked.query.turns
+        if len(turns) != 1 or not turns[0].has_picture:
+            raise Problem(
+                "query_unclear",
+                zh={"why": "一次只看一张图片"},
+                why="One turn with a picture can be looked at",
+            )
+        return await serving.search(lambda current: _look(serving, current, asked))
 
 
 @router.get("/facets")
@@ -316,16 +331,40 @@ def _search(
         min_confidence=query.min_confidence,
         read_filters=query.read_filters,
         ignore=query.ignore,
+        why=query.why,
         max_pixels=pixels,
     )
     results.spent.add(spent)
-    answer = _answer(serving, results, asked.upload_seconds)
+    answer = _answer(serving, current, results, asked.upload_seconds)
     answer.nothing = _nothing(current, results.where, results.total, liked)
     answer.uploads = {
         name: serving.resources.kept.keep(picture, current.model.fingerprint)
         for name, picture in uploads.items()
     }
     return answer
+
+
+def _look(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Looked:
+    pixels = serving.settings.pixels
+    uploads = asked.uploads(current, pixels, SearchSeconds())
+    (turn,) = asked.turns(current, uploads, serving.kept)
+    assert turn.source is not None
+    found = current.look(turn.source, turn.box, max_pixels=pixels)
+    kept = [serving.kept.keep(each, current.model.fingerprint) for each in uploads.values()]
+    return schemas.Looked(
+        upload=kept[0] if kept else None,
+        seen=[
+            schemas.SeenBody(
+                column=each.column,
+                kind=each.look,
+                value=each.value,
+                probability=round(each.probability, _DIGITS),
+                label=called,
+                say=in_words(each.look, called),
+            )
+            for each, called in ((each, current.called(each.look, each.value)) for each in found)
+        ],
+    )
 
 
 def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Explained:
@@ -367,7 +406,9 @@ def _nothing(
     return [chinese.reason(each) for each in said] if liked == "zh" else said
 
 
-def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.Hits:
+def _answer(
+    serving: Serving, current: Gallery, results: Results, upload: float = 0.0
+) -> schemas.Hits:
     for stage in ("decode", "encode", "fuse", "search"):
         if seconds := getattr(results.spent, stage):
             serving.telemetry.observe("samebut_stage_seconds", seconds, stage=stage)
@@ -380,6 +421,7 @@ def _answer(serving: Serving, results: Results, upload: float = 0.0) -> schemas.
         unread=list(results.unread),
         unsure=results.unsure,
         filters=[schemas.ReadFilter(**asdict(fact)) for fact in results.filters],
+        holds=[schemas.Held(value=v, label=current.called("article", v)) for v in results.holds],
     )
 
 
@@ -399,6 +441,17 @@ def _shown(
         thumbnail=f"{root}{API}/thumbnails/{picture.id}",
         copies=len(copies),
         stack=list(copies[:STACK_SHOWN]),
+        why=[_reason(each) for each in (picture.why if isinstance(picture, Hit) else ())],
+    )
+
+
+def _reason(why: Fulfilment) -> schemas.Reason:
+    return schemas.Reason(
+        wish=why.wish,
+        kind=why.look,
+        refused=why.is_refused,
+        fulfilled=why.fulfilled,
+        source=why.source,
     )
 
 

@@ -55,6 +55,10 @@ class QueryTurn(BaseModel):
             raise ValueError("a turn has an upload, a picture or a kept one, not two of them")
         return self
 
+    @property
+    def has_picture(self) -> bool:
+        return any(each is not None for each in (self.upload, self.picture, self.kept))
+
     @model_validator(mode="after")
     def _box_in_picture(self) -> QueryTurn:
         if self.box is None:
@@ -102,6 +106,7 @@ class QueryBody(BaseModel):
     min_confidence: float | None = Field(
         None, ge=0, le=1, description="An answer of less confidence has no hits."
     )
+    why: bool = Field(False, description="Whether each hit says which wishes it fulfils.")
 
     read_filters: bool = Field(
         False, description="Whether words that name a value of the table become filters."
@@ -127,6 +132,19 @@ class QueryBody(BaseModel):
         return list(dict.fromkeys(turn.upload for turn in self.turns if turn.upload is not None))
 
 
+class Reason(BaseModel):
+    """Whether a hit is as wished; ``fulfilled`` is null where that can't be told. ``wish``: the
+    word; ``refused``: it was asked to be otherwise. ``from``: who knows."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    wish: str
+    kind: Literal["article", "colour", "pattern"]
+    refused: bool
+    fulfilled: bool | None
+    source: Literal["table", "picture"] = Field(alias="from")
+
+
 class HitBody(BaseModel):
     """A picture of the gallery. ``score``: cosine to the query, or what a composition that scores
     pictures twice makes of two; null if nothing was asked."""
@@ -142,6 +160,7 @@ class HitBody(BaseModel):
     thumbnail: str
     copies: int = Field(0, description="How many near-copies stand under this hit.")
     stack: list[int] = Field([], description="Their ids, best first, at most 20.")
+    why: list[Reason] = []
 
 
 class Milliseconds(BaseModel):
@@ -167,15 +186,21 @@ class ReadFilter(BaseModel):
     outcome: Literal["applied", "nothing", "replaced"]
 
 
+class Held(BaseModel):
+    value: str
+    label: dict[str, str]
+
+
 class Hits(BaseModel):
     """An answer, best first. ``gate``: share of the text in the last composed turn, 0 to 1.
 
     ``confidence``: how likely it is that the first answer fits, 0 to 1; null if the model has no
     ``confidence.json`` or nothing was asked. ``total``: pictures in the gallery, or those that pass
     the filter. ``unread``: ends of texts that are longer than the model reads. ``unsure``: none of
-    the hits may be what was meant. ``uploads``: for each file that was sent an id, which a later
-    turn may have as ``kept`` in place of the file. ``filters`` were read in the words.
-    ``nothing``: why no picture passes the filter, if none does.
+    the hits may be what was meant; ``holds`` then has what the gallery has most of, with its label
+    by language. ``uploads``: for each file that was sent an id, which a later turn may have as
+    ``kept`` in place of the file. ``filters`` were read in the words. ``nothing``: why no picture
+    passes the filter, if none does.
     """
 
     hits: list[HitBody]
@@ -188,6 +213,7 @@ class Hits(BaseModel):
     unsure: bool = False
     filters: list[ReadFilter] = []
     nothing: list[str] = []
+    holds: list[Held] = []
 
 
 class ShownValue(BaseModel):
@@ -249,6 +275,26 @@ class Info(BaseModel):
     version: str
     languages: list[str]
     limits: Limits
+
+
+class SeenBody(BaseModel):
+    """What a picture may be. ``label``: what it is called, ``say``: how a person asks for it, both
+    by language."""
+
+    column: str
+    kind: Literal["article", "colour", "pattern"]
+    value: str
+    probability: float
+    label: dict[str, str]
+    say: dict[str, str]
+
+
+class Looked(BaseModel):
+    """What a picture shows, by column the likeliest first. ``upload``: an id for the picture that
+    was sent, which a later turn may have as ``kept``."""
+
+    upload: str | None
+    seen: list[SeenBody]
 
 
 class Size(BaseModel):

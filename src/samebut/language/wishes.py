@@ -1,0 +1,157 @@
+"""What a sentence wishes of a thing's looks: colours, kinds and patterns, in English and Chinese.
+
+Only words of the lexicon are found; what else a sentence says is for the model to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Literal, NamedTuple
+
+from samebut.language import lexicon, palette
+from samebut.language.synonyms import common_name, synonym_groups
+
+Look = Literal["article", "colour", "pattern"]
+LOOKS: tuple[Look, ...] = ("article", "colour", "pattern")
+
+
+class Wish(NamedTuple):
+    """``value`` is wished for, or refused. ``text`` is how the sentence calls it."""
+
+    look: Look
+    value: str
+    text: str
+    is_refused: bool
+
+
+_PATTERNS = {
+    "solid": "plain", "stripes": "striped", "striped across": "striped", "striped down": "striped",
+    "print": "printed", "checks": "checked", "plaid": "checked", "polka dot": "dotted",
+    "polka dots": "dotted", "dots": "dotted", "spots": "dotted", "flowers": "floral",
+}  # fmt: skip
+_COLOURS = {"gray": "grey", "navy blue": "navy", "turquoise blue": "turquoise"}
+_REFUSAL = re.compile(
+    r"(?:(?:\b(?:not|no|non|without|except|excluding|from|change|replace)|n't|other than"
+    r"|anything but|instead of|rather than)\s+(?:for|be|in|with|a|an|any|the|so|of|\s)*"
+    r"|(?:不要|不是|不想要|别|没有|除了|去掉|不带|无|非|不|把|将|从|由)(?:要|是|有|这件|这个|任何)?\s*)$"
+)
+_PLURAL = 3  # letters of a word that may lose its s, at least
+
+
+def wishes(texts: Iterable[str]) -> list[Wish]:
+    """What a conversation wishes in the end, its texts oldest first.
+
+    A later wish takes the place of earlier ones of its look; a refusal stays until what it refuses
+    is wished for.
+    """
+    said: list[Wish] = []
+    for text in texts:
+        new = [*dict.fromkeys(_found(text))]
+        wished = {wish.look for wish in new if not wish.is_refused}
+        values = {(wish.look, wish.value) for wish in new}
+        said = [
+            wish
+            for wish in said
+            if (wish.is_refused or wish.look not in wished)
+            and (wish.look, wish.value) not in values
+        ]
+        said += new
+    return said
+
+
+def canonical(look: Look, value: str) -> str:
+    """One name for what has several: "grey" of gray and 灰色, "t-shirt" of tees and T恤."""
+    plain = " ".join(value.lower().replace("_", " ").split())
+    for form in (plain, *_singulars(plain)):
+        if form in (known := _phrases()) and (found := known[form].get(look)):
+            return found
+    return plain
+
+
+def fits(look: Look, value: str, wished: str) -> bool | None:
+    """Whether a value of a table is what was wished for; None if that can't be told: navy blue is
+    blue, blue may be navy, and a thing of several colours may have any."""
+    if look == "article" and _ends_with(value.lower(), wished.lower()):
+        return True
+    if look == "article" and _ends_with(wished.lower(), value.lower()):
+        return None
+    value, wished = canonical(look, value), canonical(look, wished)
+    if value == wished:
+        return True
+    if look != "colour":
+        return False
+    if value in palette.SEVERAL:
+        return None
+    if wished in palette.families(value):
+        return True
+    return None if palette.families(wished) & palette.families(value) else False
+
+
+def _ends_with(longer: str, shorter: str) -> bool:
+    """A polo shirt is a shirt."""
+    return longer.endswith(f" {shorter}")
+
+
+def _found(text: str) -> Iterator[Wish]:
+    known, lower = _phrases(), text.lower()
+    as_said = text if len(text) == len(lower) else lower  # "İ" is longer in lower case
+    for match in _pattern().finditer(lower):
+        phrase = match.group()
+        form = next(form for form in (phrase, *_singulars(phrase)) if form in known)
+        refused = _REFUSAL.search(lower[: match.start()]) is not None
+        for look, value in known[form].items():
+            yield Wish(look, value, as_said[match.start() : match.end()], refused)
+
+
+@cache
+def _phrases() -> dict[str, dict[Look, str]]:
+    """Every phrase with what it names; the first look that has it has it alone: orange."""
+    found: dict[str, dict[Look, str]] = {}
+    for look, value, phrase in (*_of_colours(), *_of_patterns(), *_of_articles()):
+        found.setdefault(phrase.lower(), {look: value})
+    return found
+
+
+def _of_colours() -> Iterator[tuple[Look, str, str]]:
+    for name, colour in palette.COLOURS.items():
+        value = _COLOURS.get(name, name)
+        yield from (("colour", value, phrase) for phrase in (name, colour.zh))
+    for name, colour in palette.COLOURS.items():
+        stem = colour.zh.removesuffix("色")
+        if stem != colour.zh:
+            yield "colour", _COLOURS.get(name, name), stem
+
+
+def _of_patterns() -> Iterator[tuple[Look, str, str]]:
+    for name, zh in lexicon.TRANSLATIONS["pattern"].items():
+        yield from (("pattern", _PATTERNS.get(name, name), phrase) for phrase in (name, zh))
+    yield from (("pattern", value, phrase) for phrase, value in _PATTERNS.items())
+
+
+def _of_articles() -> Iterator[tuple[Look, str, str]]:
+    names = lexicon.TRANSLATIONS["article"]
+    for name in names:
+        yield "article", common_name(name), name
+    for name, zh in names.items():
+        yield "article", common_name(name), zh
+    ours = {phrase.lower() for pair in names.items() for phrase in pair}
+    for group in synonym_groups():
+        if any(phrase.lower() in ours for phrase in group):
+            yield from (("article", group[0].lower(), phrase) for phrase in group)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    """Any phrase, the longest first, an English one as a word of its own, in the plural too."""
+    phrases = sorted(_phrases(), key=len, reverse=True)
+    english = "|".join(re.escape(phrase) for phrase in phrases if phrase.isascii())
+    chinese = "|".join(re.escape(phrase) for phrase in phrases if not phrase.isascii())
+    return re.compile(rf"(?<![a-z])(?:{english})(?:e?s)?(?![a-z])|{chinese}")
+
+
+def _singulars(phrase: str) -> tuple[str, ...]:
+    if len(phrase) <= _PLURAL or not phrase.isascii() or not phrase.endswith("s"):
+        return ()
+    return (phrase[:-1], phrase[:-2]) if phrase.endswith("es") else (phrase[:-1],)

@@ -1,0 +1,67 @@
+"""language/wishes.py: what a sentence wishes of a thing's looks."""
+
+from __future__ import annotations
+
+import pytest
+
+from samebut.language.wishes import Look, fits, wishes
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["in navy blue"], ["colour navy"]),
+        (["换成蓝色"], ["colour blue"]),
+        (["要红裙子"], ["colour red", "article skirt"]),
+        (["In Grey, a T-Shirt"], ["colour grey", "article t-shirt"]),
+        (["polka dots, please"], ["pattern dotted"]),
+        (["a red skirt, not black"], ["colour red", "article skirt", "no colour black"]),
+        (["is black instead of blue"], ["colour black", "no colour blue"]),
+        (["把蓝色改成绿色"], ["no colour blue", "colour green"]),
+        (["没有条纹的衬衫"], ["no pattern striped", "article shirt"]),
+        (["anything but red"], ["no colour red"]),
+        (["除了红色都行"], ["no colour red"]),
+        (["in blue", "a T-shirt", "in red"], ["article t-shirt", "colour red"]),
+        (["not red", "in red"], ["colour red"]),
+        (["not red", "in blue"], ["no colour red", "colour blue"]),
+        (["shorter, with long sleeves", "再短一点"], []),
+        (["a greyhound in Redmond"], []),
+        (["İ in blue"], ["colour blue"]),
+    ],
+)
+def test_wishes(texts: list[str], expected: list[str]) -> None:
+    found = [
+        f"{'no ' if wish.is_refused else ''}{wish.look} {wish.value}" for wish in wishes(texts)
+    ]
+    assert found == expected
+
+
+def test_a_wish_is_called_as_it_was_said() -> None:
+    assert [wish.text for wish in wishes(["Some Jeans or a T恤 in Navy Blue"])] == [
+        "Jeans",
+        "T恤",
+        "Navy Blue",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("look", "value", "wished", "expected"),
+    [
+        ("colour", "Navy Blue", "blue", True),
+        ("colour", "blue", "navy", None),
+        ("colour", "black", "blue", False),
+        ("colour", "multi", "red", None),
+        ("colour", "灰色", "gray", True),
+        ("article", "polo shirt", "shirt", True),
+        ("article", "shirt", "polo shirt", None),
+        ("article", "jackets", "coat", True),
+        ("article", "skirt", "dress", False),
+        ("pattern", "striped across", "stripes", True),
+        ("pattern", "solid", "plain", True),
+        ("pattern", "checked", "striped", False),
+    ],
+)
+def test_a_value_of_a_table_fits_what_is_wished(
+    look: Look, value: str, wished: str, expected: bool | None
+) -> None:
+    assert fits(look, value, wished) is expected
