@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from samebut.serve.page import STATIC
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -137,6 +139,15 @@ class Visit:
         if urlsplit(request.url).netloc != urlsplit(self.address).netloc:
             self.elsewhere.append(request.url)
 
+    def with_modules(self) -> Visit:
+        """Let scripts import the page's modules, which it has in one script, from /static/js/."""
+
+        def module_of(route: Route) -> None:
+            route.fulfill(path=STATIC / "js" / route.request.url.rpartition("/")[2])
+
+        self.page.route("**/static/js/*", module_of)
+        return self
+
     def go(self, hash_part: str = "") -> Visit:
         """Open the page; ``hash_part`` is what follows the #."""
         self.page.goto("about:blank")
@@ -145,8 +156,9 @@ class Visit:
 
     def settled(self) -> Visit:
         """Wait until the answer to what was asked is shown."""
-        self.page.wait_for_selector("#grid:not([aria-busy]) .tile:not(.ghost)")
-        self.page.wait_for_selector("#progress:not(.running)", state="attached")
+        # Not wait_for_selector: the element it returns would be held in the tab for ever.
+        self.page.locator("#grid:not([aria-busy]) .tile:not(.ghost)").first.wait_for()
+        self.page.locator("#progress:not(.running)").wait_for(state="attached")
         return self
 
     def say(self, text: str) -> Visit:
@@ -161,7 +173,7 @@ class Visit:
 
     def upload(self, *files: Path | dict[str, Any]) -> Visit:
         self.page.set_input_files("#file", list(files))
-        self.page.wait_for_selector("#trail .step canvas, #trail .step .placeholder")
+        self.page.locator("#trail .step :is(canvas, .placeholder)").first.wait_for()
         return self.settled()
 
     @property

@@ -13,7 +13,6 @@ import pytest
 from browsing import HOSTILE, PHONE, PICTURES, Visit, Visiting, first_picture, grave_faults
 
 from samebut.index import where
-from samebut.serve.page import STATIC
 
 if reason := browsing.missing():
     pytest.skip(reason, allow_module_level=True)
@@ -210,9 +209,7 @@ def test_filters_are_written_so_that_the_server_reads_what_was_meant(visit: Visi
         "constructor": ["x"],
     }
     visit.go()
-    # The page has its modules in one script; here one of them is wanted alone.
-    visit.page.route("**/static/js/*", lambda route: route.fulfill(path=module_of(route)))
-    written, back = visit.page.evaluate(
+    written, back = visit.with_modules().page.evaluate(
         """async (filters) => {
             const { fromHash, nothing, toHash, whereOf } = await import("/static/js/state.js");
             return [whereOf(filters), fromHash(toHash({ ...nothing(), filters })).filters];
@@ -222,10 +219,6 @@ def test_filters_are_written_so_that_the_server_reads_what_was_meant(visit: Visi
     assert back == filters
     meant = " and ".join(str(where.Among(name, tuple(v))) for name, v in filters.items())
     assert str(where.parse(written)) == str(where.parse(meant))
-
-
-def module_of(route: Route) -> Path:
-    return STATIC / "js" / route.request.url.rpartition("/")[2]
 
 
 # --- filters and weight ---------------------------------------------------------------------
@@ -425,13 +418,15 @@ def test_keyboard_alone(visit: Visit) -> None:
     expect(visit.page.get_by_text("Skip to the pictures")).to_be_focused()
     press("Enter")
     press("Tab")
-    expect(visit.page.locator(".tile .pick").first).to_be_focused()
+    expect(visit.page.locator(".tile .look").first).to_be_focused()
     press("ArrowRight")
     press("ArrowDown")
     press("ArrowUp")
     press("ArrowLeft")
     press("End")
     press("Home")
+    expect(visit.page.locator(".tile .look").first).to_be_focused()
+    press("Tab")
     expect(visit.page.locator(".tile .pick").first).to_be_focused()
     press("Enter")
     visit.settled()
@@ -467,19 +462,6 @@ def test_no_grave_accessibility_fault(visiting: Visiting, scheme: str) -> None:
 
 
 # --- when things go wrong -------------------------------------------------------------------
-
-
-def test_a_file_that_is_no_picture(visit: Visit) -> None:
-    visit.may_fail = True
-    visit.go()
-    broken = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture at all"}
-    visit.page.set_input_files("#file", broken)
-    alert = visit.page.get_by_role("alert")
-    expect(alert).to_be_visible()
-    assert len(alert.locator("p").first.inner_text()) > 10
-    visit.page.get_by_role("button", name="Start over").click()
-    visit.settled()
-    expect(alert).to_be_hidden()
 
 
 def test_a_server_that_is_gone_and_comes_back(visit: Visit) -> None:

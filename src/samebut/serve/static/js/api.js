@@ -9,11 +9,19 @@ export const BASE = new URL("api/v1", document.baseURI).pathname;
 export const PAGE = 30;
 const LONGEST_WAIT = 5; // seconds to wait for a busy server before a person is asked
 
-/** A request that was not answered: `message` says why, `hint` what to do, or "". */
+const MOST = 200; // answers the server gives at a time
+const PASSING = new Set([408, 410, 429]); // refusals below 500 that the same request may not meet again
+
+/**
+ * A request that was not answered: `message` says why, `hint` what to do, or "". `status` is 0 if no
+ * answer came, and `canRetry` says whether the same request may be answered another time.
+ */
 export class Refused extends Error {
-  constructor(message, hint = "") {
+  constructor(message, hint = "", { status = 0, code = "" } = {}) {
     super(message);
     this.hint = hint;
+    this.code = code;
+    this.canRetry = status === 0 || status >= 500 || PASSING.has(status);
   }
 }
 
@@ -21,12 +29,18 @@ export const thumbnail = (id, size = 320) => `${BASE}/thumbnails/${id}?size=${si
 
 export const facets = () => request("/facets");
 
-/** Pictures for a state, best first: of the whole gallery in order if nothing is asked. */
-export function find(state, { offset = 0, signal } = {}) {
-  if (queryOf(state).turns.length > 0) {
-    return request("/search", { ...posted({ ...queryOf(state), k: PAGE, offset }, state), signal });
-  }
-  const asked = new URLSearchParams({ offset, k: PAGE });
+/** `count` pictures for a state, best first: of the whole gallery in order if nothing is asked. */
+export async function find(state, { offset = 0, count = PAGE, signal } = {}) {
+  const answer = await findSome(state, offset, Math.min(count, MOST), signal);
+  const got = answer.hits.length;
+  if (got < MOST || count <= MOST) return answer;
+  const rest = await find(state, { offset: offset + got, count: count - got, signal });
+  return { ...answer, hits: [...answer.hits, ...rest.hits] };
+}
+
+function findSome(state, offset, k, signal) {
+  if (queryOf(state).turns.length > 0) return ask("/search", state, { k, offset }, signal);
+  const asked = new URLSearchParams({ offset, k });
   if (whereOf(state.filters)) asked.set("where", whereOf(state.filters));
   return request(`/browse?${asked}`, { signal });
 }
@@ -36,21 +50,42 @@ export const info = () => request("/info");
 
 /** The first answers of one fusion of the model to a state that asks something. */
 export function findWith(state, fusion, count) {
-  return request("/search", posted({ ...queryOf(state), fusion, k: count }, state));
+  return ask("/search", state, { fusion, k: count });
 }
 
 /** Which regions each word is nearest to, for a turn that has a picture and words. */
 export function explain(turn) {
-  const state = { turns: [turn], weight: NEUTRAL, filters: {} };
-  return request("/explain", posted(queryOf(state), state));
+  return ask("/explain", { turns: [turn], weight: NEUTRAL, filters: {} });
 }
 
-/** The body of a search. Own pictures that are not here any more are left out of their turns. */
-export function queryOf(state) {
-  const uploads = uploadsOf(state);
+/**
+ * Asks about a state. An own picture is sent once, then named by the id the server gave it; a server
+ * that has forgotten it, or is another one, gets it again.
+ */
+async function ask(path, state, more = {}, signal = undefined) {
+  const sent = uploadsOf(state).filter((key) => !pictureOf(key).kept);
+  const pictures = sent.map(pictureOf);
+  try {
+    const answer = await request(path, { ...posted({ ...queryOf(state, sent), ...more }, sent), signal });
+    pictures.forEach((each, i) => (each.kept = answer.uploads?.[`p${i}`] ?? null));
+    return answer;
+  } catch (error) {
+    const kept = uploadsOf(state).filter((key) => pictureOf(key).kept);
+    if (error.code !== "upload_forgotten" || kept.length === 0) throw error;
+    for (const key of kept) pictureOf(key).kept = null;
+    return ask(path, state, more, signal);
+  }
+}
+
+/**
+ * The body of a search, with the files of `sent`. Own pictures that are not here any more are left
+ * out of their turns.
+ */
+export function queryOf(state, sent = uploadsOf(state)) {
   const turns = state.turns.map(({ picture, upload, text }) => ({
     ...(picture !== null && { picture }),
-    ...(uploads.includes(upload) && { upload: `p${uploads.indexOf(upload)}` }),
+    ...(sent.includes(upload) && { upload: `p${sent.indexOf(upload)}` }),
+    ...(pictureOf(upload) && !sent.includes(upload) && { kept: pictureOf(upload).kept }),
     ...(text && { text }),
   }));
   const where = whereOf(state.filters);
@@ -67,15 +102,14 @@ export function uploadsOf(state) {
   return [...new Set(keys)];
 }
 
-function posted(query, state) {
-  const uploads = uploadsOf(state);
-  if (uploads.length === 0) {
+function posted(query, sent) {
+  if (sent.length === 0) {
     const headers = { "Content-Type": "application/json" };
     return { method: "POST", headers, body: JSON.stringify(query) };
   }
   const body = new FormData();
   body.append("query", JSON.stringify(query));
-  uploads.forEach((key, i) => body.append(`p${i}`, pictureOf(key).blob, pictureOf(key).name));
+  sent.forEach((key, i) => body.append(`p${i}`, pictureOf(key).blob, pictureOf(key).name));
   return { method: "POST", body };
 }
 
@@ -104,10 +138,11 @@ async function reached(address, options) {
 /** A proxy in between may answer with a page of its own instead of the API's JSON. */
 async function refusal(answer) {
   try {
-    const { detail, hint } = await answer.json();
+    const { detail, hint, code } = await answer.json();
     if (typeof detail !== "string") throw new TypeError("not a problem of RFC 9457");
-    return new Refused(detail, hint);
+    return new Refused(detail, hint, { status: answer.status, code });
   } catch {
-    return new Refused(t("error.status", { status: answer.status }), t("error.status.hint"));
+    const { status } = answer;
+    return new Refused(t("error.status", { status }), t("error.status.hint"), { status });
   }
 }

@@ -29,14 +29,24 @@ export function showCode(state, onCopied) {
   );
 }
 
-/** Puts text on the clipboard; false where the browser forbids it, as on plain http. */
+/** Puts text on the clipboard; false where the browser forbids it. */
 export async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false;
+    return copiedTheOldWay(text);
   }
+}
+
+/** On plain http, as on a phone in the same house, browsers have no other way. */
+function copiedTheOldWay(text) {
+  const field = element("textarea", { class: "hidden", readonly: true }, text);
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  return isCopied;
 }
 
 const address = () => `${location.origin}${BASE}/search`;

@@ -29,7 +29,14 @@ export function composer({ onWords, onFiles, onWeight, onTyping }) {
   }
   wireWeight(onWeight);
   wireDrops(onFiles);
-  return { render, focus: () => words.focus() };
+  return {
+    render,
+    focus: (options) => words.focus(options),
+    /** Gives words back that were not searched, unless others were typed meanwhile. */
+    giveBack(text) {
+      words.value ||= text;
+    },
+  };
 }
 
 function render(state) {
@@ -38,32 +45,51 @@ function render(state) {
   const isRefining = Boolean(state.turns.at(-1)?.text);
   const key = !reference ? "words.alone" : isRefining ? "words.refine" : "words.change";
   byId("words-label").textContent = t(key);
-  byId("words").placeholder = t(`${key}.eg`);
+  byId("words").placeholder = t(isTouch() ? key : `${key}.eg`); // a phone's one line has no label
   renderWeight(state);
 }
 
+/** The reference, with a way to change it: where there is a camera, one of two. */
 function shown(reference) {
-  const change = iconButton("edit", t("picture.change"), pickFile, { class: "change" });
-  return [element("div", { class: "portrait" }, turnPicture(reference, SIZE), change)];
+  const properties = isTouch() ? { popovertarget: "ways" } : {};
+  const change = iconButton("edit", t("picture.change"), isTouch() ? null : pickFile, {
+    class: "change",
+    ...properties,
+  });
+  const portrait = element("div", { class: "portrait" }, turnPicture(reference, SIZE), change);
+  return isTouch() ? [portrait, ways()] : [portrait];
+}
+
+function ways() {
+  const way = (name, key, onclick) =>
+    iconButton(name, t(key), onclick, { shown: true, class: "way", popovertarget: "ways" });
+  return element(
+    "div",
+    { id: "ways", class: "ways", popover: "auto" },
+    way("picture", "picture.pick", pickFile),
+    way("camera", "picture.take", takePicture),
+  );
 }
 
 function invitation() {
   const offer = element(
     "button",
-    { type: "button", class: "invite", onclick: pickFile },
+    { type: "button", class: "invite", "aria-label": t("picture.pick"), onclick: pickFile },
     icon("picture"),
     element("b", {}, t("picture.pick")),
     element("small", {}, t(isTouch() ? "picture.pick.touch" : "picture.pick.desk")),
   );
   if (!isTouch()) return offer;
-  const camera = iconButton("camera", t("picture.take"), () => byId("camera").click(), {
+  const camera = iconButton("camera", t("picture.take"), takePicture, {
     class: "camera",
     shown: true,
+    "aria-label": t("picture.take"), // a phone shows the icon alone
   });
   return element("div", { class: "invites" }, offer, camera);
 }
 
 const pickFile = () => byId("file").click();
+const takePicture = () => byId("camera").click();
 
 function wireWeight(onWeight) {
   const slider = byId("weight");

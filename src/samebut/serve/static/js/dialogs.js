@@ -1,7 +1,8 @@
-/** What every dialog does: a title, a way out, and closing by a click beside it. */
+/** What every dialog does: a title, a way out, closing by a click beside it or by going back. */
 
 import { element, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
+import { closed, openOver, opened } from "./moves.js";
 
 /** Fills `dialog` with a heading, which is its name, and `children` but null, and shows it. */
 export function open(dialog, title, ...children) {
@@ -10,5 +11,15 @@ export function open(dialog, title, ...children) {
   const shown = children.filter((child) => child !== null);
   dialog.replaceChildren(element("div", { class: "dialog-top" }, heading, close), ...shown);
   dialog.onclick = (event) => event.target === dialog && dialog.close();
-  if (!dialog.open) dialog.showModal();
+  dialog.onclose = () => closed(dialog.id);
+  if (dialog.open) return;
+  dialog.showModal();
+  opened(dialog.id);
+}
+
+/** Closes what is not open at the entry of the history that was arrived at. */
+export function closeOthers() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) {
+    if (!openOver().includes(dialog.id)) dialog.close();
+  }
 }

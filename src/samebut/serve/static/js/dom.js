@@ -67,7 +67,3 @@ export const byId = (id) => document.getElementById(id);
 
 /** Whether the visitor's main pointer is a finger: then a focused field hides half the page. */
 export const isTouch = () => window.matchMedia("(pointer: coarse)").matches;
-
-/** How scrolling moves: at once for visitors who asked for less motion. */
-export const scrolling = () =>
-  window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";

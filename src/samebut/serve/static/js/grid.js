@@ -1,7 +1,7 @@
 /** The answers, as rows of pictures in their own shapes: their sizes are known before they load. */
 
 import { thumbnail } from "./api.js";
-import { byId, element, icon, iconButton } from "./dom.js";
+import { byId, element, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
 const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
@@ -24,19 +24,23 @@ export function grid({ onPick, onLook }) {
     show(hits) {
       list.removeAttribute("aria-busy");
       list.replaceChildren(...tiles(hits, 0));
-      setStop(list, list.querySelector(".pick"));
+      setStop(list, list.querySelector(".look"));
     },
     append: (hits) => list.append(...tiles(hits, list.children.length)),
     focus(place) {
-      const pick = list.children[place]?.querySelector(".pick");
-      setStop(list, pick);
-      pick?.focus();
+      const look = list.children[place]?.querySelector(".look");
+      setStop(list, look);
+      look?.focus();
     },
     wait() {
       list.setAttribute("aria-busy", "true");
       if (list.children.length === 0) list.replaceChildren(...GHOSTS.map(ghost));
     },
-    clear: () => list.replaceChildren(),
+    /** No answer came: what was shown before stays. */
+    stay() {
+      list.removeAttribute("aria-busy");
+      for (const each of list.querySelectorAll(".ghost")) each.remove();
+    },
   };
 }
 
@@ -52,28 +56,17 @@ function tile(hit, place, { onPick, onLook }) {
     draggable: "false",
   });
   image.addEventListener("error", () => image.replaceWith(gone()));
-  const hint = element("span", { class: "hint" }, icon("arrow"), t("tile.use"));
-  const pick = element(
-    "button",
-    {
-      type: "button",
-      class: "pick",
-      tabindex: -1,
-      "aria-label": t("tile.pick", { title }),
-      onclick: () => onPick(hit),
-    },
-    image,
-    hint,
-  );
-  const look = iconButton("expand", t("tile.look", { title }), () => onLook(hit), {
-    class: "look",
-    tabindex: -1,
-  });
+  const action = (name, label, onclick, ...children) =>
+    element(
+      "button",
+      { type: "button", class: name, tabindex: -1, "aria-label": t(label, { title }), onclick },
+      ...children,
+    );
   const made = element(
     "li",
     { class: "tile", "data-id": hit.id },
-    pick,
-    look,
+    action("look", "tile.look", () => onLook(hit), image),
+    action("pick", "tile.pick", () => onPick(hit), element("span", {}, t("tile.use"))),
     element("p", { class: "caption", title }, title),
   );
   shape(made, hit.width / hit.height);
@@ -111,10 +104,10 @@ function ghost(ratio) {
 }
 
 /** One tile is a stop for the tab key, with its two buttons; arrows move between tiles. */
-function setStop(list, pick) {
+function setStop(list, look) {
   for (const button of list.querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
-  if (!pick) return;
-  for (const button of pick.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
+  if (!look) return;
+  for (const button of look.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
 }
 
 function moveFocus(event, list) {
@@ -122,8 +115,8 @@ function moveFocus(event, list) {
   const to = here && MOVES[event.key]?.(here, list);
   if (!to) return;
   event.preventDefault();
-  setStop(list, to.querySelector(".pick"));
-  to.querySelector(".pick").focus();
+  setStop(list, to.querySelector(".look"));
+  to.querySelector(".look").focus();
 }
 
 const MOVES = {

@@ -1,38 +1,49 @@
 /** The page: one state, shown by its parts; every change of the state is a step in the history. */
 
 import { PAGE, Refused, facets, find, info } from "./api.js";
-import { copied, showCode } from "./code.js";
+import { showCode } from "./code.js";
 import { showComparison } from "./compare.js";
 import { composer } from "./composer.js";
-import { byId, element, iconButton, isTouch, scrolling } from "./dom.js";
+import { closeOthers } from "./dialogs.js";
+import { byId, element, iconButton, isTouch } from "./dom.js";
+import { endless, notByHand } from "./endless.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
 import { language, number, speak, t } from "./i18n.js";
+import * as moves from "./moves.js";
 import { clearNotice, notice, toast } from "./notice.js";
+import { roving } from "./roving.js";
 import { settings } from "./settings.js";
+import { canShare, share } from "./sharing.js";
 import * as states from "./state.js";
 import { suggestions } from "./suggestions.js";
 import { trail } from "./trail.js";
-import { keep, pictureOf } from "./uploads.js";
+import { bring, keep, pictureOf, prepared } from "./uploads.js";
 import { viewer } from "./viewer.js";
 import { showWhy } from "./why.js";
 
 const UNSURE = 0.3; // as samebut.confidence has it
+const SEEN = 2_000; // pictures whose metadata is remembered
 
 const isFramed = "framed" in document.documentElement.dataset; // in a page of another site
 
-let state = states.fromHash(location.hash);
+let mostSteps = 10; // turns of a search, until the server says how many it takes
+let state = states.nothing();
 let columns = {};
 let knows = {}; // what the model knows, a sentence for each language
-let answer = null;
+let answer = null; // what is on screen
+let answered = null; // the state it answers
 let running = null;
+let canUndo = false; // whether Back leads from this state to `answered`
+let isUndoing = false;
+let isLoadingMore = false;
 const seen = new Map(); // metadata of the gallery pictures that were shown, by id
 
 const parts = {
   composer: composer({
     onWords: (text) => go(states.say(state, text)),
     onFiles: start,
-    onWeight: (weight) => go({ ...state, weight }, { isSlight: true }),
+    onWeight: (weight) => go({ ...state, weight }, { isSlight: true, merge: "weight" }),
     onTyping: (text) => parts.suggestions?.typed(text),
   }),
   trail: trail({
@@ -41,10 +52,11 @@ const parts = {
     onRemove: (step) => go(states.remove(state, step)),
     onRestart: () => go({ ...states.nothing(), filters: state.filters }),
   }),
-  grid: grid({ onPick: pickHit, onLook: (hit) => parts.viewer.look(answer.hits, hit) }),
+  grid: grid({ onPick: pickHit, onLook: (hit) => look(answer.hits.indexOf(hit)) }),
   viewer: viewer({
     onPick: pickHit,
-    onStart: (hit) => go(states.startWith(state, { picture: hit.id })),
+    onStart: (hit) => go(states.startWith(state, { picture: hit.id }), { isTalking: true }),
+    onEnd: () => more({ isScrolling: true }),
     onClose: (place) => parts.grid.focus(place),
   }),
   settings: settings(async (tag) => {
@@ -56,92 +68,190 @@ const parts = {
   suggestions: null,
 };
 
-/** Moves to another state. `isSlight` moves replace the last one in the history. */
-function go(next, { isSlight = false } = {}) {
-  state = next;
-  const address = states.toHash(state) || location.pathname;
-  history[isSlight ? "replaceState" : "pushState"](null, "", address);
+/**
+ * Moves to another state. After `isSlight` moves, as of filters, the visitor stays where they are;
+ * those that `merge` are one step back together; after `isTalking` ones words are what comes next.
+ */
+function go(next, { isSlight = false, merge = null, isTalking = false } = {}) {
+  const [fitting, done] = states.fitted(next, mostSteps);
+  leave();
+  canUndo = moves.enter(states.toHash(fitting) || location.pathname, { merge });
+  state = fitting;
   renderState();
-  if (!isTouch() && !isSlight) parts.composer.focus();
+  if (!isSlight) toAnswers(isTalking);
+  if (done) toast(t(done, { steps: mostSteps }));
   return search();
 }
 
-function pickHit(hit) {
-  window.scrollTo({ top: 0, behavior: scrolling() });
-  return go(states.pick(state, { picture: hit.id }));
+/** Notes what is on screen for who comes back to it. */
+const leave = () => moves.leave(answered === state ? answer : null);
+
+/** To where the answers are. On a phone the keyboard goes, too: it hides half of them. */
+function toAnswers(isTalking) {
+  if (!isTouch() || isTalking) parts.composer.focus({ preventScroll: true });
+  else document.activeElement?.blur();
+  notByHand();
+  if (isTouch()) byId("results").scrollIntoView({ behavior: "instant" });
+  else window.scrollTo({ top: 0, behavior: "instant" });
 }
 
-/** Begins with the visitor's own picture; the way back is the browser's. */
+function pickHit(hit) {
+  return go(states.pick(state, { picture: hit.id }), { isTalking: true });
+}
+
+const look = (place) => parts.viewer.look(answer.hits, place);
+
+/**
+ * Begins with the visitor's own picture; the way back is the browser's. One that the browser can't
+ * open is shown to the server first: if it can't either, nothing is lost by it.
+ */
 async function start(files) {
   if (files.length === 0) return notice(t("error.no-picture"), t("error.no-picture.hint"));
-  return go(states.startWith(state, { upload: await keep(files[0]) }));
+  const picture = await prepared(files[0]);
+  const next = states.startWith(state, { upload: keep(picture) });
+  if (!picture.bitmap && !(await isReadable(next))) return null;
+  return go(next);
 }
 
-async function search() {
+async function isReadable(next) {
+  byId("progress").classList.add("running");
+  try {
+    await find(next, { count: 1 });
+    return true;
+  } catch (error) {
+    refuse(error, null);
+    return false;
+  } finally {
+    byId("progress").classList.remove("running");
+  }
+}
+
+/** Asks for the state. What was answered before stays on screen until the new answer is there. */
+async function search({ count = PAGE, top = null, keepsNotice = false } = {}) {
   running?.abort();
   running = new AbortController();
   const { signal } = running;
+  const asked = state;
   parts.grid.wait();
   byId("progress").classList.add("running");
   try {
-    answer = await find(state, { signal });
-    clearNotice();
-    remember(answer.hits);
-    renderAnswer();
+    if (await bring(states.ownPictures(asked))) renderState();
+    const found = await find(asked, { count, signal });
+    signal.throwIfAborted();
+    if (!keepsNotice) clearNotice();
+    show(found, asked);
+    if (top !== null) moves.scrollTo(top);
     sayWhatIsMissing();
   } catch (error) {
     if (error.name === "AbortError") return;
-    answer = null;
-    parts.grid.clear();
-    renderAnswer();
-    refuse(error, search);
+    fail(error);
   }
   if (running.signal === signal) byId("progress").classList.remove("running");
 }
 
-async function more() {
-  const asked = state;
-  byId("more").replaceChildren();
+function show(found, asked) {
+  answer = found;
+  answered = asked;
+  remember(answer.hits);
+  renderAnswer();
+}
+
+/** A refusal that would come again must not stay in what is asked next; another may be retried. */
+function fail(error) {
+  parts.grid.stay();
+  const isLasting = error instanceof Refused && !error.canRetry;
+  if (isLasting) undo();
+  else renderAnswer();
+  refuse(error, isLasting ? null : search);
+}
+
+/** Back to what was answered, the words of the step in the field. */
+function undo() {
+  const isStart = states.isEmpty(state) && Object.keys(state.filters).length === 0;
+  if (!answered && isStart) return;
+  parts.composer.giveBack(state.turns.at(-1)?.text ?? "");
+  if (answered && canUndo) {
+    isUndoing = true;
+    history.back();
+    return;
+  }
+  state = answered ?? states.nothing();
+  moves.replace(states.toHash(state) || location.pathname);
+  renderState();
+  if (answered) renderAnswer();
+  else search({ keepsNotice: true });
+}
+
+/** Back or Forward led to another search. Its answers are at hand if it was left not long ago. */
+function arrive() {
+  closeOthers();
+  const keepsNotice = isUndoing;
+  isUndoing = canUndo = false;
+  [state] = states.fitted(states.fromHash(location.hash), mostSteps);
+  renderState();
+  const { answer: before, shown, top } = moves.place();
+  if (!before) return search({ count: shown, top: top ?? 0, keepsNotice });
+  running?.abort();
+  byId("progress").classList.remove("running");
+  if (!keepsNotice) clearNotice();
+  show(before, state);
+  moves.scrollTo(top ?? 0);
+  return openAgain();
+}
+
+/** The viewer, if it was open at this entry of the history. */
+function openAgain() {
+  if (moves.openOver().at(-1) === "viewer" && answer && !byId("viewer").open) look(moves.note("look"));
+}
+
+async function more({ isScrolling = false } = {}) {
+  if (isLoadingMore || !answer || isWhole(answer)) return;
+  const asked = answered;
+  const first = answer.hits.length;
+  isLoadingMore = true;
+  byId("more").setAttribute("aria-busy", "true");
   try {
-    const next = await find(asked, { offset: answer.hits.length });
-    if (asked !== state) return;
-    const first = answer.hits.length;
+    const next = await find(asked, { offset: first });
+    if (asked !== answered) return;
     remember(next.hits);
-    answer = { ...answer, hits: [...answer.hits, ...next.hits] };
+    answer = { ...answer, hits: [...answer.hits, ...next.hits], isLast: next.hits.length < PAGE };
     parts.grid.append(next.hits);
-    renderMore(next.hits.length);
-    parts.grid.focus(first);
+    parts.viewer.goOn(answer.hits);
+    renderMore();
+    if (!isScrolling) parts.grid.focus(first);
   } catch (error) {
     refuse(error, more);
-    renderMore(PAGE);
+    byId("more").classList.add("failed"); // scrolling on asks no more: the button does
+  } finally {
+    isLoadingMore = false;
+    byId("more").removeAttribute("aria-busy");
   }
 }
+
+const isWhole = ({ hits, total, isLast = hits.length < PAGE }) => isLast || hits.length >= total;
 
 /** Errors that nobody foresaw go on to the console. */
 function refuse(error, onRetry) {
   if (!(error instanceof Refused)) throw error;
-  notice(error.message, error.hint, { onRetry });
+  notice(error.message, error.hint, { onRetry: onRetry && (() => onRetry()) });
 }
 
 const refuseOnce = (error) => refuse(error, null);
 
 function remember(hits) {
-  for (const hit of hits) seen.set(hit.id, hit.metadata);
+  for (const hit of hits) {
+    seen.delete(hit.id);
+    seen.set(hit.id, hit.metadata);
+  }
+  while (seen.size > SEEN) seen.delete(seen.keys().next().value);
 }
 
-/** Whether a turn's picture is one of the gallery or of this tab, if it has any. */
+/** Whether a turn's picture is one of the gallery or of this browser, if it has any. */
 const isHere = ({ upload }) => upload === null || pictureOf(upload) !== undefined;
 
 /** A link can't hold somebody's own picture. Say so instead of quietly searching without it. */
 function sayWhatIsMissing() {
   if (!state.turns.every(isHere)) notice(t("link.missing"), t("link.missing.hint"), { kind: "advice" });
-}
-
-async function share() {
-  const hasOwn = state.turns.some(({ upload }) => upload !== null);
-  const link = new URL(`./${location.hash}`, location.href).href; // the page, not its frame
-  if (!(await copied(link))) return toast(t("copy.failed"));
-  return hasOwn ? notice(t("link.own"), t("link.own.hint"), { kind: "advice" }) : toast(t("link.copied"));
 }
 
 /** The parts that are made of the gallery's facets, in the language of the moment. */
@@ -172,7 +282,7 @@ function renderAnswer() {
   renderTools();
   if (!answer) return;
   parts.grid.show(answer.hits);
-  renderMore(answer.hits.length);
+  renderMore();
   parts.suggestions?.render(state, (id) => seen.get(id));
 }
 
@@ -192,13 +302,13 @@ const isUnsure = ({ confidence }) => confidence !== null && confidence < UNSURE;
 
 function renderTools() {
   const tool = (name, key, onclick) => iconButton(name, t(key), onclick, { shown: true });
-  const hasAnswer = answer !== null && !states.isEmpty(state);
+  const hasAnswer = answered === state && !states.isEmpty(state);
   const step = states.composedStep(state.turns);
   const canExplain = hasAnswer && step >= 0 && isHere(states.referenceAt(state.turns, step));
   const tools = [
     canExplain ? tool("eye", "why", () => showWhy(state, refuseOnce)) : null,
     canExplain ? tool("columns", "compare", () => showComparison(state, pickHit, refuseOnce)) : null,
-    hasAnswer ? tool("link", "link", share) : null,
+    hasAnswer ? tool("link", canShare() ? "share" : "link", () => share(state)) : null,
     hasAnswer && !isFramed ? tool("code", "code", () => showCode(state, toastCopied)) : null,
   ];
   byId("tools").replaceChildren(...tools.filter((each) => each !== null));
@@ -207,11 +317,10 @@ function renderTools() {
 const toastCopied = (isCopied) => toast(t(isCopied ? "code.copied" : "copy.failed"));
 
 /** A way to the next page while there may be one; words where nothing fits. */
-function renderMore(got) {
-  const isAll = got < PAGE || answer.hits.length >= answer.total;
+function renderMore() {
   const button = element(
     "button",
-    { type: "button", class: "secondary", onclick: more },
+    { type: "button", class: "secondary", onclick: () => more() },
     t("results.more"),
   );
   const empty = element(
@@ -220,14 +329,15 @@ function renderMore(got) {
     element("p", {}, element("b", {}, t("results.none"))),
     element("p", {}, t("results.none.hint")),
   );
-  byId("more").replaceChildren(...(answer.hits.length === 0 ? [empty] : isAll ? [] : [button]));
+  const shown = answer.hits.length === 0 ? [empty] : isWhole(answer) ? [] : [button];
+  byId("more").classList.remove("failed");
+  byId("more").replaceChildren(...shown);
 }
 
-window.addEventListener("popstate", () => {
-  state = states.fromHash(location.hash);
-  renderState();
-  search();
-});
+moves.onArrival(arrive, () => (closeOthers(), openAgain()), leave);
+window.addEventListener("pagehide", leave);
+endless(byId("more"), () => byId("more").matches(".failed") || more({ isScrolling: true }));
+for (const row of ["suggestions", "filters", "tools"]) roving(byId(row));
 
 window.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea, dialog, [popover]");
@@ -248,16 +358,25 @@ byId("home").addEventListener("click", (event) => {
 });
 
 async function begin() {
+  moves.begin();
+  [state] = states.fitted(states.fromHash(location.hash), mostSteps);
+  const { shown = PAGE, top } = moves.place();
+  if (states.ownPictures(state).length > 0) await bring(states.ownPictures(state));
   renderState();
   parts.settings.render();
   delete document.documentElement.dataset.starting;
-  // The document asks for the start page beforehand, since it can't know what is after the "#".
-  if (location.hash) find(states.nothing()).catch(() => {});
-  const [found, said] = await Promise.allSettled([facets(), info(), search()]);
+  // The document asks for the start page beforehand, since it can't know what is asked in its place.
+  if (location.hash || shown !== PAGE) find(states.nothing()).catch(() => {});
+  const asking = search({ count: shown, top });
+  const [found, said] = await Promise.allSettled([facets(), info(), asking]);
   if (found.status === "fulfilled") columns = found.value.columns;
   byId("filters").removeAttribute("aria-busy");
-  if (said.status === "fulfilled") knows = said.value.model.knows;
+  if (said.status === "fulfilled") {
+    knows = said.value.model.knows;
+    mostSteps = said.value.limits.turns;
+  }
   renderParts();
+  openAgain();
 }
 
 begin();

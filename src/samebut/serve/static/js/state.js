@@ -13,6 +13,28 @@ const turn = (part) => ({ picture: null, upload: null, text: "", ...part });
 
 export const hasPicture = (each) => each.picture !== null || each.upload !== null;
 
+const LONGEST = 200; // characters of folded words; of a longer text a model reads the beginning
+
+/**
+ * The state with at most `most` turns, and what was done for it: null, "steps.folded" if the oldest wishes
+ * became one, "steps.dropped" if the oldest is gone. Without a limit a long talk would end in a refusal.
+ */
+export function fitted(state, most) {
+  const excess = state.turns.length - most;
+  if (excess <= 0) return [state, null];
+  const [first, second, ...rest] = state.turns;
+  const text = [first.text, second.text].filter(Boolean).join(", ");
+  const isFolded = !hasPicture(second) && text.length <= LONGEST;
+  // A later picture counts more than all that was said about the one before it.
+  const oldest = hasPicture(second) ? second : { ...first, text: isFolded ? text : second.text };
+  const [fitting, done] = fitted({ ...state, turns: [oldest, ...rest] }, most);
+  return [fitting, done === "steps.dropped" || !isFolded ? "steps.dropped" : "steps.folded"];
+}
+
+/** The keys of the visitor's own pictures that a state speaks of. */
+export const ownPictures = (state) =>
+  state.turns.map((each) => each.upload).filter((key) => key !== null);
+
 /** Adds words: to a picture that was not talked about yet, else as a step of their own. */
 export function say(state, text) {
   const last = state.turns.at(-1);

@@ -19,6 +19,7 @@ export function trail(actions) {
         shown: true,
       });
       list.replaceChildren(...steps, element("li", { class: "restart" }, restart));
+      list.scrollLeft = steps.at(-1)?.offsetLeft ?? 0; // a phone has them in one row: see the last
     },
   };
 }

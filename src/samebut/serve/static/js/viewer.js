@@ -4,19 +4,27 @@ import { open } from "./dialogs.js";
 import { byId, element, icon, iconButton } from "./dom.js";
 import { columnName, number, t, valueName } from "./i18n.js";
 import { titleOf } from "./grid.js";
+import { noted } from "./moves.js";
 
 const DIGITS = 3;
+const PAUSE = 300; // milliseconds: browsers throttle who notes each picture while a key is held down
+const SWIPE = 48; // CSS pixels a finger moves sideways to mean another picture
 
-/** Wires the viewer to `onPick(hit)`, `onStart(hit)` and `onClose(place)` when nothing was chosen. */
-export function viewer({ onPick, onStart, onClose }) {
+/**
+ * Wires the viewer to `onPick(hit)`, `onStart(hit)`, `onEnd()` when the last of the hits is shown, and
+ * `onClose(place)` when nothing was chosen.
+ */
+export function viewer({ onPick, onStart, onEnd, onClose }) {
   const dialog = byId("viewer");
   let hits = [];
   let place = 0;
   let isChosen = false;
+  let timer = 0;
   const show = (to) => {
     if (!hits[to]) return;
     place = to;
     const hit = hits[place];
+    const isTurned = dialog.open;
     const choose = (action) => () => {
       isChosen = true;
       dialog.close();
@@ -38,24 +46,55 @@ export function viewer({ onPick, onStart, onClose }) {
         facts(hit),
       ),
     );
+    dialog.scrollTop = 0;
+    if (isTurned) dialog.focus(); // or the keys would go nowhere: what had the focus is gone
+    clearTimeout(timer);
+    timer = setTimeout(() => dialog.open && noted({ look: place }), isTurned ? PAUSE : 0);
+    if (place === hits.length - 1) onEnd();
   };
   const turner = (by) =>
     iconButton(by < 0 ? "back" : "forward", t(by < 0 ? "viewer.back" : "viewer.next"), () => {
       show(place + by);
-      dialog.querySelector(by < 0 ? ".turner" : ".turner:last-child").focus();
+      const same = dialog.querySelector(by < 0 ? ".turner" : ".turner:last-child");
+      if (!same.disabled) same.focus();
     }, { class: "round turner", disabled: !hits[place + by] });
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowLeft") show(place - 1);
-    if (event.key === "ArrowRight") show(place + 1);
-  });
+  dialog.tabIndex = -1;
+  dialog.addEventListener("keydown", (event) => show(place + (STEPS[event.key] ?? NaN)));
+  swiped(dialog, (by) => show(place + by));
   dialog.addEventListener("close", () => isChosen || onClose(place));
   return {
-    look(all, hit) {
+    look(all, to) {
       hits = all;
       isChosen = false;
-      show(hits.indexOf(hit));
+      show(to);
+    },
+    /** More hits came for what is shown. */
+    goOn(all) {
+      hits = all;
+      const forward = dialog.querySelector(".turner:last-child");
+      if (forward) forward.disabled = !hits[place + 1];
     },
   };
+}
+
+const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+
+/** Calls `onSwipe(-1 or 1)` when one finger moves sideways over `area`. */
+function swiped(area, onSwipe) {
+  let from = null;
+  area.addEventListener(
+    "touchstart",
+    ({ touches }) => {
+      from = touches.length === 1 ? touches[0] : null;
+    },
+    { passive: true },
+  );
+  area.addEventListener("touchend", ({ changedTouches: [to] }) => {
+    if (!from) return;
+    const [across, down] = [to.clientX - from.clientX, to.clientY - from.clientY];
+    if (Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(down)) onSwipe(across < 0 ? 1 : -1);
+    from = null;
+  });
 }
 
 function photo(hit) {
