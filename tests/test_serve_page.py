@@ -112,7 +112,7 @@ def test_files_are_kept_for_good_by_the_digest_in_their_names(client: TestClient
 
 def test_a_document_that_did_not_change_is_not_sent_again(client: TestClient) -> None:
     first = client.get("/")
-    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["cache-control"] == "private, no-cache"
     known = {"If-None-Match": first.headers["etag"]}
     assert client.get("/", headers=known).status_code == 304
     assert client.get("/", headers={**known, "Accept-Language": "zh"}).status_code == 200

@@ -113,13 +113,14 @@ def test_the_list_at_the_root(site: TestClient) -> None:
     assert "5 张图片" in page
     assert "<b>gone</b><p>无法打开" in page
     assert "<script" not in page
+    assert site.get("/").headers["cache-control"] == "no-store"
 
 
 def test_the_list_wants_the_token(folders: dict[str, Path]) -> None:
     settings = Settings(token=TOKEN, root_path="/photos")
     with site_of(folders, settings) as site:
         unknown = site.get("/")
-        assert unknown.status_code == 401
+        assert (unknown.status_code, unknown.headers["www-authenticate"]) == (401, "Bearer")
         assert "circles" not in unknown.text
         assert "This server wants a token." in unknown.text
         for path in (f"{API}/galleries", f"{API}/metrics", f"/g/circles{API}/browse"):

@@ -288,6 +288,35 @@ def test_the_command_takes_up_a_table_that_changes(indexed: Path, tmp_path: Path
         wait_for(lambda: said() == [["2", 2]])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_the_command_serves_several_and_keeps_each(indexed: Path, tmp_path: Path) -> None:
+    watched, table = tmp_path / "watched", tmp_path / "table.csv"
+    watched.mkdir()
+    draw_picture(COLOURS["red"], "square").save(watched / "red.png")
+    table.write_text("sku,n\nred-round,1\n")
+    told = ("--metadata", f"first={table}", "--file-column", "first=sku", "--watch")
+    missing = tmp_path / "missing"
+    with server(f"first={indexed}", missing, watched, *told) as (process, line, port):
+        assert line == f"first: 10 pictures on http://127.0.0.1:{port}/g/first/\n"
+
+        def asked(name: str, what: str) -> dict[str, object]:
+            found: dict[str, object] = json.loads(get(port, f"/g/{name}{API}/{what}")[1])
+            return found
+
+        draw_picture(COLOURS["blue"], "square", 64).save(watched / "new.png")
+        table.write_text("sku,n\nred-round,2\n")
+        wait_for(lambda: asked("watched", "info")["pictures"] == 2)
+        wait_for(lambda: '"n":[["2",1]]' in json.dumps(asked("first", "facets")).replace(" ", ""))
+        assert asked("first", "info")["pictures"] == 10
+        assert asked("missing", "info")["code"] == "gallery_unavailable"
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    assert re.search(r"missing is not served: .*missing is not", log)
+    assert re.search(r"watched: folder: 1 new", log)
+    assert re.search(r"first: table: ", log)
+    assert "Traceback" not in log
+
+
 def test_open_to_others_only_with_a_token(indexed: Path) -> None:
     def refused(*arguments: object) -> str:
         process = started("serve", indexed, "--port", 0, *arguments)

@@ -128,8 +128,10 @@ def test_the_page_below_a_path_of_a_proxy(browser: Browser, site: Site, kind: st
     visit.page.on("response", lambda answer: answer.ok or failed.append(answer.url))
     visit.page.goto(f"{mounted}/")
     expect(visit.page.get_by_role("heading", level=1)).to_have_text("Galleries")
+    assert browsing.grave_faults(visit) == []
     visit.page.get_by_role("link", name="clothes").click()
-    visit.settled().pick(0)
+    assert browsing.grave_faults(visit.settled()) == []
+    visit.pick(0)
     visit.say("in blue")
     visit.page.locator(".tile .look").first.click(force=True)
     photo = visit.page.locator("dialog .look-at img")

@@ -127,7 +127,7 @@ def _start(serving: Serving) -> None:
     does not stop the others: it is tried again by each of its requests, and refuses them."""
     try:
         warm_up(serving.gallery)
-        serving.watch = watch_of(serving.gallery, serving.settings)
+        serving.watch = watch_of(serving.gallery, serving.settings, serving.name)
     except SamebutError as error:
         if not serving.name:
             raise

@@ -33,6 +33,7 @@ _MARKUP_LANGUAGES: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
 _THEMES = ("light", "dark")
 _DIGEST = 12  # hex digits
 _LEVEL = 9
+_CHOSEN_BY = "Accept-Language, Cookie"
 _DOCUMENTS = 64  # kept rendered
 _STYLE = re.compile(r'<link rel="stylesheet" href="static/(css/[\w-]+\.css)">\n')
 _SCRIPT = re.compile(r'src="static/js/([\w-]+)\.js"')
@@ -57,7 +58,7 @@ class Sent:
     def of(cls, content: bytes, media_type: str, caching: str, vary: str = "") -> Sent:
         packed = gzip.compress(content, _LEVEL, mtime=0)
         vary = f"{vary}, Accept-Encoding".removeprefix(", ")
-        return cls(content, packed, media_type, f'"{digest(content)}"', caching, vary)
+        return cls(content, packed, media_type, f'W/"{digest(content)}"', caching, vary)
 
     def to(self, request: HTTPConnection) -> Response:
         headers = {"ETag": self.etag, "Cache-Control": self.caching, "Vary": self.vary}
@@ -153,10 +154,10 @@ class Page:
         text = self._addressed(_translated(self._listing, words, language))
         text = _marked(text, language, _theme_of(request), _root_of(request))
         text = text.replace("<!-- galleries -->", items)
-        sent = Sent.of(text.encode(), "text/html", "no-cache", "Accept-Language, Cookie")
-        answer = sent.to(request)
+        answer = Sent.of(text.encode(), "text/html", "no-store", _CHOSEN_BY).to(request)
         if galleries is None:
             answer.status_code = 401
+            answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 
     def _addressed(self, text: str) -> str:
@@ -177,7 +178,7 @@ class Page:
         )
         text = text.replace("</body>", f"{block}\n</body>")
         text = self._addressed(text)
-        return Sent.of(text.encode(), "text/html", "no-cache", "Accept-Language, Cookie")
+        return Sent.of(text.encode(), "text/html", "private, no-cache", _CHOSEN_BY)
 
     def _others(self) -> dict[str, str]:
         """Where the words of each language are."""

@@ -45,10 +45,12 @@ class Watch:
         folder: bool = True,
         table: Path | None = None,
         file_column: str | None = None,
+        name: str = "",
     ) -> None:
         index = gallery.index.address.open(writable=True)
         self._gallery = Gallery(gallery.folder, index, gallery.model, gallery.rules)
         self._seconds = seconds
+        self._log_prefix = f"{name}: " if name else ""
         self._seen: State | None = None
         self._looks_at_folder = folder
         self._table, self._file_column = table, file_column
@@ -97,7 +99,7 @@ class Watch:
             "with metadata that waited for them": report.metadata.came,
         }
         said = ", ".join(f"{count} {name}" for name, count in changes.items() if count)
-        _logger.info("folder: %s", said or "nothing new")
+        _logger.info("%sfolder: %s", self._log_prefix, said or "nothing new")
         return True
 
     def _is_ours(self) -> bool:
@@ -138,7 +140,7 @@ class Watch:
             raise
         self._table_seen = now
         for line in report.lines():
-            _logger.info("table: %s", line)
+            _logger.info("%stable: %s", self._log_prefix, line)
         return True
 
     def _go_on(self, done: int, total: int, skipped: int = 0, /) -> None:
@@ -157,12 +159,13 @@ class Watch:
     def _complain(self, what: str, complaint: str) -> None:
         """Log what is wrong once, not at every look."""
         if complaint and complaint != self._complaints.get(what):
-            _logger.warning("%s can't be taken up: %s", what, complaint)
+            _logger.warning("%s%s can't be taken up: %s", self._log_prefix, what, complaint)
         self._complaints[what] = complaint
 
 
-def watch_of(gallery: Gallery, settings: Settings) -> Watch | None:
-    """The watch that these settings ask for, not started yet; None if they ask for none."""
+def watch_of(gallery: Gallery, settings: Settings, name: str = "") -> Watch | None:
+    """The watch that these settings ask for, not started yet; None if they ask for none. ``name``
+    is said in its lines of the log."""
     if not (settings.watch_seconds or settings.metadata):
         return None
     return Watch(
@@ -171,6 +174,7 @@ def watch_of(gallery: Gallery, settings: Settings) -> Watch | None:
         folder=bool(settings.watch_seconds),
         table=settings.metadata,
         file_column=settings.file_column,
+        name=name,
     )
 
 
