@@ -13,6 +13,7 @@ from PIL import Image
 from conftest import COLOURS, draw_picture
 from samebut.errors import ModelError, PictureError, QueryError
 from samebut.explain import LONGER_SIDE, as_square, explain, over_picture, words_of
+from samebut.language.wishes import is_function_word
 from samebut.preprocess import Preprocess
 from samebut.runtime import Composed, FeatureArrays, Model
 from samebut.turns import Turn
@@ -135,3 +136,38 @@ def test_limits(model: Model) -> None:
         explain(model, Turn(PICTURE, "x"), max_pixels=100)
     with pytest.raises(ModelError, match="50 region tokens make no square"):
         as_square(np.zeros(50, np.float32))
+
+
+def test_a_box_is_mapped_where_it_lies(model: Model) -> None:
+    picture = draw_picture(COLOURS["red"], "round")
+    part = as_png(picture.crop((0, 0, 80, 200)))
+    boxed = explain(model, Turn(as_png(picture), "in blue", (0, 0, 0.5, 1)))
+    cut = explain(model, Turn(part, "in blue"))
+    assert (boxed.width, boxed.height, boxed.box) == (160, 200, (0, 0, 80, 200))
+    assert cut.box == (0, 0, 80, 200)
+    np.testing.assert_allclose(boxed.words[1].map, cut.words[1].map, atol=1e-4)
+
+
+def test_an_answer_is_never_looked_at_by_the_fusion(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = type(model).compose
+
+    def attentive(self: Model, image: FeatureArrays, text: FeatureArrays) -> Composed:
+        said = compose(self, image, text)
+        attention = np.zeros((1, text.tokens.shape[1], image.tokens.shape[1]), np.float32)
+        return Composed(said.embedding, said.gate, attention)
+
+    monkeypatch.setattr(type(model), "compose", attentive)
+    assert explain(model, Turn(PICTURE, "in blue")).kind == "attention"
+    assert explain(model, Turn(PICTURE, "in blue"), of_answer=True).kind == "nearness"
+
+
+def test_words_that_only_hold_the_sentence_together_are_marked(model: Model) -> None:
+    said = explain(model, Turn(PICTURE, "the same, but in blue with stripes")).words
+    assert [word.text for word in said if not word.is_function_word] == ["blue", "stripes"]
+    assert [word for word in ("换成", "蓝色", "的", "In", "裙子") if is_function_word(word)] == [
+        "换成",
+        "的",
+        "In",
+    ]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
 from samebut.images import MAX_PIXELS, picture_size, pixels_of
+from samebut.language.wishes import is_function_word
 from samebut.preprocess import Preprocess
 from samebut.runtime import FeatureArrays, Model
 from samebut.turns import EncodedPicture, Turn, encode_picture
@@ -34,10 +35,14 @@ _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text and its ``map (h, w)``, 0 (least like it in this picture) to 1 (most)."""
+    """A word of a text and its ``map (h, w)``, 0 (least like it in this picture) to 1 (most).
+
+    ``is_function_word``: it only holds the sentence together.
+    """
 
     text: str
     map: Floats
+    is_function_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,14 @@ class Explanation:
     box: tuple[int, int, int, int]
 
 
-def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explanation:
+def explain(
+    model: Model, turn: Turn, *, of_answer: bool = False, max_pixels: int = MAX_PIXELS
+) -> Explanation:
     """The map of each word of ``turn``, in the proportions of its picture or of the part that its
     box cuts out, longer side 40 cells.
+
+    ``of_answer``: the picture is an answer to the text, not the picture it goes on about. Then the
+    fusion never looked at it, and its maps are of nearness for any model.
 
     A word that the tokenizer cuts in pieces gets the mean of their maps; Chinese stays in the
     pieces the tokenizer makes. Punctuation has no map.
@@ -77,12 +87,13 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
     image = encode_picture(model, picture, max_pixels, box=turn.box)
     text = model.encode_texts([turn.text])
     composed = model.compose(image, text)
+    attention = None if of_answer else composed.attention
     size = picture.size if isinstance(picture, EncodedPicture) else picture_size(picture)
     box = turn.box or (picture.box if isinstance(picture, EncodedPicture) else None)
     part = (0, 0, *size) if box is None else pixels_of(box, size)
     words = words_of(turn.text.strip(), model.text_spans(turn.text))
-    kind: Kind = "nearness" if composed.attention is None else "attention"
-    looks = _nearness(image, text) if composed.attention is None else composed.attention[0]
+    kind: Kind = "nearness" if attention is None else "attention"
+    looks = _nearness(image, text) if attention is None else attention[0]
     maps = [
         over_picture(
             model.preprocess,
@@ -91,7 +102,10 @@ def explain(model: Model, turn: Turn, *, max_pixels: int = MAX_PIXELS) -> Explan
         )
         for _, pieces in words
     ]
-    said = [Word(word, map_) for (word, _), map_ in zip(words, maps, strict=True)]
+    said = [
+        Word(word, map_, is_function_word(word))
+        for (word, _), map_ in zip(words, maps, strict=True)
+    ]
     return Explanation(said, kind, float(composed.gate[0]), *size, box=part)
 
 

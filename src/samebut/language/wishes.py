@@ -37,6 +37,13 @@ _REFUSAL = re.compile(
     r"|anything but|instead of|rather than)\s+(?:for|be|in|with|a|an|any|the|so|of|\s)*"
     r"|(?:不要|不是|不想要|别|没有|除了|去掉|不带|无|非|不|把|将|从|由)(?:要|是|有|这件|这个|任何)?\s*)$"
 )
+_FUNCTION_WORDS = (
+    "a an the in on of with and or but it is are be as to for from by at this that these those my"
+    " me i you please make made have has same one instead want find show some something like into"
+    " than so very just would should could can"
+    " 的 了 要 换 成 换成 改 改成 变 变成 变为 把 将 这 那 一 件 条 个 双 和 与 或 是 有 带 上 加"
+    " 加上 请 给 我 想 找 同款 再 点 一点 一些 但 但是 而 吗 呢 吧"
+)
 _PLURAL = 3  # letters of a word that may lose its s, at least
 
 
@@ -87,6 +94,11 @@ def fits(look: Look, value: str, wished: str) -> bool | None:
     if wished in palette.families(value):
         return True
     return None if palette.families(wished) & palette.families(value) else False
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word only holds a sentence together, so that nothing in a picture is like it."""
+    return f" {word.lower()} " in f" {_FUNCTION_WORDS} "
 
 
 def _ends_with(longer: str, shorter: str) -> bool:

@@ -158,8 +158,11 @@ async def browse(
 
 
 @router.post("/explain", openapi_extra=_QUERY_BODY)
-async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
-    """Where the words of a single turn, with a picture, were looked for."""
+async def explain_turn(
+    request: Request, serving: Shared, of_answer: Annotated[bool, Query()] = False
+) -> schemas.Explained:
+    """Where the words of a single turn, with a picture, were looked for; with `of_answer` where a
+    picture that answers them is like them."""
     async with query_of(request) as asked:
         if len(asked.query.turns) != 1:
             raise Problem(
@@ -167,7 +170,9 @@ async def explain_turn(request: Request, serving: Shared) -> schemas.Explained:
                 zh={"why": "一次只能解释一步"},
                 why="One turn at a time can be explained",
             )
-        return await serving.search(lambda current: _explain(serving, current, asked))
+        return await serving.search(
+            lambda current: _explain(serving, current, asked, of_answer=of_answer)
+        )
 
 
 @router.post("/look", openapi_extra=_QUERY_BODY)
@@ -347,10 +352,12 @@ def _search(
 def _look(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Looked:
     pixels = serving.settings.pixels
     uploads = asked.uploads(current, pixels, SearchSeconds())
-    (turn,) = asked.turns(current, uploads, serving.kept)
+    (turn,) = asked.turns(current, uploads, serving.resources.kept)
     assert turn.source is not None
     found = current.look(turn.source, turn.box, max_pixels=pixels)
-    kept = [serving.kept.keep(each, current.model.fingerprint) for each in uploads.values()]
+    kept = [
+        serving.resources.kept.keep(each, current.model.fingerprint) for each in uploads.values()
+    ]
     return schemas.Looked(
         upload=kept[0] if kept else None,
         seen=[
@@ -367,13 +374,19 @@ def _look(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.L
     )
 
 
-def _explain(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Explained:
+def _explain(
+    serving: Serving, current: Gallery, asked: ReceivedQuery, *, of_answer: bool
+) -> schemas.Explained:
     pixels = serving.settings.pixels
     uploads = asked.uploads(current, pixels, SearchSeconds())
     (turn,) = asked.turns(current, uploads, serving.resources.kept)
-    found = explain(current.model, turn, max_pixels=pixels)
+    found = explain(current.model, turn, of_answer=of_answer, max_pixels=pixels)
     words = [
-        schemas.WordMap(text=word.text, map=word.map.astype(float).round(_DIGITS).tolist())
+        schemas.WordMap(
+            text=word.text,
+            map=word.map.astype(float).round(_DIGITS).tolist(),
+            function_word=word.is_function_word,
+        )
         for word in found.words
     ]
     rows, columns = found.words[0].map.shape if found.words else (0, 0)

@@ -303,10 +303,12 @@ class Size(BaseModel):
 
 
 class WordMap(BaseModel):
-    """``map``: rows of numbers 0 to 1 over the whole picture, ``grid`` rows and columns."""
+    """``map``: rows of numbers 0 to 1 over the ``box``, ``grid`` rows and columns.
+    ``function_word``: it only holds the sentence together."""
 
     text: str
     map: list[list[float]]
+    function_word: bool
 
 
 class Explained(BaseModel):
