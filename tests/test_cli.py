@@ -445,12 +445,20 @@ def test_what_became_of_a_table_is_said_row_by_row(photos: Path, tmp_path: Path)
         "2 pictures have metadata",
     ]
     assert "waits      late.png" in samebut("info", photos).stdout
+    table.write_text("file,added\nred-round.png,03/04/2024\n", encoding="utf-8")
+    samebut("index", photos, "--metadata", table)
+    undecided = "1 such as '03/04/2024' could begin with the day or the month"
+    assert undecided in samebut("info", photos).stdout
+    table.write_text("file,added\nblue-round.png,13/04/2024\n", encoding="utf-8")
+    samebut("index", photos, "--metadata", table)
+    assert undecided not in (said := samebut("info", photos).stdout)
+    assert "compared as dates, the day first" in said
     rows = "".join(f"late-{number}.png,1\n" for number in range(30))
     table.write_text(f"file,n\n{rows}", encoding="utf-8")
     samebut("index", photos, "--metadata", table)
-    said = samebut("info", photos).stdout.splitlines()
-    assert sum(line.startswith("waits") for line in said) == 21
-    assert said[-1] == "waits      and 11 more rows"
+    lines = samebut("info", photos).stdout.splitlines()
+    assert sum(line.startswith("waits") for line in lines) == 21
+    assert lines[-1] == "waits      and 11 more rows"
     table.write_text("sku,title\n1,x\n")
     done = samebut("index", photos, "--metadata", table, "--file-column", "sku")
     assert done.returncode == 3

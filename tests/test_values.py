@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samebut.values import Column, Span, is_empty, understand
+from samebut.values import Column, Span, could_be_either, is_empty, understand
 
 
 def column(*cells: str) -> Column:
@@ -58,6 +58,17 @@ def day(year: int, month: int, date: int) -> float:
         (["80 den", "15 den"], "sizes in den", [80, 15]),
         (["EU 38", "EU 40", "UK 8"], "sizes in eu", [38, 40, None]),
         (["30 x 40 cm", "$10 - $20", "12 monkeys and 1 dog"], "texts", [None, None, None]),
+        (["$9 - $20", "$1.299,00–$1.400,00"], "prices in $, with a decimal comma", [9, 1299]),
+        (["10-20 €", "€30 to 40", "$5 - €7", "20 - 10 €"], "prices in €", [10, 30, None, None]),
+        (["3 x 4 cm", "1m×2m", "9*8 mm", "4x5 g"], "sizes in cm (also m, mm)", [3, 100, 0.9, None]),
+        (["80 cm - 1.2 m", "90–95 cm", "EU 38-39"], "sizes in cm", [80, 90, None]),
+        (["EU 38-39", "EU 40"], "sizes in eu", [38, 40]),
+        (["10–20 %", "5 bis 7 %"], "percentages", [10, 5]),
+        (["20–30", "30-40", "50"], "numbers", [20, 30, 50]),
+        (["20-30", "7", "12", "x"], "numbers", [20, 7, 12, None]),
+        (["12-34", "34-12", "99-1"], "texts", [None, None, None]),
+        (["12-34", "blue", "red"], "texts", [None, None, None]),
+        (["1-800-555", "5-pack", "3-in-1", "3", "4", "5"], "numbers", [None, None, None, 3, 4, 5]),
         (["S", "M", "42"], "texts", [None, None, 42]),
         (["S", "M", "L", "$5", "10 cm"], "texts", [None, None, None, 5, None]),
         (["Model 5", "Model 6"], "texts", [None, None]),
@@ -111,6 +122,11 @@ def test_which_number_of_a_date_is_the_day_is_for_the_column_to_tell() -> None:
     assert numbers == [day(2024, 5, 13), day(2024, 5, 13), None]
 
 
+def test_a_date_that_could_be_either_is_told() -> None:
+    assert all(map(could_be_either, ("03/04/2024", " 3-4-24", "03/04/2024 10:30")))
+    assert not any(map(could_be_either, ("13/04/2024", "3.4.2024", "4/4/2024", "13/13/2024 ", "x")))
+
+
 def test_months_years_and_moments() -> None:
     read = column("2024-05-01T10:30:00Z", "2024-05-01 18:00", "2024-05-02", "2023", "soon")
     assert read.number("2024-05-01T10:30:00Z") == pytest.approx(day(2024, 5, 1) + 10.5 / 24)
@@ -138,6 +154,8 @@ def test_what_is_asked_for_is_read_as_the_column_is() -> None:
     assert column("10 cm", "90 cm").asked("5 kg") is None
     assert column("$10", "$20").asked("15.00") == column("$10").asked("USD 15") == Span(15, 15)
     assert column("$10", "$20").asked("€15") is None
+    assert column("$10", "$20").asked("$10 - $20") == Span(10, 20)
+    assert column("90 cm").asked("0.5–1 m") == Span(50, 100)
     assert column("kr 10").asked("10 SEK") == column("10 DKK").asked("kr. 10") == Span(10, 10)
     assert column("A$10").asked("$10") == column("£10").asked("GBP 10") == Span(10, 10)
     assert column("A$10").asked("US$10") is None

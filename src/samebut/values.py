@@ -8,11 +8,13 @@ tables and less than two where the others say ``10,50``. So a column is looked a
     price        $19.90   19.90 USD   EUR 10,50   ¥1,299   1 299,00 €   1'299.00   (5.00)   19.-
     percentage   20%   20 % off   12,5 percent
     size         10 cm   1.5 m   12"   5'10"   500 g   1 l   80 den   EU 38
+    range        $10 - $20   20–30 €   10 to 12 cm   30 x 40 cm
     date         2024-05-01   2024-05-01 10:30   1.5.2024   13/05/2024   May 1, 2024   2024年5月1日
     yes/no       yes no   true false   y n   ja nein   是 否   1 0
 
 Sizes are compared in the unit that most cells of the column have; prices without exchange rates.
-A date is a day or a moment as a clock shows it, whatever its time zone.
+A date is a day or a moment as a clock shows it, whatever its time zone. A range is compared by its
+low end, and lengths that belong together (30 x 40 cm) by the first.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -67,6 +69,8 @@ _QUANTITY = re.compile(
     r"(?P<digits>\d+(?:[.,' ]\d+)*|[.,]\d+)\s*(?P<after>\D*)"
 )
 _FEET = re.compile(r"(\d{1,2})\s*(?:'|′|ft|feet)\s*(\d{1,2}(?:\.\d+)?)\s*(?:\"|″|''|in|inches)?")
+_BETWEEN = re.compile(r"\s*(?:[-~]|至|到)\s*|\s+(?:to|bis|à|a)\s+", re.IGNORECASE)
+_TIMES = re.compile(r"\s*[x×*]\s*", re.IGNORECASE)
 _NO_CENTS = re.compile(r"[.,/]?\s*(?:--?|=)$|\.$")
 
 _MONTHS = {name: number for number, names in enumerate(_WORDS["months"], start=1) for name in names}
@@ -148,7 +152,8 @@ class Column:
             return None if span is None else span.low
         if self.kind == "yes/no":
             return _yes_no(text)
-        return self._amount(text)
+        amount = self._amount(text)
+        return None if amount is None else amount.low
 
     def asked(self, value: str | float) -> Span | None:
         """What a filter means by ``value``; None if that is nothing this column could say."""
@@ -157,7 +162,9 @@ class Column:
             return _date(year, self.day_first) if isinstance(year, str) else None
         if not isinstance(value, str):
             return Span(value, value)
-        number = _yes_no(value) if self.kind == "yes/no" else self._amount(value, asked=True)
+        if self.kind != "yes/no":
+            return self._amount(value, asked=True)
+        number = _yes_no(value)
         return None if number is None else Span(number, number)
 
     @property
@@ -206,10 +213,19 @@ class Column:
         kept = json.loads(text)
         return cls(**{**kept, "units": tuple(kept["units"])})
 
-    def _amount(self, text: str, *, asked: bool = False) -> float | None:
+    def _amount(self, text: str, *, asked: bool = False) -> Span | None:
+        """From the low end of what is written to its high end; both are the same of one number."""
         found = _quantity(text)
-        if found is None:
+        if found is None or (found.is_several and self.kind == "text"):
             return None
+        ends = [self._in_unit(end, asked=asked) for end in (found, found.high) if end]
+        if None in ends:
+            return None
+        low, *high = ends
+        span = Span(low or 0.0, (high or [low])[-1] or 0.0)
+        return span if span.low <= span.high else None
+
+    def _in_unit(self, found: _Quantity, *, asked: bool) -> float | None:
         number = found.number(decimal_comma=self.decimal_comma)
         if number is None or not found.unit:
             return number
@@ -249,13 +265,18 @@ def understand(counts: Mapping[str, int]) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
-    """A number as it is written, and its unit; ``factor`` is in the base unit of the dimension."""
+    """A number as it is written, and its unit; ``factor`` is in the base unit of the dimension.
+
+    ``high`` is the other end of a range; ``is_several``: it is the first of several numbers.
+    """
 
     sign: float
     digits: str
     unit: str = ""
     dimension: str = ""
     factor: float = 1.0
+    high: _Quantity | None = None
+    is_several: bool = False
 
     def number(self, *, decimal_comma: bool) -> float | None:
         number, _ = _read_digits(self.digits, decimal_comma)
@@ -280,6 +301,10 @@ def _may_hold_number(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _quantity_of(text: str) -> _Quantity | None:
     plain = unicodedata.normalize("NFKC", text).strip().translate(_SIGNS)
+    return _single(plain) or _range(plain) or _sides(plain)
+
+
+def _single(plain: str) -> _Quantity | None:
     if NUMBER.fullmatch(plain):
         exact = float(plain)
         return _Quantity(1.0, plain) if math.isfinite(exact) else None
@@ -297,6 +322,42 @@ def _quantity_of(text: str) -> _Quantity | None:
     after = _NO_CENTS.sub("", found["after"].strip().casefold()).strip()
     unit = _unit_of(before, after)
     return None if unit is None else _Quantity(sign, found["digits"], *unit)
+
+
+def _range(plain: str) -> _Quantity | None:
+    """``$10 - $20``: both ends, which are of one dimension; a unit may stand at one of them."""
+    parts = [_single(part) for part in _BETWEEN.split(plain)]
+    if len(parts) != 2 or not (parts[0] and parts[1]):
+        return None
+    low, high = _with_one_unit(parts[0], parts[1])
+    if low.dimension != high.dimension or (low.dimension == _MONEY and low.unit != high.unit):
+        return None
+    ends = [each.number(decimal_comma=False) for each in (low, high)]
+    if ends[0] is None or ends[1] is None or ends[0] * low.factor >= ends[1] * high.factor:
+        return None
+    return replace(low, high=high, is_several=True)
+
+
+def _sides(plain: str) -> _Quantity | None:
+    """``30 x 40 cm``: the first of two or three lengths."""
+    parts = [_single(part) for part in _TIMES.split(plain)]
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        return None
+    read = [part for part in parts if part]
+    first, last = _with_one_unit(read[0], read[-1])
+    same = {each.dimension for each in (*read, first, last) if each.unit} <= {"length"}
+    return replace(first, is_several=True) if same else None
+
+
+def _with_one_unit(one: _Quantity, other: _Quantity) -> tuple[_Quantity, _Quantity]:
+    """Both with the unit of the one that has it, if only one has."""
+
+    def like(bare: _Quantity, unit: _Quantity) -> _Quantity:
+        return replace(bare, unit=unit.unit, dimension=unit.dimension, factor=unit.factor)
+
+    if one.unit and not other.unit:
+        return one, like(other, one)
+    return (like(one, other), other) if other.unit and not one.unit else (one, other)
 
 
 def _unit_of(before: str, after: str) -> tuple[str, str, float] | None:
@@ -370,10 +431,11 @@ def _quantities(told: Counter[str]) -> Column:
     }
     dimensions: Counter[str] = Counter()
     units: dict[str, Counter[str]] = {}
-    bare = 0
+    bare = ranges = 0
     for text, quantity in found.items():
         if not quantity.unit:
-            bare += told[text]
+            bare += told[text] * (not quantity.is_several)
+            ranges += told[text] * (quantity.high is not None)
             continue
         dimensions[quantity.dimension] += told[text]
         units.setdefault(quantity.dimension, Counter())[quantity.unit] += told[text]
@@ -384,7 +446,9 @@ def _quantities(told: Counter[str]) -> Column:
     most = dimensions.most_common(1)
     if not most:
         comma = _has_decimal_comma(told, found, {""})
-        return Column("number" if 2 * bare >= total else "text", decimal_comma=comma)
+        # 12-34 may be an article's number: of such alone only a whole column of ranges is one.
+        is_number = 2 * bare >= total or bare + ranges >= _MOSTLY * total
+        return Column("number" if is_number else "text", decimal_comma=comma)
     dimension, count = most[0]
     comma = _has_decimal_comma(told, found, {"", dimension})
     names = tuple(unit for unit, _ in units[dimension].most_common())
@@ -491,6 +555,11 @@ def _day_first(told: Counter[str]) -> bool | None:
                 seen[first] += count
     # Where the column contradicts itself, nothing is guessed.
     return next(iter(seen)) if len(seen) == 1 else None
+
+
+def could_be_either(text: str) -> bool:
+    """Whether ``text`` is a date of which nothing tells if the day or the month stands first."""
+    return _date(text, None) is None and None not in (_date(text, True), _date(text, False))
 
 
 def _span(

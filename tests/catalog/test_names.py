@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import unicodedata
 
 import pytest
@@ -118,3 +120,42 @@ def test_another_folder_is_not_given_a_picture_of_which_something_is_known() -> 
 def test_a_number_sign_is_part_of_a_name() -> None:
     assert match(["a#1.jpg"], ["a#2.jpg"]).waiting == ["a#1.jpg"]
     assert match(["C#/a.jpg"], ["a.jpg"]).pictures == {"C#/a.jpg": "a.jpg"}
+
+
+def nearest_by_definition(name: str, pictures: list[str]) -> str | None:
+    """The picture that shares most folders with ``name``, from the file outwards, if one does."""
+
+    def shared(picture: str) -> int:
+        pairs = zip(name.split("/")[-2::-1], picture.split("/")[-2::-1], strict=False)
+        return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+    most = max(map(shared, pictures))
+    nearest = [picture for picture in pictures if shared(picture) == most]
+    return nearest[0] if most and len(nearest) == 1 else None
+
+
+def test_the_nearest_of_many_pictures_of_one_name() -> None:
+    dice = random.Random(0)
+    folders = ["/".join(dice.choices("ab", k=dice.randrange(4))) for _ in range(40)]
+    pictures = sorted({f"new/{each}/1.jpg".replace("//", "/") for each in folders})
+    for each in folders:
+        name = f"{each}/1.JPG".lstrip("/")
+        found = match([name], pictures)
+        assert found.pictures.get(name) == nearest_by_definition(name, pictures), name
+        assert (name in found.ambiguous) == (name not in found.pictures)
+
+
+def test_a_shop_whose_pictures_are_all_called_alike() -> None:
+    """One folder a product: a comparison of each name with each picture would take minutes."""
+    names = [f"p{number}/1.jpg" for number in range(20_000)]
+    found = match(names, [f"shop/{name}" for name in names])
+    assert found.pictures == {name: f"shop/{name}" for name in names}
+    unclear = match([f"{number}/1.JPG" for number in range(5_000)], ["a/1.jpg", "b/1.jpg"])
+    assert len(unclear.ambiguous) == 5_000
+    rivals = match([f"{number}/1.JPG" for number in range(5_000)], ["a/1.jpg"])
+    assert (
+        rivals.ambiguous["7/1.JPG"] == "a/1.jpg, as does 0/1.JPG, 1/1.JPG, 2/1.JPG and 4,996 more"
+    )
+    assert (
+        rivals.ambiguous["1/1.JPG"] == "a/1.jpg, as does 0/1.JPG, 2/1.JPG, 3/1.JPG and 4,996 more"
+    )

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -140,16 +140,18 @@ def _by(
     for form, fitting in fits.items():
         group = groups[form]
         settled.update(group)
-        chosen = {name: _nearest(name, fitting) for name in group}
-        wanted = Counter(picture for picture in chosen.values() if picture)
+        by_folders = _by_folders(fitting) if len(fitting) > 1 else {}
+        chosen = {name: _nearest(name, fitting, by_folders) for name in group}
+        rivals: dict[str | None, list[str]] = {}
+        for name, nearest in chosen.items():
+            rivals.setdefault(nearest, []).append(name)
         for name, nearest in chosen.items():
             if nearest is None:
                 found.ambiguous[name] = _some(fitting)
             elif nearest in used or (nearest in taken and _elsewhere(name, nearest)):
                 found.unused[name] = nearest
-            elif wanted[nearest] > 1 and not rule.same_picture:
-                rivals = [one for one in group if chosen[one] == nearest and one != name]
-                found.ambiguous[name] = f"{nearest}, as does {_some(rivals)}"
+            elif len(rivals[nearest]) > 1 and not rule.same_picture:
+                found.ambiguous[name] = f"{nearest}, as does {_some(rivals[nearest], but=name)}"
             else:
                 found.pictures[name] = nearest
                 found.ways[name] = rule.way
@@ -157,14 +159,28 @@ def _by(
     return [name for name in names if name not in settled]
 
 
-def _nearest(name: str, fitting: Sequence[str]) -> str | None:
-    """The one picture that ``name`` means: the only one, or the one in the folder it names."""
+def _by_folders(pictures: Sequence[str]) -> dict[str, str | None]:
+    """By the ends of their folders, from the file outwards, the picture that lies there; None where
+    several do."""
+    found: dict[str, str | None] = {}
+    for picture in pictures:
+        for end in _folder_ends(picture):
+            found[end] = None if end in found else picture
+    return found
+
+
+def _nearest(name: str, fitting: Sequence[str], by_folders: Mapping[str, str | None]) -> str | None:
+    """The one picture that ``name`` means: the only one, or the one in the folder it names. The
+    longest end of its folders that any picture has decides."""
     if len(fitting) == 1:
         return fitting[0]
-    shared = {picture: _shared_folders(name, picture) for picture in fitting}
-    most = max(shared.values())
-    nearest = [picture for picture, count in shared.items() if count == most]
-    return nearest[0] if most and len(nearest) == 1 else None
+    return next((by_folders[end] for end in _folder_ends(name) if end in by_folders), None)
+
+
+def _folder_ends(name: str) -> list[str]:
+    """``a/b/c.jpg``: ``a/b``, ``b``."""
+    folders = _decoded(name).split("/")[:-1]
+    return ["/".join(folders[at:]) for at in range(len(folders))]
 
 
 def _elsewhere(name: str, picture: str) -> bool:
@@ -191,9 +207,11 @@ def _shared_folders(name: str, picture: str) -> int:
     return count
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _some(names: Sequence[str], *, but: str = "", most: int = 3) -> str:
+    """The first of ``names`` but one of them, and how many more there are."""
+    first = [name for name in names[: most + 1] if name != but][:most]
+    left = len(names) - len(first) - bool(but)
+    return ", ".join(first) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _suffix(name: str) -> str:

@@ -318,6 +318,8 @@ def _cut(text: str) -> str:
 
 def _read_as(reading: Reading) -> str:
     """How the values of a column are compared, and how many can't be so."""
+    from samebut.values import could_be_either
+
     if reading.column is None:
         return "read before values were understood: index with --metadata again"
     said = [f"compared as {reading.column}"]
@@ -326,6 +328,11 @@ def _read_as(reading: Reading) -> str:
         some = ", ".join(f"'{text}' ({n:,})" for text, n in reading.unread[:UNREAD_SHOWN])
         more = ", ..." if len(reading.unread) > UNREAD_SHOWN else ""
         said.append(f"{count:,} of {reading.told:,} as texts: {some}{more}")
+    if either := [(text, n) for text, n in reading.unread if could_be_either(text)]:
+        said.append(
+            f"{sum(n for _, n in either):,} such as '{either[0][0]}' could begin with the day or "
+            "the month, and no other value tells: write them as 2024-05-31"
+        )
     if reading.untold:
         said.append(f"{reading.untold:,} pictures have no value")
     return "; ".join(said)
