@@ -68,6 +68,9 @@ const parts = {
   suggestions: null,
 };
 
+/** This page where nothing is asked; a frame's language and theme are part of its address. */
+const bareAddress = () => location.pathname + location.search;
+
 /**
  * Moves to another state. After `isSlight` moves, as of filters, the visitor stays where they are;
  * those that `merge` are one step back together; after `isTalking` ones words are what comes next.
@@ -75,7 +78,7 @@ const parts = {
 function go(next, { isSlight = false, merge = null, isTalking = false } = {}) {
   const [fitting, done] = states.fitted(next, mostSteps);
   leave();
-  canUndo = moves.enter(states.toHash(fitting) || location.pathname, { merge });
+  canUndo = moves.enter(states.toHash(fitting) || bareAddress(), { merge });
   state = fitting;
   renderState();
   if (!isSlight) toAnswers(isTalking);
@@ -176,7 +179,7 @@ function undo() {
     return;
   }
   state = answered ?? states.nothing();
-  moves.replace(states.toHash(state) || location.pathname);
+  moves.replace(states.toHash(state) || bareAddress());
   renderState();
   if (answered) renderAnswer();
   else search({ keepsNotice: true });
