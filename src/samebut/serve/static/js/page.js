@@ -110,6 +110,7 @@ const look = (place) => parts.viewer.look(answer.hits, place);
  */
 async function start(files) {
   if (files.length === 0) return notice(t("error.no-picture"), t("error.no-picture.hint"));
+  if (files.length > 1) toast(t("picture.first", { count: number(files.length) }));
   const picture = await prepared(files[0]);
   const next = states.startWith(state, { upload: keep(picture) });
   if (!picture.bitmap && !(await isReadable(next))) return null;

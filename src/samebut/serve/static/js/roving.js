@@ -9,13 +9,13 @@ export function roving(row) {
     for (const each of buttons()) each.setAttribute("tabindex", each === chosen ? 0 : -1);
   };
   const renew = () => {
-    const seen = buttons().filter((each) => each.checkVisibility());
+    const seen = buttons().filter((each) => each.offsetParent !== null);
     stop(seen.find((each) => each.getAttribute("tabindex") === "0") ?? seen[0]);
   };
   new MutationObserver(renew).observe(row, { childList: true });
   row.addEventListener("focusin", (event) => buttons().includes(event.target) && stop(event.target));
   row.addEventListener("keydown", (event) => {
-    const seen = buttons().filter((each) => each.checkVisibility());
+    const seen = buttons().filter((each) => each.offsetParent !== null);
     const at = seen.indexOf(event.target);
     const to = { Home: 0, End: seen.length - 1 }[event.key] ?? at + (STEPS[event.key] ?? NaN);
     if (at < 0 || !seen[to]) return;
