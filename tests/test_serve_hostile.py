@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -329,6 +330,10 @@ def test_every_operation_is_fuzzed(operations: dict[str, Any]) -> None:
     assert {label for label, _ in FUZZED} == set(operations)
 
 
+EXAMPLES = int(os.environ.get("SAMEBUT_EXAMPLES", "25"))
+"""Requests for each operation and mode; 600 make more than 10,000."""
+
+
 @pytest.mark.parametrize(("label", "mode"), FUZZED)
 def test_requests_made_from_the_document(
     operations: dict[str, Any], client: TestClient, label: str, mode: GenerationMode
@@ -336,7 +341,7 @@ def test_requests_made_from_the_document(
     """Whatever fits the document, or just does not, is answered, and never with a 5xx."""
 
     @settings(
-        max_examples=25,
+        max_examples=EXAMPLES,
         deadline=None,
         derandomize=True,
         database=None,

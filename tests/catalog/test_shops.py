@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from samebut import catalog
 
 SHOPS = Path(__file__).parents[1] / "golden" / "shops"
@@ -69,6 +71,41 @@ def test_google_merchant() -> None:
     assert of(rows["linen-blue.jpg"], "color", "size", "price") == ["Blue", "S, M", "29.90 EUR"]
     assert rows["linen-back.jpg"]["title"] == 'Linen shirt 15" sleeve'
     assert [each.line for each in table.unusable] == [4]
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "attribute", "values"),
+    [
+        ("de", "Name", "Farbe", "Blau, Rot"),
+        ("fr", "Nom", "Couleur", "Bleu, Rouge"),
+        ("es", "Nombre", "Color", "Azul, Rojo"),
+        ("zh", "名称", "颜色", "蓝色, 红色"),
+    ],
+)
+def test_woocommerce_in_other_languages(
+    language: str, name: str, attribute: str, values: str
+) -> None:
+    rows, table = read(f"woocommerce-{language}.csv")
+    assert list(rows) == ["hoodie.jpg", "hoodie-back.jpg", "hoodie-blue.jpg", "mug.jpg"]
+    for picture in ("hoodie.jpg", "hoodie-back.jpg"):
+        assert rows[picture][attribute] == values
+    first = values.partition(",")[0]
+    assert rows["hoodie-blue.jpg"][attribute] == first
+    assert rows["hoodie-blue.jpg"][name].endswith(f" - {first}")
+    assert not table.unusable
+    assert not [column for column in table.columns if "1" in column]
+    assert table.notes[-1].startswith("read as WooCommerce's products")
+
+
+def test_google_merchant_in_xml() -> None:
+    rows, table = read("google-merchant.xml")
+    assert list(rows) == ["linen-blue.jpg", "linen-back.jpg", "linen-detail.jpg"]
+    assert of(rows["linen-blue.jpg"], "color", "size", "price") == ["Blue", "S, M", "29.90 EUR"]
+    assert of(rows["linen-back.jpg"], "title", "description", "shipping.country") == [
+        "Linen shirt & sleeve", "Light <b>linen</b>", "DE",
+    ]  # fmt: skip
+    assert [(each.line, each.reason) for each in table.unusable] == [(27, "names no picture")]
+    assert table.notes[0] == "a feed in XML"
 
 
 def test_a_named_column_decides_before_a_shops_form() -> None:

@@ -1,8 +1,8 @@
 """Rows and columns of a table's file, whatever wrote it: a spreadsheet, a shop, a script.
 
-`read_sheet` reads text with delimiters, JSON Lines and workbooks (.xlsx) into one form and knows
-nothing of pictures: its caller says by which columns the header is known. What can't be read in
-one row is that row's fault alone: it is named with its line, and the others are read.
+`read_sheet` reads text with delimiters, JSON Lines, feeds in XML and workbooks (.xlsx) into one
+form and knows nothing of pictures: its caller says by which columns the header is known. What can't
+be read in one row is that row's fault alone: it is named with its line, and the others are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samebut.catalog import workbook
+from samebut.catalog import feed, workbook
 from samebut.catalog.text import BAD_BYTES, decoded
 from samebut.errors import MetadataError
 
@@ -39,6 +39,7 @@ _HEADER_WITHIN = 10  # rows: above it an export may say what it is, and of which
 _INVISIBLE = str.maketrans("", "", "\0\ufeff\u200b")
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _ZIP = b"PK\x03\x04"
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _UNCLOSED = "a quote in it is opened and never closed"
 
 
@@ -88,8 +89,10 @@ def read_sheet(path: Path, is_header: Tells) -> TableSheet:
     text = text.lstrip("\ufeff")
     if not text.strip():
         raise MetadataError(f"{path} is empty")
+    if feed.is_feed(text):
+        return _of_feed(path, text, notes)
     if text.lstrip()[0] in "{[" and (objects := _objects(text)) is not None:
-        return _of_objects(objects, notes)
+        return _of_objects(objects, [*notes, "JSON Lines"])
     lines, delimiter = _delimited(text, is_header)
     if delimiter != ",":
         notes.append(f"separated by {_DELIMITERS.get(delimiter, repr(delimiter))}")
@@ -310,10 +313,25 @@ def _loaded(line: str) -> Any:
         return error
 
 
+def _of_feed(path: Path, text: str, notes: list[str]) -> TableSheet:
+    found, cut_off = feed.items(path, text)
+    if not found:
+        why = f": line {cut_off[0]} {cut_off[1]}" if cut_off else ""
+        raise MetadataError(f"{path} is a feed without items{why}")
+    sheet = _of_objects(found, [*notes, "a feed in XML"])
+    if cut_off:
+        sheet.unusable.append(UnusableRow(*cut_off))
+    return sheet
+
+
 def _of_objects(objects: Iterable[tuple[int, Any]], notes: list[str]) -> TableSheet:
-    sheet = TableSheet([], notes=[*notes, "JSON Lines"])
+    """Rows of objects in JSON, or of a feed's items; None is one that is nested too deep."""
+    sheet = TableSheet([], notes=notes)
     names: dict[str, None] = {}
     for line, content in objects:
+        if content is None:
+            sheet.unusable.append(UnusableRow(line, _TOO_DEEP))
+            continue
         if not isinstance(content, dict):
             sheet.unusable.append(UnusableRow(line, "is not a JSON object"))
             continue
@@ -321,7 +339,7 @@ def _of_objects(objects: Iterable[tuple[int, Any]], notes: list[str]) -> TableSh
         try:
             _flatten(content, "", cells, MAX_DEPTH)
         except RecursionError:
-            sheet.unusable.append(UnusableRow(line, f"is nested deeper than {MAX_DEPTH} levels"))
+            sheet.unusable.append(UnusableRow(line, _TOO_DEEP))
             continue
         names |= dict.fromkeys(cells)
         _add_values(sheet, SheetRow(line, {n: tuple(v) for n, v in cells.items() if v}))

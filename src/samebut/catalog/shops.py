@@ -5,8 +5,9 @@ several rows (its variants, its other pictures) or several columns. Each form of
 by its header and turns the rows of a sheet into rows of pictures:
 
 * Shopify's products: rows of one handle are a product; options have their names in cells.
-* WooCommerce's products: a variation names its parent; attributes have their names in cells.
-* Google Merchant's feeds: more pictures stand in columns of their own.
+* WooCommerce's products: a variation names its parent; attributes have their names in cells. Its
+  header may be in one of five languages.
+* Google Merchant's feeds, as text or XML: more pictures stand in columns of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from samebut.catalog.names import names_in
 from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values
@@ -135,9 +137,9 @@ def _named(cells: Cells, options: Mapping[str, str]) -> dict[str, Values]:
 
 
 def _woocommerce(sheet: TableSheet) -> Iterator[CatalogRow | UnusableRow]:
-    pictures = _columns(sheet, "images")[0]
-    parent_column = next(iter(_columns(sheet, "parent")), "")
-    keys = [(_columns(sheet, "id"), "id:"), (_columns(sheet, "sku"), "")]
+    pictures = _columns(sheet, *_WOOCOMMERCE["images"])[0]
+    parent_column = next(iter(_columns(sheet, *_WOOCOMMERCE["parent"])), "")
+    keys = [(_columns(sheet, "id"), "id:"), (_columns(sheet, *_WOOCOMMERCE["sku"]), "")]
     by_key: dict[str, SheetRow] = {}
     for row in sheet.rows:
         for columns, before in keys:
@@ -167,16 +169,30 @@ def _woocommerce(sheet: TableSheet) -> Iterator[CatalogRow | UnusableRow]:
 
 def _attributes(cells: Cells) -> dict[str, Values]:
     """``cells`` with each attribute, which may list several values, under its own name."""
-    found = {column: v for column, v in cells.items() if not _ATTRIBUTE.fullmatch(column)}
-    for column in cells:
-        match = _ATTRIBUTE.fullmatch(column)
-        if match and match[2].casefold() == "name" and (name := _one(cells, column)):
-            listed = cells.get(f"Attribute {match[1]} value(s)", ())
-            values = [part.strip() for each in listed for part in _LISTED.split(each)]
+    parts = {column: part for column in cells if (part := _attribute_part(column))}
+    listed = {number: column for column, (role, number) in parts.items() if role == "values"}
+    found = {column: values for column, values in cells.items() if column not in parts}
+    for column, (role, number) in parts.items():
+        if role == "name" and (name := _one(cells, column)):
+            lists = cells.get(listed.get(number, ""), ())
+            values = [part.strip() for each in lists for part in _LISTED.split(each)]
             plain = tuple(value.replace("\\,", ",") for value in values if value)
             if plain:
                 found[name] = _union(found.get(name, ()), plain)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _attribute_part(column: str) -> tuple[str, str] | None:
+    """``name``, ``values`` or ``more`` and the attribute's number; None of another column."""
+    plain = plainly(column).replace("\u2019", "'")
+    for role, forms in _WOOCOMMERCE_ATTRIBUTE.items():
+        for form in forms:
+            before, _, after = form.partition("#")
+            number = plain.removeprefix(before).removesuffix(after)
+            if number.isdecimal() and plain == f"{before}{number}{after}":
+                return role, number
+    return None
 
 
 def _pictures(cells: Cells, columns: Iterable[str]) -> list[str]:
@@ -215,15 +231,43 @@ def _union(values: Values, more: Values) -> Values:
 _NUMBER = re.compile(r" \(\d+\)$")
 _OPTION = re.compile(r"option\s*(\d+) name", re.IGNORECASE)
 _OPTION_PART = re.compile(r"option\s*\d+ (?:name|value|linked to)", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"attribute (\d+) (name|value\(s\)|visible|global|default)", re.IGNORECASE)
 _LISTED = re.compile(r"(?<!\\),")
 _SHOPIFY_HANDLE = ("handle", "urlhandle")
 _SHOPIFY_PICTURE = ("imagesrc", "productimageurl")
 _SHOPIFY_VARIANT_PICTURE = ("variantimage", "variantimageurl")
 _GOOGLE_PICTURES = ("imagelink", "additionalimagelink", "lifestyleimagelink")
+# Headers are in the language of the shop: English, German, French, Spanish, Chinese; written as
+# `plainly` does. Cells such as "variation" and "id:7" are not translated.
+_WOOCOMMERCE = {
+    "images": ("images", "bilder", "imágenes", "图片"),
+    "type": ("type", "typ", "tipo", "类型"),
+    "sku": ("sku", "artikelnummer", "ugs"),
+    "parent": ("parent", "übergeordnetesprodukt", "superior", "父级"),
+}
+_WOOCOMMERCE_ATTRIBUTE = {
+    "name": (
+        *("attribute#name", "attribut#name", "nomdel'attribut#", "nombredelatributo#"),
+        "属性#名称",
+    ),
+    "values": (
+        *("attribute#value(s)", "attribut#wert(e)", "valeur(s)del'attribut#"),
+        *("valor(es)delatributo#", "属性#值"),
+    ),
+    "more": (
+        *("attribute#visible", "attribute#global", "attribute#default"),
+        *("attribut#sichtbar", "attribut#global", "attribut#standard"),
+        *("attribut#visible", "attribut#pardéfaut", "atributovisible#", "atributoglobal#"),
+        *("属性#可见", "属性#的全局", "属性#的默认值"),
+    ),
+}
+_WOOCOMMERCE_HEADER = (
+    _WOOCOMMERCE["images"],
+    _WOOCOMMERCE["type"],
+    (*_WOOCOMMERCE["sku"], "id"),
+)
 
 FORMS = (
     ShopExport("Shopify's products", (_SHOPIFY_HANDLE, _SHOPIFY_PICTURE), _shopify),
-    ShopExport("WooCommerce's products", (("images",), ("type",), ("sku", "id")), _woocommerce),
+    ShopExport("WooCommerce's products", _WOOCOMMERCE_HEADER, _woocommerce),
     ShopExport("a Google Merchant feed", (("imagelink",),), _google),
 )
