@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from postgres_server import PostgresServer, started
+from samebut.index import Address
+from samebut.index.address import address_of
+from samebut.index.local import StoreFile
 from samebut.runtime import Model
 
 COLOURS = {
@@ -69,3 +73,20 @@ def photos(make_photos: Callable[[], Path]) -> Path:
 @pytest.fixture(scope="session")
 def model() -> Model:
     return Model.load("bundled")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["embedded", "postgresql"])
+def new_address(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Address]:
+    """Makes addresses of stores that are not there yet, of every engine in turn."""
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return lambda: address_of(server.url())
+    return lambda: StoreFile(tmp_path_factory.mktemp("store") / ".samebut" / "store.sqlite")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from samebut.errors import FilterError
-from samebut.index import PictureRow
-from samebut.index.local import LocalIndex
+from samebut.index import Address, Index, PictureRow
 
 ROWS = {
     "a": {"colour": "blue", "price": "$19.90", "sale": "yes"},
@@ -21,9 +21,8 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
-    path = tmp_path_factory.mktemp("nearest") / "store"
-    with LocalIndex.create(path, dim=2, fingerprint="f", model="m") as index:
+def index(new_address: Callable[[], Address]) -> Iterator[Index]:
+    with closing(new_address().create(dim=2, fingerprint="f", model="m")) as index:
         vector = np.array([1, 0], np.float32)
         index.put([PictureRow(name, 1, 1, name, 1, 1, vector) for name in "abcd"])
         index.set_metadata(ROWS)
@@ -54,23 +53,23 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
          "some pictures pass each test of the filter, and none passes all of it"),
     ],
 )  # fmt: skip
-def test_why_nothing_passes(index: LocalIndex, where: str, said: str) -> None:
+def test_why_nothing_passes(index: Index, where: str, said: str) -> None:
     assert index.count(where) == 0
     assert index.why_nothing(where) == [said]
 
 
-def test_every_test_that_lets_nothing_through_is_told(index: LocalIndex) -> None:
+def test_every_test_that_lets_nothing_through_is_told(index: Index) -> None:
     said = index.why_nothing("(colour = 'blu' or colour = 'blu') and price < 1 and sale = 'yes'")
     assert [sentence.split(":")[0] for sentence in said] == ["colour", "price"]
 
 
-def test_a_filter_that_lets_something_through_has_no_reason(index: LocalIndex) -> None:
+def test_a_filter_that_lets_something_through_has_no_reason(index: Index) -> None:
     assert index.why_nothing("colour = 'blue' or colour = 'blu'") == []
     with pytest.raises(FilterError, match="no column colr"):
         index.why_nothing("colr = 'blue'")
 
 
-def test_how_columns_are_read(index: LocalIndex) -> None:
+def test_how_columns_are_read(index: Index) -> None:
     price = index.readings()[1]
     assert (price.name, str(price.column)) == ("price", "prices in $")
     assert (price.told, price.untold, price.unread) == (4, 0, (("ask us", 1),))

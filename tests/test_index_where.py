@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samebut.errors import FilterError
-from samebut.index import PictureRow
-from samebut.index.local import LocalIndex
+from samebut.index import Address, Index, PictureRow, metadata
+from samebut.index.local import LocalIndex, StoreFile
 from samebut.index.where import (
     MAX_DEPTH,
     MAX_LENGTH,
@@ -207,22 +208,26 @@ ROWS: dict[str, dict[str, str]] = {
     "f": {},
 }
 DIM = 8
+NewAddress = Callable[[], Address]
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
-    path = tmp_path_factory.mktemp("where") / "store"
-    with LocalIndex.create(path, dim=DIM, fingerprint="f", model="m") as index:
+def index(new_address: NewAddress) -> Iterator[Index]:
+    with closing(create(new_address())) as index:
         index.put([picture(name) for name in ROWS])
         index.set_metadata(ROWS)
         yield index
+
+
+def create(address: Address) -> Index:
+    return address.create(dim=DIM, fingerprint="f", model="m")
 
 
 def picture(name: str) -> PictureRow:
     return PictureRow(name, 1, 1, name, 1, 1, np.eye(DIM, dtype=np.float32)[0])
 
 
-def passing(index: LocalIndex, where: str | Filter) -> str:
+def passing(index: Index, where: str | Filter) -> str:
     """The names of the pictures a filter lets through, in a row."""
     found = index.search(np.ones((1, DIM), np.float32), 99, where=where)
     return "".join(entry.path for entry in index.pictures(found.ids[0].tolist()))
@@ -269,7 +274,7 @@ def passing(index: LocalIndex, where: str | Filter) -> str:
         ("颜色 = '蓝'", "a"),
     ],
 )
-def test_which_pictures_pass(index: LocalIndex, where: str, names: str) -> None:
+def test_which_pictures_pass(index: Index, where: str, names: str) -> None:
     assert passing(index, where) == names
 
 
@@ -283,9 +288,8 @@ SHOP = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
-    path = tmp_path_factory.mktemp("shop") / "store"
-    with LocalIndex.create(path, dim=DIM, fingerprint="f", model="m") as index:
+def shop(new_address: NewAddress) -> Iterator[Index]:
+    with closing(create(new_address())) as index:
         index.put([picture(name) for name in SHOP])
         index.set_metadata(SHOP)
         yield index
@@ -324,7 +328,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
         ("new is null", "e"),
     ],
 )
-def test_values_compare_as_people_mean(shop: LocalIndex, where: str, names: str) -> None:
+def test_values_compare_as_people_mean(shop: Index, where: str, names: str) -> None:
     assert passing(shop, where) == names
 
 
@@ -338,7 +342,7 @@ def test_values_compare_as_people_mean(shop: LocalIndex, where: str, names: str)
     ],
 )
 def test_what_a_column_can_not_say_is_refused(
-    shop: LocalIndex, where: str, said: str, hint: str
+    shop: Index, where: str, said: str, hint: str
 ) -> None:
     with pytest.raises(FilterError, match=re.escape(said)) as caught:
         passing(shop, where)
@@ -358,14 +362,14 @@ def test_metadata_from_before_values_were_understood_compares_as_it_did(tmp_path
         assert [reading.column for reading in index.readings()] == [None] * 6
 
 
-def test_an_unknown_column_lists_the_known_ones_nearest_first(index: LocalIndex) -> None:
+def test_an_unknown_column_lists_the_known_ones_nearest_first(index: Index) -> None:
     with pytest.raises(FilterError, match="no column colr") as caught:
         passing(index, "colr = 'blue' and price < 5")
     assert caught.value.hint == "known columns: colour, price, title, gender, 颜色, added"
 
 
-def test_columns_that_differ_by_case_must_be_written_exactly(tmp_path: Path) -> None:
-    with LocalIndex.create(tmp_path / "store", dim=DIM, fingerprint="f", model="m") as index:
+def test_columns_that_differ_by_case_must_be_written_exactly(new_address: NewAddress) -> None:
+    with closing(create(new_address())) as index:
         index.put([picture("a"), picture("b")])
         with pytest.raises(FilterError, match="has no metadata"):
             passing(index, "size = 'x'")
@@ -406,7 +410,7 @@ def test_columns_that_differ_by_case_must_be_written_exactly(tmp_path: Path) -> 
         "colour = :x",
     ],
 )
-def test_a_filter_reads_metadata_and_nothing_else(index: LocalIndex, attack: str) -> None:
+def test_a_filter_reads_metadata_and_nothing_else(index: Index, attack: str) -> None:
     with pytest.raises(FilterError):
         passing(index, attack)
     assert passing(index, "gender is not null") == "abcde"
@@ -427,12 +431,12 @@ def test_groups_beside_each_other_do_not_allow_deeper_nesting() -> None:
         parse(beside + "(" * (MAX_DEPTH + 1) + "a = 1" + ")" * (MAX_DEPTH + 1))
 
 
-def test_a_value_that_looks_like_sql_is_a_value(index: LocalIndex) -> None:
+def test_a_value_that_looks_like_sql_is_a_value(index: Index) -> None:
     assert passing(index, "colour = 'x'' or ''1''=''1'") == ""
     assert passing(index, "colour in ('blue'') or (1=1', 'red')") == "c"
 
 
-def test_the_statements_of_a_filter_touch_two_tables(index: LocalIndex) -> None:
+def test_the_statements_of_a_filter_touch_two_tables(tmp_path: Path) -> None:
     read: set[tuple[str, str]] = set()
 
     def watch(action: int, table: str | None, column: str | None, *_: object) -> int:
@@ -441,10 +445,9 @@ def test_the_statements_of_a_filter_touch_two_tables(index: LocalIndex) -> None:
         allowed = (sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION)
         return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
 
-    index.search(np.ones((1, DIM), np.float32), 1)  # Embeddings are read now, not below.
-    with index._database.reading() as connection:
-        from samebut.index import metadata
-
+    index = LocalIndex.create(tmp_path / "store", dim=DIM, fingerprint="f", model="m")
+    index.set_metadata(ROWS)
+    with closing(index), index.snapshot() as connection:
         connection.set_authorizer(watch)
         try:
             everything = (
@@ -457,7 +460,7 @@ def test_the_statements_of_a_filter_touch_two_tables(index: LocalIndex) -> None:
     assert {table for table, _ in read} == {"field", "value"}
 
 
-def test_the_widest_and_longest_filters_run(index: LocalIndex) -> None:
+def test_the_widest_and_longest_filters_run(index: Index) -> None:
     assert passing(index, " or ".join(["colour = 'blue'"] * MAX_TESTS)) == "ab"
     nested = "colour = 'blue'"
     for _ in range(MAX_DEPTH // 3):
@@ -468,7 +471,7 @@ def test_the_widest_and_longest_filters_run(index: LocalIndex) -> None:
     assert passing(index, f"title like '{'%a' * 4000}'") == ""
 
 
-def test_filters_made_by_hand_are_checked_too(index: LocalIndex) -> None:
+def test_filters_made_by_hand_are_checked_too(index: Index) -> None:
     assert passing(index, And((BLUE, Compare("price", "<", 50)))) == "a"
     for where, message in [
         (Compare("colour", "like", 5), "like takes a text"),
@@ -499,9 +502,9 @@ tables = st.lists(st.dictionaries(st.sampled_from(COLUMNS), words | st.just(""))
 
 
 @pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
-    path = tmp_path_factory.mktemp("scratch") / "store"
-    with LocalIndex.create(path, dim=DIM, fingerprint="f", model="m") as index:
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """Embedded: test_index_postgres.py compares the engines on more filters in less time."""
+    with closing(create(StoreFile(tmp_path_factory.mktemp("scratch") / "store"))) as index:
         index.put([picture(str(i)) for i in range(8)])
         yield index
 
@@ -509,7 +512,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
 @given(tables, trees(known_tests))
 @settings(deadline=None, max_examples=150)
 def test_filters_mean_what_the_documentation_says(
-    scratch: LocalIndex, table: list[dict[str, str]], where: Filter
+    scratch: Index, table: list[dict[str, str]], where: Filter
 ) -> None:
     # A first row names every column, so that none is unknown.
     rows = [dict.fromkeys(COLUMNS, ""), *table][:8]

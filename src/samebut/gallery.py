@@ -267,6 +267,7 @@ class Gallery:
         with self.index.writer_lock():
             report = _Update(self, progress, recheck=recheck).run()
             report.metadata = describe(self.index, table, afresh=replace_metadata)
+            self.index.publish()
         return report
 
     def describe(self, metadata: str | Path, file_column: str | None = None) -> MetadataReport:

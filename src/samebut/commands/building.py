@@ -23,7 +23,7 @@ Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pi
 Store = Annotated[
     str | None,
     typer.Option(
-        help="Where the index is kept.",
+        help="Where the index is kept: a file, a folder, or postgresql://HOST/DATABASE.",
         show_default="PHOTOS/.samebut",
     ),
 ]

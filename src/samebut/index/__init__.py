@@ -187,6 +187,10 @@ class Index(Protocol):
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
         """Forget every picture because another model will embed them; the same model: no change."""
 
+    def publish(self) -> None:
+        """All that `replace_model` asked for is there: let every process search it. An engine may
+        let them search it from the beginning."""
+
     def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths."""
 

@@ -9,7 +9,22 @@ from samebut.errors import StoreError
 from samebut.index import Address
 from samebut.index.local import StoreFile
 
-ENGINES: Mapping[str, Callable[[str], Address]] = {}
+
+def _postgres(url: str) -> Address:
+    try:
+        from samebut.index.postgres.index import address_of
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"PostgreSQL is spoken to through {error.name}, which is not installed",
+            hint="install it: pip install 'samebut[postgres]'",
+        ) from error
+    return address_of(url)
+
+
+ENGINES: Mapping[str, Callable[[str], Address]] = {
+    "postgresql": _postgres,
+    "postgres": _postgres,
+}
 """What stands before ``://`` in an address, and who reads the whole of it."""
 
 
@@ -25,6 +40,6 @@ def address_of(store: str | Path) -> Address:
     if scheme not in ENGINES:
         raise StoreError(
             f"--store: {scheme}:// is no address of a store",
-            hint="Give a file or a folder.",
+            hint="give a file, a folder, or an address such as postgresql://HOST/DATABASE",
         )
     return ENGINES[scheme](str(store))

@@ -18,7 +18,7 @@ from samebut.index import rows as table_rows
 from samebut.index.mentions import ColumnValues, Vocabulary
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
-from samebut.index.sql import Connection, Database
+from samebut.index.sql import Transaction, Transactions
 from samebut.index.store import Store, StoredModel
 from samebut.index.where import Filter, parse
 from samebut.language.labels import Labels
@@ -31,15 +31,17 @@ class DescribedStore(Store):
     Methods without a docstring here do what `samebut.index.Index` says.
     """
 
-    def __init__(self, database: Database, model: StoredModel) -> None:
+    def __init__(self, database: Transactions, model: StoredModel) -> None:
         super().__init__(database, model)
         self._vocabulary: tuple[object, Vocabulary] | None = None
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
-        with self.snapshot() as connection:
+        with self.snapshot():
+            entries = self.entries(ids)
+            said = self._each(metadata.TEXTS, [entry.id for entry in entries])
             return [
-                replace(entry, metadata=metadata.of(connection, entry.id))
-                for entry in self.entries(ids)
+                replace(entry, metadata=metadata.as_shown(row))
+                for entry, row in zip(entries, said, strict=True)
             ]
 
     def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
@@ -208,7 +210,7 @@ class DescribedStore(Store):
             every = (int(number) for (number,) in connection.execute(ordered))
             return list(islice((i for i in every if i in passing), offset, offset + count))
 
-    def _passing(self, connection: Connection, where: Filter) -> NDArray[np.int64]:
+    def _passing(self, connection: Transaction, where: Filter) -> NDArray[np.int64]:
         """Ids of the pictures that the filter lets through, ascending."""
         ids = metadata.indexed(connection)
         return ids[metadata.select(connection, where, lambda some: np.isin(ids, some))]

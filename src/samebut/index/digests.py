@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from samebut.index.paths import ID_OF
-from samebut.index.sql import Connection
+from samebut.index.sql import Transaction
 
 TABLES_2 = (
     "CREATE TABLE checksum (id INTEGER PRIMARY KEY, digest BLOB NOT NULL)",
@@ -26,7 +26,7 @@ _DIGEST = """row_digest(CAST(name AS BLOB), size, mtime_ns, CAST(picture.digest 
 _ROWS = "picture LEFT JOIN path USING (id) LEFT JOIN embedding USING (id)"
 
 
-def keep(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def keep(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
     """Keep the digests of the pictures with these paths, as they are now."""
     connection.executemany(
         f"""INSERT INTO checksum SELECT id, {_DIGEST} FROM {_ROWS} WHERE id = {ID_OF}
@@ -35,7 +35,7 @@ def keep(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
     )
 
 
-def damaged(connection: Connection) -> list[str | bytes | None]:
+def damaged(connection: Transaction) -> list[str | bytes | None]:
     """Paths of pictures whose rows are not as they were written; None where the path is lost."""
     rows = connection.execute(
         f"""SELECT name FROM {_ROWS} LEFT JOIN checksum USING (id)

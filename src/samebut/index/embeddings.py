@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from samebut.errors import StoreDamaged, StoreError
 from samebut.index import PictureRow
-from samebut.index.sql import Connection
+from samebut.index.sql import Halves, Transaction
 
 _HALF = np.dtype("<f2")
 _UNIT_TOLERANCE = 0.01
 _ROWS_AT_ONCE = 4096
 
 
-def as_blob(picture: PictureRow, dim: int) -> bytes:
+def as_blob(picture: PictureRow, dim: int) -> Halves:
     """The embedding of ``picture`` as it is kept.
 
     Raises:
@@ -33,7 +33,7 @@ def as_blob(picture: PictureRow, dim: int) -> bytes:
     length = float(np.linalg.norm(embedding))
     if not abs(length - 1) <= _UNIT_TOLERANCE:
         raise StoreError(f"{picture.path}: its embedding has length {length:g}, not 1")
-    return embedding.astype(_HALF).tobytes()
+    return Halves(embedding.astype(_HALF).tobytes())
 
 
 def from_blob(blob: bytes, dim: int, store: str) -> NDArray[np.float32]:
@@ -43,7 +43,7 @@ def from_blob(blob: bytes, dim: int, store: str) -> NDArray[np.float32]:
 
 
 def read_all(
-    connection: Connection, dim: int, store: str
+    connection: Transaction, dim: int, store: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Every embedding: ids ``(N,)``, ascending, and half-precision rows ``(N, dim)``."""
     (count,) = connection.execute("SELECT count(*) FROM embedding").fetchone()

@@ -20,7 +20,7 @@ from samebut.index import Found, Ranking, embeddings, schema, searcher
 from samebut.index.database import Database, exclusive
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.searcher import Searcher
-from samebut.index.sql import Connection
+from samebut.index.sql import Transaction
 from samebut.index.store import StoredModel, changed, gallery_of, model_of
 from samebut.index.where import Filter
 
@@ -130,6 +130,9 @@ class LocalIndex(DescribedStore):
                 changed(connection)
         self._model = old if old.fingerprint == new.fingerprint else new
 
+    def publish(self) -> None:
+        pass
+
     def search(
         self,
         queries: NDArray[np.float32],
@@ -191,5 +194,5 @@ class LocalIndex(DescribedStore):
             vectors = self._searcher.vectors(revision, lambda: self._load(connection))
         return vectors.sampled(queries)
 
-    def _load(self, connection: Connection) -> searcher.Embeddings:
+    def _load(self, connection: Transaction) -> searcher.Embeddings:
         return embeddings.read_all(connection, self.dim, self.name)

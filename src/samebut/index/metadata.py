@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import chain, groupby
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from samebut.catalog import shown
 from samebut.errors import MetadataError, StoreDamaged
 from samebut.index import selection
-from samebut.index.sql import Connection
+from samebut.index.sql import Ids, Transaction, found_by
 from samebut.index.where import Filter
 from samebut.values import Column, fold, is_empty, understand
 
@@ -40,6 +40,9 @@ TABLES_1 = (
 TABLES_2 = ("ALTER TABLE field ADD COLUMN understood TEXT",)
 """Version 2: how the values of a column are read (`samebut.values.Column`); NULL in a store whose
 metadata is older."""
+
+TEXTS = "SELECT texts FROM description WHERE id = ?"
+"""What is said of one path."""
 
 _ID = np.dtype("<i8")
 
@@ -68,20 +71,21 @@ def check(rows: Mapping[str, Columns]) -> None:
                 )
 
 
-def forget_all(connection: Connection) -> None:
+def forget_all(connection: Transaction) -> None:
     """Forget everything that was said."""
     for table in ("description", "field", "value"):
         connection.execute(f"DELETE FROM {table}")
 
 
-def change(connection: Connection, described: Mapping[int, Columns | None]) -> None:
+def change(connection: Transaction, described: Mapping[int, Columns | None]) -> None:
     """Let this be all that is said of these paths, by id; None: nothing was ever said of it.
 
     Columns become known in the order in which they come, those without a value too.
     """
     lists: dict[str, _Lists] = {}
+    said = said_of(connection, described)
     for path_id, columns in described.items():
-        old, new = said_of(connection, path_id), columns or {}
+        old, new = said.get(path_id, {}), columns or {}
         for column in dict.fromkeys((*new, *old)):
             lists.setdefault(column, _Lists()).change(
                 path_id, old.get(column, ()), new.get(column, ())
@@ -102,19 +106,19 @@ def change(connection: Connection, described: Mapping[int, Columns | None]) -> N
         _change_field(connection, known.get(column), column, changed)
 
 
-def is_described(connection: Connection, path_id: int) -> bool:
+def is_described(connection: Transaction, path_id: int) -> bool:
     """Whether anything was ever said of a path, be it that nothing is known."""
     row = connection.execute("SELECT 1 FROM description WHERE id = ?", (path_id,)).fetchone()
     return row is not None
 
 
-def described_paths(connection: Connection) -> list[int]:
+def described_paths(connection: Transaction) -> list[int]:
     """Ids of the paths that have at least one value."""
     rows = connection.execute("SELECT id FROM description WHERE texts <> '{}'")
     return [int(number) for (number,) in rows]
 
 
-def damaged(connection: Connection) -> list[int]:
+def damaged(connection: Transaction) -> list[int]:
     """Ids of paths of which the two ways of keeping say different things: a bit has flipped in one.
 
     Not looked at: how values are understood, and the numbers that come of it.
@@ -144,15 +148,15 @@ def damaged(connection: Connection) -> list[int]:
     return sorted({*wrong, *listed})
 
 
-def said_of(connection: Connection, path_id: int) -> dict[str, tuple[str, ...]]:
-    """Column to values of one path."""
-    row = connection.execute("SELECT texts FROM description WHERE id = ?", (path_id,)).fetchone()
-    return from_json(row[0]) if row else {}
+def said_of(connection: Transaction, ids: Iterable[int]) -> dict[int, dict[str, tuple[str, ...]]]:
+    """Column to values of those of the paths of which anything was ever said."""
+    every = "SELECT id, texts FROM description WHERE id IN ({keys})"
+    return {number: from_json(texts) for number, texts in found_by(connection, every, ids)}
 
 
-def of(connection: Connection, path_id: int) -> dict[str, str]:
-    """Column to text of one path; several values are one text."""
-    return {column: shown(values) for column, values in said_of(connection, path_id).items()}
+def as_shown(row: tuple[str] | None) -> dict[str, str]:
+    """Column to text, of a row that `TEXTS` found; several values are one text."""
+    return {c: shown(values) for c, values in from_json(row[0]).items()} if row else {}
 
 
 def as_json(columns: Columns) -> str:
@@ -177,13 +181,13 @@ def from_json(texts: str) -> dict[str, tuple[str, ...]]:
         ) from error
 
 
-def fields(connection: Connection) -> dict[str, int]:
+def fields(connection: Transaction) -> dict[str, int]:
     """Id of each column, in the order they were given."""
     return dict(connection.execute("SELECT name, id FROM field ORDER BY id"))
 
 
 def facets(
-    connection: Connection, limit: int, passing: Callable[[str], NDArray[np.int64]]
+    connection: Transaction, limit: int, passing: Callable[[str], NDArray[np.int64]]
 ) -> dict[str, list[tuple[str, int]]]:
     """The ``limit`` commonest values of each column among the pictures that ``passing`` gives for
     the column, by id."""
@@ -204,7 +208,7 @@ def facets(
 
 
 def select(
-    connection: Connection,
+    connection: Transaction,
     where: Filter,
     among: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
 ) -> NDArray[np.bool_]:
@@ -232,7 +236,7 @@ def select(
     return selection.select(where, passing)
 
 
-def values_of(connection: Connection, column: str) -> list[Value]:
+def values_of(connection: Transaction, column: str) -> list[Value]:
     """What the indexed pictures have in a column, the commonest first.
 
     Raises:
@@ -251,13 +255,13 @@ def values_of(connection: Connection, column: str) -> list[Value]:
     return sorted(found, key=lambda value: -value.pictures)
 
 
-def understood(connection: Connection) -> dict[str, Column | None]:
+def understood(connection: Transaction) -> dict[str, Column | None]:
     """How the values of each column are read; None if the store is from before they were."""
     rows = connection.execute("SELECT name, understood FROM field ORDER BY id")
     return {name: None if kept is None else Column.from_json(kept) for name, kept in rows}
 
 
-def _understood(connection: Connection, number: int) -> Column:
+def _understood(connection: Transaction, number: int) -> Column:
     row = connection.execute("SELECT understood FROM field WHERE id = ?", (number,)).fetchone()
     return Column.from_json(row[0])
 
@@ -289,10 +293,10 @@ class _Lists:
             self.emptied.append(path_id)
 
 
-def _change_field(connection: Connection, number: int | None, name: str, changed: _Lists) -> None:
+def _change_field(connection: Transaction, number: int | None, name: str, changed: _Lists) -> None:
     if number is None:
         row = connection.execute(
-            "INSERT INTO field (name, paths) VALUES (?, ?) RETURNING id", (name, b"")
+            "INSERT INTO field (name, paths) VALUES (?, ?) RETURNING id", (name, Ids())
         ).fetchone()
         number = int(row[0])
     if changed.filled or changed.emptied:
@@ -301,48 +305,46 @@ def _change_field(connection: Connection, number: int | None, name: str, changed
             "UPDATE field SET paths = ? WHERE id = ?",
             (_changed(paths, changed.filled, changed.emptied), number),
         )
-    for text in dict.fromkeys((*changed.added, *changed.removed)):
-        added, removed = changed.added.get(text, []), changed.removed.get(text, [])
-        _change_value(connection, number, text, added, removed)
+    _change_values(connection, number, changed)
     _understand(connection, number)
 
 
-def _change_value(
-    connection: Connection,
-    field_id: int,
-    text: str,
-    added: Sequence[int],
-    removed: Sequence[int],
-) -> None:
-    key = (field_id, fold(text), text)
-    row = connection.execute(
-        "SELECT id, paths FROM value WHERE field_id = ? AND folded = ? AND text = ?", key
-    ).fetchone()
-    paths = _changed(row[1] if row else b"", added, removed)
-    if row is None:
-        connection.execute(
-            "INSERT INTO value (field_id, text, folded, paths) VALUES (?, ?, ?, ?)",
-            (field_id, text, fold(text), paths),
-        )
-    elif paths:
-        connection.execute("UPDATE value SET paths = ? WHERE id = ?", (paths, row[0]))
-    else:
-        connection.execute("DELETE FROM value WHERE id = ?", (row[0],))
-
-
-def _understand(connection: Connection, field_id: int) -> None:
-    """Read a column's values as a whole again: what one of them means depends on the others."""
-    counts = dict(
-        connection.execute(
-            "SELECT text, length(paths) / ? FROM value WHERE field_id = ?",
-            (_ID.itemsize, field_id),
-        )
+def _change_values(connection: Transaction, field_id: int, changed: _Lists) -> None:
+    folded = {text: fold(text) for text in (*changed.added, *changed.removed)}
+    alike = (
+        f"SELECT text, id, paths FROM value WHERE field_id = {field_id} AND folded IN ({{keys}})"
     )
-    column = understand(counts)
-    connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
+    rows = found_by(connection, alike, dict.fromkeys(folded.values()))
+    there = {text: (number, paths) for text, number, paths in rows}
+    new, other, gone = [], [], []
+    for text in folded:
+        number, paths = there.get(text, (None, b""))
+        paths = _changed(paths, changed.added.get(text, ()), changed.removed.get(text, ()))
+        if number is None:
+            new.append((field_id, text, folded[text], paths))
+        elif paths:
+            other.append((paths, number))
+        else:
+            gone.append((number,))
     connection.executemany(
-        "UPDATE value SET number = ? WHERE field_id = ? AND folded = ? AND text = ?",
-        ((column.number(text), field_id, fold(text), text) for text in counts),
+        "INSERT INTO value (field_id, text, folded, paths) VALUES (?, ?, ?, ?)", new
+    )
+    connection.executemany("UPDATE value SET paths = ? WHERE id = ?", other)
+    connection.executemany("DELETE FROM value WHERE id = ?", gone)
+
+
+def _understand(connection: Transaction, field_id: int) -> None:
+    """Read a column's values as a whole again: what one of them means depends on the others."""
+    rows = connection.execute(
+        "SELECT id, text, number, length(paths) / ? FROM value WHERE field_id = ?",
+        (_ID.itemsize, field_id),
+    ).fetchall()
+    column = understand({text: count for _, text, _, count in rows})
+    connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
+    read = [(column.number(text), before, number) for number, text, before, _ in rows]
+    connection.executemany(
+        "UPDATE value SET number = ? WHERE id = ?",
+        [(now, number) for now, before, number in read if now != before],
     )
 
 
@@ -352,9 +354,10 @@ def _ids(paths: bytes) -> list[int]:
     return numbers
 
 
-def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> bytes:
+def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
     ids = np.union1d(np.frombuffer(paths, _ID), np.array(added, _ID))
-    return np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True).astype(_ID).tobytes()
+    left = np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True)
+    return Ids(left.astype(_ID).tobytes())
 
 
 def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
@@ -369,7 +372,7 @@ def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
     return counts
 
 
-def indexed(connection: Connection) -> NDArray[np.int64]:
+def indexed(connection: Transaction) -> NDArray[np.int64]:
     """Ids of the pictures that are indexed, ascending."""
     rows = connection.execute("SELECT id FROM picture ORDER BY id")
     return np.fromiter(chain.from_iterable(rows), np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from samebut.index import metadata, selection
 from samebut.index.metadata import Value
-from samebut.index.sql import Connection
+from samebut.index.sql import Transaction
 from samebut.index.where import Among, And, Compare, Filter, Missing, Not, Or
 from samebut.values import Column, fold, is_empty
 
@@ -26,7 +26,7 @@ Test = Compare | Among | Missing
 
 
 def why_nothing(
-    connection: Connection,
+    connection: Transaction,
     where: Filter,
     passing: Callable[[Filter], NDArray[np.int64]],
 ) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from samebut.index.sql import Connection
+from samebut.index.sql import Name, Transaction
 
 ID_OF = "(SELECT id FROM path WHERE name = ?)"
 """SQL for the id of a path; its parameter is what `kept` makes of the path."""
 
 
-def give_ids(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def give_ids(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
     """Give ids to paths that have none."""
     connection.executemany("INSERT INTO path (name) VALUES (?) ON CONFLICT DO NOTHING", names)
 
@@ -21,7 +21,7 @@ def kept(text: str) -> str | bytes:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+        return Name(text.encode("utf-8", "surrogatepass"))
     return text
 
 

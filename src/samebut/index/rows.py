@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from samebut.index import Changes, metadata
 from samebut.index.metadata import Columns
-from samebut.index.sql import Connection
+from samebut.index.sql import Transaction, found_by
 
 TABLES_2 = (
     # Rows of one table have the same number.
@@ -28,18 +28,20 @@ TABLES_2 = (
 )
 """As schema version 2 of the store makes them."""
 
-_REMEMBER = """INSERT INTO remembered
-    SELECT picture.digest, picture.id, description.texts, TRUE, {moved}
-    FROM picture JOIN description USING (id) WHERE picture.id = {id}{also}
+_SAID = """SELECT picture.digest, picture.id, description.texts, TRUE, {moved}
+    FROM picture JOIN description USING (id) WHERE picture.id = {id}"""
+_REMEMBER = f"""INSERT INTO remembered {_SAID}{{also}}
     ON CONFLICT (digest) DO UPDATE SET path_id = excluded.path_id, texts = excluded.texts,
         fresh = excluded.fresh, moved = excluded.moved"""
+_ROWS = "SELECT name, texts, path_id, table_number FROM table_row WHERE name IN ({keys})"
 _PATH = "(SELECT id FROM path WHERE name = ?)"
+_IS_NEW = f"NOT EXISTS (SELECT 1 FROM picture WHERE id = {_PATH} AND digest = ?)"
 _ANY_COPY = """(SELECT picture.id FROM picture JOIN description USING (id) WHERE digest = ?
     ORDER BY id LIMIT 1)"""
 
 
 def leaving(
-    connection: Connection, names: Sequence[tuple[str | bytes]], *, moved: bool = False
+    connection: Transaction, names: Sequence[tuple[str | bytes]], *, moved: bool = False
 ) -> None:
     """Remember what is said of the pictures at these paths, which are about to go. ``moved``: the
     path itself loses it, because the picture goes on at another."""
@@ -47,26 +49,23 @@ def leaving(
     connection.executemany(statement, names)
 
 
-def coming(connection: Connection, pictures: Sequence[tuple[str | bytes, str]]) -> None:
+def coming(connection: Transaction, pictures: Sequence[tuple[str | bytes, str]]) -> None:
     """Prepare for pictures (path, digest) that are about to be stored: remember what is said of
     another content at their path, and of their content at another."""
     other = _REMEMBER.format(moved="FALSE", id=_PATH, also=" AND picture.digest <> ?")
     connection.executemany(other, pictures)
-    new = [
-        digest
-        for name, digest in pictures
-        if not connection.execute(
-            f"SELECT 1 FROM picture WHERE id = {_PATH} AND digest = ?", (name, digest)
-        ).fetchone()
-    ]
-    for digest in new:
-        known = connection.execute("UPDATE remembered SET fresh = TRUE WHERE digest = ?", (digest,))
-        if not known.rowcount:
-            copied = _REMEMBER.format(moved="FALSE", id=_ANY_COPY, also="")
-            connection.execute(copied, (digest,))
+    new = [(digest, name, digest) for name, digest in pictures]
+    connection.executemany(
+        f"UPDATE remembered SET fresh = TRUE WHERE digest = ? AND {_IS_NEW}", new
+    )
+    connection.executemany(
+        f"""INSERT INTO remembered {_SAID.format(moved="FALSE", id=_ANY_COPY)} AND {_IS_NEW}
+        ON CONFLICT DO NOTHING""",
+        new,
+    )
 
 
-def follow(connection: Connection) -> int:
+def follow(connection: Transaction) -> int:
     """Give what is remembered to pictures of the same content: those of which nothing is said, and
     those whose path had another content. Returns how many pictures got something."""
     fresh = connection.execute(
@@ -90,13 +89,13 @@ def follow(connection: Connection) -> int:
     return len(given)
 
 
-def forget_all(connection: Connection) -> None:
+def forget_all(connection: Transaction) -> None:
     """Forget all rows and all that was remembered."""
     connection.execute("DELETE FROM table_row")
     connection.execute("DELETE FROM remembered")
 
 
-def places(connection: Connection) -> list[tuple[str, int, int | None]]:
+def places(connection: Transaction) -> list[tuple[str, int, int | None]]:
     """Each row's name, the number of its table, and the path that it is about; None while it waits
     for its picture."""
     return connection.execute(
@@ -105,7 +104,7 @@ def places(connection: Connection) -> list[tuple[str, int, int | None]]:
 
 
 def describe(
-    connection: Connection,
+    connection: Transaction,
     rows: Mapping[str, Columns],
     moves: Mapping[str, int | None],
 ) -> Changes:
@@ -117,19 +116,16 @@ def describe(
     given: dict[int, Columns] = {}
     taken: dict[int, list[Columns]] = {}
     kept: list[tuple[str, str, int | None, int]] = []
-    again: list[str] = []
     (last,) = connection.execute("SELECT max(table_number) FROM table_row").fetchone()
-    for name in dict.fromkeys((*rows, *moves)):
-        found = connection.execute(
-            "SELECT texts, path_id, table_number FROM table_row WHERE name = ?", (name,)
-        ).fetchone()
-        if found:
-            again.append(name)
+    names = dict.fromkeys((*rows, *moves))
+    there = {name: row for name, *row in found_by(connection, _ROWS, names)}
+    for name in names:
+        found = there.get(name)
         before: Columns = metadata.from_json(found[0]) if found else {}
         was = found[1] if found else None
         now = moves.get(name, was)
         whole = {**before, **rows.get(name, {})}
-        number = (last or 0) + 1 if name in rows else found[2]
+        number = found[2] if found and name not in rows else (last or 0) + 1
         kept.append((name, metadata.as_json(whole), now, number))
         if was is not None and was != now:
             taken.setdefault(was, []).append(before)
@@ -137,13 +133,13 @@ def describe(
             said = rows[name] if name in rows and was == now else whole
             given[now] = _joined(given[now], said) if now in given else said
     # Rows of one table follow each other in its order, those that were there before too.
-    connection.executemany("DELETE FROM table_row WHERE name = ?", [(name,) for name in again])
+    connection.executemany("DELETE FROM table_row WHERE name = ?", [(name,) for name in there])
     connection.executemany("INSERT INTO table_row VALUES (?, ?, ?, ?)", kept)
     changes = Changes()
-    known = {n for n in {**taken, **given} if metadata.is_described(connection, n)}
+    known = metadata.said_of(connection, {**taken, **given})
     described: dict[int, Columns] = {}
     for path_id in {**taken, **given}:
-        old = metadata.said_of(connection, path_id)
+        old = known.get(path_id, {})
         back = taken.get(path_id, [])
         own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
         new = {**own, **given.get(path_id, {})}
@@ -166,6 +162,6 @@ def _joined(one: Columns, other: Columns) -> Columns:
     }
 
 
-def _is_indexed(connection: Connection, number: int) -> bool:
+def _is_indexed(connection: Transaction, number: int) -> bool:
     found = connection.execute("SELECT 1 FROM picture WHERE id = ?", (number,)).fetchone()
     return found is not None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from samebut.errors import QueryError
 from samebut.index import metadata
-from samebut.index.sql import Connection
+from samebut.index.sql import Transaction
 from samebut.index.where import Filter
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Searcher:
 
 
 def allowed(
-    connection: Connection,
+    connection: Transaction,
     vectors: Vectors,
     *,
     where: Filter | None,

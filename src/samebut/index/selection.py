@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Condition(NamedTuple):
     the SQL of `samebut.index.sql`."""
 
     sql: str
-    parameters: tuple[str | float, ...]
+    parameters: tuple[Any, ...]
 
 
 Test = Callable[[Column], Condition]
@@ -81,10 +81,8 @@ def select(where: Filter, passing: Passing) -> NDArray[np.bool_]:
         FilterError: a value that is no text, or is longer than a store compares.
     """
     match where:
-        case Compare():
-            return passing(where.column, functools.partial(_comparison, where))
-        case Among():
-            return passing(where.column, functools.partial(_membership, where))
+        case Compare() | Among():
+            return passing(where.column, test_of(where))
         case Missing():
             return ~passing(where.column, None)
         case Not():
@@ -93,6 +91,15 @@ def select(where: Filter, passing: Passing) -> NDArray[np.bool_]:
             return functools.reduce(np.logical_and, (select(t, passing) for t in where.terms))
         case Or():
             return functools.reduce(np.logical_or, (select(t, passing) for t in where.terms))
+
+
+def test_of(where: Compare | Among) -> Test:
+    """What a filter's test asks of a value."""
+    match where:
+        case Compare():
+            return functools.partial(_comparison, where)
+        case Among():
+            return functools.partial(_membership, where)
 
 
 def field_id(column: str, fields: Mapping[str, int]) -> int:

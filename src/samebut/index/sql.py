@@ -1,11 +1,12 @@
 """What the store asks of a database, and the SQL that it may use.
 
-`samebut.index.store` and the rooms below it speak to any `Database`: SQLite's
+`samebut.index.store` and the rooms below it speak to any of `Transactions`: SQLite's
 (`samebut.index.database`) or PostgreSQL's (`samebut.index.postgres`). Their statements are written
 once, with ``?`` for parameters, in what both engines understand:
 
 * ``ON CONFLICT`` in place of ``OR REPLACE``; ``RETURNING`` for a new id; ``TRUE`` and ``FALSE``;
 * texts compare by their bytes, ``LIKE`` names `ESCAPE`, a list of values is never empty;
+* bytes are of one of the kinds below, for PostgreSQL has a type for each;
 * ``instr(text, part)``, ``length(paths)`` in bytes and ``row_digest(...)`` are functions of both.
 """
 
@@ -13,10 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, Protocol
 
 ESCAPE = "ESCAPE '\U0010ffff'"
 """After ``LIKE ?``: a character that no text has, for PostgreSQL's default is the backslash."""
+
+_AT_ONCE = 500  # keys in one statement
+
+
+class Name(bytes):
+    """A file's name that is not Unicode, in UTF-8 with surrogates."""
+
+
+class Halves(bytes):
+    """An embedding: little-endian numbers of half precision."""
+
+
+class Ids(bytes):
+    """A list of ids: little-endian numbers of 64 bits."""
 
 
 class Cursor(Protocol):
@@ -39,7 +55,7 @@ class Cursor(Protocol):
         """The rows that are left."""
 
 
-class Connection(Protocol):
+class Transaction(Protocol):
     """A connection inside a transaction."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
@@ -49,8 +65,16 @@ class Connection(Protocol):
         """Run a statement for each of ``parameters``."""
 
 
-class Database(Protocol):
-    """Rows that outlive their processes, changed in whole transactions."""
+def found_by(connection: Transaction, sql: str, keys: Iterable[Any]) -> Iterator[Any]:
+    """The rows of a statement that has ``IN ({keys})`` for whichever keys, some hundreds at a time:
+    a server is not asked for each."""
+    rest = iter(keys)
+    while some := tuple(islice(rest, _AT_ONCE)):
+        yield from connection.execute(sql.format(keys=", ".join("?" * len(some))), some)
+
+
+class Transactions(Protocol):
+    """A database whose rows outlive its processes, changed in whole transactions."""
 
     @property
     def name(self) -> str:
@@ -64,11 +88,11 @@ class Database(Protocol):
         """Another after every change of what is stored, whoever made it. It may change more often;
         it costs microseconds."""
 
-    def reading(self) -> AbstractContextManager[Connection]:
+    def reading(self) -> AbstractContextManager[Transaction]:
         """One read transaction: everything read inside is of the same moment. Inside another
         block of the same thread it is part of that block's transaction."""
 
-    def writing(self) -> AbstractContextManager[Connection]:
+    def writing(self) -> AbstractContextManager[Transaction]:
         """One write transaction, durable when the block is left; an exception undoes all of it."""
 
     def close(self) -> None:

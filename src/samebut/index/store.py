@@ -23,7 +23,7 @@ from samebut.errors import (
 )
 from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings, rows
 from samebut.index.paths import ID_OF, give_ids, given, kept
-from samebut.index.sql import Connection, Cursor, Database
+from samebut.index.sql import Cursor, Transaction, Transactions
 
 _INSERT_GALLERY = """INSERT INTO gallery (fingerprint, dim, model, revision)
     SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM gallery)"""
@@ -52,7 +52,7 @@ class Store:
     Methods without a docstring here do what `samebut.index.Index` says.
     """
 
-    def __init__(self, database: Database, model: StoredModel) -> None:
+    def __init__(self, database: Transactions, model: StoredModel) -> None:
         self._database = database
         self._model = model
 
@@ -109,7 +109,7 @@ class Store:
             names = digests.damaged(connection)
         return ["a path that is lost" if name is None else given(name) for name in names]
 
-    def snapshot(self) -> AbstractContextManager[Connection]:
+    def snapshot(self) -> AbstractContextManager[Transaction]:
         return self._database.reading()
 
     def put(self, pictures: Sequence[PictureRow]) -> None:
@@ -262,7 +262,7 @@ class Store:
         with self._database.reading() as connection:
             return self.revision_in(connection)
 
-    def revision_in(self, connection: Connection) -> Revision:
+    def revision_in(self, connection: Transaction) -> Revision:
         """The store's revision, if it still holds the model it was opened with."""
         model, revision = gallery_of(connection, self.name)
         if model != self._model:
@@ -287,7 +287,7 @@ def _storable(mtime_ns: int) -> int:
     return min(max(mtime_ns, -(2**63)), 2**63 - 1)
 
 
-def model_of(database: Database, new: StoredModel | None = None) -> StoredModel:
+def model_of(database: Transactions, new: StoredModel | None = None) -> StoredModel:
     """The model of a store that is opened; ``new`` if it is new.
 
     Raises:
@@ -306,7 +306,7 @@ def model_of(database: Database, new: StoredModel | None = None) -> StoredModel:
     return model
 
 
-def gallery_of(connection: Connection, name: str) -> tuple[StoredModel, int]:
+def gallery_of(connection: Transaction, name: str) -> tuple[StoredModel, int]:
     """The model of a store, and how often its embeddings changed.
 
     Raises:
@@ -318,7 +318,7 @@ def gallery_of(connection: Connection, name: str) -> tuple[StoredModel, int]:
     return StoredModel(*row[:3]), int(row[3])
 
 
-def _refuse_ways_out(connection: Connection, name: str) -> None:
+def _refuse_ways_out(connection: Transaction, name: str) -> None:
     """A store that somebody prepared must not make a server give away other files."""
     if row := connection.execute(_LEADS_OUT).fetchone():
         raise StoreDamaged(
@@ -327,12 +327,12 @@ def _refuse_ways_out(connection: Connection, name: str) -> None:
         )
 
 
-def changed(connection: Connection) -> None:
+def changed(connection: Transaction) -> None:
     """Tell every process that its embeddings in memory are old."""
     connection.execute("UPDATE gallery SET revision = revision + 1")
 
 
-def _forget(connection: Connection, names: Sequence[tuple[str | bytes]]) -> None:
+def _forget(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
     rows.leaving(connection, names)
     for table in ("skipped", "checksum", "picture"):
         connection.executemany(f"DELETE FROM {table} WHERE id = {ID_OF}", names)

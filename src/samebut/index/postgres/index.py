@@ -1,0 +1,296 @@
+"""A store on a PostgreSQL server that can be searched there.
+
+Few pictures are compared one by one. Of many, pgvector's graph (HNSW, of half-precision vectors)
+gives candidates, which are scored again exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.confidence import spread
+from samebut.errors import StoreBusy
+from samebut.index import Found, PictureRow, Ranking, searcher
+from samebut.index.described import DescribedStore, parsed
+from samebut.index.postgres import filters
+from samebut.index.postgres.database import Link, PostgresDatabase, make_store
+from samebut.index.postgres.schema import MAX_GRAPH_DIM
+from samebut.index.postgres.server import Server, server_of
+from samebut.index.selection import Condition
+from samebut.index.sql import Transaction
+from samebut.index.store import Revision, StoredModel, gallery_of, model_of
+from samebut.index.where import Filter
+
+GRAPH_FROM = 20_000
+"""Pictures from which on a graph is kept: below, comparing all takes no longer."""
+EXACT_BELOW = 10_000
+"""Pictures that pass a filter, below which all of them are compared."""
+_CANDIDATES = 4  # times k that are scored again
+
+_GRAPH = "SELECT to_regclass('embedding_graph') IS NOT NULL"
+_MAKE_GRAPH = """CREATE INDEX embedding_graph ON embedding USING hnsw (vector halfvec_ip_ops)
+    WITH (m = 16, ef_construction = 100)"""
+_SCORED = "SELECT id, -(vector::vector <#> ?::vector)::float4 AS score"
+_BEST = "ORDER BY score DESC, id LIMIT ?"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStore:
+    """The address of a store on a server, as `samebut.index.Address` says."""
+
+    server: Server
+
+    def __str__(self) -> str:
+        return str(self.server)
+
+    @property
+    def folder(self) -> Path | None:
+        return None
+
+    @property
+    def discard(self) -> str:
+        name = self.server.schema
+        return f"drop the schemas {name} and {name}_m* of the database"
+
+    def open(self, *, writable: bool = False) -> PostgresIndex:
+        return PostgresIndex.open(self.server, writable=writable)
+
+    def create(self, *, dim: int, fingerprint: str, model: str) -> PostgresIndex:
+        return PostgresIndex.create(self.server, dim=dim, fingerprint=fingerprint, model=model)
+
+
+def address_of(url: str) -> ServerStore:
+    """Read an address. Raises StoreError, as `samebut.index.postgres.server.server_of`."""
+    return ServerStore(server_of(url))
+
+
+class PostgresIndex(DescribedStore):
+    """A store on a server, opened for reading or for writing too.
+
+    Methods without a docstring here do what `samebut.index.Index` says.
+    """
+
+    _database: PostgresDatabase
+
+    def __init__(self, database: PostgresDatabase, model: StoredModel) -> None:
+        super().__init__(database, model)
+        self._sample: tuple[Revision, NDArray[np.float32]] | None = None
+        self._has_graph = False
+
+    @classmethod
+    def open(cls, server: Server, *, writable: bool = False) -> Self:
+        """Open a store that is there.
+
+        Raises:
+            StoreMissing: nothing was indexed here yet.
+            StoreNewer, StoreError: it can't be used; the hint says what to do.
+        """
+        database = PostgresDatabase(server, writable=writable)
+        return cls(database, model_of(database))
+
+    @classmethod
+    def create(cls, server: Server, *, dim: int, fingerprint: str, model: str) -> Self:
+        """Open a store for indexing, making it first if it is not there.
+
+        Raises:
+            StoreNewer, StoreBusy, StoreError: it can't be used; the hint says why.
+        """
+        make_store(server, StoredModel(fingerprint, dim, model))
+        return cls.open(server, writable=True)
+
+    @property
+    def address(self) -> ServerStore:
+        return ServerStore(self._database.server)
+
+    @contextmanager
+    def writer_lock(self) -> Iterator[None]:
+        busy = StoreBusy(
+            f"{self.name}: another process is indexing into it",
+            hint="let it finish, or stop it: nothing is lost, and the same command carries on",
+        )
+        with self._database.indexing(busy):
+            yield
+
+    def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
+        """Turn to pictures that another model will embed; ids stay with their paths. Until
+        `publish`, everybody else goes on with those that are there.
+
+        An indexer that was killed after this finds the pictures it has embedded since.
+        """
+        new = StoredModel(fingerprint, dim, model)
+        with self._database.reading() as link:
+            old, _ = gallery_of(link, self.name)
+        if old.fingerprint != fingerprint:
+            self._database.fill(new)
+            self._has_graph = False
+        self._model = old if old.fingerprint == fingerprint else new
+
+    def publish(self) -> None:
+        self._database.publish()
+
+    def put(self, pictures: Sequence[PictureRow]) -> None:
+        super().put(pictures)
+        if not self._has_graph and self.dim <= MAX_GRAPH_DIM:
+            self._grow_graph()
+
+    def count(self, where: str | Filter | None = None) -> int:
+        if where is None:
+            return len(self)
+        with self._database.reading() as link:
+            chosen = filters.passing(link, parsed(where))
+            counted = f"SELECT count(*) FROM ({chosen.sql}) AS chosen (id) JOIN picture USING (id)"
+            return int(link.execute(counted, chosen.parameters).fetchone()[0])
+
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | Filter | None = None
+    ) -> list[int]:
+        with self._database.reading() as link:
+            chosen = filters.passing(link, None if where is None else parsed(where))
+            rows = link.execute(
+                f"""SELECT id FROM path JOIN picture USING (id) WHERE id IN ({chosen.sql})
+                    ORDER BY left(name, 600), name LIMIT ? OFFSET ?""",
+                (*chosen.parameters, count, offset),
+            )
+            return [int(number) for (number,) in rows]
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        where: str | Filter | None = None,
+        exclude: Sequence[int] = (),
+    ) -> Found:
+        """The ``k`` best pictures for each query, of those the filter lets through: exactly where
+        few pass, else those that the graph finds.
+
+        Raises:
+            QueryError: the queries do not fit the store, or are not numbers.
+            FilterError: ``where`` can't be understood, or names an unknown column.
+            FingerprintMismatch: the store was given another model after it was opened here.
+        """
+        queries = searcher.checked(queries, k, self.dim)
+        with self._database.reading() as link:
+            self.revision_in(link)
+            chosen = filters.passing(link, None if where is None else parsed(where))
+            compared = self._compared(link, chosen)
+            each = [_best(link, query, k, chosen, compared, exclude) for query in queries]
+        return _together(each)
+
+    def ranking(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        *,
+        where: str | Filter | None = None,
+        exclude: Sequence[int] = (),
+    ) -> Ranking:
+        with self._database.reading():
+            found = self.search(query[None], k, where=where, exclude=exclude)
+            return Ranking(found.ids[0], found.scores[0], self.embedding(found.ids[0].tolist()))
+
+    def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = searcher.checked(queries, 1, self.dim)
+        with self._database.reading() as link:
+            revision = self.revision_in(link)
+            if self._sample is None or self._sample[0] != revision:
+                self._sample = revision, self._spread(link)
+        return queries @ self._sample[1].T
+
+    def _each(self, statement: str, ids: Sequence[int]) -> list[Any]:
+        with self._database.reading() as link:
+            return link.each(statement, [(int(number),) for number in ids])
+
+    def _passing(self, connection: Transaction, where: Filter) -> NDArray[np.int64]:
+        chosen = filters.passing(connection, where)
+        rows = connection.execute(
+            f"SELECT id FROM ({chosen.sql}) AS chosen (id) JOIN picture USING (id) ORDER BY id",
+            chosen.parameters,
+        )
+        return np.fromiter((number for (number,) in rows), np.int64)
+
+    def _compared(self, link: Link, chosen: Condition) -> Condition | None:
+        """Which embeddings are compared one by one; None if the graph is asked."""
+        if not link.execute(_GRAPH).fetchone()[0]:
+            return _among(chosen)
+        if chosen is filters.EVERY:
+            return None
+        rows = link.execute(
+            f"SELECT id FROM ({chosen.sql}) AS chosen (id) LIMIT ?",
+            (*chosen.parameters, EXACT_BELOW),
+        ).fetchall()
+        return (
+            None if len(rows) == EXACT_BELOW else Condition("id = ANY(?)", ([i for (i,) in rows],))
+        )
+
+    def _grow_graph(self) -> None:
+        """Make the graph once there are pictures enough; the server keeps it from then on."""
+        with self._database.reading() as link:
+            self._has_graph = link.execute(_GRAPH).fetchone()[0]
+            some = f"SELECT count(*) FROM (SELECT FROM embedding LIMIT {GRAPH_FROM}) AS counted"
+            enough = link.execute(some).fetchone()[0] == GRAPH_FROM
+        if enough and not self._has_graph:
+            with self._database.writing() as link:
+                link.execute(_MAKE_GRAPH)
+
+    def _spread(self, link: Link) -> NDArray[np.float32]:
+        """Embeddings ``(S, D)`` of pictures from all over, the same as the embedded index takes."""
+        rows = link.execute(
+            """SELECT vector FROM embedding JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1
+                AS place FROM picture) AS numbered USING (id) WHERE place = ANY(?) ORDER BY id""",
+            (spread(len(self)).tolist(),),
+        )
+        halves = np.frombuffer(b"".join(row for (row,) in rows), "<f2")
+        return halves.reshape(-1, self.dim).astype(np.float32)
+
+
+def _best(
+    link: Link,
+    query: NDArray[np.float32],
+    k: int,
+    chosen: Condition,
+    compared: Condition | None,
+    exclude: Sequence[int],
+) -> list[tuple[int, float]]:
+    """The best ids with their scores, as many as there are up to ``k``."""
+    found: list[tuple[int, float]]
+    asked = "[" + ",".join(map(str, query.tolist())) + "]"
+    left_out = [int(number) for number in exclude]
+    if compared is None:
+        among = _among(chosen)
+        found = link.execute(
+            f"""WITH near AS MATERIALIZED (SELECT id, vector FROM embedding
+                WHERE {among.sql} AND id <> ALL(?) ORDER BY vector <#> ?::halfvec LIMIT ?)
+            {_SCORED} FROM near {_BEST}""",
+            (*among.parameters, left_out, asked, max(_CANDIDATES * k, k + 100), asked, k),
+        ).fetchall()
+        if len(found) == k:
+            return found
+        compared = among  # the graph was given up before it had found them all
+    found = link.execute(
+        f"{_SCORED} FROM embedding WHERE {compared.sql} AND id <> ALL(?) {_BEST}",
+        (asked, *compared.parameters, left_out, k),
+    ).fetchall()
+    return found
+
+
+def _among(chosen: Condition) -> Condition:
+    """That a picture is chosen. ``IS TRUE`` keeps PostgreSQL from joining the two, for which it
+    would have to guess how many are chosen: it looks each up in a table that it makes once."""
+    if chosen is filters.EVERY:
+        return Condition("TRUE", ())
+    return Condition(f"(id IN ({chosen.sql})) IS TRUE", chosen.parameters)
+
+
+def _together(each: Sequence[list[tuple[int, float]]]) -> Found:
+    shape = (len(each), len(each[0]) if each else 0)
+    ids = np.array([[number for number, _ in row] for row in each], np.int64)
+    scores = np.array([[score for _, score in row] for row in each], np.float32)
+    return Found(ids.reshape(shape), scores.reshape(shape))
