@@ -24,6 +24,7 @@ from samebut.data.benchmark import Benchmark
 from samebut.embedding import Floats
 from samebut.evaluate import score_embeddings
 from samebut.images import open_picture
+from samebut.language.courtesy import without_courtesy
 from samebut.runtime import FeatureArrays, Model
 
 AT_ONCE = 256
@@ -127,7 +128,8 @@ class Bench:
         queries = []
         for start in range(0, len(texts), AT_ONCE):
             asked = self.benchmark.queries[start : start + AT_ONCE]
-            words = self.model.encode_texts(list(texts[start : start + AT_ONCE]))
+            said = map(without_courtesy, texts[start : start + AT_ONCE])  # as a search does
+            words = self.model.encode_texts(list(said))
             rows = [place[query.reference] for query in asked]
             queries.append(self.model.compose(features[rows], words).embedding)
         return np.concatenate(queries)

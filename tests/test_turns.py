@@ -86,11 +86,11 @@ def test_texts_before_any_picture_are_joined(model: Model) -> None:
 
 
 def test_what_is_not_read_of_long_texts_is_said_for_every_turn(model: Model) -> None:
-    first, second = "in blue, " * 60 + "please", "with dots, " * 60 + "thanks"
+    first, second = "in blue, " * 60 + "with lace", "with dots, " * 60 + "of silk"
     assert ask(model, [Turn(picture("red"), "in blue")]).unread == ()
     asked = ask(model, [Turn(picture("red"), first), Turn(text="shorter"), Turn(text=second)])
     assert asked.unread == (model.unread(first), model.unread(second))
-    assert asked.unread[0].endswith("please") and asked.unread[1].endswith("thanks")
+    assert asked.unread[0].endswith("lace") and asked.unread[1].endswith("silk")
     alone = ask(model, [Turn(text=first), Turn(text="shorter"), Turn(picture("red"), second)])
     assert alone.unread == (model.unread(f"{first}, shorter"), model.unread(second))
 
@@ -193,3 +193,8 @@ def test_a_part_of_a_large_photo_is_decoded_large_enough(model: Model) -> None:
     boxed = ask(model, [Turn(file.getvalue(), box=(0.45, 0.45, 0.55, 0.55))]).embedding
     cut = ask(model, [Turn(part.getvalue())]).embedding
     assert float(boxed @ cut) > 0.99
+
+
+def test_courtesy_is_not_read(model: Model) -> None:
+    polite = ask(model, [Turn(text="hi, could you show me a red dress, please?")])
+    assert np.array_equal(polite.embedding, ask(model, [Turn(text="a red dress")]).embedding)

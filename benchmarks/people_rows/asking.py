@@ -17,6 +17,7 @@ from samebut import metrics
 from samebut.embedding import Floats
 from samebut.errors import DataError
 from samebut.evaluate.significance import intervals
+from samebut.language.courtesy import without_courtesy
 from samebut.loader import Loaded, PictureFile, in_batches, load_pictures
 from samebut.metrics import NOBODY, Ints, Values
 from samebut.runtime import FeatureArrays, Model
@@ -110,14 +111,18 @@ class Pictures:
 
     def said(self, texts: Sequence[str]) -> Floats:
         """Embeddings of texts alone, (Q, D)."""
-        parts = [self.model.embed(self.model.encode_texts([*part])) for part in _parts(texts)]
+        parts = [self.model.embed(self._encoded(part)) for part in _parts(texts)]
         return np.concatenate(parts)
+
+    def _encoded(self, texts: Sequence[str]) -> FeatureArrays:
+        """Features of texts as a search reads them."""
+        return self.model.encode_texts([*map(without_courtesy, texts)])
 
     def composed(self, references: Sequence[int], texts: Sequence[str]) -> Floats:
         """Queries (Q, D), each of one of these pictures and a text."""
         said = [*dict.fromkeys(texts)]
         place = {text: number for number, text in enumerate(said)}
-        encoded = self.model.encode_texts(said)
+        encoded = self._encoded(said)
         queries = []
         for part in _parts([*zip(references, texts, strict=True)]):
             image = self.features[[row for row, _ in part]]

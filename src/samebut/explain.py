@@ -21,6 +21,7 @@ import numpy.typing as npt
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
 from samebut.images import MAX_PIXELS, picture_size, pixels_of
+from samebut.language.courtesy import without_courtesy
 from samebut.language.wishes import is_function_word
 from samebut.preprocess import Preprocess
 from samebut.runtime import FeatureArrays, Model
@@ -85,13 +86,14 @@ def explain(
             "only a picture with a text can be explained", hint="Give the turn both of them."
         )
     image = encode_picture(model, picture, max_pixels, box=turn.box)
-    text = model.encode_texts([turn.text])
+    said = without_courtesy(turn.text.strip())
+    text = model.encode_texts([said])
     composed = model.compose(image, text)
     attention = None if of_answer else composed.attention
     size = picture.size if isinstance(picture, EncodedPicture) else picture_size(picture)
     box = turn.box or (picture.box if isinstance(picture, EncodedPicture) else None)
     part = (0, 0, *size) if box is None else pixels_of(box, size)
-    words = words_of(turn.text.strip(), model.text_spans(turn.text))
+    words = words_of(said, model.text_spans(said))
     kind: Kind = "nearness" if attention is None else "attention"
     looks = _nearness(image, text) if attention is None else attention[0]
     maps = [
@@ -102,11 +104,11 @@ def explain(
         )
         for _, pieces in words
     ]
-    said = [
+    explained = [
         Word(word, map_, is_function_word(word))
         for (word, _), map_ in zip(words, maps, strict=True)
     ]
-    return Explanation(said, kind, float(composed.gate[0]), *size, box=part)
+    return Explanation(explained, kind, float(composed.gate[0]), *size, box=part)
 
 
 def _nearness(image: FeatureArrays, text: FeatureArrays) -> Floats:

@@ -8,7 +8,8 @@ picture go on about it:
     then another text        the fusion again, with the query so far standing for the picture
     texts before a picture   the texts, joined into one
 
-So a second wish builds on the first ("in blue", then "a T-shirt"), and may take it back ("in red").
+Greetings, thanks and words that only ask are left out (``samebut.language.courtesy``).
+A second wish builds on the first ("in blue", then "a T-shirt"), and may take it back ("in red").
 Joining all texts into one sentence does not let it: of two colours the model sees both; a mean of
 the turns' queries does not build. ``benchmarks/turns.py`` compares these and others.
 
@@ -36,6 +37,7 @@ from samebut.composition.pairs import Pair
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, Box, cropped, open_picture, picture_size
+from samebut.language.courtesy import without_courtesy
 from samebut.loader import digest_of
 from samebut.printable import shown
 from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
@@ -172,7 +174,7 @@ def ask(
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
-            passages[-1].say(turn.text.strip(), text_weight, fusion, spent)
+            passages[-1].say(without_courtesy(turn.text.strip()), text_weight, fusion, spent)
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
