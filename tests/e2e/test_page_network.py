@@ -47,6 +47,23 @@ def test_words_are_there_before_any_script_has_run(browser: Browser, address: st
         context.close()
 
 
+def test_a_script_that_does_not_come_is_said(browser: Browser, address: str) -> None:
+    context = browser.new_context(locale="en-US", reduced_motion="reduce")
+    page = context.new_page()
+    page.route("**/static/page.*.js", lambda route: route.abort())
+    page.goto(address)
+    late = page.get_by_text("Still loading.")
+    opacity = "element => getComputedStyle(element).opacity"
+    assert late.evaluate(opacity) == "0"  # at first
+    page.evaluate("document.getAnimations().forEach((each) => each.finish())")
+    assert late.evaluate(opacity) == "1"
+    page.unroute("**/static/page.*.js")
+    page.reload()
+    page.wait_for_selector(".tile:not(.ghost)")
+    expect(late).to_be_hidden()
+    context.close()
+
+
 def test_pictures_fit_the_screen_and_far_ones_wait(browser: Browser, address: str) -> None:
     widest = {}
     for ratio in (1, 3):

@@ -23,7 +23,7 @@ from samebut.serve.asking import malformed
 from samebut.serve.compression import Compression
 from samebut.serve.current import CurrentGallery, warm_up
 from samebut.serve.guard import KNOWN, Guard
-from samebut.serve.page import Page
+from samebut.serve.page import Page, shipped
 from samebut.serve.place import GALLERIES
 from samebut.serve.problems import KINDS, Problem, preferred_language, problem_of
 from samebut.serve.routes import router
@@ -57,7 +57,7 @@ def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
     app = _app(resources, served)
     serving = Serving(CurrentGallery(gallery), settings, resources)
     served.append(_Served(app, serving))
-    _add_gallery(app, Page(), serving)
+    _add_gallery(app, shipped(), serving)
     return _guarded(app, settings, resources)
 
 
@@ -68,7 +68,7 @@ def create_site(members: Mapping[str, Member], settings: Settings) -> FastAPI:
     served. Galleries stay the caller's to close.
     """
     settings = replace(settings, several=True)
-    resources, page = Resources(settings), Page()
+    resources, page = Resources(settings), shipped()
     served: list[_Served] = []
     site = _app(resources, served)
     for name, member in members.items():

@@ -25,20 +25,24 @@ def bundled(sources: Mapping[str, str], entry: str) -> str:
     Raises ValueError for a circle of imports, a module that is not there, and an import or export
     that is not read here.
     """
-    return "\n".join(_as_function(name, sources[name]) for name in _ordered(sources, entry, ()))
+    ordered: dict[str, None] = {}
+    _order(sources, entry, (), ordered)
+    return "\n".join(_as_function(name, sources[name]) for name in ordered)
 
 
-def _ordered(sources: Mapping[str, str], name: str, above: tuple[str, ...]) -> list[str]:
-    """``name`` and what it imports, each once, after all that it imports itself."""
+def _order(
+    sources: Mapping[str, str], name: str, above: tuple[str, ...], ordered: dict[str, None]
+) -> None:
+    """Put into ``ordered`` what ``name`` imports, and then itself, unless they are there."""
     if name in above:
         raise ValueError(f"modules import each other: {' -> '.join((*above, name))}")
     if name not in sources:
         raise ValueError(f"there is no module {name} ({' -> '.join(above) or 'the first'})")
-    ordered: dict[str, None] = {}
+    if name in ordered:
+        return
     for found in _IMPORT.finditer(sources[name]):
-        below = _ordered(sources, found["module"], (*above, name))
-        ordered.update(dict.fromkeys(below))
-    return [*ordered, name]
+        _order(sources, found["module"], (*above, name), ordered)
+    ordered[name] = None
 
 
 def _as_function(name: str, source: str) -> str:

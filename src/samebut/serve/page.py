@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from starlette.requests import HTTPConnection
@@ -209,6 +209,12 @@ def _root_of(request: HTTPConnection) -> str:
 def _theme_of(request: HTTPConnection) -> str:
     chosen = request.query_params.get("theme") or request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in _THEMES else ""
+
+
+@cache
+def shipped() -> Page:
+    """The page of this version of samebut, put together once."""
+    return Page()
 
 
 def language_of(request: HTTPConnection) -> Language:
