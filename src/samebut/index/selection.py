@@ -136,11 +136,17 @@ def without(where: Filter, column: str, fields: Mapping[str, int]) -> Filter | N
     Raises:
         FilterError: it names an unknown column.
     """
-    terms = where.terms if isinstance(where, And) else (where,)
-    others = [term for term in terms if _columns(term, fields) != {column}]
+    others = [term for term in _terms(where) if _columns(term, fields) != {column}]
     if len(others) < 2:
         return others[0] if others else None
     return And(tuple(others))
+
+
+def _terms(where: Filter) -> list[Filter]:
+    """What must all hold."""
+    if isinstance(where, And):
+        return [term for each in where.terms for term in _terms(each)]
+    return [where]
 
 
 def _columns(where: Filter, fields: Mapping[str, int]) -> set[str]:

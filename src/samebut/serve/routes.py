@@ -433,6 +433,7 @@ def _answer(
         milliseconds=_milliseconds(results.spent, upload),
         unread=list(results.unread),
         unsure=results.unsure,
+        where=str(results.where) if results.where else None,
         filters=[schemas.ReadFilter(**asdict(fact)) for fact in results.filters],
         holds=[schemas.Held(value=v, label=current.called("article", v)) for v in results.holds],
     )

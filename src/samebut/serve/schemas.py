@@ -199,8 +199,9 @@ class Hits(BaseModel):
     the filter. ``unread``: ends of texts that are longer than the model reads. ``unsure``: none of
     the hits may be what was meant; ``holds`` then has what the gallery has most of, with its label
     by language. ``uploads``: for each file that was sent an id, which a later turn may have as
-    ``kept`` in place of the file. ``filters`` were read in the words. ``nothing``: why no picture
-    passes the filter, if none does.
+    ``kept`` in place of the file. ``filters`` were read in the words. ``where``: the filter that
+    was applied, theirs and the one that was asked for, if there was any. ``nothing``: why no
+    picture passes it, if none does.
     """
 
     hits: list[HitBody]
@@ -212,6 +213,7 @@ class Hits(BaseModel):
     uploads: dict[str, str] = {}
     unsure: bool = False
     filters: list[ReadFilter] = []
+    where: str | None = None
     nothing: list[str] = []
     holds: list[Held] = []
 

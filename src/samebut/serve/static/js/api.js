@@ -1,7 +1,7 @@
 /** The server's API, version 1. Whatever it refuses becomes a `Refused` with words for a person. */
 
 import { language, t } from "./i18n.js";
-import { NEUTRAL, whereOf } from "./state.js";
+import { NEUTRAL, nothing, whereOf } from "./state.js";
 import { pictureOf } from "./uploads.js";
 
 /** Beside the page, wherever that is mounted. */
@@ -27,7 +27,9 @@ export class Refused extends Error {
 
 export const thumbnail = (id, size = 320) => `${BASE}/thumbnails/${id}?size=${size}`;
 
-export const facets = () => request("/facets");
+/** What can be filtered by, with counts among the pictures that pass `where`, if there is one. */
+export const facets = (where = null) =>
+  request(where === null ? "/facets" : `/facets?${new URLSearchParams({ where })}`);
 
 /** `count` pictures for a state, best first: of the whole gallery in order if nothing is asked. */
 export async function find(state, { offset = 0, count = PAGE, signal } = {}) {
@@ -55,7 +57,7 @@ export function findWith(state, fusion, count) {
 
 /** Which regions each word is nearest to, for a turn that has a picture and words. */
 export function explain(turn) {
-  return ask("/explain", { turns: [turn], weight: NEUTRAL, filters: {} });
+  return ask("/explain", { ...nothing(), turns: [turn] });
 }
 
 /**
@@ -93,6 +95,8 @@ export function queryOf(state, sent = uploadsOf(state)) {
     turns: turns.filter((turn) => Object.keys(turn).length > 0),
     ...(where && { where }),
     ...(state.weight !== NEUTRAL && { text_weight: state.weight }),
+    read_filters: true,
+    ...(state.ignore.length > 0 && { ignore: state.ignore }),
   };
 }
 

@@ -83,5 +83,5 @@ function asPython(query, uploads) {
 
 const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** JSON is Python here: a query holds texts, numbers, lists and objects, no true, false or null. */
-const pythonOf = (query) => JSON.stringify(query, null, 4);
+/** JSON is Python here, but for `true`: a query holds no false and no null. */
+const pythonOf = (query) => JSON.stringify(query, null, 4).replaceAll(/: true(?=,?$)/gm, ": True");

@@ -1,15 +1,15 @@
-/** Filters: a pill for every column of the metadata with values worth choosing between. */
+/** Filters: a pill for every column of the table with values worth choosing between. */
 
 import { byId, element, icon } from "./dom.js";
-import { columnName, number, t, valueName } from "./i18n.js";
-import { chosenOf, toggled } from "./state.js";
+import { number, t } from "./i18n.js";
+import { chosenOf, toggled, without } from "./state.js";
+import { columnName, shownColumns, written } from "./table.js";
 
-const SHARED = 2; // pictures a value has on average, at least; titles and prices have one each
-const LONGEST = 32; // characters
 const PANEL = 260; // CSS pixels a panel is wide, as the style sheet says
 const EDGE = 12;
 const NAMED = 2; // chosen values that a pill names
 const ALWAYS_SHOWN = 8; // pills; the others wait behind a button
+const SEARCHED = 9; // values; fewer are seen at a glance
 /** Colours as cloth has them: those of CSS are for screens. Other names are left to CSS. */
 const CLOTH = {
   beige: "#dcc9a3",
@@ -17,9 +17,15 @@ const CLOTH = {
   blue: "#2f66cc",
   brown: "#7a4d2c",
   burgundy: "#7c1d35",
+  charcoal: "#3d4046",
+  cream: "#f3ead2",
   green: "#2f8a4a",
   grey: "#8e9298",
+  khaki: "#b5a77a",
+  maroon: "#6d1f2c",
   navy: "#1f2f66",
+  "navy blue": "#1f2f66",
+  "off white": "#f4f1e8",
   olive: "#76783a",
   orange: "#ea7d2c",
   pink: "#eb9bb8",
@@ -29,24 +35,21 @@ const CLOTH = {
   white: "#fbfaf7",
   yellow: "#f1c232",
 };
-const IS_COLOUR = /colou?r|颜色/i;
 
-/** `[column, [[value, count], …]]` of the columns that can be chosen by. */
-export function choosable(columns) {
-  return Object.entries(columns).filter(([, values]) => {
-    const pictures = values.reduce((sum, [, count]) => sum + count, 0);
-    const isShort = values.every(([value]) => value.length <= LONGEST);
-    return values.length > 1 && isShort && pictures >= SHARED * values.length;
-  });
-}
-
-/** Wires the pills to `onChange(filters)`; `columns` as the API's facets. */
-export function filters(columns, onChange) {
+/** Wires the pills to `onChange(filters)`, made of the table as it is known now. */
+export function filters(onChange) {
   const root = byId("filters");
   let chosen = {};
-  const pills = choosable(columns).map(([column, values], i) =>
-    pill(column, values, `filter-${i}`, (value) => onChange(toggled(chosen, column, value))),
-  );
+  const pills = shownColumns()
+    .filter(({ values }) => values.length > 1)
+    .map((column, i) =>
+      pill(
+        column,
+        `filter-${i}`,
+        (value) => onChange(toggled(chosen, column.column, value)),
+        () => onChange(without(chosen, column.column)),
+      ),
+    );
   const clear = element(
     "button",
     { type: "button", class: "quiet", onclick: () => onChange({}) },
@@ -60,6 +63,11 @@ export function filters(columns, onChange) {
       chosen = state.filters;
       for (const each of pills) each.render(chosen);
       clear.hidden = Object.keys(chosen).length === 0;
+    },
+    /** Counts among what passes now, as `/facets?where=` shows them. */
+    count(columns) {
+      const now = new Map(columns.map(({ column, values }) => [column, values]));
+      for (const each of pills) each.count(now.get(each.column) ?? []);
     },
   };
 }
@@ -76,7 +84,7 @@ function moreButton(root, rest) {
   return more;
 }
 
-function pill(column, values, id, onToggle) {
+function pill({ column, kind, values }, id, onToggle, onClear) {
   const label = element("span");
   const button = element(
     "button",
@@ -84,47 +92,95 @@ function pill(column, values, id, onToggle) {
     label,
     icon("down"),
   );
-  const boxes = new Map(values.map(([value]) => [value, checkbox(() => onToggle(value))]));
-  const choices = values.map(([value, count]) =>
-    element(
-      "label",
-      { class: "choice" },
-      boxes.get(value),
-      swatch(column, value),
-      element("span", {}, valueName(value)),
-      element("small", {}, number(count)),
-    ),
-  );
-  const panel = element(
-    "div",
-    { id, popover: "auto", class: "panel", role: "group", "aria-label": columnName(column) },
-    ...choices,
-  );
+  const choices = ordered(kind, values).map((each) => choice(column, kind, each, () => onToggle(each.value)));
+  const clear = element("button", { type: "button", class: "quiet", onclick: onClear }, t("filters.clear.one"));
+  const panel = sheet(id, column, choices, clear);
   panel.addEventListener("beforetoggle", () => place(panel, button));
   return {
+    column,
     button,
     panel,
     render(chosen) {
       const now = chosenOf(chosen, column);
       button.classList.toggle("chosen", now.length > 0);
       label.textContent = labelOf(column, now);
-      for (const [value, box] of boxes) box.checked = now.includes(value);
+      clear.disabled = now.length === 0;
+      for (const each of choices) each.box.checked = now.includes(each.value);
+    },
+    count(now) {
+      const counts = new Map(now.map(({ value, count }) => [value.toLowerCase(), count]));
+      for (const each of choices) each.count(counts.get(each.value.toLowerCase()) ?? 0);
+    },
+  };
+}
+
+/** The commonest value first; amounts rise. */
+function ordered(kind, values) {
+  if (!["price", "number", "percentage"].includes(kind)) return values;
+  const amount = ({ value }) => Number.parseFloat(value.replaceAll(/[^\d.-]/g, ""));
+  return values.toSorted((one, other) => amount(one) - amount(other));
+}
+
+/** The values of a column: with a title, a search, and ways to clear and to be done. */
+function sheet(id, column, choices, clear) {
+  const title = element("h2", { id: `${id}-title` }, columnName(column));
+  const done = element(
+    "button",
+    { type: "button", class: "primary", popovertarget: id, popovertargetaction: "hide" },
+    t("filters.done"),
+  );
+  const none = element("p", { class: "no-choice", role: "status" });
+  const search = choices.length < SEARCHED ? null : searchField(column, choices, none);
+  const list = element("div", { class: "choices" }, ...choices.map(({ made }) => made), none);
+  return element(
+    "div",
+    { id, popover: "auto", class: "panel", role: "group", "aria-labelledby": title.id },
+    element("div", { class: "panel-top" }, title, search),
+    list,
+    element("div", { class: "panel-end" }, clear, done),
+  );
+}
+
+function searchField(column, choices, none) {
+  const label = t("filters.search", { column: columnName(column) });
+  const field = element("input", { type: "search", "aria-label": label, placeholder: label });
+  field.addEventListener("input", () => {
+    const word = field.value.trim().toLowerCase();
+    for (const each of choices) {
+      each.made.hidden = !`${each.value}\n${written(column, each.value)}`.toLowerCase().includes(word);
+    }
+    none.textContent = choices.every(({ made }) => made.hidden) ? t("filters.search.none") : "";
+  });
+  return field;
+}
+
+function choice(column, kind, { value, count }, onchange) {
+  const box = element("input", { type: "checkbox", onchange });
+  const small = element("small", {}, number(count));
+  const name = element("span", {}, written(column, value));
+  const made = element("label", { class: "choice" }, box, kind === "colour" ? swatch(value) : null, name, small);
+  return {
+    value,
+    box,
+    made,
+    count(now) {
+      small.textContent = number(now);
+      made.classList.toggle("none", now === 0);
     },
   };
 }
 
 function labelOf(column, chosen) {
   if (chosen.length === 0) return columnName(column);
-  const named = chosen.slice(0, NAMED).map(valueName).join(", ");
+  const named = chosen.slice(0, NAMED).map((value) => written(column, value)).join(t("values.join"));
   const more = chosen.length > NAMED ? ` +${chosen.length - NAMED}` : "";
-  return `${columnName(column)}: ${named}${more}`;
+  return t("filters.chosen", { column: columnName(column), values: `${named}${more}` });
 }
 
-const checkbox = (onchange) => element("input", { type: "checkbox", onchange });
-
-function swatch(column, value) {
-  const colour = CLOTH[value] ?? value;
-  if (!IS_COLOUR.test(column) || !CSS.supports("color", colour)) return null;
+function swatch(value) {
+  const name = value.toLowerCase();
+  const colour = CLOTH[name] ?? name;
+  if (!CSS.supports("color", colour)) return element("span", { class: "swatch unknown" });
   const made = element("span", { class: "swatch" });
   made.style.setProperty("background", colour);
   return made;

@@ -3,6 +3,7 @@
 import { thumbnail } from "./api.js";
 import { byId, element, icon } from "./dom.js";
 import { t } from "./i18n.js";
+import { offer } from "./table.js";
 
 const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
 const WIDEST = 1.9;
@@ -68,6 +69,7 @@ function tile(hit, place, { onPick, onLook }) {
     action("look", "tile.look", () => onLook(hit), image),
     action("pick", "tile.pick", () => onPick(hit), element("span", {}, t("tile.use"))),
     element("p", { class: "caption", title }, title),
+    offer(hit),
   );
   shape(made, hit.width / hit.height);
   return made;
@@ -107,7 +109,7 @@ function ghost(ratio) {
 function setStop(list, look) {
   for (const button of list.querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
   if (!look) return;
-  for (const button of look.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
+  for (const stop of look.closest(".tile").querySelectorAll("button, a")) stop.tabIndex = 0;
 }
 
 function moveFocus(event, list) {

@@ -36,9 +36,6 @@ export function t(key, values = {}) {
 export const tOr = (key, otherwise, values = {}) =>
   Object.hasOwn(words, key) ? t(key, values) : otherwise;
 
-export const columnName = (column) => tOr(`column.${column}`, column.replaceAll("_", " "));
-export const valueName = (value) => tOr(`value.${value}`, value);
-
 export const number = (value) => new Intl.NumberFormat(current).format(value);
 export const percent = (share) =>
   new Intl.NumberFormat(current, { style: "percent" }).format(share);

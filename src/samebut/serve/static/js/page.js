@@ -7,6 +7,7 @@ import { composer } from "./composer.js";
 import { closeOthers } from "./dialogs.js";
 import { byId, element, iconButton, isTouch } from "./dom.js";
 import { endless, notByHand } from "./endless.js";
+import { facts } from "./facts.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
 import { language, number, speak, t } from "./i18n.js";
@@ -17,6 +18,7 @@ import { settings } from "./settings.js";
 import { canShare, share } from "./sharing.js";
 import * as states from "./state.js";
 import { suggestions } from "./suggestions.js";
+import { learn } from "./table.js";
 import { trail } from "./trail.js";
 import { bring, keep, pictureOf, prepared } from "./uploads.js";
 import { viewer } from "./viewer.js";
@@ -29,7 +31,8 @@ const isFramed = "framed" in document.documentElement.dataset; // in a page of a
 
 let mostSteps = 10; // turns of a search, until the server says how many it takes
 let state = states.nothing();
-let columns = {};
+let counted = ""; // the filter that the counts of the filters are of
+let table = Promise.resolve(); // until what the table holds is known
 let knows = {}; // what the model knows, a sentence for each language
 let answer = null; // what is on screen
 let answered = null; // the state it answers
@@ -64,6 +67,7 @@ const parts = {
     renderParts();
     renderAnswer();
   }),
+  facts: facts((words) => go(states.ignoring(state, words))),
   filters: null, // with the facets
   suggestions: null,
 };
@@ -140,7 +144,7 @@ async function search({ count = PAGE, top = null, keepsNotice = false } = {}) {
   byId("progress").classList.add("running");
   try {
     if (await bring(states.ownPictures(asked))) renderState();
-    const found = await find(asked, { count, signal });
+    const [found] = await Promise.all([find(asked, { count, signal }), table]);
     signal.throwIfAborted();
     if (!keepsNotice) clearNotice();
     show(found, asked);
@@ -260,8 +264,9 @@ function sayWhatIsMissing() {
 
 /** The parts that are made of the gallery's facets, in the language of the moment. */
 function renderParts() {
-  parts.filters = filters(columns, (chosen) => go({ ...state, filters: chosen }, { isSlight: true }));
-  parts.suggestions = suggestions(columns, (text) => {
+  parts.filters = filters((chosen) => go({ ...state, filters: chosen }, { isSlight: true }));
+  counted = "";
+  parts.suggestions = suggestions((text) => {
     byId("words").value = "";
     go(states.say(state, text));
   });
@@ -279,12 +284,28 @@ function renderState() {
   parts.suggestions?.render(state, (id) => seen.get(id));
 }
 
+/** Counts the values of the filters among what passes now, once for every filter. */
+async function count() {
+  const where = answer?.where ?? states.whereOf(state.filters);
+  if (!parts.filters || where === counted) return;
+  counted = where;
+  try {
+    const { shown } = await facets(where || null);
+    if (where === counted) parts.filters.count(shown);
+  } catch (error) {
+    counted = null; // the next answer tries again; an answer without fresh counts is one still
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
 function renderAnswer() {
   byId("results-heading").textContent = t(states.isEmpty(state) ? "results.browse" : "results.found");
   byId("count").textContent = answer ? countText() : "";
   byId("unread").textContent = unreadText(answer?.unread ?? []);
+  parts.facts.render(answer?.filters ?? []);
   renderTools();
   if (!answer) return;
+  count();
   parts.grid.show(answer.hits);
   renderMore();
   parts.suggestions?.render(state, (id) => seen.get(id));
@@ -331,6 +352,7 @@ function renderMore() {
     "div",
     { class: "empty" },
     element("p", {}, element("b", {}, t("results.none"))),
+    ...answer.nothing.map((sentence) => element("p", {}, sentence)),
     element("p", {}, t("results.none.hint")),
   );
   const shown = answer.hits.length === 0 ? [empty] : isWhole(answer) ? [] : [button];
@@ -371,9 +393,8 @@ async function begin() {
   delete document.documentElement.dataset.starting;
   // The document asks for the start page beforehand, since it can't know what is asked in its place.
   if (location.hash || shown !== PAGE) find(states.nothing()).catch(() => {});
-  const asking = search({ count: shown, top });
-  const [found, said] = await Promise.allSettled([facets(), info(), asking]);
-  if (found.status === "fulfilled") columns = found.value.columns;
+  table = facets().then(learn, () => {}); // without it there are no filters; the answers come
+  const [, said] = await Promise.allSettled([table, info(), search({ count: shown, top })]);
   byId("filters").removeAttribute("aria-busy");
   if (said.status === "fulfilled") {
     knows = said.value.model.knows;

@@ -1,13 +1,14 @@
 /**
- * What is being asked, as plain data: `{turns, weight, filters}`. Every change makes a new state, so
+ * What is being asked, as plain data: `{turns, weight, filters, ignore}`. Every change makes a new state, so
  * the browser's own back button is the undo. A turn is `{picture, upload, text}`: a gallery number,
- * or the key of the visitor's own picture, or neither; and words, or "".
+ * or the key of the visitor's own picture, or neither; and words, or "". `ignore` has words that were
+ * read as filters and shall be none.
  */
 
 export const NEUTRAL = 0.5;
 const FIRST_COMMA = /^([^,]*),(.*)$/s;
 
-export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {} });
+export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {}, ignore: [] });
 
 const turn = (part) => ({ picture: null, upload: null, text: "", ...part });
 
@@ -42,8 +43,11 @@ export function say(state, text) {
     last && !last.text
       ? [...state.turns.slice(0, -1), { ...last, text }]
       : [...state.turns, turn({ text })];
-  return { ...state, turns };
+  return { ...state, turns, ignore: state.ignore.filter((words) => !text.includes(words)) };
 }
+
+/** Lets words be no filter. */
+export const ignoring = (state, words) => ({ ...state, ignore: [...state.ignore, words] });
 
 /** Takes a picture as the next reference. One that was not talked about yet makes way for it. */
 export function pick(state, picture) {
@@ -57,6 +61,7 @@ export const startWith = (state, picture) => ({
   ...state,
   turns: [turn(picture)],
   weight: NEUTRAL,
+  ignore: [],
 });
 
 export const backTo = (state, step) => ({ ...state, turns: state.turns.slice(0, step + 1) });
@@ -108,8 +113,13 @@ export const chosenOf = (filters, column) =>
 export function toggled(filters, column, value) {
   const values = chosenOf(filters, column);
   const now = values.includes(value) ? values.filter((v) => v !== value) : [...values, value];
+  return now.length > 0 ? { ...without(filters, column), [column]: now } : without(filters, column);
+}
+
+/** The filters without those of a column. */
+export function without(filters, column) {
   const { [column]: _, ...others } = filters;
-  return now.length > 0 ? { ...others, [column]: now } : others;
+  return others;
 }
 
 /** The state as the part of an address after "#". That part is never sent to a server. */
@@ -122,6 +132,7 @@ export function toHash(state) {
   for (const [column, values] of Object.entries(state.filters)) {
     for (const value of values) said.append("f", JSON.stringify([column, value]));
   }
+  for (const words of state.ignore) said.append("i", words);
   const hash = said.toString();
   return hash && `#${hash}`;
 }
@@ -136,6 +147,7 @@ export function fromHash(hash) {
     turns,
     weight: weight >= 0 && weight <= 1 ? weight : NEUTRAL,
     filters: pairs.reduce((filters, [column, value]) => toggled(filters, column, value), {}),
+    ignore: said.getAll("i").filter((words) => words),
   };
 }
 

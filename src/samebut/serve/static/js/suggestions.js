@@ -1,15 +1,15 @@
-/** What could be said next, made of what the gallery holds. */
+/** What could be said next, made of what the gallery holds, whatever its columns are called. */
 
 import { byId, element } from "./dom.js";
-import { t, tOr, valueName } from "./i18n.js";
+import { t, tOr } from "./i18n.js";
 import { referenceAt } from "./state.js";
+import { ofKind, shownColumns, valueName } from "./table.js";
 
 const SHOWN = 7;
 const EACH = 3; // suggestions of one column
-const COLOUR = /^(main )?colou?r$|^颜色$/i;
 
-/** Wires the suggestions to `onSay(text)`; `columns` as the API's facets. */
-export function suggestions(columns, onSay) {
+/** Wires the suggestions to `onSay(text)`. */
+export function suggestions(onSay) {
   const root = byId("suggestions");
   let all = [];
   const show = (typed) => {
@@ -28,39 +28,52 @@ export function suggestions(columns, onSay) {
       const reference = referenceAt(state.turns);
       const about = reference && known(reference.picture);
       const said = state.turns.map((turn) => turn.text);
-      all = (reference ? changes(columns, about) : openings(columns)).filter(
-        (text) => !said.includes(text),
-      );
+      const made = reference ? changes(about) : openings();
+      all = [...new Set(made)].filter((text) => !said.includes(text));
       show("");
     },
     typed: show,
   };
 }
 
-/** Changes to a picture: values of columns it has, other than its own; the commonest first. */
-function changes(columns, about) {
-  const askable = Object.entries(columns).filter(([column]) => !about || about[column]);
-  const rows = askable.map(([column, values]) =>
-    values
-      .filter(([value]) => value !== about?.[column])
-      .map(([value]) => request(column, value))
-      .filter((text) => text !== null),
-  );
-  return dealt(rows);
+/** Changes to a picture: values of columns it has, other than its own; colours first. */
+function changes(about) {
+  const colours = ofKind("colour");
+  const others = shownColumns().filter((each) => !colours.includes(each));
+  const rows = [...colours.slice(0, 1), ...others]
+    .filter(({ column }) => !about || about[column])
+    .map(({ column, kind, values }) =>
+      values
+        .filter(({ value }) => value !== about?.[column])
+        .map(({ value }) => request(column, kind, value))
+        .filter((text) => text !== null),
+    );
+  const made = dealt(rows);
+  return made.length > 0 ? made : t("ask.any").split("|");
 }
 
 /** How to ask for a value, or null where the page has no sentence for it. */
-function request(column, value) {
-  if (COLOUR.test(column)) return t("ask.colour", { value: valueName(value) });
-  return tOr(`ask.${column}.${value}`, null);
+function request(column, kind, value) {
+  const own = tOr(`ask.${column}.${value}`, null);
+  if (own !== null || !SENTENCES.includes(kind) || FOR_ALL.includes(value.toLowerCase())) return own;
+  return t(`ask.${kind}`, { value: valueName(column, value).toLowerCase() });
 }
 
+const SENTENCES = ["colour", "pattern", "gender", "material"];
+const FOR_ALL = ["unisex", "everyone", "中性", "中性款"];
+
 /** Things to ask for without a picture: "a blue dress", if the gallery knows colours and kinds. */
-function openings(columns) {
-  const colours = columns[Object.keys(columns).find((name) => COLOUR.test(name))] ?? [];
-  return (columns.kind ?? []).slice(0, colours.length).map(([kind], i) =>
-    t("ask.thing", { colour: valueName(colours[i][0]), kind: valueName(kind) }),
-  );
+function openings() {
+  const [colours] = ofKind("colour");
+  const [things] = [...ofKind("article"), ...ofKind("category")];
+  if (!colours && !things) return t("ask.any.thing").split("|");
+  const named = ({ column, values }, i) => valueName(column, values[i].value);
+  const count = Math.min(colours?.values.length ?? SHOWN, things?.values.length ?? SHOWN);
+  return Array.from({ length: count }, (_, i) => {
+    if (!colours) return named(things, i);
+    const colour = named(colours, i).toLowerCase();
+    return things ? t("ask.thing", { colour, kind: named(things, i) }) : t("ask.colour", { value: colour });
+  });
 }
 
 /** Three of the first row, then one of each other in turn: colours are what people ask for most. */

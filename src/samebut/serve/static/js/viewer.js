@@ -2,9 +2,10 @@
 
 import { open } from "./dialogs.js";
 import { byId, element, icon, iconButton } from "./dom.js";
-import { columnName, number, t, valueName } from "./i18n.js";
 import { titleOf } from "./grid.js";
+import { number, t } from "./i18n.js";
 import { noted } from "./moves.js";
+import { cell, columnName, isHidden } from "./table.js";
 
 const DIGITS = 3;
 const PAUSE = 300; // milliseconds: browsers throttle who notes each picture while a key is held down
@@ -117,8 +118,8 @@ function facts(hit) {
   const size = `${number(hit.width)} × ${number(hit.height)}`;
   const known = [
     ...Object.entries(hit.metadata)
-      .filter(([column, value]) => value && column !== "title")
-      .map(([column, value]) => [columnName(column), valueName(value)]),
+      .filter(([column, value]) => value && column !== "title" && !isHidden(column))
+      .map(([column, value]) => [columnName(column), cell(column, value)]),
     [t("viewer.file"), hit.path],
     [t("viewer.size"), size],
     ...(typeof hit.score === "number" ? [[t("viewer.score"), hit.score.toFixed(DIGITS)]] : []),
