@@ -19,6 +19,7 @@ from playwright.sync_api import Request, Route, expect
 
 COMPOSED = "t=4%2Cin+blue"
 NARROW = {**PHONE, "viewport": {"width": 320, "height": 568}}
+LYING = {**PHONE, "viewport": {"width": 844, "height": 390}}
 FINGER = 44  # CSS pixels
 BROKEN: dict[str, dict[str, Any]] = {
     "text": {"name": "list.txt", "mimeType": "text/plain", "buffer": b"milk, bread"},
@@ -276,7 +277,7 @@ def test_a_reload_keeps_the_place_and_the_number_of_answers(visit: Visit) -> Non
 # --- on a phone -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("screen", [PHONE, NARROW])
+@pytest.mark.parametrize("screen", [PHONE, NARROW, LYING])
 def test_answers_are_seen_after_enter(visiting: Visiting, screen: dict[str, Any]) -> None:
     visit = visiting(**screen).go()
     visit.page.locator(".tile .pick").first.tap()
@@ -289,7 +290,7 @@ def test_answers_are_seen_after_enter(visiting: Visiting, screen: dict[str, Any]
         visit.page.wait_for_function(
             """() => {
                 const { top } = document.querySelector(".tile").getBoundingClientRect();
-                return top > 0 && top < 0.45 * innerHeight;
+                return top > 0 && top < 0.6 * innerHeight;
             }"""
         )
 

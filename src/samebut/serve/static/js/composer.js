@@ -32,6 +32,8 @@ export function composer({ onWords, onFiles, onWeight, onTyping }) {
   return {
     render,
     focus: (options) => words.focus(options),
+    /** Whether it stays in sight when the answers move, as on a phone. */
+    stays: () => getComputedStyle(document.querySelector(".line")).position === "sticky",
     /** Gives words back that were not searched, unless others were typed meanwhile. */
     giveBack(text) {
       words.value ||= text;

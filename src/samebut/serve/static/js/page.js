@@ -98,7 +98,7 @@ function toAnswers(isTalking) {
   if (!isTouch() || isTalking) parts.composer.focus({ preventScroll: true });
   else document.activeElement?.blur();
   notByHand();
-  if (isTouch()) byId("results").scrollIntoView({ behavior: "instant" });
+  if (parts.composer.stays()) byId("results").scrollIntoView({ behavior: "instant" });
   else window.scrollTo({ top: 0, behavior: "instant" });
 }
 
@@ -197,6 +197,7 @@ function arrive() {
   isUndoing = canUndo = false;
   [state] = states.fitted(states.fromHash(location.hash), mostSteps);
   renderState();
+  bring(states.ownPictures(state)).then((came) => came && renderState());
   const { answer: before, shown, top } = moves.place();
   if (!before) return search({ count: shown, top: top ?? 0, keepsNotice });
   running?.abort();
