@@ -1,7 +1,7 @@
 """Compositions without training beside the model's own fusion, on every kind of query at hand.
 
     python benchmarks/compositions.py ../shared/data [--wardrobe W] [--model M] [--large 100000]
-        [COMPOSITION ...]
+        [--only COMPOSITION ...]
 
 The rows are those of ``benchmarks/people.py``: val of the product photos, phone photos "but as a
 skirt", goods in another colour, groceries by variety, "not blue"; and the drawn wardrobe's test.
@@ -26,7 +26,7 @@ import numpy as np
 from people_rows import colours, phone, products
 from people_rows.asking import FIRST, LANGUAGES, Pictures, Row, precision, words
 from samebut import catalog, metrics
-from samebut.composition.made import Asked, Made
+from samebut.composition.made import Asked, Made, Sample
 from samebut.composition.rows import read
 from samebut.confidence import spread
 from samebut.data import readers, triplets
@@ -36,7 +36,7 @@ from samebut.evaluate import outcomes, rank
 from samebut.index import PictureRow
 from samebut.index.local import LocalIndex
 from samebut.metrics import Ints, Values
-from samebut.rescoring import RESCORE, IndexAround, rescored
+from samebut.rescoring import RESCORE, IndexAround, rescored, sample_of
 from samebut.runtime import Model
 
 OWN = "own"
@@ -57,8 +57,8 @@ class InMemory:
     pictures_of: Pictures
     references: Ints
 
-    def pictures(self) -> Floats:
-        return self.pictures_of.embeddings[spread(len(self.pictures_of))]
+    def sample(self) -> Sample:
+        return Sample(self.pictures_of.embeddings[spread(len(self.pictures_of))])
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         ids = self.pictures_of.first(queries, count, self.references.tolist())
@@ -227,7 +227,8 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
     own = asking.pictures.composed(asking.references.tolist(), asking.texts)
     half = np.ones(1, np.float32) / 2
     exact = np.concatenate([index.embedding([*part]) for part in parts(len(index))])
-    around, model = IndexAround(index, ()), asking.pictures.model
+    sample, model = sample_of(index), asking.pictures.model
+    around = IndexAround(index, (), lambda: sample)
     index.search(own[:1], 1)  # the embeddings are read
     for composition in compositions:
         spent, shared = [], []
@@ -284,7 +285,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("compositions", nargs="*", default=USUAL, metavar="COMPOSITION")
+    parser.add_argument("--only", nargs="+", default=USUAL, metavar="COMPOSITION")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--wardrobe", type=Path, metavar="FOLDER")
     parser.add_argument("--large", type=int, metavar="COUNT", help="pictures to search among")
@@ -292,7 +293,7 @@ def main() -> None:
     model = Model.load(arguments.model)
     asked = [*every_asking(model, arguments.data, arguments.wardrobe)]
     print(f"`{model.name}` {model.fingerprint}; own: `{model.fusions[0]}`")
-    for line in table(asked, arguments.compositions):
+    for line in table(asked, arguments.only):
         print(line, flush=True)
     some = np.random.default_rng(0).permutation(len(asked[0].texts))[:QUERIES]
     goods = Asking(
@@ -308,7 +309,7 @@ def main() -> None:
             with stored(Path(folder) / "store.sqlite", rows, model) as index:
                 print(f"\n{count:,} pictures\n\n| | median ms | 99 % ms | of a full scan |")
                 print("|---|---|---|---|")
-                for line in rescoring(index, goods, arguments.compositions):
+                for line in rescoring(index, goods, arguments.only):
                     print(line, flush=True)
 
 

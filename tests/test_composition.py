@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from samebut.composition.basic import corpora
-from samebut.composition.made import Asked, Corpora, Made
+from samebut.composition.made import Asked, Corpora, Made, Sample
 from samebut.composition.pairs import Pair
 from samebut.composition.rows import COMPOSITIONS, read
 from samebut.embedding import Floats, unit
@@ -30,8 +30,8 @@ class Pictures:
     def __init__(self, rows: Floats) -> None:
         self.rows = rows
 
-    def pictures(self) -> Floats:
-        return self.rows
+    def sample(self) -> Sample:
+        return Sample(self.rows)
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         return self.rows[np.argsort(-(queries @ self.rows.T), axis=1)[:, :count]]

@@ -182,6 +182,7 @@ def test_facets_and_info(client: TestClient) -> None:
     assert info["pictures"] == 10
     assert info["model"]["fusion"] == "combiner"
     assert info["model"]["fusions"] == ["combiner", "sum"]
+    assert info["model"]["chosen"] is None
     assert {"slerp", "product", "blend"} <= {*info["model"]["compositions"]}
     assert info["languages"] == ["en", "zh"]
     assert info["limits"]["turns"] == 10

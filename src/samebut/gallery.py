@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import closing, suppress
@@ -12,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from samebut import catalog
+from samebut.composition.choice import Choice
+from samebut.composition.made import Sample
 from samebut.confidence import UNSURE, Kind
 from samebut.describe import MetadataReport, describe
 from samebut.embedding import Floats
@@ -29,6 +32,7 @@ from samebut.errors import (
 )
 from samebut.facets import Facet, facets
 from samebut.facts import Fact, read_facts
+from samebut.files import writing
 from samebut.images import MAX_PIXELS, Box
 from samebut.index import Address, Entry, FileState, Index, PictureRow, Skipped
 from samebut.index.address import address_of
@@ -46,6 +50,7 @@ from samebut.rescoring import (
     copies_of,
     digest_of_picture,
     rescored,
+    sample_of,
 )
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
@@ -129,6 +134,7 @@ class Gallery:
         self.folder = folder
         self.index = index
         self.model = model
+        self._sample: tuple[object, Sample] | None = None
         self.rules = rules or ScanRules()
         self._labels: tuple[object, Labels, LabelsError | None] | None = None
         self._eyes = Eyes(model)
@@ -302,8 +308,9 @@ class Gallery:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
 
         How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
-        ``samebut.turns``. Where the composition scores pictures twice, the nearest ``rescore`` and
-        more (``samebut.rescoring``) are scored again.
+        ``samebut.turns``; without ``fusion`` the gallery's ``choice`` composes, if there is one.
+        Where the composition scores pictures twice, the nearest ``rescore`` and more
+        (``samebut.rescoring``) are scored again.
         ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
         name a value of the table or a limit are filters too (``samebut.facts``), but those of
         ``ignore``. Pictures of the turns are left
@@ -330,11 +337,13 @@ class Gallery:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
         left_out = set() if include_references else _digests(turns)
+        if fusion is None and (choice := self.choice):
+            fusion = choice.composition
         composition = self.model.composition(fusion)
         if composition is not None and composition.reads_caption:
             turns = captioned(self.index, turns)
         asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
-        asked = asking(fusion=fusion, around=IndexAround(self.index, left_out))
+        asked = asking(fusion=fusion, around=IndexAround(self.index, left_out, self._sampled))
 
         def finding(query: Floats) -> Finding:
             return self._finding(query, chosen, copies_of(self.index, left_out))
@@ -369,6 +378,13 @@ class Gallery:
         return Results(
             hits, asked.gate, total, asked.spent, confidence, unread, unsure, facts, chosen, holds
         )
+
+    def _sampled(self) -> Sample:
+        """Pictures from all over the gallery as it is now; the same object while it is the same."""
+        revision = self.index.revision()
+        if self._sample is None or self._sample[0] != revision:
+            self._sample = revision, sample_of(self.index)
+        return self._sample[1]
 
     def _finding(
         self, query: Floats, where: str | Filter | None, exclude: Sequence[int]
@@ -555,6 +571,27 @@ class Gallery:
             )
             for rank, (each, score, copies) in enumerate(rows, start=offset + 1)
         ]
+
+    @property
+    def choice_file(self) -> Path:
+        """Where the composition is kept that was chosen for this gallery."""
+        store = re.sub(r"[^\w-]+", "-", Path(str(self.index.address)).stem)
+        return self.beside_store(f"{store}.composition.json")
+
+    @property
+    def choice(self) -> Choice | None:
+        """The composition that was chosen for this gallery; None where none was, or for another
+        model. Raises StoreError if it can't be read."""
+        found = Choice.read(self.choice_file)
+        return found if found and found.fingerprint == self.model.fingerprint else None
+
+    def choose(self, choice: Choice | None) -> None:
+        """Compose by ``choice`` from now on; None: by the model's own fusion."""
+        with writing(self.choice_file.parent):
+            if choice is None:
+                self.choice_file.unlink(missing_ok=True)
+            else:
+                choice.write(self.choice_file)
 
     def beside_store(self, name: str) -> Path:
         """A file beside the store; in the gallery's own folder if that is on a server."""

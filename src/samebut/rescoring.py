@@ -7,12 +7,13 @@ than anything farther from the sum can, the answer is that of a scan of all pict
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from samebut import catalog
+from samebut.composition.made import Sample
 from samebut.composition.pairs import Pair
 from samebut.embedding import Floats
 from samebut.errors import PictureError
@@ -29,21 +30,23 @@ MOST = 16  # times as many as were asked for, at most: then the answer may lack 
 
 class IndexAround:
     """The gallery of a search, without the pictures that it is asked with (``left_out``, by
-    digest)."""
+    digest). ``sample`` gives some of its pictures."""
 
-    def __init__(self, index: Index, left_out: Iterable[str]) -> None:
+    def __init__(self, index: Index, left_out: Iterable[str], sample: Callable[[], Sample]) -> None:
         self._index = index
         self._left_out = left_out
-
-    def pictures(self) -> Floats:
-        """Embeddings ``(S, D)`` from all over it, 2,000 at most."""
-        return self._index.sampled(np.eye(self._index.dim, dtype=np.float32)).T
+        self.sample = sample
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         """Embeddings ``(B, K, D)`` of the ``count`` nearest to each of ``queries (B, D)``."""
         references = copies_of(self._index, self._left_out)
         near = (self._index.ranking(query, count, exclude=references) for query in queries)
         return np.stack([ranking.embeddings for ranking in near])
+
+
+def sample_of(index: Index) -> Sample:
+    """Pictures from all over it, 2,000 at most."""
+    return Sample(index.sampled(np.eye(index.dim, dtype=np.float32)).T)
 
 
 def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:

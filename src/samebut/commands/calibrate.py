@@ -1,4 +1,4 @@
-"""How sure a model may be: ``calibrate``."""
+"""How sure a model may be, and how a gallery composes: ``calibrate``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.building import Store
 from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 
 if TYPE_CHECKING:
+    from samebut.calibration.choice import Measured
     from samebut.calibration.fit import Judged
 
 
@@ -22,24 +24,114 @@ def add_to(app: typer.Typer) -> None:
 
 
 def calibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or 'bundled'.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|PHOTOS", help="A model folder or 'bundled'; or a folder that is indexed."
+        ),
+    ],
     data: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="NAME=FOLDER",
             help="A folder with images/ and catalog.csv; may be repeated. Its val is asked, and "
             "pictures of the others are strangers there: give several subjects.",
         ),
-    ],
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the processor.", show_default="all")
     ] = None,
+    triplets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of PHOTOS: queries of your own to choose by, instead of those of its table.",
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which queries of --triplets.")] = "val",
+    store: Store = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and write nothing.")] = False,
 ) -> None:
-    """Fit what makes a confidence of a model's scores, and write it into its folder.
+    """Fit a model's confidence, or choose how a gallery composes picture and words.
 
-    Prints how well it tells answers that fit from others, over queries it was not fitted on.
+    MODEL: fits what makes a confidence of its scores, writes it into its folder, and prints how
+    well it tells answers that fit from others, over queries it was not fitted on.
+
+    PHOTOS: tries compositions on queries that its table gives, and keeps one beside its store if
+    it is better than the model's own fusion on queries that did not choose it.
     """
+    if what != "bundled" and not (Path(what) / "model.json").is_file():
+        _choose(Path(what), triplets, split, store, threads, dry_run=dry_run)
+        return
+    _fit(what, data or [], threads, dry_run=dry_run)
+
+
+def _choose(
+    photos: Path,
+    queries: Path | None,
+    split: str,
+    store: str | None,
+    threads: int | None,
+    *,
+    dry_run: bool,
+) -> None:
+    from samebut.calibration import choice
+    from samebut.gallery import Gallery
+
+    with (
+        Gallery.open(photos, store=store, threads=threads) as gallery,
+        progress_shown() as progress,
+    ):
+        entries = gallery.index.pictures(gallery.index.listing(len(gallery)))
+        names = [entry.path for entry in entries]
+        asked = (
+            choice.of_table({entry.path: entry.metadata for entry in entries})
+            if queries is None
+            else choice.of_folder(queries, split, names)
+        )
+        embeddings = gallery.index.embedding([entry.id for entry in entries])
+        image = choice.references(gallery.model, gallery.folder, asked, progress)
+        measured = choice.measure(gallery.model, names, embeddings, asked, image)
+        own = gallery.model.fusions[0]
+        say("\n".join(of_gallery(measured, own)))
+        if not dry_run:
+            gallery.choose(measured.choice)
+            if measured.choice:
+                say(f"\nWritten: {gallery.choice_file}")
+
+
+def of_gallery(measured: Measured, own: str) -> list[str]:
+    """What was tried and what came of it, as Markdown."""
+    lines = [
+        f"{measured.queries:,} queries; the mean of R@1 and R@10 in percent",
+        "",
+        "| composition | half that chooses | other half | gain there |",
+        "|---|---|---|---|",
+    ]
+    for each in measured.tried:
+        found = f"{each.gain:+.1f} [{each.low:+.1f}, {each.high:+.1f}]"
+        lines.append(
+            f"| `{each.name}` | {each.chosen_by:.1f} | {each.judged:.1f} "
+            f"| {'' if each.name == own else found} |"
+        )
+    if measured.choice:
+        said = f"Chosen: {measured.best}. `search`, `serve` and the API compose by it now."
+    elif measured.best == own:
+        said = f"The model's own fusion stays, {own}: none is better."
+    else:
+        said = (
+            f"The model's own fusion stays, {own}: {measured.best} is better where it was chosen, "
+            "and on the other half not surely so."
+        )
+    return [*lines, "", said]
+
+
+def _fit(model: str, data: Sequence[str], threads: int | None, *, dry_run: bool) -> None:
+    if not data:
+        raise QueryError(
+            "a model's confidence is fitted on data folders",
+            hint="Give several subjects: --data NAME=FOLDER.",
+        )
     from samebut.calibration import fit, pictures, queries
     from samebut.confidence import FILE
     from samebut.files import writing

@@ -240,6 +240,12 @@ def info(photos: Photos, store: Store = None) -> None:
         say(f"store      {gallery.index.address}")
         say(f"model      {gallery.model.name} ({gallery.model.fingerprint})")
         _say_labels_error(gallery)
+        if choice := gallery.choice:
+            mean, low, high = choice.gain
+            say(
+                f"composes   {choice.composition}, chosen by {choice.queries:,} queries: "
+                f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] points more than the model's own fusion"
+            )
         facets = gallery.index.facets(FACETS_SHOWN)
         for reading in gallery.index.readings():
             values = ", ".join(f"{value} ({count:,})" for value, count in facets[reading.name])

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from samebut.composition.made import Asked, Corpora, Made
+from samebut.composition.made import Asked, Corpora, Made, Sample
 from samebut.composition.pairs import Pair
 from samebut.embedding import Floats
 from samebut.errors import QueryError
@@ -32,7 +32,7 @@ _LOOKS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Words:
     """The middle ``mean (D,)`` of words for things, the ``projection (D, D)`` onto what tells
     things apart rather than styles, and the ``things (A, D)`` themselves."""
@@ -82,11 +82,11 @@ def basic(asked: Asked, styles: float, directions: float, expand: float, harris:
         raise QueryError("'basic' reads the gallery that is searched, and there is none here")
     words = of_words(asked.corpora(), styles, int(directions))
     image, text = asked.sides
-    sample = asked.around.pictures()
-    sample = sample if len(sample) else image  # an empty gallery answers nothing to anything
-    middle = sample.mean(axis=0)
-    least_image, least_text = _minima(sample - middle, words.things - words.mean)
-    projected = (image - middle) @ words.projection
+    sample = asked.around.sample()
+    if not len(sample.pictures):  # an empty gallery answers nothing to anything
+        sample = Sample(image)
+    middle, least_image, least_text = _of_gallery(sample, words)
+    projected = np.asarray((image - middle) @ words.projection, np.float32)
     if expand:
         near = asked.around.nearest(projected, int(expand))
         projected = _expanded(projected, image - middle, near - middle) @ words.projection
@@ -111,7 +111,11 @@ def _expanded(projected: Floats, image: Floats, near: Floats) -> Floats:
     return np.asarray(np.einsum("bk,bkd->bd", weights, every), np.float32)
 
 
-def _minima(pictures: Floats, words: Floats) -> tuple[float, float]:
-    """The least similarity of two of ``pictures (S, D)``, and of one of them and a word."""
+@lru_cache(maxsize=8)
+def _of_gallery(sample: Sample, words: Words) -> tuple[Floats, float, float]:
+    """The middle ``(D,)`` of pictures, the least similarity of two of them, and of one and a
+    word."""
+    middle: Floats = sample.pictures.mean(axis=0)
+    pictures, things = sample.pictures - middle, words.things - words.mean
     some = pictures[np.linspace(0, len(pictures) - 1, min(SAMPLE, len(pictures))).astype(np.intp)]
-    return float((some @ some.T).min()), float((words @ some.T).min())
+    return middle, float((some @ some.T).min()), float((things @ some.T).min())

@@ -10,11 +10,19 @@ from samebut.composition.pairs import Pair
 from samebut.embedding import Floats, unit
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Embeddings ``(S, D)`` of pictures from all over a gallery; the same object for as long as the
+    gallery is the same, so that what follows from it is worked out once."""
+
+    pictures: Floats
+
+
 class Around(Protocol):
     """The gallery that is asked, for compositions that read it."""
 
-    def pictures(self) -> Floats:
-        """Embeddings ``(S, D)`` of pictures from all over it."""
+    def sample(self) -> Sample:
+        """Some of its pictures."""
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         """Embeddings ``(B, K, D)`` of the ``count`` pictures nearest to each of ``queries (B, D)``,

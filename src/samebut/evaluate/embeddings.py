@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.composition.made import Asked, Corpora
+from samebut.composition.made import Asked, Corpora, Sample
 from samebut.composition.pairs import Pair
 from samebut.composition.rows import read
 from samebut.confidence import spread
@@ -195,8 +195,8 @@ class _Gallery:
     embeddings: Floats
     references: NDArray[np.intp] | None
 
-    def pictures(self) -> Floats:
-        return self.embeddings[spread(len(self.embeddings))]
+    def sample(self) -> Sample:
+        return Sample(self.embeddings[spread(len(self.embeddings))])
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         drop = None if self.references is None else self.references.astype(np.int32)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from samebut import __version__
+from samebut.composition.choice import Choice
 from samebut.composition.rows import BLEND, COMPOSITIONS
 from samebut.errors import PictureError, SamebutError
 from samebut.explain import explain
@@ -209,12 +210,12 @@ async def info(serving: Shared) -> schemas.Info:
     """What is served, and what it allows."""
     settings = serving.settings
 
-    def job(current: Gallery) -> tuple[int, Model]:
+    def job(current: Gallery) -> tuple[int, Model, Choice | None]:
         with current.index.snapshot():
             current.index.revision()  # is it this model's still?
-            return len(current), current.model
+            return len(current), current.model, current.choice
 
-    pictures, model = await serving.search(job)
+    pictures, model, choice = await serving.search(job)
     return schemas.Info(
         pictures=pictures,
         model=schemas.ModelInfo(
@@ -223,6 +224,7 @@ async def info(serving: Shared) -> schemas.Info:
             fingerprint=model.fingerprint,
             fusion=model.fusions[0],
             fusions=list(model.fusions),
+            chosen=choice.composition if choice else None,
             compositions=[*COMPOSITIONS, BLEND],
             dim=model.dim,
         ),

@@ -257,6 +257,7 @@ class ModelInfo(BaseModel):
     fingerprint: str
     fusion: str
     fusions: list[str]
+    chosen: str | None = Field(description="What composes here where `fusion` is null, if chosen.")
     compositions: list[str] = Field(description="What else `fusion` may be, numbers left out.")
     dim: int
 
