@@ -175,6 +175,24 @@ def test_damaged_metadata_is_found_by_what_is_kept_twice(
     assert sorted(index.damaged_metadata()) == paths
 
 
+def test_pages_that_changed_places_are_found_where_opening_does_not(path: Path) -> None:
+    with created(path) as index:
+        index.put([picture("a.jpg"), picture("b.jpg", 1)])
+        assert index.inconsistencies() == []
+        with index.snapshot() as connection:
+            pages = connection.execute(
+                "SELECT rootpage FROM sqlite_master WHERE name IN"
+                " ('sqlite_autoindex_path_1', 'table_row_path')"
+            ).fetchall()
+    content = bytearray(path.read_bytes())
+    one, other = (slice(8192 * (number - 1), 8192 * number) for (number,) in pages)
+    content[one], content[other] = content[other], content[one]
+    path.write_bytes(content)
+    with LocalIndex.open(path) as index:
+        assert index.listing(9) == []  # by an index that is not the one of paths any more
+        assert "wrong # of entries in index" in index.inconsistencies()[0]
+
+
 def test_a_store_of_the_version_before_is_brought_up_to_date(path: Path) -> None:
     with created(path) as index:
         index.put([picture("a.jpg", 1), picture("\udcff.jpg", 2)])

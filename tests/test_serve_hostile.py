@@ -315,11 +315,11 @@ def sent(client: TestClient, request: dict[str, Any]) -> Any:
 
 
 WITH_PARAMETERS = (
-    *(f"POST {API}/{place}" for place in ("search", "explain")),
+    *(f"POST {API}/{place}" for place in ("search", "explain", "look")),
     *(f"GET {API}/{place}/{{id}}" for place in ("similar", "pictures", "thumbnails")),
-    f"GET {API}/browse",
+    *(f"GET {API}/{place}" for place in ("browse", "facets")),
 )
-WITHOUT = tuple(f"GET {API}/{place}" for place in ("facets", "info", "health", "ready", "metrics"))
+WITHOUT = tuple(f"GET {API}/{place}" for place in ("info", "health", "ready", "metrics"))
 FUZZED = [
     *((label, mode) for label in WITH_PARAMETERS for mode in GenerationMode),
     *((label, GenerationMode.POSITIVE) for label in WITHOUT),

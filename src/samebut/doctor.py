@@ -175,6 +175,7 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
         with closing(address.open()) as index:
             known = {path: (state.size, state.mtime_ns) for path, state in index.files().items()}
             skipped = {each.path for each in index.skipped()}
+            inconsistent = index.inconsistencies()
             damaged, misdescribed = index.damaged(), index.damaged_metadata()
             model = Model.load(index.model)
             same = model.fingerprint == index.fingerprint
@@ -196,6 +197,14 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
             "are not touched",
         ),
     ]
+    if inconsistent:
+        findings.append(
+            Finding(
+                f"{address} contradicts itself ({inconsistent[0]}); {address.discard} and index "
+                "again, your pictures are not touched",
+                fault=True,
+            )
+        )
     findings += _if_any(
         misdescribed,
         f"have damaged metadata in {address}; {address.discard} and index again, with their table",

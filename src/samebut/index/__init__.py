@@ -163,6 +163,9 @@ class Index(Protocol):
     def keep_folder(self, folder: str) -> None:
         """Remember the folder of pictures that this is about."""
 
+    def inconsistencies(self) -> list[str]:
+        """What the database finds wrong in its own file, nothing if another sees to that."""
+
     def damaged(self) -> list[str]:
         """Paths of pictures whose rows are not as they were written, by their digests."""
 

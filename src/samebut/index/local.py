@@ -96,6 +96,10 @@ class LocalIndex(DescribedStore):
         """The store file."""
         return self._database.path
 
+    def inconsistencies(self) -> list[str]:
+        """What is wrong within the file, as far as SQLite can tell."""
+        return self._database.inconsistencies()
+
     @contextmanager
     def writer_lock(self) -> Iterator[None]:
         """Keep other indexers out, until the block or the process ends.

@@ -109,6 +109,11 @@ class Store:
             names = digests.damaged(connection)
         return ["a path that is lost" if name is None else given(name) for name in names]
 
+    def inconsistencies(self) -> list[str]:
+        """What the database finds wrong in its own file. A server of databases sees to that
+        itself."""
+        return []
+
     def snapshot(self) -> AbstractContextManager[Transaction]:
         return self._database.reading()
 
