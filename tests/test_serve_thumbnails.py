@@ -13,7 +13,7 @@ from PIL import Image
 from conftest import COLOURS, draw_picture
 from samebut import loader
 from samebut.errors import PictureError
-from samebut.serve.thumbnails import Thumbnails
+from samebut.serve.thumbnails import Thumbnails, accepted
 
 
 def colour_of(jpeg: bytes) -> tuple[int, ...]:
@@ -43,7 +43,7 @@ def test_a_copy_is_not_shown_as_what_overwrote_the_other(
     draw_picture(COLOURS["blue"], "round").save(a)
     os.utime(a, ns=(1, 1))
     blue = thumbnails.get(a, 160)
-    assert colour_of(blue.jpeg) != colour_of(red.jpeg)
+    assert colour_of(blue.content) != colour_of(red.content)
     assert thumbnails.etag(a, 160) == blue.etag != red.etag
     assert thumbnails.get(b, 160) == red
     assert thumbnails.get(a, 160) == blue
@@ -55,6 +55,23 @@ def test_a_copy_is_decoded_once(pair: tuple[Path, Path], monkeypatch: pytest.Mon
     thumbnails.etag(pair[1], 160)
     monkeypatch.setattr("samebut.serve.thumbnails.open_picture", None)
     assert thumbnails.get(pair[1], 160) == made
+
+
+def test_webp_for_those_who_name_it(pair: tuple[Path, Path]) -> None:
+    thumbnails = Thumbnails()
+    for accept, kind in (
+        ("image/avif,image/webp,image/*,*/*;q=0.8", "webp"),
+        ("*/*", "jpeg"),
+        ("image/jpeg", "jpeg"),
+        ("", "jpeg"),
+    ):
+        assert accepted(accept) == kind
+        made = thumbnails.get(pair[0], 160, accepted(accept))
+        assert Image.open(io.BytesIO(made.content)).format == kind.upper()
+        assert made.etag == thumbnails.etag(pair[1], 160, accepted(accept))
+        assert made.etag.endswith(kind)
+    webp, jpeg = (thumbnails.etag(pair[0], 160, kind) for kind in ("webp", "jpeg"))  # type: ignore[arg-type]
+    assert webp not in jpeg and jpeg not in webp  # a browser that has the one is sent the other
 
 
 def test_room_is_kept(pair: tuple[Path, Path]) -> None:

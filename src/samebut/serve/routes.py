@@ -264,7 +264,10 @@ async def picture(serving: Shared, number: Number) -> FileResponse:
 @router.get(
     "/thumbnails/{id}",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Not changed"}},
+    responses={
+        200: {"content": {"image/jpeg": {}, "image/webp": {}}},
+        304: {"description": "Not changed"},
+    },
 )
 async def thumbnail(
     request: Request,
@@ -272,19 +275,22 @@ async def thumbnail(
     number: Number,
     size: Annotated[int, Query(ge=16, le=thumbnails.SIZES[-1])] = 320,
 ) -> Response:
-    """A small JPEG of a picture, its longer side at least `size` where the picture has that."""
+    """A small picture, its longer side at least `size` where the picture has that: a JPEG, or a
+    WebP for those who accept that by name."""
+    kind = thumbnails.accepted(request.headers.get("accept", ""))
 
     def job(current: Gallery) -> Response:
         entry = current.picture(number)
         asked = request.headers.get("if-none-match", "")
         file = current.file_of(entry.path)
+        small = serving.resources.thumbnails
         try:
-            if (etag := serving.resources.thumbnails.etag(file, size)) in asked:
+            if (etag := small.etag(file, size, kind)) in asked:
                 return Response(status_code=304, headers=_cached(etag))
-            small = serving.resources.thumbnails.get(file, size)
+            made = small.get(file, size, kind)
         except PictureError as error:
             raise Problem("picture_gone", number=number) from error
-        return Response(small.jpeg, media_type="image/jpeg", headers=_cached(small.etag))
+        return Response(made.content, media_type=f"image/{kind}", headers=_cached(made.etag))
 
     return await serving.draw(job)
 
@@ -403,7 +409,7 @@ def _explain(
 
 
 def _cached(etag: str) -> dict[str, str]:
-    return {"Cache-Control": _CACHED, "ETag": f'"{etag}"'}
+    return {"Cache-Control": _CACHED, "ETag": f'"{etag}"', "Vary": "Accept"}
 
 
 def _filter(where: str | None) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from PIL import Image
+from PIL import Image, features
 
 from samebut.errors import PictureError
 from samebut.images import open_picture
@@ -19,20 +20,26 @@ SIZES = (160, 320, 480, 640, 1024)
 
 KEPT_BYTES = 48_000_000
 _DIGESTS = 20_000  # files whose digest is remembered
-_QUALITY = 82
+
+Format = Literal["jpeg", "webp"]
+_SAVED: Mapping[Format, Mapping[str, Any]] = {
+    "jpeg": {"format": "JPEG", "quality": 82, "optimize": True},
+    "webp": {"format": "WEBP", "quality": 75, "method": 2},  # two fifths smaller, 2 ms longer
+}
 
 _FileLook = tuple[int, int, int, int, int]
+_Key = tuple[str, int, Format]  # digest, longer side
 
 
 class Thumbnail(NamedTuple):
-    """A JPEG, and what changes with the content it was made of."""
+    """A small picture, and what changes with the content it was made of."""
 
-    jpeg: bytes
+    content: bytes
     etag: str
 
 
 class Thumbnails:
-    """JPEGs by content and size, the ones asked for longest ago forgotten first.
+    """Small pictures by content, size and format, the ones asked for longest ago forgotten first.
 
     The content is that of the file when it was read, not when it was indexed: a picture that was
     overwritten since must not be shown for the copies of what it was.
@@ -40,37 +47,37 @@ class Thumbnails:
 
     def __init__(self, room: int = KEPT_BYTES) -> None:
         self._room, self._taken = room, 0
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[_Key, bytes] = OrderedDict()
         self._digests: OrderedDict[Path, tuple[_FileLook, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def etag(self, file: Path, size: int) -> str:
+    def etag(self, file: Path, size: int, kind: Format = "jpeg") -> str:
         """That of ``get`` for the file as it is now. Raises PictureError."""
         look = _look(file)
         with self._lock:
             known = self._digests.get(file)
         if known is None or known[0] != look:
-            return self._read(file, look)[1] + _ending(size)
-        return known[1] + _ending(size)
+            return self._read(file, look)[1] + _ending(size, kind)
+        return known[1] + _ending(size, kind)
 
-    def get(self, file: Path, size: int) -> Thumbnail:
-        """The picture as a JPEG, its longer side at most ``fitting(size)``.
+    def get(self, file: Path, size: int, kind: Format = "jpeg") -> Thumbnail:
+        """The picture as a JPEG or WebP, its longer side at most ``fitting(size)``.
 
         Raises PictureError if the file can't be used any more.
         """
         look = _look(file)
         with self._lock:
             known = self._digests.get(file)
-            key = known[1] if known and known[0] == look else "", fitting(size)
+            key = known[1] if known and known[0] == look else "", fitting(size), kind
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return Thumbnail(self._kept[key], key[0] + _ending(size))
+                return Thumbnail(self._kept[key], key[0] + _ending(size, kind))
         content, digest = self._read(file, look)
-        made = _jpeg(content, key[1])
+        made = _made(content, key[1], kind)
         # A large file was read twice, and may have changed in between.
         if isinstance(content, bytes) or _look(file) == look:
-            self._keep((digest, key[1]), made)
-        return Thumbnail(made, digest + _ending(size))
+            self._keep((digest, *key[1:]), made)
+        return Thumbnail(made, digest + _ending(size, kind))
 
     def _read(self, file: Path, look: _FileLook) -> tuple[bytes | Path, str]:
         content, digest = read_picture(PictureFile(file, file.name))
@@ -80,7 +87,7 @@ class Thumbnails:
                 self._digests.popitem(last=False)
         return content, digest
 
-    def _keep(self, key: tuple[str, int], made: bytes) -> None:
+    def _keep(self, key: _Key, made: bytes) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
@@ -99,8 +106,13 @@ def _look(file: Path) -> _FileLook:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _ending(size: int) -> str:
-    return f"-{fitting(size)}"
+def _ending(size: int, kind: Format) -> str:
+    return f"-{fitting(size)}.{kind}"
+
+
+def accepted(accept: str) -> Format:
+    """What to send for a header ``Accept``: WebP to those who name it, as browsers do."""
+    return "webp" if "image/webp" in accept and features.check("webp") else "jpeg"
 
 
 def fitting(size: int) -> int:
@@ -108,9 +120,9 @@ def fitting(size: int) -> int:
     return next((each for each in SIZES if each >= size), SIZES[-1])
 
 
-def _jpeg(content: bytes | Path, size: int) -> bytes:
+def _made(content: bytes | Path, size: int, kind: Format) -> bytes:
     picture = open_picture(content, shorter_side=size)
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    picture.save(buffer, **_SAVED[kind])
     return buffer.getvalue()

@@ -10,7 +10,7 @@ const WIDEST = 1.9;
 const SIZES = [320, 480, 640]; // pixels of the longer side
 const TALL = 280; // CSS pixels a row is high at most, about
 const PHONE = "(max-width: 640px) 46vw"; // where two tiles share a row
-const EAGER = 8; // tiles that are surely in sight
+const IN_SIGHT = { phone: 4, desk: 12 }; // tiles at first, about
 const GHOSTS = [0.75, 1, 0.66, 0.75, 1.3, 0.75, 0.9, 0.75, 0.66, 1, 0.75, 0.8];
 
 /** What a hit is called: its title, else its file without folders. */
@@ -20,14 +20,20 @@ export const titleOf = (hit) => hit.metadata.title || hit.path.split("/").at(-1)
 export function grid({ onPick, onLook }) {
   const list = byId("grid");
   list.addEventListener("keydown", (event) => moveFocus(event, list));
-  const tiles = (hits, from) => hits.map((hit, i) => tile(hit, from + i, { onPick, onLook }));
+  const tiles = (hits, isLater) => hits.map((hit, i) => tile(hit, isLater(i), { onPick, onLook }));
   return {
     show(hits) {
       list.removeAttribute("aria-busy");
-      list.replaceChildren(...tiles(hits, 0));
+      const first = matchMedia("(max-width: 640px)").matches ? IN_SIGHT.phone : IN_SIGHT.desk;
+      list.replaceChildren(...tiles(hits, (place) => place >= first));
+      sendForLater([...list.querySelectorAll("img")]);
       setStop(list, list.querySelector(".look"));
     },
-    append: (hits) => list.append(...tiles(hits, list.children.length)),
+    append(hits) {
+      const made = tiles(hits, () => true);
+      list.append(...made);
+      sendForLater(made.map((each) => each.querySelector("img")));
+    },
     focus(place) {
       const look = list.children[place]?.querySelector(".look");
       setStop(list, look);
@@ -45,17 +51,30 @@ export function grid({ onPick, onLook }) {
   };
 }
 
-function tile(hit, place, { onPick, onLook }) {
+/**
+ * Sends for the pictures that are not in sight when those that are have come: browsers load far
+ * beyond the screen, and on a slow line all would come late together.
+ */
+async function sendForLater(images) {
+  const isLater = (image) => later.has(image);
+  await Promise.allSettled(images.filter((each) => !isLater(each)).map((each) => each.decode()));
+  for (const image of images.filter(isLater)) Object.assign(image, later.get(image));
+}
+
+const later = new WeakMap(); // what such a picture is to be made of, by its element
+
+function tile(hit, isLater, { onPick, onLook }) {
   const title = titleOf(hit);
   const image = element("img", {
-    ...thumbnailOf(hit),
+    ...(isLater ? {} : thumbnailOf(hit)),
     alt: "",
     width: hit.width,
     height: hit.height,
-    loading: place < EAGER ? "eager" : "lazy",
+    loading: isLater ? "lazy" : "eager",
     decoding: "async",
     draggable: "false",
   });
+  if (isLater) later.set(image, thumbnailOf(hit));
   image.addEventListener("error", () => image.replaceWith(gone()));
   const action = (name, label, onclick, ...children) =>
     element(
