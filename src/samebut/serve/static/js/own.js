@@ -7,25 +7,30 @@
 const NAME = "samebut";
 const STORE = "pictures";
 const MOST = 20; // pictures; the oldest make way
-const OLDEST = 30 * 24 * 3_600_000; // milliseconds
+const OLDEST = 7 * 24 * 3_600_000; // milliseconds
 
 let opening = null;
 
 /** `{blob, name}` of a key, or undefined. */
 export const load = (key) => attempt("readonly", (store) => store.get(key));
 
-/** Keeps a picture, and forgets those that are too many or too old. */
+/** Keeps a picture. */
 export async function save(key, { blob, name }) {
   await attempt("readwrite", (store) => store.put({ blob, name, at: Date.now() }, key));
+  await prune();
+}
+
+/** Forgets pictures that are too many or too old. */
+export async function prune() {
   const keys = (await attempt("readonly", (store) => store.index("at").getAllKeys())) ?? [];
   const old = await attempt("readonly", (store) =>
     store.index("at").getAllKeys(IDBKeyRange.upperBound(Date.now() - OLDEST)),
   );
   const tooMany = keys.slice(0, Math.max(0, keys.length - MOST));
-  for (const each of new Set([...(old ?? []), ...tooMany])) await forget(each);
+  for (const key of new Set([...(old ?? []), ...tooMany])) {
+    await attempt("readwrite", (store) => store.delete(key));
+  }
 }
-
-export const forget = (key) => attempt("readwrite", (store) => store.delete(key));
 
 /** What `action` asks of the store, or undefined where there is none. */
 async function attempt(mode, action) {

@@ -13,6 +13,7 @@ import { grid } from "./grid.js";
 import { language, number, speak, t } from "./i18n.js";
 import * as moves from "./moves.js";
 import { clearNotice, notice, toast } from "./notice.js";
+import { prune } from "./own.js";
 import { roving } from "./roving.js";
 import { settings } from "./settings.js";
 import { canShare, share } from "./sharing.js";
@@ -403,6 +404,7 @@ async function begin() {
   }
   renderParts();
   openAgain();
+  prune();
 }
 
 begin();
