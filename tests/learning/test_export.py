@@ -251,14 +251,15 @@ def test_a_benchmark_decides_on_int8(
     said = description["agreement"]
     assert said["pictures"] == 10
     assert "note" not in said
-    loss = said["R@10_fp32"] - said["R@10_int8"]
-    assert description["graphs"]["image"]["default"] == ("int8" if loss <= 1 else "fp32")
-    for lost, default in ((0.4, "int8"), (0.6, "fp32")):
-        scores = iter([{"R@10": 50.0}, {"R@10": 50 - lost}])
+    lost = [said[f"{name}_fp32"] - said[f"{name}_int8"] for name in ("R@1", "R@10")]
+    assert description["graphs"]["image"]["default"] == ("int8" if max(lost) <= 0.5 else "fp32")
+    for one, ten, default in ((0.4, 0.4, "int8"), (0.4, 0.6, "fp32"), (5.2, 0.3, "fp32")):
+        scores = iter([{"R@1": 50.0, "R@10": 90.0}, {"R@1": 50 - one, "R@10": 90 - ten}])
         monkeypatch.setattr(agreement, "score_embeddings", lambda *_, all=scores: next(all))
-        description = compared(exported, root, tmp_path / default)
+        description = compared(exported, root, tmp_path / f"{one}-{ten}")
         assert description["graphs"]["image"]["default"] == default
-        assert description["agreement"]["R@10_int8"] == 50 - lost
+        assert description["agreement"]["R@1_int8"] == 50 - one
+        assert description["agreement"]["R@10_int8"] == 90 - ten
 
 
 def test_graphs_of_other_weights_are_noticed(exported: tuple[CIRModel, Path], root: Path) -> None:
