@@ -200,29 +200,44 @@ app()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_obeyed_whatever_a_worker_does(indexed: Path, kind: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STUCK, "serve", str(indexed), "--port", "0", "--watch"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_a_signal_is_obeyed_whatever_a_worker_does(indexed: Path) -> None:
+    """Two servers at once, one for each signal: each takes some seconds to give its worker up."""
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    folders = (indexed, Path(shutil.copytree(indexed, indexed.with_name("another"))))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", STUCK, "serve", str(folder), "--port", "0", "--watch"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in folders
+    ]
     try:
-        assert process.stdout is not None
-        port = int(process.stdout.readline().rstrip("/\n").rpartition(":")[2])
-        link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        link.request("POST", f"{API}/search", json.dumps(ASK), {"Content-Type": "application/json"})
-        assert process.stdout.readline() == "stuck\n"
+        links = [stuck(process) for process in processes]
         before = time.monotonic()
-        process.send_signal(kind)
-        _, log = process.communicate(timeout=60)
-        assert time.monotonic() - before < 10
-        assert "Traceback" not in log
-        link.close()
+        for process, kind in zip(processes, kinds, strict=True):
+            process.send_signal(kind)
+        for process in processes:
+            _, log = process.communicate(timeout=60)
+            assert time.monotonic() - before < 10
+            assert "Traceback" not in log
+        for link in links:
+            link.close()
     finally:
-        process.kill()
-        process.communicate()
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def stuck(process: subprocess.Popen[str]) -> http.client.HTTPConnection:
+    """The connection of a search that the server will not end."""
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rstrip("/\n").rpartition(":")[2])
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    link.request("POST", f"{API}/search", json.dumps(ASK), {"Content-Type": "application/json"})
+    assert process.stdout.readline() == "stuck\n"
+    return link
 
 
 # ------------------------------------------------------------------------------- the log

@@ -106,9 +106,19 @@ class Tally:
     acknowledged: int = 0
 
 
+@dataclass
+class Undisturbed:
+    """Pictures, and the store that indexing makes of them where nothing is killed, in how long."""
+
+    photos: Path
+    store: Path
+    seconds: float = 60.0
+
+
 @dataclass(frozen=True)
 class Phase:
-    """What is killed: ``child`` is a program; ``begin`` brings the store to where it begins.
+    """What is killed: ``child`` is a program; ``begin(whole, store)`` brings the store to where it
+    begins, ``whole`` being a store that was built without a disturbance.
 
     ``seconds`` after its first line a child is killed at the latest; None: as long as indexing
     takes. ``grows``: the rows that it says are stored come on top of those before.
@@ -120,40 +130,41 @@ class Phase:
     grows: bool = False
 
 
-def _nothing(photos: Path, store: Path) -> None:
+def _nothing(whole: Path, store: Path) -> None:
     for file in store.glob(f"{STORE_FILE}*"):
         file.unlink()
 
 
-def _go_on(photos: Path, store: Path) -> None:
+def _go_on(whole: Path, store: Path) -> None:
     """What an earlier round left is where the next begins."""
 
 
-def _whole(photos: Path, store: Path) -> None:
+def _copied(whole: Path, store: Path) -> None:
     if not count(store):
-        command(photos, store)
+        _nothing(whole, store)  # a log of another file would be taken for the copy's
+        shutil.copyfile(whole / STORE_FILE, store / STORE_FILE)
 
 
 PHASES = {
     "birth": Phase(INDEXER, _nothing, 0.1),
     "index": Phase(INDEXER, _go_on, None, grows=True),
-    "replace-model": Phase(REPLACER, _whole, None),
-    "metadata": Phase(DESCRIBER, _whole, 1.0),
-    "checkpoint": Phase(CHECKPOINTER, _whole, 1.5),
-    "watch": Phase(SERVER, _whole, 3.0),
+    "replace-model": Phase(REPLACER, _copied, None),
+    "metadata": Phase(DESCRIBER, _copied, 1.0),
+    "checkpoint": Phase(CHECKPOINTER, _copied, 1.5),
+    "watch": Phase(SERVER, _copied, 3.0),
 }
 
 
 def kill_often(
-    phase: Phase, photos: Path, store: Path, other: Path, kills: int, seconds: float, seed: int
+    phase: Phase, given: Undisturbed, store: Path, other: Path, kills: int, seed: int
 ) -> Tally:
     """Start and kill a child until ``kills`` kills hit it; AssertionError if a row is lost."""
     rng, tally = random.Random(seed), Tally()
     while tally.kills < kills:
-        phase.begin(photos, store)
+        phase.begin(given.store, store)
         before = count(store) if phase.grows else 0
-        after = rng.uniform(0, seconds if phase.seconds is None else phase.seconds)
-        acknowledged, killed = _one_round(phase.child, photos, store, other, after)
+        after = rng.uniform(0, given.seconds if phase.seconds is None else phase.seconds)
+        acknowledged, killed = _one_round(phase.child, given.photos, store, other, after)
         now = count(store)
         assert now >= before + acknowledged, f"{before} + {acknowledged} stored, {now} left"
         tally.acknowledged += acknowledged
@@ -162,7 +173,7 @@ def kill_often(
         else:
             tally.finished += 1
             if phase.grows:
-                _nothing(photos, store)
+                _nothing(given.store, store)
     return tally
 
 
@@ -255,27 +266,32 @@ def write_tables(folder: Path, photos: Path) -> Path:
     return folder
 
 
-def compare(photos: Path, kills: int, seed: int, phase: str = "index") -> tuple[Tally, float]:
+def build(photos: Path, folder: Path) -> Undisturbed:
+    """A copy of ``photos`` (a watched folder changes) and its store, both in ``folder``."""
+    built = Undisturbed(folder / "photos", folder / "whole")
+    shutil.copytree(photos, built.photos)
+    built.store.mkdir()
+    started = time.monotonic()
+    command(built.photos, built.store)
+    built.seconds = time.monotonic() - started
+    return built
+
+
+def compare(given: Undisturbed, kills: int, seed: int, phase: str = "index") -> tuple[Tally, float]:
     """The tally, and the largest difference between the embeddings of both stores."""
     with tempfile.TemporaryDirectory() as made:
-        undisturbed, disturbed, work = (Path(made, name) for name in ("whole", "killed", "photos"))
-        for store in (undisturbed, disturbed):
-            store.mkdir()
-        shutil.copytree(photos, work)  # the watched folder changes
-        other = Path(made, "other")
+        disturbed, other = Path(made, "killed"), Path(made, "other")
+        disturbed.mkdir()
         if phase == "metadata":
             other.mkdir()
-            write_tables(other, work)
+            write_tables(other, given.photos)
         elif phase == "replace-model":
             other_model(other)
-        started = time.monotonic()
-        command(work, undisturbed)
-        seconds = time.monotonic() - started
-        tally = kill_often(PHASES[phase], work, disturbed, other, kills, seconds, seed)
-        (work / "new.png").unlink(missing_ok=True)
-        command(work, disturbed, "--model", "bundled", "--replace-model")
-        assert content(disturbed) == content(undisturbed)
-        return tally, float(np.abs(embeddings(disturbed) - embeddings(undisturbed)).max())
+        tally = kill_often(PHASES[phase], given, disturbed, other, kills, seed)
+        (given.photos / "new.png").unlink(missing_ok=True)
+        command(given.photos, disturbed, "--model", "bundled", "--replace-model")
+        assert content(disturbed) == content(given.store)
+        return tally, float(np.abs(embeddings(disturbed) - embeddings(given.store)).max())
 
 
 def main() -> None:
@@ -286,9 +302,11 @@ def main() -> None:
     parser.add_argument("--phases", default=",".join(PHASES))
     arguments = parser.parse_args()
     phases = arguments.phases.split(",")
+    made = tempfile.TemporaryDirectory()
+    given = build(arguments.photos, Path(made.name))
     for phase in phases:
         share = -(-arguments.kills // len(phases))
-        tally, difference = compare(arguments.photos, share, arguments.seed, phase)
+        tally, difference = compare(given, share, arguments.seed, phase)
         print(
             f"{phase}: {tally.kills} kills, {tally.finished} runs that finished first, "
             f"{tally.acknowledged:,} rows acknowledged before kills and none lost; largest "

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kills import PHASES, Phase, compare, kill_often
+from kills import PHASES, Phase, Undisturbed, build, compare, kill_often
 
 from conftest import draw_picture
 
@@ -14,25 +14,26 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIG
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = tmp_path_factory.mktemp("killed") / "photos"
-    photos.mkdir()
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """150 pictures, and one that is none, with a store that was built once for all phases."""
+    photos = tmp_path_factory.mktemp("photos")
     for number in range(150):
         colour = (number, 255 - number, number * 7 % 256)
         draw_picture(colour, "round", 96 + number).save(photos / f"{number:03}.png")
     (photos / "broken.png").write_bytes(b"no picture")
-    return photos
+    return build(photos, tmp_path_factory.mktemp("killed"))
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_and_carried_on(photos: Path, phase: str) -> None:
+def test_killed_and_carried_on(undisturbed: Undisturbed, phase: str) -> None:
     kills = 4 if phase == "index" else 2
-    tally, difference = compare(photos, kills=kills, seed=1, phase=phase)
+    tally, difference = compare(undisturbed, kills=kills, seed=1, phase=phase)
     assert tally.kills == kills
     assert difference < 1e-3
 
 
 def test_a_run_that_ends_with_an_error_is_not_a_finished_one(tmp_path: Path) -> None:
     failing = Phase("print('begin'); raise SystemExit('out of order')", lambda *_: None, 60.0)
+    given = Undisturbed(tmp_path, tmp_path)
     with pytest.raises(AssertionError, match="out of order"):
-        kill_often(failing, tmp_path, tmp_path, tmp_path, 1, 60.0, seed=0)
+        kill_often(failing, given, tmp_path, tmp_path, 1, seed=0)
