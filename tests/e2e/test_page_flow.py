@@ -125,6 +125,22 @@ def test_more_is_shown_after_a_search_that_failed(visit: Visit) -> None:
     expect(visit.page.locator("#results-heading")).to_have_text("Found")
 
 
+def test_an_error_is_seen_from_far_down_the_page(visiting: Visiting) -> None:
+    for screen in (browsing.DESK, PHONE):
+        visit = visiting(**screen)
+        visit.may_fail = True
+        visit.go()
+        visit.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        visit.page.route("**/api/v1/browse*", lambda route: route.abort())
+        visit.page.get_by_role("button", name="Show more").click()
+        expect(alert(visit)).to_be_in_viewport(ratio=1)
+        assert scrolled(visit) > 500
+        visit.page.unroute("**/api/v1/browse*")
+        visit.page.get_by_role("button", name="Try again").click()
+        expect(visit.page.locator(".tile")).to_have_count(60)
+        expect(alert(visit)).to_be_hidden()
+
+
 def test_the_eleventh_wish_is_heard(visit: Visit) -> None:
     ten = "&".join(["t=4%2Cin+blue", *(f"t=%2Cwish+{n}" for n in range(2, 11))])
     visit.go(ten)
@@ -437,6 +453,7 @@ def test_a_reload_keeps_the_own_picture(visit: Visit, drawn: Path) -> None:
 
 _KEPT_NAMES = """() => new Promise((resolve) => {
     indexedDB.open("samebut").onsuccess = ({ target: { result } }) => {
+        if (result.objectStoreNames.length === 0) return result.close(), resolve([]);
         const store = result.transaction("pictures").objectStore("pictures");
         store.getAll().onsuccess = (each) =>
             (result.close(), resolve(each.target.result.map(({ name }) => name)));
@@ -448,7 +465,7 @@ def test_own_pictures_are_forgotten_after_a_week(visit: Visit, drawn: Path) -> N
     dress = first_picture(drawn, "dress")
     visit.page.clock.install(time="2026-01-01")
     visit.go().upload(dress)
-    visit.page.wait_for_function("indexedDB.databases().then((all) => all.length === 1)")
+    visit.page.wait_for_function(f"({_KEPT_NAMES})().then((names) => names.length === 1)")
     assert visit.page.evaluate(_KEPT_NAMES) == [dress.name]
     visit.page.clock.set_system_time("2026-01-10")
     visit.go()

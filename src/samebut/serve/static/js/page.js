@@ -223,6 +223,7 @@ async function more({ isScrolling = false } = {}) {
   try {
     const next = await find(asked, { offset: first });
     if (asked !== answered) return;
+    if (byId("more").matches(".failed")) clearNotice();
     remember(next.hits);
     answer = { ...answer, hits: [...answer.hits, ...next.hits], isLast: next.hits.length < PAGE };
     parts.grid.append(next.hits);
