@@ -163,6 +163,21 @@ def test_labels_are_read_again_when_they_change(shop: Path) -> None:
             file.write_text(LABELS, encoding="utf-8")
 
 
+def test_the_log_says_once_why_labels_can_not_be_read(
+    client: TestClient, shop: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = shop / "labels.toml"
+    try:
+        file.write_text("[Marque]\nzh = 30\n")
+        for _ in range(2):
+            assert shown(client)["Marque"]["label"]["zh"] == "品牌"
+    finally:
+        file.write_text(LABELS, encoding="utf-8")
+    assert shown(client)["Marque"]["label"]["zh"] == "牌子"
+    said = [record.getMessage() for record in caplog.records if "labels" in record.getMessage()]
+    assert len(said) == 1 and "Marque.zh" in said[0]
+
+
 def test_words_follow_the_table_when_it_changes(shop: Path, tmp_path: Path) -> None:
     table = tmp_path / "more.csv"
     store = tmp_path / "store"

@@ -498,9 +498,8 @@ class Gallery:
 
         Raises FilterError.
         """
-        with self.index.snapshot():
-            columns = self.index.facets(count, where)
-            return columns, facets(columns, self.vocabulary, self.labels)
+        columns = self.index.facets(count, where)
+        return columns, facets(columns, self.vocabulary, self.labels)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -174,13 +174,15 @@ class DescribedStore(Store):
     def vocabulary(self, labels: Labels) -> Vocabulary:
         with self._database.reading() as connection:
             state = self._database.state(), labels
-            if self._vocabulary is None or self._vocabulary[0] != state:
-                table = {
-                    name: ColumnValues(column or Column(), metadata.values_of(connection, name))
-                    for name, column in metadata.understood(connection).items()
-                }
-                self._vocabulary = state, Vocabulary.of(table, labels)
-            return self._vocabulary[1]
+            if self._vocabulary is not None and self._vocabulary[0] == state:
+                return self._vocabulary[1]
+            table = {
+                name: ColumnValues(column or Column(), metadata.values_of(connection, name))
+                for name, column in metadata.understood(connection).items()
+            }
+        # Outside of the transaction, where it would hold up all other threads.
+        self._vocabulary = made = state, Vocabulary.of(table, labels)
+        return made[1]
 
     def count(self, where: str | Filter | None = None) -> int:
         """How many pictures the filter lets through.

@@ -28,6 +28,7 @@ from samebut.language.limits import Limit, limits
 from samebut.language.ordinary import (
     are_ordinary,
     common,
+    goods,
     key_of,
     looks,
     phrases,
@@ -42,12 +43,16 @@ _OWNED = 3  # pictures whose titles begin with a name, for it to be read as a br
 _SHARE = 0.6  # of all titles; more of them begin alike because the shop is of one brand
 _GOES_ON = 0.9  # of the titles that begin so: the name is longer
 _BRAND = 5  # tokens
+_ARTICLE = re.compile(r"(?:\b(?:an?|the|with)|[一个只有带])\s*$")
 _CHOSEN_LENGTH = 32  # characters
 _CHOSEN_FROM = 50  # of the commonest values; a rare one may be longer
 _SHARED = 2  # pictures a value has on average, at least, for people to choose by it
 _AROUND = 60  # characters before a fact that can be phrases about it
 _NAMED_ALONE: frozenset[Kind] = SEEN | HIDDEN | {"url", "date", "yes/no", "gender", "percentage"}
 """Kinds whose values are never read where they stand alone."""
+_NOT_HELD: frozenset[Kind] = SEEN | {"split", "url", "date", "gender"}
+"""Kinds whose values are never read."""
+_NUMBERS = 1_000  # different amounts of a column, of which more are read as limits alone
 _SAYS_NO_LOOKS: frozenset[Kind] = frozenset(("brand", "size", "id", "price"))
 """Kinds whose values are taken out of the words that the model reads."""
 _ASKS_FOR_NUMBERS: frozenset[Kind] = frozenset(("price", "number", "percentage", "size"))
@@ -77,14 +82,14 @@ class ColumnValues:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """A value that words may mean. ``alone``: it is read without its column's name; ``is_thing``:
-    only if the sentence does not speak of the thing of that name."""
+    """A value that words may mean. ``alone``: it is read without its column's name; ``doubt``: only
+    if the sentence does not speak of a thing of that name, which there is (2) or may be (1)."""
 
     column: str
     where: Filter
     kind: Kind
     alone: bool
-    is_thing: bool = False
+    doubt: int = 0
     written: str = ""
 
 
@@ -141,7 +146,8 @@ class Vocabulary:
             for value in known.values:
                 whose = lexicon.people(_english_gender(value.text))[0]
                 self.people.setdefault(whose, []).append((name, value.text))
-        if kind in (SEEN | {"split", "url", "date", "gender"}):
+        is_number = column.kind != "text"
+        if kind in _NOT_HELD or (is_number and len(known.values) > _NUMBERS):
             return
         own: dict[str, list[str]] = {}
         for folded, word in labels.own_words(name):
@@ -155,16 +161,12 @@ class Vocabulary:
         if not keys or len(keys) > _LONGEST:
             return
         is_number = column.kind != "text"
-        same = value.number if is_number and value.number is not None else value.text
-        meaning = _Meaning(
-            name,
-            Compare(name, "=", same),
-            kind,
-            alone=not is_number and kind not in _NAMED_ALONE and _may_stand_alone(keys, word, kind),
-            is_thing=are_ordinary(keys, things_seen()),
-            written=word,
+        where = Compare(
+            name, "=", value.text if value.number is None or not is_number else value.number
         )
-        self._add(keys, meaning)
+        alone = not is_number and kind not in _NAMED_ALONE and _may_stand_alone(keys, word, kind)
+        is_thing = alone and kind != "title" and are_ordinary(keys, things_seen())
+        self._add(keys, _Meaning(name, where, kind, alone, 2 if is_thing else 0, word))
 
     def _begin_titles(self, name: str, values: Sequence[Value]) -> None:
         """Brands of a table that has no column of them: what several titles begin with."""
@@ -174,7 +176,8 @@ class Vocabulary:
             if not keys or not _may_stand_alone(keys, " ".join(keys), "brand"):
                 continue
             whole = where[0] if len(where) == 1 else Or(tuple(where))
-            self._add(keys, _Meaning(name, whole, "brand", True, True, max(spellings, key=len)))
+            doubt = 2 if are_ordinary(keys, things_seen()) else 1
+            self._add(keys, _Meaning(name, whole, "brand", True, doubt, max(spellings, key=len)))
 
     def _add(self, keys: Sequence[str], meaning: _Meaning) -> None:
         key = " ".join(keys)
@@ -413,16 +416,33 @@ class _Reading:
         ):
             return False
         named = begin != place if is_named is None else is_named
-        if named or not all(each.is_thing for each in meanings):
+        doubt = min(each.doubt for each in meanings)
+        if named or not doubt:
+            return True
+        if _end_of(before, "not") and not _ARTICLE.search(before):
             return True
         start, end = self.tokens[place].start, self.tokens[place + count - 1].end
         written = self.sentence[self.places[start] : self.places[end - 1] + 1]
         if any(c.isupper() for c in written) and any(each.written == written for each in meanings):
             return True
-        if re.search(r"(?:\b(?:an?|the|with)|[一个只有带])\s*$", before) is None:
-            return True
-        behind = [token.key for token in self.tokens[place + count : place + count + 1]]
-        return bool(behind) and are_ordinary(behind, things_seen())
+        return self._is_before_goods(place + count) or not self._is_thing(doubt, before, after)
+
+    def _is_before_goods(self, place: int) -> bool:
+        """Whether a token names something that shops sell: puma shoes, not a puma on a shirt."""
+        return any(
+            are_ordinary([token.key for token in self.tokens[place : place + n]], goods())
+            for n in (1, 2)
+            if len(self.tokens) >= place + n
+        )
+
+    def _is_thing(self, doubt: int, before: str, after: int) -> bool:
+        """Whether a name stands where a thing would: "a puma", and "black puma" for a known one."""
+        if doubt == 1:
+            return _ARTICLE.search(before) is not None
+        alone = re.search(r"(?:^|[,;，、；])\s*$", before) and re.match(
+            r"\s*(?:$|[,;，、；])", self.text[after:]
+        )
+        return alone is None
 
     def _value(
         self, place: int, count: int, meanings: Sequence[_Meaning]
@@ -535,7 +555,7 @@ def _before(name: str) -> re.Pattern[str]:
 @cache
 def _behind(name: str) -> re.Pattern[str]:
     """Any of these phrases at the beginning of a text."""
-    return re.compile(rf"[\s-]*(?:{_any(phrases()[name])})")
+    return re.compile(rf"[\s\-'\"’”]*(?:{_any(phrases()[name])})")
 
 
 def _end_of(text: str, name: str) -> str:

@@ -65,6 +65,12 @@ def things_seen() -> frozenset[str]:
 
 
 @cache
+def goods() -> frozenset[str]:
+    """Keys of words for what shops sell."""
+    return _keys(word for pair in lexicon.TRANSLATIONS["article"].items() for word in pair)
+
+
+@cache
 def common() -> frozenset[str]:
     """Both: all that is no name."""
     return looks() | things_seen()

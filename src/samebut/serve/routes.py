@@ -197,6 +197,7 @@ async def facets(serving: Shared, where: Where = None) -> schemas.Facets:
 
     def job(current: Gallery) -> schemas.Facets:
         columns, shown = current.facets(SHOWN_VALUES, _filter(where))
+        serving.note_labels(current.labels_error)
         return schemas.Facets(
             columns={name: values[:FACET_VALUES] for name, values in columns.items()},
             shown=[schemas.ShownColumn(**asdict(facet)) for facet in shown],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from samebut.errors import LabelsError
 from samebut.gallery import Gallery
 from samebut.serve.current import CurrentGallery
 from samebut.serve.kept import KeptPictures
@@ -18,6 +20,7 @@ from samebut.serve.watch import Watch
 from samebut.serve.workers import Workers
 
 T = TypeVar("T")
+_logger = logging.getLogger("samebut.serve")
 _THUMBNAIL_THREADS = 2
 _THUMBNAILS_WAITING = 512
 _LOOKS_WAITING = 64
@@ -65,6 +68,7 @@ class Serving:
     resources: Resources
     watch: Watch | None = None
     name: str = ""
+    labels_error: LabelsError | None = None
 
     def __post_init__(self) -> None:
         labels = {"gallery": self.name} if self.name else {}
@@ -91,6 +95,12 @@ class Serving:
     @property
     def telemetry(self) -> Telemetry:
         return self.resources.telemetry
+
+    def note_labels(self, error: LabelsError | None) -> None:
+        """Say in the log why ``labels.toml`` can't be read, once for each time it changes."""
+        if error is not None and error is not self.labels_error:
+            _logger.warning("not read: %s. %s", error, error.hint)
+        self.labels_error = error
 
     async def search(self, job: Callable[[Gallery], T]) -> T:
         """``job`` on a thread that calls the model; see `Workers.run`."""
