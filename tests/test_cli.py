@@ -139,11 +139,11 @@ def test_search_says_which_filters_it_read(photos: Path, tmp_path: Path) -> None
 
 
 def test_search_says_what_it_did_not_read(indexed: Path) -> None:
-    long = "in blue, " * 60 + "please"
+    long = "in blue, " * 60 + "striped"
     done = samebut("search", indexed, "-i", indexed / "red-round.png", "-t", long, "--json")
     assert done.returncode == 0
     (unread,) = json.loads(done.stdout)["unread"]
-    assert unread.endswith("please")
+    assert unread.endswith("striped")
     assert done.stderr.strip() == f"not read, for the text is too long for the model: {unread}"
 
 
@@ -168,6 +168,9 @@ def test_another_fusion(indexed: Path) -> None:
     assert "a fusion of its own, combiner. There are: sum:WEIGHT" in unknown.stderr
     asked = ("--fusion", "pdv", "--caption", "a red thing", "--rescore", "5")
     assert samebut(*ask, *asked).returncode == 0
+    unwanted = samebut(*ask, "--not", "a dress", "--not-like", indexed / "green-round.png")
+    assert "green-round.png" not in unwanted.stdout
+    assert len(json.loads(unwanted.stdout)["hits"]) == 8
 
 
 def test_a_filter(indexed: Path) -> None:

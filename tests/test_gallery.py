@@ -329,6 +329,20 @@ def test_compositions_that_read_the_gallery(photos: Path, tmp_path: Path) -> Non
     assert len(again.hits) == 9 and len(two.hits) == 8
 
 
+def test_what_is_not_wanted_comes_later_and_its_picture_not_at_all(photos: Path) -> None:
+    build(photos)
+    turn, blue = Turn(photos / "red-round.png"), Turn(photos / "blue-round.png")
+    with Gallery.open(photos) as gallery:
+        plain = gallery.search(turn, 20)
+        without = gallery.search(turn, 20, without=[blue])
+    assert plain.confidence is not None
+    assert without.confidence is None
+    before, after = ([hit.path for hit in each.hits] for each in (plain, without))
+    assert {*before} - {*after} == {"blue-round.png"}
+    square = "squares/blue-square.png"
+    assert after.index(square) >= before.index(square)
+
+
 def _elsewhere() -> bytes:
     buffer = io.BytesIO()
     draw_picture(COLOURS["red"], "round", 99).save(buffer, "PNG")

@@ -198,3 +198,22 @@ def test_a_part_of_a_large_photo_is_decoded_large_enough(model: Model) -> None:
 def test_courtesy_is_not_read(model: Model) -> None:
     polite = ask(model, [Turn(text="hi, could you show me a red dress, please?")])
     assert np.array_equal(polite.embedding, ask(model, [Turn(text="a red dress")]).embedding)
+
+
+def test_what_is_not_wanted_is_taken_from_the_query(model: Model) -> None:
+    turn = Turn(picture("red"), "a dress")
+    plain, unwanted = ask(model, [turn]), ask(model, [Turn(text="blue")]).embedding
+    without = [Turn(text=" blue "), Turn(picture("green"))]
+    asked = ask(model, [turn], without=without[:1], without_weight=0.5)
+    np.testing.assert_allclose(asked.embedding, unit(plain.embedding - 0.5 * unwanted), atol=1e-5)
+    assert asked.gate == plain.gate
+    both = ask(model, [turn], without=without, without_weight=0.5)
+    green = ask(model, [Turn(picture("green"))]).embedding
+    expected = unit(plain.embedding - 0.5 * unwanted - 0.5 * green)
+    np.testing.assert_allclose(both.embedding, expected, atol=1e-5)
+    with pytest.raises(QueryError, match="nothing can be left out"):
+        ask(model, [turn], without=without, fusion="product")
+    with pytest.raises(QueryError, match="nothing to search for"):
+        ask(model, [], without=without)
+    with pytest.raises(QueryError, match="is below 0"):
+        ask(model, [turn], without=without, without_weight=-1)

@@ -55,7 +55,7 @@ from samebut.rescoring import (
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.stacks import Finding, Page, page, page_of_stacks
-from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask
+from samebut.turns import NEUTRAL, WITHOUT, SearchSeconds, Source, Turn, ask
 
 STORE_FILE = "gallery.sqlite"
 _HOLDS_SHOWN = 4  # kinds of things, where none may be meant
@@ -296,6 +296,8 @@ class Gallery:
         text_weight: float = NEUTRAL,
         fusion: str | None = None,
         rescore: int = RESCORE,
+        without: Sequence[Turn] = (),
+        without_weight: float = WITHOUT,
         include_references: bool = False,
         collapse: bool = False,
         min_score: float | None = None,
@@ -310,7 +312,8 @@ class Gallery:
         How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
         ``samebut.turns``; without ``fusion`` the gallery's ``choice`` composes, if there is one.
         Where the composition scores pictures twice, the nearest ``rescore`` and more
-        (``samebut.rescoring``) are scored again.
+        (``samebut.rescoring``) are scored again. What is ``without`` is not wanted
+        (``samebut.turns``): its pictures are no hits, and what is like it comes later.
         ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
         name a value of the table or a limit are filters too (``samebut.facts``), but those of
         ``ignore``. Pictures of the turns are left
@@ -337,12 +340,21 @@ class Gallery:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
         left_out = set() if include_references else _digests(turns)
+        left_out |= _digests(without)
         if fusion is None and (choice := self.choice):
             fusion = choice.composition
         composition = self.model.composition(fusion)
         if composition is not None and composition.reads_caption:
             turns = captioned(self.index, turns)
-        asking = partial(ask, self.model, turns, text_weight=text_weight, max_pixels=max_pixels)
+        asking = partial(
+            ask,
+            self.model,
+            turns,
+            text_weight=text_weight,
+            without=without,
+            without_weight=without_weight,
+            max_pixels=max_pixels,
+        )
         asked = asking(fusion=fusion, around=IndexAround(self.index, left_out, self._sampled))
 
         def finding(query: Floats) -> Finding:
@@ -357,7 +369,7 @@ class Gallery:
             near = None if include_references else asked.pictures
             return page_of_stacks(find, k, offset, near)
 
-        own = composition is None or asked.gate is None
+        own = (composition is None or asked.gate is None) and not without
         with asked.spent.on("search"):
             hits, total, found = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)

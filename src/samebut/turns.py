@@ -43,6 +43,9 @@ from samebut.printable import shown
 from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
 
 EARLIER = 0.5
+WITHOUT = 0.75
+"""How long what is not wanted is, beside a query's 1: as many of the answers still are blue as if a
+sentence said "not blue" to the model that ships (`benchmarks/negatives.py`)."""
 NEUTRAL = 0.5
 _SMALLEST_SHARE = 0.02  # of a side; a picture is not decoded larger for a box below it
 
@@ -141,6 +144,8 @@ def ask(
     text_weight: float = NEUTRAL,
     fusion: str | None = None,
     around: Around | None = None,
+    without: Sequence[Turn] = (),
+    without_weight: float = WITHOUT,
     max_pixels: int = MAX_PIXELS,
 ) -> ConversationQuery:
     """One query from ``turns``, oldest first.
@@ -150,15 +155,20 @@ def ask(
     None, or a composition of ``samebut.composition.rows``, some of which read the gallery
     ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
 
+    What is ``without`` is not wanted: the embeddings of its pictures and texts, each as long as
+    ``without_weight``, are taken from the query, ``q = unit(q - w n)``, as rclip does.
+
     Raises QueryError if no turn has a picture or a text, a box makes no sense, or the composition
-    can't be had; PictureError if a picture can't be used.
+    can't be had or takes no ``without``; PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
     model.composition(fusion)
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
-    for turn in turns:
+    if without_weight < 0:
+        raise QueryError(f"a weight of {without_weight} of what is not wanted is below 0")
+    for turn in (*turns, *without):
         if any("\ud800" <= sign <= "\udfff" for sign in turn.text):
             raise QueryError(
                 f"the text “{shown(turn.text)}” holds bytes that are no text",
@@ -182,7 +192,26 @@ def ask(
     seen = [model.embed(each.picture) for each in passages if each.picture is not None]
     pictures = np.concatenate([np.zeros((0, model.dim), np.float32), *seen])
     pair = passages[0].pair if len(passages) == 1 else None
+    if without and pair is not None:
+        raise QueryError(
+            "this composition scores every picture twice, so nothing can be left out of its query",
+            hint="Compose by another, such as slerp:0.65.",
+        )
+    for turn in without:
+        for unwanted in _sides(model, turn, max_pixels, spent):
+            query = query - without_weight * unwanted
+    query = unit(query)
     return ConversationQuery(query, gates[-1] if gates else None, spent, unread, pictures, pair)
+
+
+def _sides(model: Model, turn: Turn, max_pixels: int, spent: SearchSeconds) -> Iterator[Floats]:
+    """Embeddings ``(D,)`` of a turn's picture and of its text, if it has them."""
+    if (picture := turn.source) is not None:
+        yield model.embed(encode_picture(model, picture, max_pixels, spent, turn.box))[0]
+    if turn.says_something:
+        with spent.on("encode"):
+            words = model.encode_texts([turn.text.strip()])
+        yield model.embed(words)[0]
 
 
 def _check_box(turn: Turn) -> None:

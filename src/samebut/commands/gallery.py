@@ -131,6 +131,17 @@ def search(
             show_default="the model's",
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--not", metavar="TEXT", help="What it shall not be.")
+    ] = None,
+    without_pictures: Annotated[
+        list[Path] | None,
+        typer.Option("--not-like", metavar="PICTURE", help="What it shall not look like."),
+    ] = None,
+    without_weight: Annotated[
+        float,
+        typer.Option("--not-weight", min=0, help="How strongly, 1 being as strong as the query."),
+    ] = 0.75,
     rescore: Annotated[
         int,
         typer.Option(
@@ -197,6 +208,8 @@ def search(
             text_weight=text_weight,
             fusion=fusion,
             rescore=rescore,
+            without=_unwanted(without or [], without_pictures or []),
+            without_weight=without_weight,
             include_references=include_reference,
             collapse=collapse,
             min_score=min_score,
@@ -355,6 +368,12 @@ def _turns(images: Sequence[Path], texts: Sequence[str], caption: str) -> list[T
             "there is nothing to search for", hint="Give -i PICTURE, -t TEXT, or both."
         )
     return [Turn(image, text or "", caption=caption) for image, text in zip_longest(images, texts)]
+
+
+def _unwanted(texts: Sequence[str], pictures: Sequence[Path]) -> list[Turn]:
+    from samebut.turns import Turn
+
+    return [*(Turn(text=text) for text in texts), *(Turn(picture) for picture in pictures)]
 
 
 _SAID_OF = {
