@@ -41,7 +41,8 @@ from samebut.runtime import Model
 
 OWN = "own"
 USUAL = (
-    *(OWN, "sum", "raw-sum", "sum:2", "slerp", "product", "basic:0.2:250:0", "basic", "pdv"),
+    *(OWN, "keep", "sum", "raw-sum", "sum:2", "slerp", "product"),
+    *("basic:0.2:250:0", "basic", "pdv"),
     *("blend:0.5", "blend:0.75", "blend:0.9", "blend:0.75:slerp", "blend:0.5:product"),
 )
 QUERIES = 1_000
@@ -52,16 +53,17 @@ Numbers = dict[str, Values]
 
 @dataclass(frozen=True)
 class InMemory:
-    """The pictures around the queries, their references left out."""
+    """The pictures around the queries, their references left out if they are among them."""
 
     pictures_of: Pictures
-    references: Ints
+    references: Ints | None
 
     def sample(self) -> Sample:
         return Sample(self.pictures_of.embeddings[spread(len(self.pictures_of))])
 
     def nearest(self, queries: Floats, count: int) -> Floats:
-        ids = self.pictures_of.first(queries, count, self.references.tolist())
+        drop = None if self.references is None else self.references.tolist()
+        ids = self.pictures_of.first(queries, count, drop)
         return self.pictures_of.embeddings[ids]
 
 
@@ -74,11 +76,12 @@ class Asking:
     references: Ints
     texts: Sequence[str]
     measure: Callable[[Made], Numbers]
+    gallery: Pictures | None = None  # if it is not the references' own
 
     def made(self, composition: str) -> Made | None:
         """None: it reads captions, and these pictures have none."""
         model = self.pictures.model
-        own = self.pictures.composed(self.references.tolist(), self.texts)
+        own = self.pictures.composed(self.references.tolist(), self.texts, model.fusions[0])
         half = np.full(len(own), 0.5, np.float32)
         if composition == OWN:
             return Made(own, half)
@@ -90,11 +93,20 @@ class Asking:
         if chosen.reads_caption:
             wished = [f"{c}, {text}" for c, text in zip(captions, self.texts, strict=True)]
             said = self.pictures.said(captions), self.pictures.said(wished)
-        around = InMemory(self.pictures, self.references)
+        around = InMemory(self.gallery or self.pictures, None if self.gallery else self.references)
         texts = raw_texts(model, self.texts)
         pooled = self.pictures.features.pooled[self.references]
         return chosen.make(
-            Asked(pooled, texts, lambda: (own, half), lambda: model.corpora, *said, around)
+            Asked(
+                pooled,
+                texts,
+                lambda: (own, half),
+                lambda: model.corpora,
+                *said,
+                around,
+                lambda: model.kinds,
+                self.texts,
+            )
         )
 
 
@@ -114,6 +126,7 @@ def every_asking(model: Model, data: Path, wardrobe: Path | None) -> Iterator[As
     yield of_benchmark("products", benchmark, goods)
     photos = phone.read(model, data / "clothing")
     yield as_another_kind(photos)
+    yield in_another_colour(photos, goods)
     gallery = colours.recoloured(goods)
     yield of_answers("recoloured goods", gallery, colours.copies_asked(gallery))
     groceries = colours.read_groceries(model, data / "groceries")
@@ -167,6 +180,21 @@ def as_another_kind(photos: Pictures) -> Asking:
         return {"P@10": found.reshape(len(LANGUAGES), len(photos), -1).mean(axis=(0, 2))}
 
     return Asking("phone, but as", photos, references, texts, measure)
+
+
+def in_another_colour(photos: Pictures, goods: Pictures) -> Asking:
+    asked = [
+        each for language in LANGUAGES for each in phone.colours_asked(photos, goods, language)
+    ]
+    references = np.array([number for number, *_ in asked], np.int32)
+
+    def measure(made: Made) -> Numbers:
+        return phone.what_came_in_colour(
+            asked, metrics.rank(scorer(made), goods.embeddings, FIRST).ids
+        )
+
+    texts = [text for _, text, *_ in asked]
+    return Asking("phone, in blue", photos, references, texts, measure, goods)
 
 
 def negated(goods: Pictures) -> Asking:
@@ -224,7 +252,9 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
     """Of each composition: the time of a search, and the share of a full scan's first ten."""
     pooled = asking.pictures.features.pooled[asking.references]
     texts = raw_texts(asking.pictures.model, asking.texts)
-    own = asking.pictures.composed(asking.references.tolist(), asking.texts)
+    own = asking.pictures.composed(
+        asking.references.tolist(), asking.texts, asking.pictures.model.fusions[0]
+    )
     half = np.ones(1, np.float32) / 2
     exact = np.concatenate([index.embedding([*part]) for part in parts(len(index))])
     sample, model = sample_of(index), asking.pictures.model
@@ -246,6 +276,8 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
                     query,  # any two vectors cost pdv the same
                     query,
                     around,
+                    lambda: model.kinds,
+                    asking.texts[row : row + 1],
                 )
                 made = read(composition).make(asked)
             if made.pair is None:

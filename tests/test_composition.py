@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from samebut.composition.basic import corpora
+from samebut.composition.keep import directions, names_kind
 from samebut.composition.made import Asked, Corpora, Made, Sample
 from samebut.composition.pairs import Pair
 from samebut.composition.rows import COMPOSITIONS, read
@@ -51,7 +52,10 @@ def published() -> tuple[Asked, Floats]:
     own = unit(3 * image + text), np.full(6, 0.2, np.float32)
     captions = unit(text + 0.3 * image), unit(text - 0.3 * image)
     around = Pictures(gallery)
-    return Asked(image, text, lambda: own, lambda: words, *captions, around), gallery
+    kinds = directions(words.things)
+    said = ["in blue"] * 3 + ["as a skirt"] * 3
+    asked = Asked(image, text, lambda: own, lambda: words, *captions, around, lambda: kinds, said)
+    return asked, gallery
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -62,7 +66,7 @@ def test_scores_agree_with_the_authors_code(name: str) -> None:
     assert pair.scores(gallery) == pytest.approx(np.array(GOLDEN[name]), abs=2e-4, rel=1e-4)
 
 
-def of_one(name: str, image: list[float], text: list[float], **more: Floats) -> Made:
+def of_one(name: str, image: list[float], text: list[float], **more: object) -> Made:
     nothing = np.zeros((1, len(image)), np.float32)
     asked = Asked(
         np.array([image], np.float32),
@@ -95,6 +99,39 @@ def test_vectors_by_hand(
     made = of_one(name, image, text)
     assert made.embedding[0] == pytest.approx(expected, abs=1e-6)
     assert made.gate[0] == pytest.approx(gate, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("in blue", [0, 0.8, 0.6]), ("换成裙子", [0, 1, 0])]
+)
+def test_the_kind_is_kept_unless_the_words_name_one(said: str, expected: list[float]) -> None:
+    kinds = np.array([[0, 0, 1]], np.float32)  # own is (0, 1, 0), the picture (0.6, 0, 0.8)
+    made = of_one("keep:0.9375", [3, 0, 4], [1, 0, 0], kinds=lambda: kinds, said=[said])
+    assert made.embedding[0] == pytest.approx(expected, abs=1e-6)
+    assert made.gate[0] == pytest.approx(0.9)
+
+
+def test_the_directions_of_kinds_are_where_they_differ() -> None:
+    rows = np.zeros((30, 12), np.float32)
+    rows[:, 0], rows[:15, 3], rows[15:, 3] = 1, 0.5, -0.5
+    found = directions(rows)
+    assert found.shape == (10, 12)
+    assert abs(found[0]) == pytest.approx(np.eye(12)[3], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["as a skirt", "换成裙子", "but as a gorilla", "a cat", "shorts in blue"]
+)
+def test_words_that_name_a_kind(text: str) -> None:
+    assert names_kind(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["in blue", "换成蓝色", "in orange", "长袖的", "not a dress", "striped", "darker", "in velvet"],
+)
+def test_words_that_name_none(text: str) -> None:
+    assert not names_kind(text)
 
 
 def test_the_text_difference_by_hand() -> None:
@@ -132,6 +169,7 @@ def test_what_every_composition_promises(name: str) -> None:
     assert np.all((made.gate >= 0) & (made.gate <= 1))
     assert asked.caption is not None
     assert asked.captioned is not None
+    assert asked.said is not None
     own, gates = asked.own()
     for row in range(6):  # a batch of one is its row
         one = slice(row, row + 1)
@@ -143,14 +181,20 @@ def test_what_every_composition_promises(name: str) -> None:
                 own=lambda one=one: (own[one], gates[one]),  # type: ignore[misc]
                 caption=asked.caption[one],
                 captioned=asked.captioned[one],
+                said=asked.said[one],
             )
         )
         assert alone.embedding[0] == pytest.approx(made.embedding[row], abs=1e-5)
         if made.pair and alone.pair:
             assert alone.pair.scores(gallery)[0] == pytest.approx(scores[row], abs=1e-3)
             assert made.pair[one].scores(gallery)[0] == pytest.approx(scores[row], abs=1e-9)
-    for other in ("image", "captioned" if name == "pdv" else "text"):  # both sides matter
-        changed = replace(asked, **{other: np.roll(getattr(asked, other), 1, axis=0)})
+    rolled = {
+        side: np.roll(getattr(asked, side), 1, axis=0) for side in ("image", "text", "captioned")
+    }
+    rolled["own"] = lambda: (np.roll(own, 1, axis=0), gates)
+    words = {"pdv": "captioned", "keep": "own"}.get(name, "text")
+    for other in ("image", words):  # both sides matter
+        changed = replace(asked, **{other: rolled[other]})
         assert not np.allclose(read(name).make(changed).embedding, made.embedding, atol=1e-2)
 
 

@@ -114,7 +114,10 @@ def test_the_sum_is_always_there(model: Model) -> None:
     with pytest.raises(QueryError, match="no fusion called 'tirg'") as error:
         model.compose(images, texts, "tirg")
     assert error.value.hint is not None
-    assert "a fusion of its own, combiner. There are: sum:WEIGHT, raw-sum" in error.value.hint
+    assert (
+        "a fusion of its own, combiner. There are: keep:WEIGHT, sum:WEIGHT, raw-sum"
+        in error.value.hint
+    )
 
 
 @pytest.mark.parametrize(

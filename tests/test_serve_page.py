@@ -183,17 +183,12 @@ import * as all from "./low-down.js";
 import "./aside.js";
 console.log(one + zwei(), Object.keys(all).sort().join());
 """,
-    "low-down": """/** What this is. */
+    "low-down": """
 export const one = 1;
 export async function later() {}
 export function two() {
-  /* Why
-     it is so. */
-  return hidden; // a reason
+  return hidden;
 }
-/* a */ const other = "/* no comment */"; /* b */
-const address = `http://x/${1}`;
-// one more
 const hidden = 2;
 export class Three {}
 """,
@@ -209,10 +204,7 @@ def test_a_bundle_does_what_its_modules_do(tmp_path: Path) -> None:
     for name, source in MODULES.items():
         (tmp_path / f"{name}.js").write_text(source)
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    made = bundled(MODULES, "main")
-    assert [word for word in ("What", "Why", "one more") if word in made] == []
-    assert 'other = "/* no comment */"; /* b */' in made
-    (tmp_path / "all.js").write_text(made)
+    (tmp_path / "all.js").write_text(bundled(MODULES, "main"))
     for name in ("main.js", "all.js"):
         said = subprocess.run(["node", name], cwd=tmp_path, capture_output=True, check=True)
         assert said.stdout.decode().split() == ["aside", "1", "3", "Three,later,one,two"]
@@ -230,7 +222,6 @@ def test_a_bundle_does_what_its_modules_do(tmp_path: Path) -> None:
         ({"a": "export default 1;\n"}, "export default"),
         ({"a": 'import b from "./b.js";\n'}, "import b"),
         ({"a": 'const b = await import("./b.js");\n'}, "import"),
-        ({"a": "const text = `one\n// two`;\n"}, "const text"),
         ({"a": 'import { b } from "https://elsewhere/b.js";\n'}, "elsewhere"),
     ],
 )

@@ -15,7 +15,7 @@ from PIL import Image
 from conftest import COLOURS, draw_picture
 from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
-from samebut.runtime import Model
+from samebut.runtime import FeatureArrays, Model, Surroundings
 from samebut.turns import EARLIER, SearchSeconds, Turn, ask, encode_picture
 
 
@@ -26,10 +26,16 @@ def picture(colour: str, shape: str = "round") -> bytes:
 
 
 def composed(model: Model, reference: bytes, text: str) -> np.ndarray:
-    return model.compose(encode_picture(model, reference), model.encode_texts([text])).embedding[0]
+    return usual(model, encode_picture(model, reference), text)
 
 
-def test_one_turn_is_the_models_fusion(model: Model) -> None:
+def usual(model: Model, image: FeatureArrays, text: str) -> np.ndarray:
+    """The query as a search composes it."""
+    beside = Surroundings(said=[text])
+    return model.compose(image, model.encode_texts([text]), model.usual, beside).embedding[0]
+
+
+def test_one_turn_is_the_usual_composition(model: Model) -> None:
     asked = ask(model, [Turn(picture("red"), "in blue")])
     np.testing.assert_allclose(
         asked.embedding, composed(model, picture("red"), "in blue"), atol=1e-5
@@ -50,7 +56,7 @@ def test_an_unknown_fusion_is_refused_by_name(model: Model, turn: Turn) -> None:
     with pytest.raises(QueryError, match="no fusion called 'nonsense'") as caught:
         ask(model, [turn], fusion="nonsense")
     assert caught.value.hint is not None
-    assert "its own, combiner. There are: sum" in caught.value.hint
+    assert "its own, combiner. There are: keep" in caught.value.hint
 
 
 def test_a_picture_alone_and_a_text_alone(model: Model) -> None:
@@ -74,7 +80,7 @@ def test_a_second_text_builds_on_the_query_so_far(model: Model) -> None:
     first = composed(model, picture("red"), "in blue")
     length = np.linalg.norm(reference.pooled)
     so_far = replace(reference, pooled=length * first[None])
-    expected = model.compose(so_far, model.encode_texts(["striped"])).embedding[0]
+    expected = usual(model, so_far, "striped")
     asked = ask(model, [Turn(picture("red"), "in blue"), Turn(text="striped")])
     np.testing.assert_allclose(asked.embedding, expected, atol=1e-5)
 

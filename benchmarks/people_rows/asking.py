@@ -20,7 +20,7 @@ from samebut.evaluate.significance import intervals
 from samebut.language.courtesy import without_courtesy
 from samebut.loader import Loaded, PictureFile, in_batches, load_pictures
 from samebut.metrics import NOBODY, Ints, Values
-from samebut.runtime import FeatureArrays, Model
+from samebut.runtime import FeatureArrays, Model, Surroundings
 
 FIRST = 10
 AT_ONCE = 256
@@ -118,16 +118,21 @@ class Pictures:
         """Features of texts as a search reads them."""
         return self.model.encode_texts([*map(without_courtesy, texts)])
 
-    def composed(self, references: Sequence[int], texts: Sequence[str]) -> Floats:
-        """Queries (Q, D), each of one of these pictures and a text."""
+    def composed(
+        self, references: Sequence[int], texts: Sequence[str], fusion: str | None = None
+    ) -> Floats:
+        """Queries (Q, D), each of one of these pictures and a text, composed as a search does if
+        ``fusion`` is None."""
         said = [*dict.fromkeys(texts)]
         place = {text: number for number, text in enumerate(said)}
         encoded = self._encoded(said)
         queries = []
         for part in _parts([*zip(references, texts, strict=True)]):
             image = self.features[[row for row, _ in part]]
-            text = encoded[[place[text] for _, text in part]]
-            queries.append(self.model.compose(image, text).embedding)
+            text_features = encoded[[place[text] for _, text in part]]
+            beside = Surroundings(said=[text for _, text in part])
+            composed = self.model.compose(image, text_features, fusion or self.model.usual, beside)
+            queries.append(composed.embedding)
         return np.concatenate(queries)
 
     def shown(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from people_rows.asking import (
     FIRST,
     LANGUAGES,
     Pictures,
+    Right,
     Row,
     Shown,
     average_precision,
@@ -23,6 +24,7 @@ from people_rows.asking import (
 )
 from samebut import catalog
 from samebut.data import triplets
+from samebut.metrics import Ints, Values
 from samebut.runtime import Model
 
 SECTION = "phone photos"
@@ -50,6 +52,8 @@ def rows(photos: Pictures, products: Pictures) -> Iterator[Row]:
     for language in LANGUAGES:
         yield from as_another_kind(photos, language)
     yield from in_catalogue(photos, products)
+    for language in LANGUAGES:
+        yield from in_another_colour(photos, products, language)
 
 
 def by_name(photos: Pictures, language: str) -> Iterator[Row]:
@@ -112,6 +116,50 @@ def in_catalogue(photos: Pictures, products: Pictures) -> Iterator[Row]:
     labels = np.array([photos.rows[number]["label"] for number in asked])
     means = np.array([found[labels == label].mean() for label in sorted(set(labels))])
     yield Row.over(SECTION, "the same, every kind weighing the same", means, "kinds")
+
+
+def colours_asked(
+    photos: Pictures, products: Pictures, language: str
+) -> list[tuple[int, str, Right, Right]]:
+    """Photos by number, "in blue", and which products are of the photo's kind, and which are blue;
+    where ten are both."""
+    labels, names = words()["labels"], words()["colours"]
+    wording = words()["wordings"]["colour"][language]
+    of_kind = {
+        label: products.having("article", *said["articles"]) for label, said in labels.items()
+    }
+    of_colour = {colour: products.having("colour", colour) for colour in names}
+    return [
+        (number, wording.format(colour if language == "en" else names[colour]), kind, right)
+        for number, row in enumerate(photos.rows)
+        if (kind := of_kind.get(row["label"])) is not None
+        for colour, right in of_colour.items()
+        if (kind & right).sum() >= FIRST
+    ]
+
+
+def in_another_colour(photos: Pictures, products: Pictures, language: str) -> Iterator[Row]:
+    """A photo "in blue" against the catalogue; a photo's value is the mean over colours."""
+    asked = colours_asked(photos, products, language)
+    references = np.array([number for number, *_ in asked])
+    ids = products.first(photos.composed([*references], [text for _, text, *_ in asked]))
+    for name, found in what_came_in_colour(asked, ids).items():
+        values = np.array([found[references == number].mean() for number in np.unique(references)])
+        yield Row.over(
+            SECTION, f"“in blue”, in the catalogue, {language}: {name}, P@10", values, "photos"
+        )
+
+
+def what_came_in_colour(
+    asked: Sequence[tuple[int, str, Right, Right]], ids: Ints
+) -> dict[str, Values]:
+    """Shares of the answers ``ids (Q, K)`` that are of the kind, of the colour, and both."""
+    kind = np.stack([each[row] for (_, _, each, _), row in zip(asked, ids, strict=True)])
+    right = np.stack([each[row] for (*_, each), row in zip(asked, ids, strict=True)])
+    return {
+        name: found.mean(axis=1)
+        for name, found in (("kind", kind), ("colour", right), ("both", kind & right))
+    }
 
 
 def shown(photos: Pictures, count: int) -> Iterator[Shown]:

@@ -369,11 +369,11 @@ class Gallery:
             near = None if include_references else asked.pictures
             return page_of_stacks(find, k, offset, near)
 
-        own = (composition is None or asked.gate is None) and not without
+        usual = not without and (fusion in (None, self.model.usual) or asked.gate is None)
         with asked.spent.on("search"):
             hits, total, found = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
-            confidence = self._confidence(kind, found.first, asked.embedding) if own else None
+            confidence = self._confidence(kind, found.first, asked.embedding) if usual else None
             if why:
                 hits = self._reasoned(hits, found.embeddings, wishes(t.text for t in turns))
         sure = confidence

@@ -21,10 +21,10 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
-from samebut.composition import basic
+from samebut.composition import basic, keep
 from samebut.composition.made import Around, Asked, Corpora
 from samebut.composition.pairs import Pair
-from samebut.composition.rows import Composition, read
+from samebut.composition.rows import COMPOSITIONS, KEEP, Composition, read
 from samebut.confidence import Calibration
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
@@ -82,11 +82,13 @@ class Composed:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What some compositions read beside picture and text: embeddings ``(B, D)`` of a text that
-    describes the reference, without and with the wish, and the gallery that is asked."""
+    describes the reference, without and with the wish, the gallery that is asked, and
+    the B texts."""
 
     caption: Floats | None = None
     captioned: Floats | None = None
     around: Around | None = None
+    said: Sequence[str] | None = None
 
 
 def model_folder(said: str | Path) -> Path:
@@ -193,6 +195,13 @@ class Model:
         own = _own_name(self.description["fusion"])
         return (own,) if own == PLAIN else (own, PLAIN)
 
+    @property
+    def usual(self) -> str:
+        """How a search composes if nothing else is asked for: by the model's own fusion, a learned
+        one made to keep the kind of thing (`samebut.composition.keep`)."""
+        own = self.fusions[0]
+        return own if own.partition(":")[0] in COMPOSITIONS else read(KEEP).name
+
     def compose(
         self,
         image: FeatureArrays,
@@ -221,6 +230,8 @@ class Model:
             beside.caption,
             beside.captioned,
             beside.around,
+            lambda: self.kinds,
+            beside.said,
         )
         made = composition.make(asked)
         return Composed(made.embedding, made.gate, pair=made.pair)
@@ -241,17 +252,17 @@ class Model:
     @cached_property
     def corpora(self) -> Corpora:
         """Words for things and for styles, embedded: about a thousand."""
-        return Corpora(
-            *(
-                np.concatenate(
-                    [
-                        self.embed(self.encode_texts(words[start : start + _TEXTS_AT_ONCE]))
-                        for start in range(0, len(words), _TEXTS_AT_ONCE)
-                    ]
-                )
-                for words in basic.corpora()
-            )
-        )
+        return Corpora(*map(self._words, basic.corpora()))
+
+    @cached_property
+    def kinds(self) -> Floats:
+        """The directions ``(K, D)`` in which words for kinds of things differ."""
+        return keep.directions(self._words(keep.kinds()))
+
+    def _words(self, words: Sequence[str]) -> Floats:
+        parts = range(0, len(words), _TEXTS_AT_ONCE)
+        encoded = (self.encode_texts(words[at : at + _TEXTS_AT_ONCE]) for at in parts)
+        return np.concatenate([self.embed(each) for each in encoded])
 
     def _own(self, image: FeatureArrays, text: FeatureArrays) -> Composed:
         query, gate, *attention = self._run(

@@ -151,9 +151,9 @@ def ask(
     """One query from ``turns``, oldest first.
 
     ``text_weight``, 0 to 1, leans a composed turn towards its picture (0: the picture alone) or
-    its words (1: the words alone); at 0.5 the fusion decides. ``fusion`` is the model's own if
-    None, or a composition of ``samebut.composition.rows``, some of which read the gallery
-    ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
+    its words (1: the words alone); at 0.5 the fusion decides. ``fusion`` is the model's
+    ``usual`` one if None, or a composition of ``samebut.composition.rows``, some of which read the
+    gallery ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
 
     What is ``without`` is not wanted: the embeddings of its pictures and texts, each as long as
     ``without_weight``, are taken from the query, ``q = unit(q - w n)``, as rclip does.
@@ -163,6 +163,7 @@ def ask(
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
+    fusion = fusion or model.usual
     model.composition(fusion)
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
@@ -272,12 +273,12 @@ class _Passage:
     def _beside(self, fusion: str | None) -> Surroundings:
         composition = self.model.composition(fusion)
         if composition is None or not composition.reads_caption or not self.caption:
-            return Surroundings(around=self.around)
+            return Surroundings(around=self.around, said=self.words[-1:])
         # What was wished for before is of the reference by now.
         described = ", ".join([self.caption, *self.words[:-1]])
         texts = self.model.encode_texts([described, f"{described}, {self.words[-1]}"])
         caption, captioned = self.model.embed(texts)
-        return Surroundings(caption[None], captioned[None], self.around)
+        return Surroundings(caption[None], captioned[None], self.around, self.words[-1:])
 
 
 def encoded(

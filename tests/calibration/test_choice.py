@@ -17,7 +17,7 @@ from samebut.data.benchmark import Query
 from samebut.embedding import Floats, unit
 from samebut.errors import DataError, StoreError
 from samebut.gallery import Gallery
-from samebut.runtime import FeatureArrays, Model
+from samebut.runtime import FeatureArrays, Model, Surroundings
 from samebut.turns import Turn
 
 COUNT = 160
@@ -31,8 +31,9 @@ def asked(
     pooled = rng.normal(size=(COUNT, model.dim)).astype(np.float32)
     tokens = pooled[:, None]
     image = FeatureArrays(pooled, tokens, np.ones((COUNT, 1), np.bool_))
-    text = model.encode_texts(["in blue"] * COUNT)
-    wanted = model.compose(image, text, composition).embedding
+    said = ["in blue"] * COUNT
+    text, beside = model.encode_texts(said), Surroundings(said=said)
+    wanted = model.compose(image, text, composition or model.usual, beside).embedding
     away = unit(rng.normal(size=wanted.shape))
     embeddings = np.concatenate([unit(pooled), unit(wanted + noise * away)])
     return [f"{i}.jpg" for i in range(2 * COUNT)], embeddings, image
@@ -51,7 +52,7 @@ def test_what_is_surely_better_is_chosen(model: Model) -> None:
     assert found.choice.fingerprint == model.fingerprint
     mean, low, high = found.choice.gain
     assert 0 < low < mean < high
-    assert found.tried[0].name == "combiner"
+    assert found.tried[0].name == model.usual
     assert found.tried[0].gain == 0
 
 
@@ -59,7 +60,7 @@ def test_the_models_own_fusion_stays_where_it_is_best(model: Model) -> None:
     names, embeddings, image = asked(model, None, 0.5)
     found = choice.measure(model, names, embeddings, queries(), image)
     assert found.choice is None
-    assert found.best == "combiner"
+    assert found.best == model.usual
     with pytest.raises(DataError, match="99 queries are too few"):
         choice.measure(model, names, embeddings, queries()[:99], image[slice(0, 99)])
 
@@ -106,7 +107,7 @@ def test_a_gallery_composes_by_its_choice(photos: Path) -> None:
         chosen = gallery.search(turn, 9)
         assert chosen.hits == by_sum.hits != own.hits
         assert chosen.confidence is None
-        assert gallery.search(turn, 9, fusion="combiner").hits == own.hits
+        assert gallery.search(turn, 9, fusion="keep").hits == own.hits
         info = CliRunner().invoke(app, ["info", str(photos)]).stdout
         assert "composes   sum:1, chosen by 500 queries: +2.0 [+1.0, +3.0]" in info
         gallery.choose(Choice("another model's", "sum:1", 500, (2.0, 1.0, 3.0)))
@@ -136,7 +137,7 @@ def test_the_command_tries_and_says_what_came_of_it(
     monkeypatch.setattr(choice, "LEAST", 10)
     done = CliRunner().invoke(app, ["calibrate", str(photos), "--dry-run"])
     assert done.exit_code == 0, done.output
-    assert "| `combiner` |" in done.stdout
+    assert "| `keep:1` |" in done.stdout
     assert "| `blend:0.5:sum:1` |" in done.stdout
     assert not list(photos.rglob("*.composition.json"))
     shutil.rmtree(photos / ".samebut")

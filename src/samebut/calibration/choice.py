@@ -150,15 +150,15 @@ def measure(
         raise DataError("the queries show too few pictures to be halved", hint=HINT)
     row = {name: number for number, name in enumerate(shown)}
     owners = np.array([row[query.reference] for query in queries])
-    own = model.fusions[0]
+    usual = model.usual
     # Queries of one picture are much alike: each picture counts once.
-    values = {name: _means(asking.values(name), owners) for name in (own, *TRIED)}
+    values = {name: _means(asking.values(name), owners) for name in (usual, *TRIED)}
     tried = tuple(
         Tried(
             name,
             100 * found[chooses].mean(),
             100 * found[~chooses].mean(),
-            *gain(found[~chooses] - values[own][~chooses]),
+            *gain(found[~chooses] - values[usual][~chooses]),
         )
         for name, found in values.items()
     )
@@ -192,6 +192,7 @@ class _Asking:
     embeddings: Floats
     image: Floats
     text: Floats
+    said: Sequence[str]
     own: tuple[Floats, Floats]
     references: Ints
     targets: Ints
@@ -220,7 +221,8 @@ class _Asking:
             texts.append(words.pooled)
         own = np.concatenate([each for each, _ in owns]), np.concatenate([g for _, g in owns])
         text = np.concatenate(texts)
-        return cls(model, embeddings, image.pooled, text, own, references, targets)
+        said = [query.texts[0] for query in queries]
+        return cls(model, embeddings, image.pooled, text, said, own, references, targets)
 
     def values(self, name: str) -> Values:
         """The mean of R@1 and R@10 of each query by one composition, (Q,)."""
@@ -235,9 +237,15 @@ class _Asking:
         return (metrics.recall(ranked.ranks, 1) + metrics.recall(ranked.ranks, 10)) / 2
 
     def _made(self, name: str) -> Made:
-        if name == self.model.fusions[0]:
-            return Made(*self.own)
         model = self.model
-        return read(name).make(
-            Asked(self.image, self.text, lambda: self.own, lambda: model.corpora)
+        if name == model.fusions[0]:
+            return Made(*self.own)
+        asked = Asked(
+            self.image,
+            self.text,
+            lambda: self.own,
+            lambda: model.corpora,
+            kinds=lambda: model.kinds,
+            said=self.said,
         )
+        return read(name).make(asked)

@@ -17,7 +17,7 @@ from samebut.language import lexicon
 from samebut.language.synonyms import common_name
 from samebut.loader import Loaded, PictureFile, Progress, in_batches, load_pictures, silent
 from samebut.query_maker.queries import tells_nothing
-from samebut.runtime import FeatureArrays, Model
+from samebut.runtime import FeatureArrays, Model, Surroundings
 
 VAL_SHARE = 0.2
 """Of a catalogue without a column ``split``: what ``samebut train`` keeps out by ``val_share``."""
@@ -121,7 +121,8 @@ def composed(pictures: ValPictures, rows: Sequence[int], texts: Sequence[str]) -
         part = slice(start, start + AT_ONCE)
         image = pictures.features[[*rows[part]]]
         text = encoded[[place[text] for text in texts[part]]]
-        queries.append(model.compose(image, text).embedding)
+        beside = Surroundings(said=texts[part])
+        queries.append(model.compose(image, text, model.usual, beside).embedding)
     return np.concatenate(queries)
 
 

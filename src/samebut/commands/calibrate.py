@@ -92,7 +92,7 @@ def _choose(
         embeddings = gallery.index.embedding([entry.id for entry in entries])
         image = choice.references(gallery.model, gallery.folder, asked, progress)
         measured = choice.measure(gallery.model, names, embeddings, asked, image)
-        own = gallery.model.fusions[0]
+        own = gallery.model.usual
         say("\n".join(of_gallery(measured, own)))
         if not dry_run:
             gallery.choose(measured.choice)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from samebut.composition.pairs import Pair
 from samebut.embedding import Floats, unit
+from samebut.errors import QueryError
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,10 @@ class Corpora:
     styles: Floats
 
 
+def _none() -> Floats:
+    raise QueryError("these queries have no words for kinds")
+
+
 @dataclass(frozen=True)
 class Asked:
     """B queries: ``image`` and ``text (B, D)`` as the encoders give them, of any length.
@@ -44,6 +49,8 @@ class Asked:
     ``own`` gives the queries ``(B, D)`` and gates ``(B,)`` of the model's fusion, ``corpora`` the
     words that the model knows things and styles by. ``caption`` and ``captioned (B, D)`` are the
     embeddings of what describes the reference, without and with the wish, if there is any.
+    ``kinds`` gives the directions ``(K, D)`` in which words for kinds of things differ, and
+    ``said`` are the B texts.
     """
 
     image: Floats
@@ -53,6 +60,8 @@ class Asked:
     caption: Floats | None = None
     captioned: Floats | None = None
     around: Around | None = None
+    kinds: Callable[[], Floats] = _none
+    said: Sequence[str] | None = None
 
     @property
     def sides(self) -> tuple[Floats, Floats]:

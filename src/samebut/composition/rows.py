@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from samebut.composition.basic import basic
+from samebut.composition.keep import keep
 from samebut.composition.made import Asked, Made
 from samebut.composition.pairs import Pair
 from samebut.embedding import unit
 from samebut.errors import QueryError
 
 BLEND = "blend"
+KEEP = "keep"
 SAME_WAY = 1e-6  # radians: below, the sine of the angle says nothing
 
 
@@ -115,6 +117,11 @@ def _vector(query: npt.NDArray[np.floating[Any]], gate: float) -> Made:
 
 
 COMPOSITIONS: dict[str, Row] = {
+    KEEP: Row(
+        keep,
+        (Parameter("weight", 1, 0, 100),),
+        "the model's own fusion, the kind of thing staying the picture's unless the words name one",
+    ),
     "sum": Row(
         weighed_sum, (Parameter("weight", 1, 0, 100),), "the sum of both unit vectors, weighed"
     ),

@@ -66,6 +66,8 @@ class EvaluatedModel(Protocol):
     def compose(self, image: FeatureArrays, text: FeatureArrays) -> Composed: ...
     @property
     def corpora(self) -> Corpora: ...
+    @property
+    def kinds(self) -> Floats: ...
 
 
 # Ways to ask that are no composition of ``samebut.composition.rows``.
@@ -134,6 +136,8 @@ class Embedded:
             lambda: self.model.corpora,
             *(self._captions() if composition.reads_caption else (None, None)),
             _Gallery(self.gallery, references if self.benchmark.rules.drop_reference else None),
+            lambda: self.model.kinds,
+            [text for query in self.benchmark.queries for text in query.texts],
         )
         made = composition.make(asked)
         return unit(over.of(made.embedding)) if made.pair is None else over.of_pair(made.pair)

@@ -59,9 +59,12 @@ def looks() -> frozenset[str]:
 @cache
 def things_seen() -> frozenset[str]:
     """Keys of names for things in pictures: a puma may be a cat, or a brand."""
-    named = (name for thing in things.things() for name in (*thing.english, *thing.chinese))
-    groups = (phrase for group in synonyms.synonym_groups() for phrase in group)
-    return _keys(named) | _keys(groups)
+    return _named() | _keys(phrase for group in synonyms.synonym_groups() for phrase in group)
+
+
+@cache
+def _named() -> frozenset[str]:
+    return _keys(name for thing in things.things() for name in (*thing.english, *thing.chinese))
 
 
 @cache
@@ -74,6 +77,17 @@ def goods() -> frozenset[str]:
 def common() -> frozenset[str]:
     """Both: all that is no name."""
     return looks() | things_seen()
+
+
+def names_a_thing(text: str) -> bool:
+    """Whether a text names something to be seen that is no mere look of a thing: a dog, 猫."""
+    keys = [token.key for token in tokens(fold(text))]
+    spans = (
+        keys[start:end]
+        for start in range(len(keys))
+        for end in range(start + 1, min(len(keys), start + _LONGEST) + 1)
+    )
+    return any(_is_one(span, _named()) and not _is_one(span, looks()) for span in spans)
 
 
 def are_ordinary(keys: Sequence[str], words: frozenset[str]) -> bool:

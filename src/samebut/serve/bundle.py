@@ -1,8 +1,7 @@
 """The page's modules as one script: a browser far away asks once, not once for each module.
 
 A module becomes a function that is called once and returns what the module exports; what a module
-imports comes before it. Comments that have lines of their own stay here: they are a fifth of what
-would be sent. Only what the page's modules use is read: imports of a neighbour's names
+imports comes before it. Only what the page's modules use is read: imports of a neighbour's names
 or of all of it, and exports where something is declared. Anything else is an error, not a guess.
 """
 
@@ -18,11 +17,6 @@ _EXPORT = re.compile(
     r"^export (?=(?:const|class|(?:async )?function\*?) (?P<name>\w+))", re.MULTILINE
 )
 _NOT_READ = re.compile(r"^(?:import|export)\b.*$|\bimport\(.*$", re.MULTILINE)
-
-_COMMENT = re.compile(
-    r"^[ \t]*(?://.*|/\*(?:(?!\*/)[\s\S])*\*/[ \t]*)\n", re.MULTILINE
-)  # in a text that goes over several lines it would be part of it: those are not read
-_TEXT_OF_LINES = re.compile(r"^[^`\n]*(?:`[^`\n]*`[^`\n]*)*`[^`\n]*$", re.MULTILINE)
 
 
 def bundled(sources: Mapping[str, str], entry: str) -> str:
@@ -52,10 +46,9 @@ def _order(
 
 
 def _as_function(name: str, source: str) -> str:
-    source = _COMMENT.sub("", source)
     exported = ", ".join(found["name"] for found in _EXPORT.finditer(source))
     body = _EXPORT.sub("", _IMPORT.sub(_binding, source))
-    if unread := _NOT_READ.search(body) or _TEXT_OF_LINES.search(body):
+    if unread := _NOT_READ.search(body):
         raise ValueError(f"{name}: the bundle can't hold {unread[0]!r}")
     return f"const {_variable(name)} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();"
 

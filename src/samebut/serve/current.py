@@ -139,5 +139,6 @@ def warm_up(gallery: Gallery) -> None:
     gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
     size = model.preprocess.size
     image = model.encode_images(np.zeros((1, 3, size, size), np.float32))
-    model.compose(image, model.encode_texts(["in blue"]))
+    beside = Surroundings(said=["in blue"])
+    model.compose(image, model.encode_texts(["in blue"]), model.usual, beside)
     _ = model.calibration

@@ -1,0 +1,48 @@
+"""A fusion that keeps the kind of thing: whoever shows a shirt and says "in blue" wants a shirt.
+
+A Combiner that learned from a shop's photos takes the kind from the words where the picture is not
+like those photos, and loses it where the words name none. ``benchmarks/people.py`` has what this
+row brings ("in another colour, in the catalogue").
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samebut.composition.made import Asked, Made
+from samebut.embedding import Floats, unit
+from samebut.errors import QueryError
+from samebut.language import lexicon, ordinary
+from samebut.language.wishes import wishes
+
+DIRECTIONS = 10  # that tell kinds apart: with more of them colours are kept, too
+
+
+def kinds() -> list[str]:
+    """Words for kinds of goods."""
+    return [*lexicon.TRANSLATIONS["article"]]
+
+
+def directions(words: Floats) -> Floats:
+    """The first principal directions ``(K, D)`` of embeddings ``words (A, D)``, K at most 10."""
+    centred = words - words.mean(axis=0)
+    found: Floats = np.linalg.svd(centred, full_matrices=False)[2][:DIRECTIONS]
+    return found
+
+
+def keep(asked: Asked, weight: float) -> Made:
+    """``q = unit(own + weight V'V i)``, ``V (K, D)`` being the directions in which words for kinds
+    differ; the model's own fusion alone for texts that name a kind."""
+    if asked.said is None:
+        raise QueryError("'keep' needs the words of the queries")
+    own, gate = asked.own()
+    across = asked.kinds()
+    kept = (asked.sides[0] @ across.T) @ across
+    silent = np.array([not names_kind(text) for text in asked.said])
+    return Made(unit(own + weight * silent[:, None] * kept), gate)
+
+
+def names_kind(text: str) -> bool:
+    """Whether a text wishes for some kind of goods, or names any other thing."""
+    wished = (wish for wish in wishes([text]) if not wish.is_refused)
+    return any(wish.look == "article" for wish in wished) or ordinary.names_a_thing(text)
