@@ -12,6 +12,7 @@ import numpy as np
 
 from samebut.errors import FingerprintMismatch
 from samebut.gallery import Gallery
+from samebut.runtime import Surroundings
 
 T = TypeVar("T")
 _TRIES = 5  # a store may change once more while it is opened again
