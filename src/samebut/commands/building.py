@@ -20,10 +20,11 @@ SKIPPED_SHOWN = 20
 PAGE_PORT = 8620
 
 Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
+STORE_HELP = "Where the index is kept: a file, a folder, or postgresql://HOST/DATABASE."
 Store = Annotated[
     str | None,
     typer.Option(
-        help="Where the index is kept: a file, a folder, or postgresql://HOST/DATABASE.",
+        help=STORE_HELP,
         show_default="PHOTOS/.samebut",
     ),
 ]

@@ -15,6 +15,7 @@ import typer
 
 from samebut.commands.building import (
     PAGE_PORT,
+    STORE_HELP,
     Exclude,
     ModelOption,
     NoFollow,
@@ -58,7 +59,7 @@ def serve(
     ],
     store: Annotated[
         list[str] | None,
-        typer.Option(help="Where the index is kept.", show_default="PHOTOS/.samebut"),
+        typer.Option(help=STORE_HELP, show_default="PHOTOS/.samebut"),
     ] = None,
     model: ModelOption = None,
     metadata: Annotated[
