@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from samebut.facts import Facts, read_facts
-from samebut.index.mentions import ColumnValues, Vocabulary
 from samebut.index.metadata import Value
+from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.index.where import And, Compare, Filter, Not, Or, parse
 from samebut.language.labels import Labels
 from samebut.turns import Turn

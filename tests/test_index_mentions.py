@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
-from samebut.index.mentions import ColumnValues, Mention, Vocabulary
+from samebut.index.mentions import Mention, mentions_in
 from samebut.index.metadata import Value
+from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.language.kinds import kind_of
 from samebut.language.labels import Labels
 from samebut.values import fold, understand
@@ -179,12 +180,12 @@ NO_FACTS = [
 
 @pytest.mark.parametrize("sentence", FACTS)
 def test_facts_of_the_table_are_read(shop: Vocabulary, sentence: str) -> None:
-    assert said(shop.mentions(sentence)) == FACTS[sentence]
+    assert said(mentions_in(sentence, shop)) == FACTS[sentence]
 
 
 @pytest.mark.parametrize("sentence", NO_FACTS)
 def test_what_is_seen_or_counted_is_no_fact(shop: Vocabulary, sentence: str) -> None:
-    assert said(shop.mentions(sentence)) == {}
+    assert said(mentions_in(sentence, shop)) == {}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_only_what_says_nothing_about_looks_is_taken_out(
     shop: Vocabulary, sentence: str, taken: str
 ) -> None:
     left = sentence
-    for mention in reversed(shop.mentions(sentence)):
+    for mention in reversed(mentions_in(sentence, shop)):
         if mention.taken:
             start, end = mention.taken
             left = left[:start] + left[end:]
@@ -210,12 +211,12 @@ def test_only_what_says_nothing_about_looks_is_taken_out(
 
 def test_a_value_of_two_columns_is_either() -> None:
     found = vocabulary({"brand": ["Nike", "Paris"], "city": ["Paris", "Rome"]})
-    assert said(found.mentions("from Paris")) == {"Paris": "brand = 'Paris' or city = 'Paris'"}
+    assert said(mentions_in("from Paris", found)) == {"Paris": "brand = 'Paris' or city = 'Paris'"}
 
 
 def test_an_unnamed_limit_means_every_price() -> None:
     found = vocabulary({"price": ["5 €", "9 €"], "sale price": ["4", "7"]})
-    assert said(found.mentions("under 8 euros")) == {
+    assert said(mentions_in("under 8 euros", found)) == {
         "under 8 euros": "price <= 8 or sale price <= 8"
     }
 
@@ -225,26 +226,28 @@ def test_brands_are_found_in_titles_where_no_column_has_them() -> None:
     titles += ["Nike Men Shorts", "Nike Women Tee", "nike Kids Cap", "Blue Linen Shirt", "Blue Top"]
     titles += ["W Women Kurta", "Classic Shirt", "Classic Dress"]
     found = vocabulary({"title": titles})
-    assert said(found.mentions("by Nike")) == {"Nike": "title like 'Nike %' or title like 'nike %'"}
-    assert said(found.mentions("united colors of benetton shirts")) == {
+    assert said(mentions_in("by Nike", found)) == {
+        "Nike": "title like 'Nike %' or title like 'nike %'"
+    }
+    assert said(mentions_in("united colors of benetton shirts", found)) == {
         "united colors of benetton": "title like 'United Colors of Benetton %'"
     }
     for words in ("a blue shirt", "classic shirt", "w"):
-        assert said(found.mentions(words)) == {}
+        assert said(mentions_in(words, found)) == {}
 
 
 def test_a_table_without_columns_says_nothing() -> None:
-    assert vocabulary({}).mentions("Nike under 500") == []
+    assert mentions_in("Nike under 500", vocabulary({})) == []
 
 
 def test_a_long_sentence_is_read_whole(shop: Vocabulary) -> None:
     sentence = "in blue " * 500 + "by Nike"
-    assert list(said(shop.mentions(sentence))) == ["Nike"]
+    assert list(said(mentions_in(sentence, shop))) == ["Nike"]
 
 
 @pytest.mark.parametrize("sentence", ["ﬃ by Nike", "İstanbul, Nike", "e\u0301té Nike", "㍿ Nike"])
 def test_places_are_those_of_what_was_written(shop: Vocabulary, sentence: str) -> None:
-    (mention,) = shop.mentions(sentence)
+    (mention,) = mentions_in(sentence, shop)
     assert mention.text == "Nike"
     assert mention.taken is not None and sentence[slice(*mention.taken)].endswith("Nike")
 

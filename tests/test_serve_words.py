@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from conftest import COLOURS, draw_picture
 from samebut.gallery import Gallery
+from samebut.index.mentions import mentions_in
 from serving import API, RED, client_of, error_of, form
 
 TABLE = """file,split,sku,Marque,price,Size,hue,shop
@@ -183,12 +184,12 @@ def test_words_follow_the_table_when_it_changes(shop: Path, tmp_path: Path) -> N
     store = tmp_path / "store"
     table.write_text("file,brand\nred-round.png,Acme\n")
     with Gallery.build(shop, store=store, metadata=table)[0] as gallery:
-        assert [m.text for m in gallery.vocabulary.mentions("by Acme")] == ["Acme"]
+        assert [m.text for m in mentions_in("by Acme", gallery.vocabulary)] == ["Acme"]
         assert gallery.vocabulary is gallery.vocabulary
         table.write_text("file,brand\nred-round.png,Umbro\n")
         with Gallery.open(shop, store=store) as other:
-            assert [m.text for m in other.vocabulary.mentions("by Acme")] == ["Acme"]
+            assert [m.text for m in mentions_in("by Acme", other.vocabulary)] == ["Acme"]
             gallery.update(metadata=table)
             for each in (gallery, other):
-                found = each.vocabulary.mentions("by Acme or Umbro")
+                found = mentions_in("by Acme or Umbro", each.vocabulary)
                 assert [mention.text for mention in found] == ["Umbro"]

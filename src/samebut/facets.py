@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from samebut.index.mentions import Vocabulary
+from samebut.index.vocabulary import Vocabulary
 from samebut.language.kinds import HIDDEN, Kind
 from samebut.language.labels import Labels
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from samebut.index.mentions import Mention, Vocabulary
+from samebut.index.mentions import Mention, mentions_in
+from samebut.index.vocabulary import Vocabulary
 from samebut.index.where import And, Filter, Or
 from samebut.turns import Turn
 from samebut.values import fold
@@ -80,7 +81,8 @@ def read_facts(
     """
     ignored = set(map(fold, ignore))
     said = [
-        [m for m in vocabulary.mentions(turn.text) if fold(m.text) not in ignored] for turn in turns
+        [m for m in mentions_in(turn.text, vocabulary) if fold(m.text) not in ignored]
+        for turn in turns
     ]
     wishes = [wish for i, mentions in enumerate(said) for wish in _wishes(i, mentions)]
     _replace(wishes)

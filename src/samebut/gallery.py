@@ -36,7 +36,7 @@ from samebut.files import writing
 from samebut.images import MAX_PIXELS, Box
 from samebut.index import Address, Entry, FileState, Index, PictureRow, Skipped
 from samebut.index.address import address_of
-from samebut.index.mentions import Vocabulary
+from samebut.index.vocabulary import Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import FILE as LABELS_FILE
 from samebut.language.labels import Labels, read_labels

@@ -22,7 +22,7 @@ from samebut.index.where import Filter
 from samebut.values import Column
 
 if TYPE_CHECKING:
-    from samebut.index.mentions import Vocabulary
+    from samebut.index.vocabulary import Vocabulary
     from samebut.language.labels import Labels
 
 __all__ = [

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from samebut.index import Changes, Entry, Reading, TableRow, metadata, nearest, selection
 from samebut.index import rows as table_rows
-from samebut.index.mentions import ColumnValues, Vocabulary
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
 from samebut.index.sql import Transaction, Transactions
 from samebut.index.store import Store, StoredModel
+from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import Labels
 from samebut.values import Column

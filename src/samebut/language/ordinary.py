@@ -20,7 +20,7 @@ _WORD = re.compile(
 _LONGEST = 8  # tokens of a word or phrase
 
 
-class Word(NamedTuple):
+class KeyedWord(NamedTuple):
     """A word of a folded text, or one character where words are not parted, and its place."""
 
     key: str
@@ -28,10 +28,10 @@ class Word(NamedTuple):
     end: int
 
 
-def tokens(folded: str) -> list[Word]:
+def tokens(folded: str) -> list[KeyedWord]:
     """The words of a text that `samebut.values.fold` made. Apostrophes are no part of a key."""
     return [
-        Word(match[0].replace("'", "").replace("’", ""), *match.span())
+        KeyedWord(match[0].replace("'", "").replace("’", ""), *match.span())
         for match in _WORD.finditer(folded)
     ]
 
