@@ -276,7 +276,8 @@ def model_folders(count: int, seed: int, folder: Path) -> Iterator[tuple[str, st
         elif case["search"] == right["search"]:
             yield name, "all as it was", ""
         elif case["search"][0] == right["search"][0]:
-            yield name, "another confidence", ""
+            none = case["search"][1] is None
+            yield name, "without a confidence" if none else "wrong in silence", kind
         else:
             yield name, "found by the doctor" if case["faults"] else "wrong in silence", kind
 

@@ -38,7 +38,7 @@ def items(path: Path, text: str) -> tuple[list[Item], tuple[int, str] | None]:
 
     Raises MetadataError: it has a document type.
     """
-    reading = _Reading()
+    reading = _ItemReader()
     parser = expat.ParserCreate("utf-8")  # whatever the declaration says: the text is decoded
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reading.refuse
@@ -58,7 +58,7 @@ def items(path: Path, text: str) -> tuple[list[Item], tuple[int, str] | None]:
     return reading.items, None
 
 
-class _Reading:
+class _ItemReader:
     """What the parser tells, put together."""
 
     def __init__(self) -> None:
