@@ -18,7 +18,7 @@ SOURCES = "\n".join(
     for path in [*sorted(STATIC.glob("*.html")), *sorted(STATIC.glob("js/*.js"))]
 )
 # Keys that are put together from what a gallery holds, or from a word of the page's own.
-FAMILIES = ("ask.", "place.", "fusion.")
+FAMILIES = ("ask.", "place.", "fusion.", "seen.", "box.", "reason.from.")
 EXAMPLE = re.compile(r"words\.(alone|change|refine)\.eg")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 CHINESE = re.compile("[\u4e00-\u9fff]")

@@ -136,3 +136,16 @@ def test_words_count_more_than_neighbours_without_values(model: Model) -> None:
     shares = {each.value: each.probability for each in beside}
     assert shares["watch"] < alone[0].probability
     assert shares["shoe"] > alone[-1].probability
+
+
+def test_an_answer_of_the_kind_that_was_wished_for_is_not_called_unsure(garments: Gallery) -> None:
+    photo = garments.file_of(garments.listing(1)[0][0].path)
+    nonsense = garments.search(Turn(text="zworblax"), 3)
+    assert nonsense.confidence is not None and nonsense.confidence < 0.3
+    assert nonsense.unsure
+    assert nonsense.holds
+    named = garments.search(Turn(photo, called="as a watch"), 3)
+    assert named.hits[0].metadata["kind"] == "watch"
+    assert not named.unsure
+    strict = garments.search(Turn(photo, called="as a watch"), 3, min_confidence=1)
+    assert (strict.unsure, strict.hits) == (True, [])

@@ -16,7 +16,7 @@ from conftest import COLOURS, draw_picture
 from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
 from samebut.runtime import FeatureArrays, Model, Surroundings
-from samebut.turns import EARLIER, SearchSeconds, Turn, ask, encode_picture
+from samebut.turns import EARLIER, SearchSeconds, Turn, ask, encode_picture, spoken
 
 
 def picture(colour: str, shape: str = "round") -> bytes:
@@ -223,3 +223,30 @@ def test_what_is_not_wanted_is_taken_from_the_query(model: Model) -> None:
         ask(model, [], without=without)
     with pytest.raises(QueryError, match="is below 0"):
         ask(model, [turn], without=without, without_weight=-1)
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([Turn(b"x", called="as a skirt")], ["as a skirt"]),
+        ([Turn(b"x", "in blue", called="as a skirt")], ["in blue, as a skirt"]),
+        (
+            [Turn(b"x", called="as a skirt, in grey"), Turn(text="in blue"), Turn(text="shorter")],
+            ["", "in blue, as a skirt", "shorter, as a skirt, in grey"],
+        ),
+        ([Turn(b"x", "as a dress", called="as a skirt")], ["as a dress"]),
+        ([Turn(b"x", "蓝色", called="裙子，灰色")], ["蓝色，裙子"]),
+        ([Turn(b"x", "in red", called="as a skirt"), Turn(b"y")], ["in red, as a skirt", ""]),
+        ([Turn(text="in blue", called="as a skirt")], ["in blue"]),
+    ],
+)
+def test_what_a_picture_is_called_is_said_along(turns: list[Turn], expected: list[str]) -> None:
+    said = spoken(turns)
+    assert [turn.text for turn in said] == expected
+    assert spoken(said) == said
+
+
+def test_a_query_of_a_picture_that_has_a_name(model: Model) -> None:
+    named = ask(model, [Turn(picture("red"), called="as a skirt"), Turn(text="in blue")])
+    by_hand = ask(model, [Turn(picture("red"), "in blue, as a skirt")])
+    np.testing.assert_allclose(named.embedding, by_hand.embedding, atol=1e-6)

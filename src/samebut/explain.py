@@ -25,7 +25,7 @@ from samebut.language.courtesy import without_courtesy
 from samebut.language.wishes import is_function_word
 from samebut.preprocess import Preprocess
 from samebut.runtime import FeatureArrays, Model
-from samebut.turns import EncodedPicture, Turn, encode_picture
+from samebut.turns import EncodedPicture, Turn, encode_picture, spoken
 
 Kind = Literal["attention", "nearness"]
 
@@ -80,6 +80,7 @@ def explain(
         PictureError: the picture can't be used, or has more than ``max_pixels``.
         ModelError: the region tokens of the model make no square.
     """
+    (turn,) = spoken([turn])
     picture = turn.source
     if picture is None or not turn.says_something:
         raise QueryError(

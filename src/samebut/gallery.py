@@ -55,7 +55,7 @@ from samebut.rescoring import (
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.stacks import Finding, Page, page, page_of_stacks
-from samebut.turns import NEUTRAL, WITHOUT, SearchSeconds, Source, Turn, ask
+from samebut.turns import NEUTRAL, WITHOUT, SearchSeconds, Source, Turn, ask, spoken
 
 STORE_FILE = "gallery.sqlite"
 _HOLDS_SHOWN = 4  # kinds of things, where none may be meant
@@ -325,7 +325,9 @@ class Gallery:
 
         Hits that score below ``min_score`` are left out. If the confidence is below
         ``min_confidence``, there are no hits. Where there is no confidence, the cosine of the
-        first answer to the plain sum of pictures and texts stands for it.
+        first answer to the plain sum of pictures and texts stands for it. Without a threshold an
+        answer is unsure below `samebut.confidence.UNSURE`, unless the first hit is of the kind that
+        the texts wish for and fails no other wish.
 
         With ``why`` each hit says which of the colours, kinds and patterns that the texts wish for
         it has (``samebut.looks``).
@@ -339,6 +341,7 @@ class Gallery:
         if read_filters:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
+        turns = spoken(turns)
         left_out = set() if include_references else _digests(turns)
         left_out |= _digests(without)
         if fusion is None and (choice := self.choice):
@@ -374,8 +377,10 @@ class Gallery:
             hits, total, found = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
             confidence = self._confidence(kind, found.first, asked.embedding) if usual else None
+            said = wishes(turn.text for turn in turns)
+            reasons = self._reasons(hits, found.embeddings, said)
             if why:
-                hits = self._reasoned(hits, found.embeddings, wishes(t.text for t in turns))
+                hits = [replace(hit, why=each) for hit, each in zip(hits, reasons, strict=True)]
         sure = confidence
         if sure is None and min_confidence is not None:
             sum_of_all = asking(fusion=PLAIN).embedding
@@ -385,6 +390,8 @@ class Gallery:
             hits = [hit for hit in hits if hit.score >= min_score]
         if unsure and min_confidence is not None:
             hits = []
+        elif unsure and reasons and _is_as_wished(reasons[0]):
+            unsure = False  # by its kind: a name makes queries that the confidence knows little of
         holds = self._commonest() if unsure else ()
         unread = asked.unread
         return Results(
@@ -470,13 +477,15 @@ class Gallery:
         kinds = [column.values for column in self.looks if column.look == "article"]
         return kinds[0][:_HOLDS_SHOWN] if kinds else ()
 
-    def _reasoned(self, hits: list[Hit], embeddings: Floats, said: list[Wish]) -> list[Hit]:
-        """The hits with what of the wishes ``said`` each fulfils."""
+    def _reasons(
+        self, hits: list[Hit], embeddings: Floats, said: list[Wish]
+    ) -> list[tuple[Fulfilment, ...]]:
+        """What of the wishes ``said`` each of the hits fulfils."""
         if not said or not hits:
-            return hits
+            return [()] * len(hits)
         rows = [hit.metadata for hit in hits]
         found = self._eyes.fulfilled(said, self.looks, embeddings, rows)
-        return [replace(hit, why=tuple(why)) for hit, why in zip(hits, found, strict=True)]
+        return [tuple(each) for each in found]
 
     def listing(
         self, count: int, *, offset: int = 0, where: str | None = None
@@ -807,6 +816,12 @@ def store_path(folder: Path, store: str | Path | None) -> Path:
         return folder / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
+
+
+def _is_as_wished(why: Sequence[Fulfilment]) -> bool:
+    """Whether an answer is of the kind that was wished for, and fails no other wish."""
+    of_kind = any(each.look == "article" and each.fulfilled for each in why)
+    return of_kind and all(each.fulfilled is not False for each in why)
 
 
 def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Kind:

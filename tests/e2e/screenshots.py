@@ -41,7 +41,7 @@ def point_at_one(visit: Visit) -> None:
 
 def ask_why(visit: Visit) -> None:
     visit.page.locator("#tools button").first.click()
-    visit.page.locator(".heat").wait_for()
+    visit.page.locator(".heat").first.wait_for()
     visit.page.locator(".reasons .chip").last.click()
 
 

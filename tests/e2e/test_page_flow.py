@@ -497,7 +497,7 @@ def test_the_own_picture_is_sent_once(visit: Visit, drawn: Path) -> None:
     turns = body_of(asked[-1])["turns"]
     assert [set(turn) for turn in turns] == [{"kept", "text"}, {"text"}]
     visit.page.get_by_role("button", name="Why these?").click()
-    expect(visit.page.locator(".why .heat")).to_be_visible()
+    expect(visit.page.locator(".why .heat").first).to_be_visible()
     visit.page.keyboard.press("Escape")
     visit.page.get_by_role("button", name="As code").click()
     expect(visit.page.locator(".code pre")).to_contain_text("-F p0=@picture-1.jpg")

@@ -69,7 +69,10 @@ class ReceivedQuery:
                 return gallery.file_of(gallery.picture(turn.picture).path)
             return None
 
-        return [Turn(source(turn), turn.text, turn.box, turn.caption) for turn in self.query.turns]
+        return [
+            Turn(source(turn), turn.text, turn.box, turn.caption, turn.called)
+            for turn in self.query.turns
+        ]
 
 
 def _content(part: UploadFile) -> bytes:

@@ -45,6 +45,11 @@ class QueryTurn(BaseModel):
         description="The part of the picture that is meant: left, top, right and bottom as shares "
         "of the upright picture.",
     )
+    called: str = Field(
+        "",
+        max_length=MAX_TEXT,
+        description="What the picture is, in words that are said along with every text about it.",
+    )
     caption: str = Field(
         "", max_length=MAX_TEXT, description="What the picture shows, for the composition pdv."
     )

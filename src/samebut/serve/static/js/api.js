@@ -41,7 +41,9 @@ export async function find(state, { offset = 0, count = PAGE, signal } = {}) {
 }
 
 function findSome(state, offset, k, signal) {
-  if (queryOf(state).turns.length > 0) return ask("/search", state, { k, offset }, signal);
+  if (queryOf(state).turns.length > 0) {
+    return ask("/search", state, { why: true, k, offset }, signal);
+  }
   const asked = new URLSearchParams({ offset, k });
   if (whereOf(state.filters)) asked.set("where", whereOf(state.filters));
   return request(`/browse?${asked}`, { signal });
@@ -56,8 +58,13 @@ export function findWith(state, fusion, count) {
 }
 
 /** Which regions each word is nearest to, for a turn that has a picture and words. */
-export function explain(turn) {
-  return ask("/explain", { ...nothing(), turns: [turn] });
+export function explain(turn, { ofAnswer = false } = {}) {
+  return ask(`/explain?of_answer=${ofAnswer}`, { ...nothing(), turns: [turn] });
+}
+
+/** What a turn's picture shows, in the gallery's own values. */
+export function look(turn) {
+  return ask("/look", { ...nothing(), turns: [{ ...turn, called: "", text: "" }] });
 }
 
 /**
@@ -65,34 +72,48 @@ export function explain(turn) {
  * that has forgotten it, or is another one, gets it again.
  */
 async function ask(path, state, more = {}, signal = undefined) {
-  const sent = uploadsOf(state).filter((key) => !pictureOf(key).kept);
-  const pictures = sent.map(pictureOf);
+  const sent = uploadsOf(state).filter((part) => !keptOf(part));
   try {
     const answer = await request(path, { ...posted({ ...queryOf(state, sent), ...more }, sent), signal });
-    pictures.forEach((each, i) => (each.kept = answer.uploads?.[`p${i}`] ?? null));
+    sent.forEach((part, i) => keep(part, answer.uploads?.[`p${i}`] ?? answer.upload));
     return answer;
   } catch (error) {
-    const kept = uploadsOf(state).filter((key) => pictureOf(key).kept);
+    const kept = uploadsOf(state).filter(keptOf);
     if (error.code !== "upload_forgotten" || kept.length === 0) throw error;
-    for (const key of kept) pictureOf(key).kept = null;
+    for (const { upload } of kept) pictureOf(upload).kept = null;
     return ask(path, state, more, signal);
   }
 }
+
+/** The server's id for a part of an own picture, if it has been sent. */
+const keptOf = ({ upload, box }) => pictureOf(upload)?.kept?.get(String(box));
+
+function keep({ upload, box }, id) {
+  const picture = pictureOf(upload);
+  if (picture && id) (picture.kept ??= new Map()).set(String(box), id);
+}
+
+const isSame = (one, other) => one.upload === other.upload && String(one.box) === String(other.box);
 
 /**
  * The body of a search, with the files of `sent`. Own pictures that are not here any more are left
  * out of their turns.
  */
 export function queryOf(state, sent = uploadsOf(state)) {
-  const turns = state.turns.map(({ picture, upload, text }) => ({
-    ...(picture !== null && { picture }),
-    ...(sent.includes(upload) && { upload: `p${sent.indexOf(upload)}` }),
-    ...(pictureOf(upload) && !sent.includes(upload) && { kept: pictureOf(upload).kept }),
-    ...(text && { text }),
-  }));
+  const turns = state.turns.map(({ picture, upload, box, called, text }) => {
+    const place = sent.findIndex((part) => isSame(part, { upload, box }));
+    return {
+      ...(picture !== null && { picture, ...(box && { box }) }),
+      ...(place >= 0 && { upload: `p${place}`, ...(box && { box }) }),
+      ...(pictureOf(upload) && place < 0 && { kept: keptOf({ upload, box }) }),
+      ...(called && (picture !== null || pictureOf(upload)) && { called }),
+      ...(text && { text }),
+    };
+  });
   const where = whereOf(state.filters);
   return {
     turns: turns.filter((turn) => Object.keys(turn).length > 0),
+    collapse: true,
     ...(where && { where }),
     ...(state.weight !== NEUTRAL && { text_weight: state.weight }),
     read_filters: true,
@@ -100,10 +121,10 @@ export function queryOf(state, sent = uploadsOf(state)) {
   };
 }
 
-/** The keys of the visitor's own pictures a state speaks of, in the order they are sent. */
+/** The parts, `{upload, box}`, of the visitor's own pictures a state speaks of, in the order sent. */
 export function uploadsOf(state) {
-  const keys = state.turns.map((turn) => turn.upload).filter((key) => pictureOf(key));
-  return [...new Set(keys)];
+  const own = state.turns.filter(({ upload }) => pictureOf(upload));
+  return own.filter((turn, i) => own.findIndex((each) => isSame(each, turn)) === i);
 }
 
 function posted(query, sent) {
@@ -113,7 +134,9 @@ function posted(query, sent) {
   }
   const body = new FormData();
   body.append("query", JSON.stringify(query));
-  sent.forEach((key, i) => body.append(`p${i}`, pictureOf(key).blob, pictureOf(key).name));
+  sent.forEach(({ upload }, i) => {
+    body.append(`p${i}`, pictureOf(upload).blob, pictureOf(upload).name);
+  });
   return { method: "POST", body };
 }
 

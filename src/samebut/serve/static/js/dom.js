@@ -12,6 +12,7 @@ const PATHS = {
   camera: "M4 8h3l2-3h6l2 3h3v11H4zM12 10a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7z",
   check: "M5 12.5l4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6L6 18",
+  crop: "M7 2v15h15M2 7h15v15",
   code: "M8 7l-5 5 5 5M16 7l5 5-5 5",
   columns: "M4 5h7v14H4zM13 5h7v14h-7z",
   down: "M6 9l6 6 6-6",

@@ -3,6 +3,8 @@
 import { thumbnail } from "./api.js";
 import { byId, element, icon } from "./dom.js";
 import { t } from "./i18n.js";
+import { reasonLine } from "./reasons.js";
+import { stackMark } from "./stacks.js";
 import { offer } from "./table.js";
 
 const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
@@ -87,8 +89,10 @@ function tile(hit, isLater, { onPick, onLook }) {
     { class: "tile", "data-id": hit.id },
     action("look", "tile.look", () => onLook(hit), image),
     action("pick", "tile.pick", () => onPick(hit), element("span", {}, t("tile.use"))),
+    stackMark(hit),
     element("p", { class: "caption", title }, title),
     offer(hit),
+    reasonLine(hit),
   );
   shape(made, hit.width / hit.height);
   return made;

@@ -11,9 +11,11 @@ import { facts } from "./facts.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
 import { language, number, speak, t } from "./i18n.js";
+import { seenRow } from "./look.js";
 import * as moves from "./moves.js";
 import { clearNotice, notice, toast } from "./notice.js";
 import { prune } from "./own.js";
+import { because } from "./reasons.js";
 import { roving } from "./roving.js";
 import { settings } from "./settings.js";
 import { canShare, share } from "./sharing.js";
@@ -25,7 +27,6 @@ import { bring, keep, pictureOf, prepared } from "./uploads.js";
 import { viewer } from "./viewer.js";
 import { showWhy } from "./why.js";
 
-const UNSURE = 0.3; // as samebut.confidence has it
 const SEEN = 2_000; // pictures whose metadata is remembered
 
 const isFramed = "framed" in document.documentElement.dataset; // in a page of another site
@@ -62,6 +63,14 @@ const parts = {
     onStart: (hit) => go(states.startWith(state, { picture: hit.id }), { isTalking: true }),
     onEnd: () => more({ isScrolling: true }),
     onClose: (place) => parts.grid.focus(place),
+    because: (hit) =>
+      states.isEmpty(state)
+        ? null
+        : because(hit, states.referenceAt(state.turns), canExplain() ? () => why(hit) : null),
+  }),
+  seen: seenRow({
+    onName: (called) => go(states.named(state, called)),
+    onBox: (box) => go(states.boxed(state, box)),
   }),
   settings: settings(async (tag) => {
     await speak(tag);
@@ -283,6 +292,7 @@ function renderState() {
   document.title = state.turns.at(-1)?.text ? `${state.turns.at(-1).text} · samebut` : t("title");
   parts.trail.render(state);
   parts.composer.render(state);
+  parts.seen.render(state, { isAnswered: answered === state });
   parts.filters?.render(state);
   parts.suggestions?.render(state, (id) => seen.get(id));
 }
@@ -306,6 +316,8 @@ function renderAnswer() {
   byId("count").textContent = answer ? countText() : "";
   byId("unread").textContent = unreadText(answer?.unread ?? []);
   parts.facts.render(answer?.filters ?? []);
+  byId("unsure").textContent = unsureText(answer);
+  parts.seen.render(state, { isAnswered: answered === state });
   renderTools();
   if (!answer) return;
   count();
@@ -319,23 +331,35 @@ function countText() {
   if (answer.hits.length === 0) return t("results.none");
   if (states.isEmpty(state)) return t("results.pictures", { total });
   const spent = Object.values(answer.milliseconds).reduce((sum, part) => sum + part, 0);
-  const ranked = t("results.ranked", { total, spent: number(Math.max(1, Math.round(spent))) });
-  return isUnsure(answer) ? `${ranked} · ${t("results.unsure")}` : ranked;
+  return t("results.ranked", { total, spent: number(Math.max(1, Math.round(spent))) });
 }
 
 const unreadText = (texts) => (texts.length ? t("results.unread", { text: texts.join(" … ") }) : "");
 
-/** Without a calibration of the model the confidence is null: then nothing is said of it. */
-const isUnsure = ({ confidence }) => confidence !== null && confidence < UNSURE;
+/** That none may be meant, what there is instead, and what to do. */
+function unsureText(found) {
+  if (!found?.unsure || found.hits.length === 0) return "";
+  const kinds = found.holds.map(({ label }) => label[language()]).join(t("values.join"));
+  const holds = kinds ? t("results.holds", { kinds }) : "";
+  const canName = states.referenceStep(state.turns) >= 0;
+  return [t("results.unsure"), holds, t(canName ? "results.name" : "results.reword")].filter(Boolean).join(" ");
+}
+
+/** Whether the latest words go on about a picture that is here. */
+function canExplain() {
+  const step = states.composedStep(state.turns);
+  return answered === state && step >= 0 && isHere(states.referenceAt(state.turns, step));
+}
+
+const why = (hit) => showWhy(answered, hit, refuseOnce);
 
 function renderTools() {
   const tool = (name, key, onclick) => iconButton(name, t(key), onclick, { shown: true });
   const hasAnswer = answered === state && !states.isEmpty(state);
-  const step = states.composedStep(state.turns);
-  const canExplain = hasAnswer && step >= 0 && isHere(states.referenceAt(state.turns, step));
+  const isComposed = canExplain();
   const tools = [
-    canExplain ? tool("eye", "why", () => showWhy(state, refuseOnce)) : null,
-    canExplain ? tool("columns", "compare", () => showComparison(state, pickHit, refuseOnce)) : null,
+    isComposed && answer.hits.length > 0 ? tool("eye", "why", () => why(answer.hits[0])) : null,
+    isComposed ? tool("columns", "compare", () => showComparison(state, pickHit, refuseOnce)) : null,
     hasAnswer ? tool("link", canShare() ? "share" : "link", () => share(state)) : null,
     hasAnswer && !isFramed ? tool("code", "code", () => showCode(state, toastCopied)) : null,
   ];

@@ -1,16 +1,18 @@
 /**
  * What is being asked, as plain data: `{turns, weight, filters, ignore}`. Every change makes a new state, so
- * the browser's own back button is the undo. A turn is `{picture, upload, text}`: a gallery number,
- * or the key of the visitor's own picture, or neither; and words, or "". `ignore` has words that were
- * read as filters and shall be none.
+ * the browser's own back button is the undo. A turn is `{picture, upload, box, called, text}`: a gallery
+ * number, or the key of the visitor's own picture, or neither; the part of it that is meant, as left,
+ * top, right and bottom, 0 to 1, or null; what it is `called`, or ""; and words, or "". `ignore` has words
+ * that were read as filters and shall be none.
  */
 
 export const NEUTRAL = 0.5;
+const FINE = 1000; // steps of a box's edges in an address
 const FIRST_COMMA = /^([^,]*),(.*)$/s;
 
 export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {}, ignore: [] });
 
-const turn = (part) => ({ picture: null, upload: null, text: "", ...part });
+const turn = (part) => ({ picture: null, upload: null, box: null, called: "", text: "", ...part });
 
 export const hasPicture = (each) => each.picture !== null || each.upload !== null;
 
@@ -64,6 +66,21 @@ export const startWith = (state, picture) => ({
   ignore: [],
 });
 
+/** The step whose picture is the reference; -1 if there is none. */
+export const referenceStep = (turns) => turns.findLastIndex(hasPicture);
+
+/** The reference is a part of its picture alone, or all of it if `box` is null. */
+export function boxed(state, box) {
+  const step = referenceStep(state.turns);
+  return { ...state, turns: state.turns.map((each, i) => (i === step ? { ...each, box } : each)) };
+}
+
+/** The reference is what it is `called`, in every wish about it; "" takes that back. */
+export function named(state, called) {
+  const step = referenceStep(state.turns);
+  return { ...state, turns: state.turns.map((each, i) => (i === step ? { ...each, called } : each)) };
+}
+
 export const backTo = (state, step) => ({ ...state, turns: state.turns.slice(0, step + 1) });
 
 /** Other words for a step. Without words a step of words alone has nothing left, and goes. */
@@ -75,10 +92,10 @@ export function edit(state, step, text) {
 
 /** Removes a step. If the next one spoke about its picture, it inherits the picture. */
 export function remove(state, step) {
-  const { picture, upload } = state.turns[step];
+  const { picture, upload, box, called } = state.turns[step];
   const turns = state.turns.filter((_, i) => i !== step);
   const next = turns[step];
-  if (next && !hasPicture(next)) turns[step] = { ...next, picture, upload };
+  if (next && !hasPicture(next)) turns[step] = { ...next, picture, upload, box, called };
   return { ...state, turns };
 }
 
@@ -89,7 +106,9 @@ export function referenceAt(turns, step = turns.length - 1) {
 
 /** The step "why" can explain: the latest that joins words to a picture; -1 if there is none. */
 export function composedStep(turns) {
-  return turns.findLastIndex((each, step) => each.text && referenceAt(turns, step) !== null);
+  return turns.findLastIndex(
+    ({ text, called }, step) => (text || called) && referenceAt(turns, step) !== null,
+  );
 }
 
 export const isEmpty = (state) => state.turns.length === 0;
@@ -125,9 +144,12 @@ export function without(filters, column) {
 /** The state as the part of an address after "#". That part is never sent to a server. */
 export function toHash(state) {
   const said = new URLSearchParams();
-  for (const { picture, upload, text } of state.turns) {
-    said.append("t", `${upload === null ? (picture ?? "") : `my-${upload}`},${text}`);
+  for (const { picture, upload, box, text } of state.turns) {
+    const who = upload === null ? (picture ?? "") : `my-${upload}`;
+    const part = box ? `~${box.map((share) => Math.round(share * FINE)).join("-")}` : "";
+    said.append("t", `${who}${part},${text}`);
   }
+  state.turns.forEach(({ called }, step) => called && said.append("c", `${step},${called}`));
   if (state.weight !== NEUTRAL) said.set("w", String(state.weight));
   for (const [column, values] of Object.entries(state.filters)) {
     for (const value of values) said.append("f", JSON.stringify([column, value]));
@@ -142,6 +164,9 @@ export function fromHash(hash) {
   const said = new URLSearchParams(hash.replace(/^#/, ""));
   const weight = Number.parseFloat(said.get("w") ?? "");
   const turns = said.getAll("t").map(readTurn).filter((each) => hasPicture(each) || each.text);
+  for (const [step, called] of said.getAll("c").map((each) => FIRST_COMMA.exec(each)?.slice(1) ?? [])) {
+    if (turns[step] && hasPicture(turns[step])) turns[step].called = called;
+  }
   const pairs = said.getAll("f").map(readPair).filter((pair) => pair !== null);
   return {
     turns,
@@ -152,9 +177,19 @@ export function fromHash(hash) {
 }
 
 function readTurn(written) {
-  const [, who, text] = FIRST_COMMA.exec(written) ?? [null, "", written];
-  if (who.startsWith("my-")) return turn({ upload: who.slice(3), text });
-  return turn({ picture: /^\d{1,15}$/.test(who) ? Number(who) : null, text });
+  const [, whole, text] = FIRST_COMMA.exec(written) ?? [null, "", written];
+  const [who, part = ""] = whole.split("~");
+  const box = readBox(part);
+  if (who.startsWith("my-")) return turn({ upload: who.slice(3), box, text });
+  const isNumber = /^\d{1,15}$/.test(who);
+  return turn({ picture: isNumber ? Number(who) : null, box: isNumber ? box : null, text });
+}
+
+function readBox(written) {
+  const shares = /^\d{1,4}(-\d{1,4}){3}$/.test(written) ? written.split("-").map(Number) : [0, 0, 0, 0];
+  const [left, top, right, bottom] = shares;
+  const isPart = left < right && top < bottom && right <= FINE && bottom <= FINE;
+  return isPart ? shares.map((share) => share / FINE) : null;
 }
 
 function readPair(written) {

@@ -25,7 +25,8 @@ export function trail(actions) {
 }
 
 function step(turn, i, count, actions) {
-  const spoken = turn.text ? `“${turn.text}”` : t("trail.like");
+  const said = turn.text || turn.called;
+  const spoken = said ? `“${said}”` : t("trail.like");
   const values = { step: i + 1, text: spoken };
   const isLast = i === count - 1;
   const face = element(
@@ -40,7 +41,7 @@ function step(turn, i, count, actions) {
           title: t("trail.back", values),
         },
     hasPicture(turn) ? element("span", { class: "mini" }, turnPicture(turn, SIZE)) : null,
-    element("span", { class: turn.text ? "said" : "said like" }, spoken),
+    element("span", { class: said ? "said" : "said like" }, spoken),
   );
   const made = element("li", { class: "step", "aria-current": isLast ? "step" : null }, face);
   made.append(

@@ -5,6 +5,7 @@ import { byId, element, icon, iconButton } from "./dom.js";
 import { titleOf } from "./grid.js";
 import { number, t } from "./i18n.js";
 import { noted } from "./moves.js";
+import { stackStrip } from "./stacks.js";
 import { cell, columnName, isHidden } from "./table.js";
 
 const DIGITS = 3;
@@ -13,9 +14,9 @@ const SWIPE = 48; // CSS pixels a finger moves sideways to mean another picture
 
 /**
  * Wires the viewer to `onPick(hit)`, `onStart(hit)`, `onEnd()` when the last of the hits is shown, and
- * `onClose(place)` when nothing was chosen.
+ * `onClose(place)` when nothing was chosen. `because(hit)` is what is said of why it is an answer.
  */
-export function viewer({ onPick, onStart, onEnd, onClose }) {
+export function viewer({ onPick, onStart, onEnd, onClose, because }) {
   const dialog = byId("viewer");
   let hits = [];
   let place = 0;
@@ -26,15 +27,21 @@ export function viewer({ onPick, onStart, onEnd, onClose }) {
     place = to;
     const hit = hits[place];
     const isTurned = dialog.open;
+    let chosen = hit; // or one of its near-copies
     const choose = (action) => () => {
       isChosen = true;
       dialog.close();
-      action(hit);
+      action(chosen);
     };
+    const shown = photo(hit);
+    const strip = stackStrip(hit, (id) => {
+      chosen = { ...hit, id };
+      shown.src = hit.picture.replace(/\d+$/, id);
+    });
     open(
       dialog,
       titleOf(hit),
-      element("div", { class: "look-at" }, turner(-1), photo(hit), turner(1)),
+      element("div", { class: "look-at" }, turner(-1), shown, turner(1)),
       element(
         "div",
         { class: "known" },
@@ -44,6 +51,7 @@ export function viewer({ onPick, onStart, onEnd, onClose }) {
           button("arrow", t("viewer.pick"), choose(onPick), "primary"),
           button("restart", t("viewer.start"), choose(onStart), "secondary"),
         ),
+        ...[strip, because(hit)].filter((each) => each !== null),
         facts(hit),
       ),
     );

@@ -1,9 +1,14 @@
-/** Why: which regions each word looks at or is nearest to, and the share of words and picture. */
+/**
+ * Why: which regions each word looks at or is nearest to, in the reference and in an answer, and the
+ * share of words and picture.
+ */
 
 import { BASE, explain } from "./api.js";
 import { open } from "./dialogs.js";
 import { byId, element } from "./dom.js";
+import { titleOf } from "./grid.js";
 import { percent, t } from "./i18n.js";
+import { reasonList } from "./reasons.js";
 import { composedStep, referenceAt } from "./state.js";
 import { drawn, pictureOf } from "./uploads.js";
 
@@ -18,28 +23,54 @@ const HEAT = [
   [1, [252, 225, 120]],
 ];
 
-/** Shows the explanation of a state's latest turn that has a picture and words. */
-export async function showWhy(state, onFailure) {
+/**
+ * Shows why `hit` answers a state: the maps of the latest words over the picture they go on about and
+ * over the answer, what the answer has of all that was wished, and how much words and picture count.
+ */
+export async function showWhy(state, hit, onFailure) {
   const dialog = byId("why");
   const step = composedStep(state.turns);
-  const { picture, upload } = referenceAt(state.turns, step);
-  const turn = { picture, upload, text: state.turns[step].text };
-  const stage = element("div", { class: "stage" }, portrait(turn));
+  const { picture, upload, box, called } = referenceAt(state.turns, step);
+  const { text } = state.turns[step];
+  const reference = stage(portrait({ picture, upload }), t("why.reference"));
+  const answer = stage(pictureOfHit(hit), t("why.answer", { rank: hit.rank }));
   const side = element("div", { class: "reasons", "aria-busy": "true" }, t("why.loading"));
-  open(dialog, t("why.title", { text: turn.text }), stage, side);
+  const stages = element("div", { class: "stages" }, reference, answer);
+  open(dialog, t("why.title", { text: text || called }), stages, side);
   try {
-    const answer = await explain(turn);
+    const [looked, near] = await Promise.all([
+      explain({ picture, upload, box, called, text }),
+      explain({ picture: hit.id, upload: null, box: null, called, text }, { ofAnswer: true }),
+    ]);
     if (!dialog.open) return;
     side.removeAttribute("aria-busy");
-    side.replaceChildren(...reasons(answer, stage));
+    side.replaceChildren(...reasons(hit, [[reference, looked], [answer, near]]));
   } catch (error) {
     dialog.close();
     onFailure(error);
   }
 }
 
+/** A picture in its own shape, so that what is laid over it lies on it, and what it is. */
+function stage(portrayed, caption) {
+  const made = element("figure", { class: "stage" });
+  const over = element("div", { class: "over" }, portrayed);
+  const shape = (width, height) => made.style.setProperty("--ratio", String(width / height));
+  if (portrayed instanceof HTMLImageElement) {
+    const isRead = () => shape(portrayed.naturalWidth, portrayed.naturalHeight);
+    if (portrayed.complete && portrayed.naturalWidth) isRead();
+    else portrayed.addEventListener("load", isRead);
+  } else if (portrayed.width) shape(portrayed.width, portrayed.height);
+  made.append(over, element("figcaption", {}, caption));
+  return made;
+}
+
+const pictureOfHit = (hit) => element("img", { src: hit.picture, alt: titleOf(hit) });
+
 function portrait({ picture, upload }) {
-  if (picture !== null) return element("img", { src: `${BASE}/pictures/${picture}`, alt: "" });
+  if (picture !== null) {
+    return element("img", { src: `${BASE}/pictures/${picture}`, alt: t("picture.gallery") });
+  }
   const own = pictureOf(upload);
   return own?.bitmap ? drawn(own.bitmap, SIDE) : element("p", { class: "gone" }, t("picture.yours"));
 }
@@ -62,27 +93,54 @@ const NAMES = {
   },
 };
 
-function reasons({ words, kind, gate }, stage) {
+/** `explained` are stages with what is known of each. A word is shown on all of them at once. */
+function reasons(hit, explained) {
+  const [[, { words, kind, gate }]] = explained;
   const names = NAMES[kind] ?? NAMES.nearness;
-  const canvas = element("canvas", { class: "heat", role: "img" });
-  stage.append(canvas);
-  const choices = [{ text: t("why.all"), map: together(words.map((word) => word.map)) }, ...words];
-  const buttons = choices.map((choice) =>
-    element("button", { type: "button", class: "chip", onclick: () => show(choice) }, choice.text),
+  const layers = explained.map(([stage, answer]) => {
+    const canvas = element("canvas", { class: "heat", role: "img" });
+    placed(canvas, answer);
+    stage.querySelector(".over").append(canvas);
+    return { canvas, choices: choicesOf(answer.words) };
+  });
+  const choices = choicesOf(words);
+  const buttons = choices.map(({ text }, i) =>
+    element("button", { type: "button", class: "chip", onclick: () => show(i) }, text),
   );
-  const show = (choice) => {
-    paint(canvas, choice.map);
-    canvas.setAttribute("aria-label", described(choice, names));
-    buttons.forEach((each, i) => each.setAttribute("aria-pressed", choices[i] === choice));
+  const show = (chosen) => {
+    for (const { canvas, choices: own } of layers) {
+      paint(canvas, own[chosen].map);
+      canvas.setAttribute("aria-label", described(own[chosen], names));
+    }
+    buttons.forEach((each, i) => each.setAttribute("aria-pressed", i === chosen));
   };
-  show(choices[0]);
+  show(0);
+  const list = reasonList(hit);
   return [
+    ...(list ? [element("h3", {}, t("reason.title")), list] : []),
     element("h3", {}, t(names.words)),
     element("div", { class: "words", role: "group", "aria-label": t(names.words) }, ...buttons),
     legend(names),
     ...(typeof gate === "number" ? balance(gate) : []),
     element("p", { class: "note" }, t(names.note)),
   ];
+}
+
+/** All the words that say something about a picture together, then each of them. */
+function choicesOf(words) {
+  const telling = words.filter((word) => !word.function_word);
+  const shown = telling.length > 0 ? telling : words;
+  const all = { text: t("why.all"), map: together(shown.map((word) => word.map)) };
+  return shown.length > 1 ? [all, ...shown] : shown;
+}
+
+/** Lays a map over the part of the picture that it is of. */
+function placed(canvas, { box: [left, top, right, bottom], picture: { width, height } }) {
+  const percent = (share) => `${100 * share}%`;
+  canvas.style.left = percent(left / width);
+  canvas.style.top = percent(top / height);
+  canvas.style.width = percent((right - left) / width);
+  canvas.style.height = percent((bottom - top) / height);
 }
 
 /** For every place how near all the words are to it, as a share of the nearest place. */
