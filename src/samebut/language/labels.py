@@ -18,7 +18,6 @@ neither knows stays as the table has it.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from samebut.errors import LabelsError
+from samebut.files import toml_of
 from samebut.language import lexicon, synonyms
 from samebut.language.kinds import Kind, forms, parts, plain, shop_words
 from samebut.values import fold
@@ -77,8 +77,8 @@ def read_labels(path: Path) -> Labels:
     try:
         if path.stat().st_size > _LARGEST:
             raise LabelsError(f"{path}: is larger than {_LARGEST / 1e6:g} MB")
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        said = toml_of(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise LabelsError(f"{path}: {why}", hint="docs/metadata.md shows such a file.") from error
     columns: dict[str, Words] = {}
