@@ -25,7 +25,7 @@ from samebut.turns import EncodedPicture, Source, Turn
 RESCORE = 200
 """How many of the nearest pictures are scored again at first."""
 MORE = 4  # times as many, while others could still come before
-MOST = 16  # times as many as were asked for, at most: then the answer may lack a picture
+MOST = 64  # times as many as at first, at most: then the answer may lack a picture
 
 
 class IndexAround:
@@ -53,12 +53,12 @@ def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
     """The pictures that ``pair`` scores highest, of those that ``find`` gives for its candidates.
 
     ``rescore`` are scored at first, and more until none that is farther can come before those
-    found, up to 16 times as many.
+    found, up to 64 times as many. Where nothing bounds the score, four times as many are scored.
     """
 
     def best(count: int) -> Ranking:
         fetch = max(rescore, count)
-        most = MOST * fetch
+        most = fetch * (MORE if pair.own is not None else MOST)
         while True:
             near = find(fetch)
             if not len(near.ids):
@@ -67,7 +67,7 @@ def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
             order = np.lexsort((near.ids, -scores))[:count]
             bound = float(pair.bound(near.scores[-1:].astype(np.float64))[0])
             is_all = len(near.ids) < fetch
-            if is_all or scores[order[-1]] >= bound or fetch >= most or np.isinf(bound):
+            if is_all or scores[order[-1]] >= bound or fetch >= most:
                 return Ranking(near.ids[order], scores[order], near.embeddings[order])
             fetch *= MORE
 
