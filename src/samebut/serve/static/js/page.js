@@ -108,7 +108,9 @@ function toAnswers(isTalking) {
   if (!isTouch() || isTalking) parts.composer.focus({ preventScroll: true });
   else document.activeElement?.blur();
   notByHand();
-  if (parts.composer.stays()) byId("results").scrollIntoView({ behavior: "instant" });
+  // After words the answers themselves; after a picture alone what it shows and may be narrowed by.
+  const answers = state.turns.at(-1)?.text ? document.querySelector(".results .bar") : byId("results");
+  if (parts.composer.stays()) answers.scrollIntoView({ behavior: "instant" });
   else window.scrollTo({ top: 0, behavior: "instant" });
 }
 
