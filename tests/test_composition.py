@@ -18,7 +18,7 @@ from samebut.composition.pairs import Pair
 from samebut.composition.rows import COMPOSITIONS, read
 from samebut.embedding import Floats, unit
 from samebut.errors import QueryError
-from samebut.index import Ranking
+from samebut.index import RankedPictures
 from samebut.rescoring import rescored
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "compositions.json").read_text())["scores"]
@@ -215,11 +215,11 @@ def test_candidates_scored_again_are_what_a_scan_of_all_finds() -> None:
     rows = unit(rng.normal(size=(5_000, 16)) + 0.4)
     fetched: list[int] = []
 
-    def near(query: Floats, count: int) -> Ranking:
+    def near(query: Floats, count: int) -> RankedPictures:
         fetched.append(count)
         scores = rows @ query
         ids = np.argsort(-scores, kind="stable")[:count]
-        return Ranking(ids, scores[ids], rows[ids])
+        return RankedPictures(ids, scores[ids], rows[ids])
 
     for query in range(200):
         image, text = rows[query : query + 1], unit(rng.normal(size=(1, 16)) + 0.2)

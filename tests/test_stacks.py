@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samebut.embedding import Floats, unit
-from samebut.index import Ranking
+from samebut.index import RankedPictures
 from samebut.stacks import NEAR, WINDOW, Finding, page, page_of_stacks, stacked
 
 
@@ -25,9 +25,9 @@ def pictures(groups: int, seed: int = 0) -> Floats:
 def finding(gallery: Floats, query: Floats) -> Finding:
     order = np.argsort(-(gallery @ query), kind="stable")
 
-    def find(wanted: int) -> Ranking:
+    def find(wanted: int) -> RankedPictures:
         ids = order[:wanted]
-        return Ranking(ids, gallery[ids] @ query, gallery[ids])
+        return RankedPictures(ids, gallery[ids] @ query, gallery[ids])
 
     return find
 

@@ -250,3 +250,11 @@ def test_a_query_of_a_picture_that_has_a_name(model: Model) -> None:
     named = ask(model, [Turn(picture("red"), called="as a skirt"), Turn(text="in blue")])
     by_hand = ask(model, [Turn(picture("red"), "in blue, as a skirt")])
     np.testing.assert_allclose(named.embedding, by_hand.embedding, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("traditional", "simplified"), [("換成藍色", "换成蓝色"), ("換成裙子", "换成裙子")]
+)
+def test_traditional_chinese_asks_the_same(model: Model, traditional: str, simplified: str) -> None:
+    one, other = (ask(model, [Turn(picture("red"), text)]) for text in (traditional, simplified))
+    np.testing.assert_array_equal(one.embedding, other.embedding)

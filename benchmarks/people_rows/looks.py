@@ -10,7 +10,7 @@ import numpy as np
 from people_rows.asking import FIRST, LANGUAGES, Pictures, Right, Row, words
 from samebut.language.labels import Labels
 from samebut.language.wishes import LOOKS, Look, Wish, fits
-from samebut.looks import NEIGHBOURS, Eyes, LookColumn, Seen, in_words
+from samebut.looks import NEIGHBOURS, Eyes, LookColumn, SeenValue, in_words
 
 SECTION = "what is it"
 CHIPS = 3
@@ -47,7 +47,7 @@ def _column(products: Pictures, look: Look) -> LookColumn:
     return LookColumn(look, look, tuple(value for value, _ in told.most_common(COLUMN_VALUES)))
 
 
-def _seen(eyes: Eyes, embedding: np.ndarray, products: Pictures) -> list[Seen]:
+def _seen(eyes: Eyes, embedding: np.ndarray, products: Pictures) -> list[SeenValue]:
     scores = products.embeddings @ embedding
     nearest = np.argsort(-scores)[:NEIGHBOURS]
     neighbours = [products.rows[number] for number in nearest]

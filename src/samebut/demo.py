@@ -19,7 +19,7 @@ CATALOG = GALLERY / "catalog.csv"
 
 
 @dataclass(frozen=True)
-class Wish:
+class DemoRequest:
     """Something to ask of the demo gallery: of the first item that is this and not that."""
 
     kind: str
@@ -28,9 +28,9 @@ class Wish:
 
 
 WISHES = (
-    Wish("dress", "in blue", unlike=("colour", "blue")),
-    Wish("sweater", "with stripes", unlike=("pattern", "striped across")),
-    Wish("skirt", "换成蓝色", unlike=("colour", "blue")),
+    DemoRequest("dress", "in blue", unlike=("colour", "blue")),
+    DemoRequest("sweater", "with stripes", unlike=("pattern", "striped across")),
+    DemoRequest("skirt", "换成蓝色", unlike=("colour", "blue")),
 )
 ANYWHERE = ("in red", "the same in black", "换成蓝色")
 
@@ -43,7 +43,7 @@ def queries(gallery: Gallery) -> list[list[Turn]]:
     return [[Turn(gallery.file_of(_first(rows, wish)), wish.text)] for wish in WISHES]
 
 
-def _first(rows: Mapping[str, Mapping[str, str]], wish: Wish) -> str:
+def _first(rows: Mapping[str, Mapping[str, str]], wish: DemoRequest) -> str:
     column, value = wish.unlike
     for name, row in rows.items():
         if row.get("kind") == wish.kind and row.get(column) != value:

@@ -42,7 +42,7 @@ from samebut.language.labels import FILE as LABELS_FILE
 from samebut.language.labels import Labels, read_labels
 from samebut.language.wishes import LOOKS, Look, Wish, wishes
 from samebut.loader import Known, PictureFile, Progress, Unusable, silent
-from samebut.looks import NEIGHBOURS, Eyes, Fulfilment, LookColumn, Seen, look_columns
+from samebut.looks import NEIGHBOURS, Eyes, Fulfilment, LookColumn, SeenValue, look_columns
 from samebut.rescoring import (
     RESCORE,
     IndexAround,
@@ -54,7 +54,7 @@ from samebut.rescoring import (
 )
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
-from samebut.stacks import Finding, Page, page, page_of_stacks
+from samebut.stacks import AnswerPage, Finding, page, page_of_stacks
 from samebut.turns import NEUTRAL, WITHOUT, SearchSeconds, Source, Turn, ask, spoken
 
 STORE_FILE = "gallery.sqlite"
@@ -363,7 +363,7 @@ class Gallery:
         def finding(query: Floats) -> Finding:
             return self._finding(query, chosen, copies_of(self.index, left_out))
 
-        def search() -> Page:
+        def search() -> AnswerPage:
             find = finding(asked.embedding)
             if asked.pair is not None:
                 find = rescored(find, asked.pair, rescore)
@@ -377,7 +377,7 @@ class Gallery:
             hits, total, found = self._answer(search, offset, chosen)
             kind = kind_of(turns, asked.gate, text_weight)
             confidence = self._confidence(kind, found.first, asked.embedding) if usual else None
-            said = wishes(turn.text for turn in turns)
+            said = wishes(self.model.as_read(turn.text) for turn in turns)
             reasons = self._reasons(hits, found.embeddings, said)
             if why:
                 hits = [replace(hit, why=each) for hit, each in zip(hits, reasons, strict=True)]
@@ -422,7 +422,7 @@ class Gallery:
         spent = SearchSeconds()
         embedding: Floats
 
-        def search() -> Page:
+        def search() -> AnswerPage:
             nonlocal embedding
             with self.index.snapshot():
                 embedding = self.index.embedding([number])
@@ -436,7 +436,7 @@ class Gallery:
 
     def look(
         self, picture: Source | str, box: Box | None = None, *, max_pixels: int = MAX_PIXELS
-    ) -> list[Seen]:
+    ) -> list[SeenValue]:
         """What a picture shows, or its part in ``box``: for each column of the table that says how
         things look, its values, the likeliest first (``samebut.looks``).
 
@@ -549,8 +549,8 @@ class Gallery:
         raise UnknownPicture(number)
 
     def _answer(
-        self, search: Callable[[], Page], offset: int, where: str | Filter | None
-    ) -> tuple[list[Hit], int, Page]:
+        self, search: Callable[[], AnswerPage], offset: int, where: str | Filter | None
+    ) -> tuple[list[Hit], int, AnswerPage]:
         """What ``search`` finds, described in one snapshot of the store, how many pass, and the
         page as it was found.
 
@@ -574,7 +574,7 @@ class Gallery:
             return 0.0
         return calibration.confidence(kind, first, self.index.sampled(query[None])[0])
 
-    def _hits(self, nearest: Page, offset: int) -> list[Hit]:
+    def _hits(self, nearest: AnswerPage, offset: int) -> list[Hit]:
         """What was found, described in the snapshot of the search: each is still there."""
         found = self.index.pictures(nearest.ids.tolist())
         rows = zip(found, nearest.scores.tolist(), nearest.copies, strict=True)

@@ -44,7 +44,7 @@ class LookColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenValue:
     """What a picture may be: a value of a column, and how likely it is among the column's."""
 
     look: Look
@@ -81,7 +81,7 @@ class Eyes:
         embedding: Floats,
         scores: Sequence[float],
         neighbours: Sequence[Mapping[str, str]],
-    ) -> list[Seen]:
+    ) -> list[SeenValue]:
         """The values of ``column``, the likeliest first, for a picture ``embedding (D,)`` whose
         nearest pictures have these ``scores`` and this metadata."""
         values = list(column.values)
@@ -92,7 +92,7 @@ class Eyes:
             logs += np.log(votes + _UNSEEN) * (1 - _WORDS)
         likely = _softmax(logs)
         return [
-            Seen(column.look, column.column, values[place], float(likely[place]))
+            SeenValue(column.look, column.column, values[place], float(likely[place]))
             for place in np.argsort(-likely, kind="stable")
         ]
 

@@ -17,7 +17,7 @@ from samebut.composition.made import Sample
 from samebut.composition.pairs import Pair
 from samebut.embedding import Floats
 from samebut.errors import PictureError
-from samebut.index import Index, Ranking
+from samebut.index import Index, RankedPictures
 from samebut.loader import digest_of, file_digest
 from samebut.stacks import Finding
 from samebut.turns import EncodedPicture, Source, Turn
@@ -56,7 +56,7 @@ def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
     found, up to 64 times as many. Where nothing bounds the score, four times as many are scored.
     """
 
-    def best(count: int) -> Ranking:
+    def best(count: int) -> RankedPictures:
         fetch = max(rescore, count)
         most = fetch * (MORE if pair.own is not None else MOST)
         while True:
@@ -68,7 +68,7 @@ def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
             bound = float(pair.bound(near.scores[-1:].astype(np.float64))[0])
             is_all = len(near.ids) < fetch
             if is_all or scores[order[-1]] >= bound or fetch >= most:
-                return Ranking(near.ids[order], scores[order], near.embeddings[order])
+                return RankedPictures(near.ids[order], scores[order], near.embeddings[order])
             fetch *= MORE
 
     return best

@@ -177,6 +177,12 @@ class Model:
         spans: list[tuple[int, int]] = self._tokenizer.encode(text.strip()).offsets
         return spans
 
+    def as_read(self, text: str) -> str:
+        """``text`` as its tokenizer sees it before cutting: the model that ships reads lower case
+        and simplified Chinese."""
+        normalizer = self._tokenizer.normalizer
+        return str(normalizer.normalize_str(text)) if normalizer else text
+
     def unread(self, text: str) -> str:
         """The end of ``text`` that ``encode_texts`` cuts off; empty if it reads all of it."""
         text = text.strip()
@@ -231,7 +237,7 @@ class Model:
             beside.captioned,
             beside.around,
             lambda: self.kinds,
-            beside.said,
+            None if beside.said is None else [*map(self.as_read, beside.said)],
         )
         made = composition.make(asked)
         return Composed(made.embedding, made.gate, pair=made.pair)

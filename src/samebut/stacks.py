@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.embedding import Floats
-from samebut.index import Ranking
+from samebut.index import RankedPictures
 
 NEAR = 0.97
 """Pictures with at least this cosine show the same."""
@@ -82,7 +82,7 @@ def _heads(ranking: Floats, near: float) -> Places:
 
 
 @dataclass(frozen=True)
-class Page:
+class AnswerPage:
     """A part of a ranking: ``ids (K,)``, ``scores (K,)``, ``embeddings (K, D)``, the ids of each
     one's near-copies, and the score of the ranking's ``first`` picture, if it has any."""
 
@@ -93,18 +93,20 @@ class Page:
     first: float | None
 
 
-Finding = Callable[[int], Ranking]
+Finding = Callable[[int], RankedPictures]
 """The given number of pictures for one query, best first."""
 
 
-def page(find: Finding, k: int, offset: int) -> Page:
+def page(find: Finding, k: int, offset: int) -> AnswerPage:
     """The ``k`` pictures after ``offset``, near-copies standing for themselves."""
     found = find(offset + k)
     places = np.arange(min(offset, len(found.ids)), len(found.ids))
     return _page(found, places, [[] for _ in places])
 
 
-def page_of_stacks(find: Finding, k: int, offset: int, references: Floats | None = None) -> Page:
+def page_of_stacks(
+    find: Finding, k: int, offset: int, references: Floats | None = None
+) -> AnswerPage:
     """The ``k`` stacks after ``offset`` stacks, as `stacked` makes them."""
     count = offset + k + WINDOW + _SPARE
     while True:
@@ -117,7 +119,7 @@ def page_of_stacks(find: Finding, k: int, offset: int, references: Floats | None
         count *= 2
 
 
-def _page(found: Ranking, heads: Places, members: list[list[int]]) -> Page:
+def _page(found: RankedPictures, heads: Places, members: list[list[int]]) -> AnswerPage:
     copies = [found.ids[places].tolist() for places in members]
     first = float(found.scores[0]) if len(found.scores) else None
-    return Page(found.ids[heads], found.scores[heads], found.embeddings[heads], copies, first)
+    return AnswerPage(found.ids[heads], found.scores[heads], found.embeddings[heads], copies, first)

@@ -137,7 +137,7 @@ def test_the_command_tries_and_says_what_came_of_it(
     monkeypatch.setattr(choice, "LEAST", 10)
     done = CliRunner().invoke(app, ["calibrate", str(photos), "--dry-run"])
     assert done.exit_code == 0, done.output
-    assert "| `keep:1` |" in done.stdout
+    assert "| `keep:2` |" in done.stdout
     assert "| `blend:0.5:sum:1` |" in done.stdout
     assert not list(photos.rglob("*.composition.json"))
     shutil.rmtree(photos / ".samebut")

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from samebut.calibration import fit
-from samebut.calibration.queries import Asked
+from samebut.calibration.queries import AnsweredQueries
 from samebut.confidence import KINDS, Kind, signals
 from samebut.errors import DataError
 
 SIZE = 4_000
 
 
-def asked(kind: Kind, slope: float, seed: int = 0) -> Asked:
+def asked(kind: Kind, slope: float, seed: int = 0) -> AnsweredQueries:
     """Queries that fit with the probability 1 / (1 + exp(-slope (score - 0.5)))."""
     random = np.random.default_rng(seed)
     first = random.uniform(0, 1, SIZE).astype(np.float32)
     sample = random.normal(0.1, 0.2, (SIZE, 40)).astype(np.float32)
     fits = random.uniform(0, 1, SIZE) < 1 / (1 + np.exp(-slope * (first - 0.5)))
-    return Asked(kind, "drawn", "nowhere", first, sample, fits)
+    return AnsweredQueries(kind, "drawn", "nowhere", first, sample, fits)
 
 
 def test_the_regression_finds_the_curve_that_made_the_data() -> None:
@@ -68,7 +68,7 @@ def test_a_gallery_left_out_is_judged_by_the_others() -> None:
     """Where a high score means the opposite, what was learned elsewhere puts all in wrong order."""
     usual = [asked(kind, 30.0) for kind in KINDS]
     other = [
-        Asked(each.kind, each.sort, "elsewhere", each.first, each.sample, ~each.fits)
+        AnsweredQueries(each.kind, each.sort, "elsewhere", each.first, each.sample, ~each.fits)
         for each in usual
     ]
     found = dict(fit.elsewhere([*usual, *other]))
@@ -104,6 +104,8 @@ def test_an_interval_of_perfect_order_is_a_point() -> None:
 @pytest.mark.parametrize(("fits", "message"), [(True, "no senseless"), (False, "finds what it")])
 def test_one_sided_queries_are_refused(fits: bool, message: str) -> None:
     each = asked("text", 8.0)
-    alike = Asked("text", "drawn", "nowhere", each.first, each.sample, np.full(SIZE, fits))
+    alike = AnsweredQueries(
+        "text", "drawn", "nowhere", each.first, each.sample, np.full(SIZE, fits)
+    )
     with pytest.raises(DataError, match=message):
         fit.fit([alike], "f00d")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.calibration.queries import Asked
+from samebut.calibration.queries import AnsweredQueries
 from samebut.confidence import KINDS, Calibration, Curve, Kind, Signals, Usual, signals
 from samebut.errors import DataError
 from samebut.metrics import area_under_roc
@@ -44,7 +44,7 @@ class Area:
     fit: float
 
 
-def fit(asked: Sequence[Asked], fingerprint: str) -> Calibration:
+def fit(asked: Sequence[AnsweredQueries], fingerprint: str) -> Calibration:
     """A curve for each kind of query, of every query asked.
 
     DataError: of a kind there is no query that fits, or none that doesn't.
@@ -52,7 +52,7 @@ def fit(asked: Sequence[Asked], fingerprint: str) -> Calibration:
     return Calibration(fingerprint, {kind: _curve(_of(asked, kind)) for kind in KINDS})
 
 
-def judged(asked: Sequence[Asked]) -> list[Judged]:
+def judged(asked: Sequence[AnsweredQueries]) -> list[Judged]:
     """Every query of ``asked`` with the confidence of a curve that was fitted without it.
 
     Queries are shared among five folds by their place in their sort, so a query that was asked of
@@ -61,7 +61,7 @@ def judged(asked: Sequence[Asked]) -> list[Judged]:
     return [_judged(kind, _of(asked, kind)) for kind in KINDS]
 
 
-def _judged(kind: Kind, asked: Sequence[Asked]) -> Judged:
+def _judged(kind: Kind, asked: Sequence[AnsweredQueries]) -> Judged:
     confidence = [np.zeros(len(each.fits)) for each in asked]
     for fold in range(FOLDS):
         inside = [np.arange(len(each.fits)) % FOLDS == fold for each in asked]
@@ -73,7 +73,7 @@ def _judged(kind: Kind, asked: Sequence[Asked]) -> Judged:
     return Judged(kind, sorts, np.concatenate(confidence), fits)
 
 
-def elsewhere(asked: Sequence[Asked]) -> list[tuple[str, list[Judged]]]:
+def elsewhere(asked: Sequence[AnsweredQueries]) -> list[tuple[str, list[Judged]]]:
     """What a calibration says in a gallery it was not fitted on: each gallery, left out in turn.
 
     Galleries without which nothing could be fitted are left out of the answer.
@@ -90,7 +90,7 @@ def elsewhere(asked: Sequence[Asked]) -> list[tuple[str, list[Judged]]]:
     return found
 
 
-def _by_curve(kind: Kind, curve: Curve, asked: Sequence[Asked]) -> Judged:
+def _by_curve(kind: Kind, curve: Curve, asked: Sequence[AnsweredQueries]) -> Judged:
     chosen = [each for each in asked if each.kind == kind]
     rows = [curve.probability(signals(each.first, each.sample, curve.usual)) for each in chosen]
     sorts = tuple(f"{each.gallery}: {each.sort}" for each in chosen for _ in each.fits)
@@ -146,7 +146,7 @@ def by_sort(found: Sequence[Judged]) -> list[tuple[Kind, str, float, float, int]
     return lines
 
 
-def _of(asked: Sequence[Asked], kind: Kind) -> list[Asked]:
+def _of(asked: Sequence[AnsweredQueries], kind: Kind) -> list[AnsweredQueries]:
     chosen = [each for each in asked if each.kind == kind]
     fits = np.concatenate([each.fits for each in chosen]) if chosen else np.zeros(0, np.bool_)
     if not fits.any() or fits.all():
@@ -158,7 +158,7 @@ def _of(asked: Sequence[Asked], kind: Kind) -> list[Asked]:
     return chosen
 
 
-def _curve(asked: Sequence[Asked]) -> Curve:
+def _curve(asked: Sequence[AnsweredQueries]) -> Curve:
     usual = Usual(
         float(np.mean([each.sample.mean(axis=1).mean() for each in asked if len(each.fits)])),
         float(np.mean([each.sample.std(axis=1).mean() for each in asked if len(each.fits)])),

@@ -41,7 +41,7 @@ class Sort:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredQueries:
     """One sort of queries asked of one gallery: the score of the ``first (Q,)`` answer, scores of
     a ``sample (Q, S)`` of the gallery, and whether the first answer ``fits (Q,)``."""
 
@@ -52,13 +52,13 @@ class Asked:
     sample: Floats
     fits: Right
 
-    def part(self, rows: Right) -> Asked:
+    def part(self, rows: Right) -> AnsweredQueries:
         """Those of its queries that ``rows (Q,)`` says."""
         kept = (self.first[rows], self.sample[rows], self.fits[rows])
-        return Asked(self.kind, self.sort, self.gallery, *kept)
+        return AnsweredQueries(self.kind, self.sort, self.gallery, *kept)
 
 
-def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Asked]:
+def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[AnsweredQueries]:
     """All sorts of queries, asked of the gallery and of each of ``SHARES`` of its pictures."""
     every = np.random.default_rng(0).permutation(len(gallery))
     parts = [np.sort(every[: max(2, round(share * len(gallery)))]) for share in SHARES]
@@ -68,7 +68,7 @@ def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Asked]:
                 yield answered(gallery, sort, kept)
 
 
-def answered(gallery: ValPictures, sort: Sort, kept: NDArray[np.intp]) -> Asked:
+def answered(gallery: ValPictures, sort: Sort, kept: NDArray[np.intp]) -> AnsweredQueries:
     """What a search in the ``kept`` pictures of the gallery gives, a query's own picture aside."""
     scores = sort.embeddings @ gallery.embeddings[kept].T
     answers = np.where(kept == sort.own[:, None], -np.inf, scores)
@@ -76,7 +76,7 @@ def answered(gallery: ValPictures, sort: Sort, kept: NDArray[np.intp]) -> Asked:
     queries = np.arange(len(best))
     sample = scores[:, spread(len(kept))]
     fits = sort.right[queries, kept[best]]
-    return Asked(sort.kind, sort.name, gallery.name, answers[queries, best], sample, fits)
+    return AnsweredQueries(sort.kind, sort.name, gallery.name, answers[queries, best], sample, fits)
 
 
 def sorts(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Sort]:

@@ -33,7 +33,7 @@ _LOOKS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
+class WordSpace:
     """The middle ``mean (D,)`` of words for things, the ``projection (D, D)`` onto what tells
     things apart rather than styles, and the ``things (A, D)`` themselves."""
 
@@ -51,7 +51,7 @@ def corpora() -> tuple[list[str], list[str]]:
 
 
 @lru_cache(maxsize=8)
-def of_words(corpora: Corpora, weight: float, directions: int) -> Words:
+def of_words(corpora: Corpora, weight: float, directions: int) -> WordSpace:
     """The first ``directions`` eigenvectors, those with positive values, of
 
         (1 - weight) A'A / (n - 1) - weight B'B / (m - 1)
@@ -63,7 +63,7 @@ def of_words(corpora: Corpora, weight: float, directions: int) -> Words:
     spread = (1 - weight) * a.T @ a / (len(a) - 1) - weight * b.T @ b / (len(b) - 1) + _SPREAD
     values, vectors = np.linalg.eigh(spread)
     kept = vectors[:, ::-1][:, : min(directions, int((values > 0).sum()))]
-    return Words(mean, (kept @ kept.T).astype(np.float32), corpora.things)
+    return WordSpace(mean, (kept @ kept.T).astype(np.float32), corpora.things)
 
 
 def basic(asked: Asked, styles: float, directions: float, expand: float, harris: float) -> Made:
@@ -112,7 +112,7 @@ def _expanded(projected: Floats, image: Floats, near: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _of_gallery(sample: Sample, words: Words) -> tuple[Floats, float, float]:
+def _of_gallery(sample: Sample, words: WordSpace) -> tuple[Floats, float, float]:
     """The middle ``(D,)`` of pictures, the least similarity of two of them, and of one and a
     word."""
     middle: Floats = sample.pictures.mean(axis=0)

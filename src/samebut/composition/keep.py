@@ -16,6 +16,7 @@ from samebut.language import lexicon, ordinary
 from samebut.language.wishes import wishes
 
 DIRECTIONS = 10  # that tell kinds apart: with more of them colours are kept, too
+TINY = 1e-9  # for a picture or a query without any of them
 
 
 def kinds() -> list[str]:
@@ -31,15 +32,18 @@ def directions(words: Floats) -> Floats:
 
 
 def keep(asked: Asked, weight: float) -> Made:
-    """``q = unit(own + weight V'V i)``, ``V (K, D)`` being the directions in which words for kinds
-    differ; the model's own fusion alone for texts that name a kind."""
+    """``q = unit(own + weight (1 - cos(V own, V i)) V'V i)``: the more of the kind the model's own
+    fusion lost, the more of it is added. ``V (K, D)`` are the directions in which words for kinds
+    differ. Texts that name a kind get the model's own fusion alone."""
     if asked.said is None:
         raise QueryError("'keep' needs the words of the queries")
     own, gate = asked.own()
     across = asked.kinds()
-    kept = (asked.sides[0] @ across.T) @ across
-    silent = np.array([not names_kind(text) for text in asked.said])
-    return Made(unit(own + weight * silent[:, None] * kept), gate)
+    kind, found = asked.sides[0] @ across.T, own @ across.T
+    lengths = np.linalg.norm(kind, axis=-1) * np.linalg.norm(found, axis=-1)
+    lost = 1 - (kind * found).sum(axis=-1) / np.maximum(lengths, TINY)
+    lost *= [not names_kind(text) for text in asked.said]
+    return Made(unit(own + weight * lost[:, None] * (kind @ across)), gate)
 
 
 def names_kind(text: str) -> bool:

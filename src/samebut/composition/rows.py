@@ -36,7 +36,7 @@ class Parameter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class CompositionRow:
     """One composition: ``make(asked, *parameters)``; ``what`` it is, in a line."""
 
     make: Callable[..., Made]
@@ -116,25 +116,25 @@ def _vector(query: npt.NDArray[np.floating[Any]], gate: float) -> Made:
     return Made(unit(query), np.full(len(query), gate, np.float32))
 
 
-COMPOSITIONS: dict[str, Row] = {
-    KEEP: Row(
+COMPOSITIONS: dict[str, CompositionRow] = {
+    KEEP: CompositionRow(
         keep,
-        (Parameter("weight", 1, 0, 100),),
+        (Parameter("weight", 2, 0, 100),),
         "the model's own fusion, the kind of thing staying the picture's unless the words name one",
     ),
-    "sum": Row(
+    "sum": CompositionRow(
         weighed_sum, (Parameter("weight", 1, 0, 100),), "the sum of both unit vectors, weighed"
     ),
-    "raw-sum": Row(
+    "raw-sum": CompositionRow(
         raw_sum,
         (Parameter("weight", 1, 0, 100),),
         "the sum of both as the encoders give them, longer features counting more",
     ),
-    "slerp": Row(
+    "slerp": CompositionRow(
         slerp, (Parameter("weight", 0.65, 0, 1),), "on the arc from the picture to the words"
     ),
-    "product": Row(product, (), "the product of both similarities: both must fit"),
-    "basic": Row(
+    "product": CompositionRow(product, (), "the product of both similarities: both must fit"),
+    "basic": CompositionRow(
         basic,
         (
             Parameter("styles", 0.2, 0, 1),
@@ -144,7 +144,7 @@ COMPOSITIONS: dict[str, Row] = {
         ),
         "BASIC: centred, projected, expanded, and a product that wants both similarities",
     ),
-    "pdv": Row(
+    "pdv": CompositionRow(
         pdv,
         (
             Parameter("image", 1, -10, 10),

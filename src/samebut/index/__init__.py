@@ -33,7 +33,7 @@ __all__ = [
     "Found",
     "Index",
     "PictureRow",
-    "Ranking",
+    "RankedPictures",
     "Reading",
     "Skipped",
     "TableRow",
@@ -94,7 +94,7 @@ class Found(NamedTuple):
     scores: NDArray[np.float32]
 
 
-class Ranking(NamedTuple):
+class RankedPictures(NamedTuple):
     """The answer to one query: ``ids (K,)``, ``scores (K,)`` and the pictures' ``embeddings
     (K, D)``, best first; K may be less than asked."""
 
@@ -296,7 +296,7 @@ class Index(Protocol):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
-    ) -> Ranking:
+    ) -> RankedPictures:
         """As `search` of one query ``(D,)``, with the embeddings of what was found."""
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import StoreBusy
-from samebut.index import Found, Ranking, embeddings, schema, searcher
+from samebut.index import Found, RankedPictures, embeddings, schema, searcher
 from samebut.index.database import Database, exclusive
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.searcher import Searcher
@@ -175,11 +175,11 @@ class LocalIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
-    ) -> Ranking:
+    ) -> RankedPictures:
         queries = searcher.checked(query[None], k, self.dim)
         vectors, allowed = self._searched(where, exclude)
         found = vectors.search(queries, k, allowed)
-        return Ranking(found.ids[0], found.scores[0], vectors.of(found.ids[0]))
+        return RankedPictures(found.ids[0], found.scores[0], vectors.of(found.ids[0]))
 
     def _searched(
         self, where: str | Filter | None, exclude: Sequence[int]

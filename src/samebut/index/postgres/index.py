@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from samebut.confidence import spread
 from samebut.errors import StoreBusy
-from samebut.index import Found, PictureRow, Ranking, searcher
+from samebut.index import Found, PictureRow, RankedPictures, searcher
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.postgres import filters
 from samebut.index.postgres.database import Link, PostgresDatabase, make_store
@@ -191,10 +191,12 @@ class PostgresIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
-    ) -> Ranking:
+    ) -> RankedPictures:
         with self._database.reading():
             found = self.search(query[None], k, where=where, exclude=exclude)
-            return Ranking(found.ids[0], found.scores[0], self.embedding(found.ids[0].tolist()))
+            return RankedPictures(
+                found.ids[0], found.scores[0], self.embedding(found.ids[0].tolist())
+            )
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = searcher.checked(queries, 1, self.dim)
