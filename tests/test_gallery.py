@@ -27,11 +27,12 @@ from samebut.errors import (
     StoreError,
     StoreMissing,
 )
-from samebut.gallery import Gallery, UpdateReport, store_path
+from samebut.gallery import Gallery, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.scan import ScanRules
 from samebut.turns import Turn
+from samebut.update import UpdateReport
 
 
 def build(photos: Path, **options: object) -> UpdateReport:

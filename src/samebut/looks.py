@@ -22,7 +22,7 @@ from samebut.runtime import Model
 
 NEIGHBOURS = 20
 """How many of the nearest pictures are asked what they are."""
-_SCALE = 20.0  # of cosines between a picture and words; benchmarks/looks.py
+_SCALE = 20.0  # of cosines between a picture and words; benchmarks/people_rows/looks.py
 _NEARNESS = 20.0  # of cosines between pictures
 _WORDS = np.float32(0.7)  # what the model's words count; the rest is the nearest pictures' values
 _LEAST = np.float32(1e-9)  # probability, so that it has a logarithm

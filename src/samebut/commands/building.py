@@ -13,8 +13,9 @@ from samebut.printable import shown
 
 if TYPE_CHECKING:
     from samebut.describe import MetadataReport
-    from samebut.gallery import Gallery, UpdateReport
+    from samebut.gallery import Gallery
     from samebut.scan import ScanRules
+    from samebut.update import UpdateReport
 
 SKIPPED_SHOWN = 20
 PAGE_PORT = 8620

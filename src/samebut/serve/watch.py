@@ -15,9 +15,10 @@ from samebut.errors import (
     StoreBusy,
     StoreMissing,
 )
-from samebut.gallery import Gallery, UpdateReport
+from samebut.gallery import Gallery
 from samebut.scan import scan
 from samebut.serve.settings import Settings
+from samebut.update import UpdateReport
 
 _SHARE = 0.05  # of the time may go into looking, however large the folder is
 _TABLE_SECONDS = 2.0  # between two looks at a table where the folder is not watched
