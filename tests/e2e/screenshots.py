@@ -19,7 +19,7 @@ from browsing import PHONE, Visit
 from PIL import Image
 
 from samebut import catalog
-from samebut.demo import CATALOG, GALLERY
+from samebut.demo import CATALOG, GALLERY, queries
 from samebut.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -52,11 +52,16 @@ def compare(visit: Visit) -> None:
 
 def look_closely(visit: Visit) -> None:
     visit.page.locator(".tile .look").first.click(force=True)
-    visit.page.locator(".viewer img").wait_for()
+    visit.page.locator(".viewer img").first.wait_for()
 
 
 def open_colours(visit: Visit) -> None:
     visit.page.locator(".pill").nth(1).click()
+
+
+def show_own(visit: Visit) -> None:
+    visit.upload(min(GALLERY.glob("*sweater*")))
+    visit.page.locator("#seen .chip").first.wait_for()
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,9 @@ SHOTS = (
     Shot("compare", "t={dress},in blue", then=compare),
     Shot("closely", "t={bag},in red", DARK, look_closely),
     Shot("filters", "t=,striped", then=open_colours),
+    Shot("seen", then=show_own),
     Shot("phone-start", "", SHARP_PHONE),
+    Shot("phone-seen-chinese", "", SHARP_PHONE | CHINESE, show_own),
     Shot("phone-search", "t={dress},in blue", SHARP_PHONE),
     Shot("phone-chinese-dark", "t={bag},换成红色", SHARP_PHONE | DARK | CHINESE),
     Shot("phone-why", "t={dress},with a blue belt", SHARP_PHONE, ask_why),
@@ -106,7 +113,8 @@ def take(shot: Shot, browser: Browser, address: str, numbers: Mapping[str, int])
 
 
 def gallery_numbers(gallery: Gallery) -> dict[str, int]:
-    """The number of the first item of every kind that is not blue or red, plain ones first."""
+    """The number of the first item of every kind that is not blue or red, plain ones first; the
+    dress is the one that the demo asks with."""
     rows = catalog.read(gallery.folder / "catalog.csv").rows
     wanted = sorted(rows.items(), key=lambda item: item[1].get("pattern") != "plain")
     numbers: dict[str, int] = {}
@@ -114,7 +122,9 @@ def gallery_numbers(gallery: Gallery) -> dict[str, int]:
         number = gallery.index.id_of(name)
         if number is not None and row["colour"] not in ("blue", "navy", "red"):
             numbers.setdefault(row["kind"], number)
-    return numbers
+    asked = queries(gallery)[0][0].source
+    assert isinstance(asked, Path)
+    return numbers | {"dress": gallery.index.id_of(asked.name) or numbers["dress"]}
 
 
 def main() -> None:
