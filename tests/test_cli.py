@@ -165,7 +165,7 @@ def test_another_fusion(indexed: Path) -> None:
     assert plain.stdout != own.stdout
     unknown = samebut(*ask, "--fusion", "film")
     assert unknown.returncode == 1
-    assert "a fusion of its own, combiner. There are: sum:WEIGHT" in unknown.stderr
+    assert "a fusion of its own, combiner. There are: keep:WEIGHT" in unknown.stderr
     asked = ("--fusion", "pdv", "--caption", "a red thing", "--rescore", "5")
     assert samebut(*ask, *asked).returncode == 0
     unwanted = samebut(*ask, "--not", "a dress", "--not-like", indexed / "green-round.png")

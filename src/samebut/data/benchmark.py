@@ -69,7 +69,7 @@ class Benchmark:
     protocol: str = ""  # one line that says every choice a reader made
     galleries: dict[str, tuple[str, ...]] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # what makes numbers of this benchmark differ, in short
-    captions: Callable[[], Mapping[str, str]] = dict
+    captions: Callable[[], Mapping[str, str]] = field(default=dict, compare=False)
 
     @property
     def label(self) -> str:
