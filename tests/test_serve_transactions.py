@@ -22,15 +22,13 @@ def client(photos: Path) -> Iterator[TestClient]:
 UPLOAD = form({"turns": [{"upload": "p0", "text": "in blue"}], "where": "colour = 'blue'"}, p0=RED)
 STORED = {"turns": [{"picture": 1, "text": "in blue"}], "where": "colour = 'blue'"}
 
-# A search's six: the state before, what is left out, what may be found, then all of the answer,
-# the pictures that its confidence compares with, and whether the columns that say how things look
-# are still those that are known.
+# A search's four: the state before, what is left out, what may be found, then all of the answer.
 # The scan lies between them, so that it holds up no other thread.
 REQUESTS: dict[str, tuple[Callable[[TestClient], object], int]] = {
-    "an upload": (lambda client: client.post(f"{API}/search", **UPLOAD), 6),
+    "an upload": (lambda client: client.post(f"{API}/search", **UPLOAD), 4),
     # Its path is looked up before it is encoded: a snapshot is not held as long as a model runs.
-    "a stored picture": (lambda client: client.post(f"{API}/search", json=STORED), 7),
-    "similar": (lambda client: client.get(f"{API}/similar/1?where=colour = 'blue'"), 5),
+    "a stored picture": (lambda client: client.post(f"{API}/search", json=STORED), 5),
+    "similar": (lambda client: client.get(f"{API}/similar/1?where=colour = 'blue'"), 4),
     "a page to browse": (lambda client: client.get(f"{API}/browse?where=colour = 'blue'"), 1),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from samebut import catalog
 from samebut.composition.choice import Choice
@@ -105,6 +105,16 @@ class Results:
     filters: tuple[Fact, ...] = ()
     where: Filter | None = None
     holds: tuple[str, ...] = ()
+
+
+class _Answer(NamedTuple):
+    """What was found, all of one moment: the hits of a ``page``, of ``total`` pictures."""
+
+    hits: list[Hit]
+    total: int
+    page: AnswerPage
+    confidence: float | None
+    revision: Hashable
 
 
 class Gallery:
@@ -358,11 +368,11 @@ class Gallery:
 
         usual = not without and (fusion in (None, self.model.usual) or asked.gate is None)
         with asked.spent.on("search"):
-            hits, total, found = self._answer(search, offset, chosen)
-            kind = kind_of(turns, asked.gate, text_weight)
-            confidence = self._confidence(kind, found.first, asked.embedding) if usual else None
+            kind = kind_of(turns, asked.gate, text_weight) if usual else None
+            answer = self._answer(search, offset, chosen, kind, asked.embedding)
+            hits, confidence = answer.hits, answer.confidence
             said = wishes(self.model.as_read(turn.text) for turn in turns)
-            reasons = self._reasons(hits, found.embeddings, said)
+            reasons = self._reasons(answer, said)
             if why:
                 hits = [replace(hit, why=each) for hit, each in zip(hits, reasons, strict=True)]
         sure = confidence
@@ -376,10 +386,19 @@ class Gallery:
             hits = []
         elif unsure and reasons and _is_as_wished(reasons[0]):
             unsure = False  # by its kind: a name makes queries that the confidence knows little of
-        holds = self._commonest() if unsure else ()
+        holds = self._commonest(answer.revision) if unsure else ()
         unread = asked.unread
         return Results(
-            hits, asked.gate, total, asked.spent, confidence, unread, unsure, facts, chosen, holds
+            hits,
+            asked.gate,
+            answer.total,
+            asked.spent,
+            confidence,
+            unread,
+            unsure,
+            facts,
+            chosen,
+            holds,
         )
 
     def _sampled(self) -> Sample:
@@ -404,19 +423,16 @@ class Gallery:
         """
         _check_page(k, offset)
         spent = SearchSeconds()
-        embedding: Floats
 
         def search() -> AnswerPage:
-            nonlocal embedding
             with self.index.snapshot():
-                embedding = self.index.embedding([number])
+                embedding = self.index.embedding([number])[0]
                 copies = self.index.copies(self.picture(number).digest)
-            return page(self._finding(embedding[0], where, copies), k, offset)
+            return page(self._finding(embedding, where, copies), k, offset)
 
         with spent.on("search"):
-            hits, total, found = self._answer(search, offset, where)
-            confidence = self._confidence("picture", found.first, embedding[0])
-        return Results(hits, None, total, spent, confidence)
+            answer = self._answer(search, offset, where, "picture", number)
+        return Results(answer.hits, None, answer.total, spent, answer.confidence)
 
     def look(
         self, picture: Source | str, box: Box | None = None, *, max_pixels: int = MAX_PIXELS
@@ -439,7 +455,10 @@ class Gallery:
     @property
     def looks(self) -> list[LookColumn]:
         """The columns that say how things look, as the store is now."""
-        revision, kept = self.index.revision(), self._looks
+        return self._looks_at(self.index.revision())
+
+    def _looks_at(self, revision: Hashable) -> list[LookColumn]:
+        kept = self._looks
         if kept is None or kept[0] != revision:
             values, shown = self.facets(_LOOK_VALUES)
             columns = [
@@ -456,19 +475,19 @@ class Gallery:
         column = next((each.column for each in self.looks if each.look == look), "")
         return self.labels.value(column, look, value)
 
-    def _commonest(self) -> tuple[str, ...]:
+    def _commonest(self, revision: Hashable) -> tuple[str, ...]:
         """The commonest kinds of things, as the table calls them."""
-        kinds = [column.values for column in self.looks if column.look == "article"]
+        looks = self._looks_at(revision)
+        kinds = [column.values for column in looks if column.look == "article"]
         return kinds[0][:_HOLDS_SHOWN] if kinds else ()
 
-    def _reasons(
-        self, hits: list[Hit], embeddings: Floats, said: list[Wish]
-    ) -> list[tuple[Fulfilment, ...]]:
+    def _reasons(self, answer: _Answer, said: list[Wish]) -> list[tuple[Fulfilment, ...]]:
         """What of the wishes ``said`` each of the hits fulfils."""
-        if not said or not hits:
-            return [()] * len(hits)
-        rows = [hit.metadata for hit in hits]
-        found = self._eyes.fulfilled(said, self.looks, embeddings, rows)
+        if not said or not answer.hits:
+            return [()] * len(answer.hits)
+        rows = [hit.metadata for hit in answer.hits]
+        looks = self._looks_at(answer.revision)
+        found = self._eyes.fulfilled(said, looks, answer.page.embeddings, rows)
         return [tuple(each) for each in found]
 
     def listing(
@@ -533,10 +552,15 @@ class Gallery:
         raise UnknownPicture(number)
 
     def _answer(
-        self, search: Callable[[], AnswerPage], offset: int, where: str | Filter | None
-    ) -> tuple[list[Hit], int, AnswerPage]:
-        """What ``search`` finds, described in one snapshot of the store, how many pass, and the
-        page as it was found.
+        self,
+        search: Callable[[], AnswerPage],
+        offset: int,
+        where: str | Filter | None,
+        kind: Kind | None,
+        query: Floats | int,
+    ) -> _Answer:
+        """What ``search`` finds, described in one snapshot of the store, with the confidence of a
+        ``query`` of this ``kind``, or of a picture's own by its number; of None there is none.
 
         The scan itself is outside, or it would hold up the other threads' searches. If pictures
         came or went meanwhile, it is done again inside.
@@ -544,9 +568,12 @@ class Gallery:
         before = self.index.revision()
         nearest = search()
         with self.index.snapshot():
-            if self.index.revision() != before:
+            if (revision := self.index.revision()) != before:
                 nearest = search()
-            return self._hits(nearest, offset), self.index.count(where), nearest
+            asked = self.index.embedding([query])[0] if isinstance(query, int) else query
+            confidence = None if kind is None else self._confidence(kind, nearest.first, asked)
+            hits, total = self._hits(nearest, offset), self.index.count(where)
+        return _Answer(hits, total, nearest, confidence, revision)
 
     def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
         """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing
