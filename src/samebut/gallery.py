@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -603,7 +603,7 @@ class Gallery:
             for rank, (each, score, copies) in enumerate(rows, start=offset + 1)
         ]
 
-    @property
+    @cached_property
     def choice_file(self) -> Path:
         """Where the composition is kept that was chosen for this gallery."""
         store = re.sub(r"[^\w-]+", "-", Path(str(self.index.address)).stem)
