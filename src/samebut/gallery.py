@@ -107,7 +107,7 @@ class Results:
     holds: tuple[str, ...] = ()
 
 
-class _Answer(NamedTuple):
+class _Described(NamedTuple):
     """What was found, all of one moment: the hits of a ``page``, of ``total`` pictures."""
 
     hits: list[Hit]
@@ -481,7 +481,7 @@ class Gallery:
         kinds = [column.values for column in looks if column.look == "article"]
         return kinds[0][:_HOLDS_SHOWN] if kinds else ()
 
-    def _reasons(self, answer: _Answer, said: list[Wish]) -> list[tuple[Fulfilment, ...]]:
+    def _reasons(self, answer: _Described, said: list[Wish]) -> list[tuple[Fulfilment, ...]]:
         """What of the wishes ``said`` each of the hits fulfils."""
         if not said or not answer.hits:
             return [()] * len(answer.hits)
@@ -558,7 +558,7 @@ class Gallery:
         where: str | Filter | None,
         kind: Kind | None,
         query: Floats | int,
-    ) -> _Answer:
+    ) -> _Described:
         """What ``search`` finds, described in one snapshot of the store, with the confidence of a
         ``query`` of this ``kind``, or of a picture's own by its number; of None there is none.
 
@@ -573,7 +573,7 @@ class Gallery:
             asked = self.index.embedding([query])[0] if isinstance(query, int) else query
             confidence = None if kind is None else self._confidence(kind, nearest.first, asked)
             hits, total = self._hits(nearest, offset), self.index.count(where)
-        return _Answer(hits, total, nearest, confidence, revision)
+        return _Described(hits, total, nearest, confidence, revision)
 
     def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
         """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing
