@@ -88,8 +88,8 @@ class Results:
     ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
     likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
     whichever page was asked for; None if the model's folder has no ``confidence.json``, or
-    another fusion than its own composed. ``unsure``: none of the hits may be what was meant, for
-    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
+    another composition than the usual one was used. ``unsure``: none of the hits may be what was
+    meant, for the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
     ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
     read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
     that was asked for.
@@ -617,7 +617,7 @@ class Gallery:
         return found if found and found.fingerprint == self.model.fingerprint else None
 
     def choose(self, choice: Choice | None) -> None:
-        """Compose by ``choice`` from now on; None: by the model's own fusion."""
+        """Compose by ``choice`` from now on; None: as `Model.usual` says."""
         with writing(self.choice_file.parent):
             if choice is None:
                 self.choice_file.unlink(missing_ok=True)

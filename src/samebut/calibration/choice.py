@@ -1,8 +1,8 @@
 """Which composition suits a gallery: queries that its own table or its user gives, tried by each.
 
 No composition is best everywhere. So half of the references, with their queries, choose one by the
-mean of R@1 and R@10, and the other half judges it beside the model's own fusion: it is taken only
-if the whole 95 % interval of what it gains there is above zero.
+mean of R@1 and R@10, and the other half judges it beside what a search does anyway: it is taken
+only if the whole 95 % interval of what it gains there is above zero.
 """
 
 from __future__ import annotations

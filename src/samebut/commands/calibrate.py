@@ -58,7 +58,7 @@ def calibrate(
     well it tells answers that fit from others, over queries it was not fitted on.
 
     PHOTOS: tries compositions on queries that its table gives, and keeps one beside its store if
-    it is better than the model's own fusion on queries that did not choose it.
+    it is better than what a search does anyway on queries that did not choose it.
     """
     if what != "bundled" and not (Path(what) / "model.json").is_file():
         _choose(Path(what), triplets, split, store, threads, dry_run=dry_run)
@@ -92,15 +92,15 @@ def _choose(
         embeddings = gallery.index.embedding([entry.id for entry in entries])
         image = choice.references(gallery.model, gallery.folder, asked, progress)
         measured = choice.measure(gallery.model, names, embeddings, asked, image)
-        own = gallery.model.usual
-        say("\n".join(of_gallery(measured, own)))
+        usual = gallery.model.usual
+        say("\n".join(of_gallery(measured, usual)))
         if not dry_run:
             gallery.choose(measured.choice)
             if measured.choice:
                 say(f"\nWritten: {gallery.choice_file}")
 
 
-def of_gallery(measured: Measured, own: str) -> list[str]:
+def of_gallery(measured: Measured, usual: str) -> list[str]:
     """What was tried and what came of it, as Markdown."""
     lines = [
         f"{measured.queries:,} queries; the mean of R@1 and R@10 in percent",
@@ -112,15 +112,15 @@ def of_gallery(measured: Measured, own: str) -> list[str]:
         found = f"{each.gain:+.1f} [{each.low:+.1f}, {each.high:+.1f}]"
         lines.append(
             f"| `{each.name}` | {each.chosen_by:.1f} | {each.judged:.1f} "
-            f"| {'' if each.name == own else found} |"
+            f"| {'' if each.name == usual else found} |"
         )
     if measured.choice:
         said = f"Chosen: {measured.best}. `search`, `serve` and the API compose by it now."
-    elif measured.best == own:
-        said = f"The model's own fusion stays, {own}: none is better."
+    elif measured.best == usual:
+        said = f"The usual composition stays, {usual}: none is better."
     else:
         said = (
-            f"The model's own fusion stays, {own}: {measured.best} is better where it was chosen, "
+            f"The usual composition stays, {usual}: {measured.best} is better where it was chosen, "
             "and on the other half not surely so."
         )
     return [*lines, "", said]

@@ -257,7 +257,7 @@ def info(photos: Photos, store: Store = None) -> None:
             mean, low, high = choice.gain
             say(
                 f"composes   {choice.composition}, chosen by {choice.queries:,} queries: "
-                f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] points more than the model's own fusion"
+                f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] points more than the usual composition"
             )
         facets = gallery.index.facets(FACETS_SHOWN)
         for reading in gallery.index.readings():

@@ -46,6 +46,6 @@ class Choice:
             raise StoreError(
                 f"{file} says no composition that can be used: {error}",
                 hint="Choose again: samebut calibrate PHOTOS. Or remove the file: the model's "
-                "own fusion is used then.",
+                "usual composition is used then.",
             ) from error
         return found

@@ -2,7 +2,7 @@
 
 A Combiner that learned from a shop's photos takes the kind from the words where the picture is not
 like those photos, and loses it where the words name none. ``benchmarks/people.py`` has what this
-row brings ("in another colour, in the catalogue").
+row brings ("“in blue”, in the catalogue").
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ class QueryBody(BaseModel):
     fusion: str | None = Field(
         None,
         max_length=60,
-        description="One of the model's fusions, or a composition such as slerp:0.65; null: its "
-        "own fusion.",
+        description="One of the model's fusions, or a composition such as slerp:0.65; null: the "
+        "usual one.",
     )
     rescore: int = Field(
         200,
