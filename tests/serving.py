@@ -42,6 +42,16 @@ def index(photos: Path) -> None:
 _PLACES = (("round", ""), ("square", "squares/"))
 
 
+def drawn(photos: Path, *shapes: str) -> Path:
+    """``photos`` with a picture of every colour in these ``shapes``, indexed."""
+    for shape, place in _PLACES:
+        (photos / place).mkdir(parents=True, exist_ok=True)
+        for name, colour in COLOURS.items() if shape in shapes else ():
+            draw_picture(colour, shape).save(photos / place / f"{name}-{shape}.png")
+    index(photos)
+    return photos
+
+
 @contextmanager
 def client_of(
     photos: Path, settings: Settings | None = None, **options: Any

@@ -25,22 +25,14 @@ from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED, Model
 from samebut.serve.problems import problem_of
 from samebut.turns import Turn
-from serving import API, RED, client_of, error_of, form, index
+from serving import API, RED, client_of, drawn, error_of, form, index
 
 BLUE = "colour = 'blue'"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import draw_picture
-
-    photos = tmp_path_factory.mktemp("api") / "photos"
-    for shape, place in (("round", photos), ("square", photos / "squares")):
-        place.mkdir(parents=True, exist_ok=True)
-        for name, colour in COLOURS.items():
-            draw_picture(colour, shape).save(place / f"{name}-{shape}.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("api") / "photos", "round", "square")
 
 
 @pytest.fixture(scope="module")

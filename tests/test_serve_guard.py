@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from conftest import COLOURS, draw_picture
 from samebut.errors import QueryError
 from samebut.gallery import Gallery
 from samebut.serve.allowances import Allowances
@@ -22,7 +21,7 @@ from samebut.serve.server import address_of, is_loopback, listen, with_names
 from samebut.serve.settings import LOOPBACK, Settings
 from samebut.serve.telemetry import Telemetry
 from samebut.serve.workers import Workers
-from serving import API, RED, client_of, error_of, form, index
+from serving import API, RED, client_of, drawn, error_of, form
 
 TOKEN = "correct horse battery"
 ASK = {"turns": [{"text": "in blue"}]}
@@ -30,12 +29,7 @@ ASK = {"turns": [{"text": "in blue"}]}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = tmp_path_factory.mktemp("guard") / "photos"
-    (photos / "squares").mkdir(parents=True)
-    for name, colour in COLOURS.items():
-        draw_picture(colour, "round").save(photos / f"{name}-round.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("guard") / "photos", "round")
 
 
 @pytest.fixture(scope="module")

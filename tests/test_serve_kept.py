@@ -15,22 +15,14 @@ from starlette.testclient import TestClient
 from samebut.runtime import FeatureArrays
 from samebut.serve.kept import ID, KeptPictures
 from samebut.turns import EncodedPicture
-from serving import API, RED, client_of, error_of, form, index
+from serving import API, RED, client_of, drawn, error_of, form
 
 TURN = {"text": "in blue"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import COLOURS, draw_picture
-
-    photos = tmp_path_factory.mktemp("kept") / "photos"
-    for shape, place in (("round", photos), ("square", photos / "squares")):
-        place.mkdir(parents=True, exist_ok=True)
-        for name, colour in COLOURS.items():
-            draw_picture(colour, shape).save(place / f"{name}-{shape}.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("kept") / "photos", "round", "square")
 
 
 @pytest.fixture(scope="module")

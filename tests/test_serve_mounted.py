@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from conftest import COLOURS, draw_picture
 from samebut.errors import QueryError
 from samebut.serve.place import root_path
 from samebut.serve.settings import Settings
-from serving import API, client_of, error_of, index
+from serving import API, client_of, drawn, error_of
 
 TOKEN = "correct horse battery"
 ROOT = "/photos"
@@ -21,12 +20,7 @@ PASSED_ON = [ROOT, ""]  # what is left of the path when a request arrives
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = tmp_path_factory.mktemp("mounted") / "photos"
-    (photos / "squares").mkdir(parents=True)
-    for name, colour in COLOURS.items():
-        draw_picture(colour, "round").save(photos / f"{name}-round.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("mounted") / "photos", "round")
 
 
 @pytest.fixture(scope="module")

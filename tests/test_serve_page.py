@@ -15,11 +15,10 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
-from conftest import COLOURS, draw_picture
 from samebut.serve.bundle import bundled
 from samebut.serve.page import STATIC, Page, takes_gzip
 from samebut.serve.settings import Settings
-from serving import API, client_of, index
+from serving import API, client_of, drawn
 
 WORDS = {
     tag: json.loads((STATIC / "i18n" / f"{tag}.json").read_text("utf-8")) for tag in ("en", "zh")
@@ -28,12 +27,7 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = tmp_path_factory.mktemp("page") / "photos"
-    (photos / "squares").mkdir(parents=True)
-    for name, colour in COLOURS.items():
-        draw_picture(colour, "round").save(photos / f"{name}-round.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("page") / "photos", "round")
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from conftest import COLOURS, draw_picture
 from samebut.errors import QueryError
 from samebut.serve.settings import Settings
 from samebut.serve.sites import origins
-from serving import API, client_of, error_of, index
+from serving import API, client_of, drawn, error_of
 
 SHOP = "https://shop.example"
 OTHER = "https://other.example"
@@ -22,12 +21,7 @@ ASK = {"turns": [{"text": "in blue"}]}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = tmp_path_factory.mktemp("sites") / "photos"
-    (photos / "squares").mkdir(parents=True)
-    for name, colour in COLOURS.items():
-        draw_picture(colour, "round").save(photos / f"{name}-round.png")
-    index(photos)
-    return photos
+    return drawn(tmp_path_factory.mktemp("sites") / "photos", "round")
 
 
 @pytest.fixture(scope="module")

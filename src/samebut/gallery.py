@@ -87,9 +87,9 @@ class Results:
 
     ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
     likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
-    whichever page was asked for; None if the model's folder has no ``confidence.json``, or
-    another composition than the usual one was used. ``unsure``: none of the hits may be what was
-    meant, for the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
+    whichever page was asked for; None if the model's folder has no ``confidence.json``, or another
+    composition than the usual one was used. ``unsure``: none of the hits may be what was meant, for
+    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
     ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
     read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
     that was asked for.
