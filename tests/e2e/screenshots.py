@@ -1,6 +1,6 @@
-"""The page in pictures, for the documentation: of the drawn gallery only.
+"""The page and the contact sheet in pictures, for the documentation: of the drawn gallery only.
 
-    python tests/e2e/screenshots.py docs/images
+    python tests/e2e/screenshots.py docs/images search chinese seen phone-seen-chinese contact-sheet
 
 needs the development dependencies and Debian's Chromium.
 """
@@ -8,6 +8,8 @@ needs the development dependencies and Debian's Chromium.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SMALL_DESK = {"viewport": {"width": 1280, "height": 800}}
+SHEET = {"viewport": {"width": 1360, "height": 1000}}
 SHARP_PHONE = {**PHONE, "device_scale_factor": 1.5}
 DARK = {"color_scheme": "dark"}
 CHINESE = {"locale": "zh-CN"}
@@ -112,6 +115,17 @@ def take(shot: Shot, browser: Browser, address: str, numbers: Mapping[str, int])
     return taken
 
 
+def take_contact_sheet(browser: Browser, folder: Path, out: Path) -> None:
+    """What `samebut demo` writes to look at."""
+    command = [sys.executable, "-m", "samebut", "demo", "--out", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    context = browser.new_context(**SHEET)
+    page = context.new_page()
+    page.goto((folder / "contact-sheet.html").as_uri(), wait_until="load")
+    page.screenshot(path=out)
+    context.close()
+
+
 def gallery_numbers(gallery: Gallery) -> dict[str, int]:
     """The number of the first item of every kind that is not blue or red, plain ones first; the
     dress is the one that the demo asks with."""
@@ -145,6 +159,8 @@ def main() -> None:
                 if not arguments.names or shot.name in arguments.names:
                     picture = take(shot, browser, address, numbers)
                     picture.save(arguments.out / f"page-{shot.name}.png", optimize=True)
+            if not arguments.names or "contact-sheet" in arguments.names:
+                take_contact_sheet(browser, Path(root, "demo"), arguments.out / "contact-sheet.png")
 
 
 if __name__ == "__main__":
