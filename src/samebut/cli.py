@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from samebut import __version__
-from samebut.commands import benchmarks, calibrate, export, gallery, serve, train, triplets
+from samebut.commands import benchmarks, calibrate, export, gallery, mcp, serve, train, triplets
 from samebut.commands.output import say
 from samebut.errors import SamebutError
 
@@ -49,6 +49,7 @@ def root(
 gallery.add_to(app)
 benchmarks.add_to(app)
 serve.add_to(app)
+mcp.add_to(app)
 triplets.add_to(app)
 train.add_to(app)
 export.add_to(app)

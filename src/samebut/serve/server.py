@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from samebut.errors import QueryError
 from samebut.printable import shown
@@ -87,7 +87,7 @@ def address_of(
 
 
 def run(
-    app: FastAPI, settings: Settings, bound: socket.socket, *, behind_proxy: bool = False
+    app: ASGIApp, settings: Settings, bound: socket.socket, *, behind_proxy: bool = False
 ) -> None:
     """Serve ``app`` on a bound socket until SIGINT or SIGTERM.
 
