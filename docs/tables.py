@@ -99,7 +99,7 @@ def readers() -> list[Sequence[str]]:
             headline(reader.file.RULES),
             "; ".join(
                 f"`{key}`: {', '.join(values) or 'number'}"
-                for key, values in reader.options.items()
+                for key, values in reader.own_options.items()
                 if key != "reference"
             ),
         )
@@ -108,8 +108,8 @@ def readers() -> list[Sequence[str]]:
 
 
 def reference(reader: Reader, rules: Rules) -> str:
-    if "reference" in reader.options:
-        return f"`reference={'` or `'.join(reader.options['reference'])}`"
+    if "reference" in reader.own_options:
+        return f"`reference={'` or `'.join(reader.own_options['reference'])}`"
     return "removed" if rules.drop_reference else "kept"
 
 

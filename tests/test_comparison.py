@@ -139,6 +139,12 @@ def test_only_rows_of_the_same_protocol_stand_beside_a_run(model: ColourModel) -
     assert "UniFashion" in published.beside(kept, kept.score(), unstated=True)
 
 
+def test_no_published_row_stands_beside_a_part_of_a_benchmark(model: ColourModel) -> None:
+    run = run_of(model, 0.0)
+    part = replace(run, about={**run.about, "part": ["dress alone"]})
+    assert published.alike(part, published.rows("fashioniq")) == ([], [])
+
+
 def test_the_run_stands_where_its_headline_puts_it(model: ColourModel) -> None:
     run = run_of(model, 0.0)
     lines = published.beside(run, run.score()).splitlines()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from samebut.data import circo, cirr, fashion200k, fashioniq, readers
+from samebut.data.benchmark import Benchmark, Query, Rules
 from samebut.data.folders import Folder
 from samebut.errors import DataError
 
@@ -130,6 +132,65 @@ def test_fashioniq_spelling_is_corrected_where_the_dictionary_is_there(tmp_path:
     assert "no correction_dict" not in corrected.protocol
 
 
+def test_fashioniq_reads_one_category_from_its_own_files(tmp_path: Path) -> None:
+    fashioniq_copy(tmp_path)
+    for path in [*tmp_path.rglob("cap.[!d]*"), *tmp_path.rglob("split.[!d]*")]:
+        path.unlink()
+    found = fashioniq.read(tmp_path, "val", category="dress")
+    assert list(found.galleries) == ["dress"]
+    assert [query.group for query in found.queries] == ["dress"]
+    assert "dress alone" in found.label
+    assert "mean over" not in found.protocol
+    with pytest.raises(DataError, match=r"cap\.shirt\.val\.json"):
+        fashioniq.read(tmp_path, "val")
+
+
+def test_a_copy_that_lost_its_capitals_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "Cap.Dress.VAL.json", "[]")
+    for name in ("b00a.JPG", "B00B.jpg", "b00B.jpg"):
+        write(tmp_path / name, "")
+    folder = Folder.open(tmp_path)
+    assert folder.file("cap.dress.val.json").name == "Cap.Dress.VAL.json"
+    assert folder.picture("B00A") == tmp_path / "b00a.JPG"
+    assert folder.picture("b00B") == tmp_path / "b00B.jpg"  # as it is written comes first
+    assert folder.picture("b00b") is None  # either of two: none
+
+
+def test_a_missing_target_takes_its_query_and_a_missing_member_the_subset(tmp_path: Path) -> None:
+    names = [f"dev-{n}" for n in range(8)]
+    for name in names:
+        write(tmp_path / f"{name}.png", "")
+    whole = Benchmark(
+        name="cirr",
+        split="val",
+        images={name: tmp_path / f"{name}.png" for name in names},
+        queries=(
+            Query("0", names[0], ("a",), (names[1],), subset=tuple(names[:6])),
+            Query("1", names[2], ("b",), (names[3],), subset=tuple(names[:6])),
+            Query("2", names[1], ("c",), (names[2],), subset=tuple(names[1:7])),
+        ),
+        rules=cirr.RULES,
+    )
+    (tmp_path / "dev-1.png").unlink()
+    (kept,) = whole.on_what_is_there().queries
+    assert (kept.id, kept.subset) == ("1", None)
+    (tmp_path / "dev-3.png").unlink()
+    with pytest.raises(DataError, match="no query is left; 6 of 8"):
+        whole.on_what_is_there()
+
+
+def test_of_several_right_answers_those_that_are_there_count(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.png", "")
+    images = {name: tmp_path / f"{name}.png" for name in "abcd"}
+    query = Query("0", "a", ("x",), ("d", "c"))
+    one_of_many = Benchmark("x", "val", images, (query,), Rules())
+    assert one_of_many.on_what_is_there().queries[0].targets == ("c",)
+    annotated = replace(one_of_many, rules=circo.RULES)
+    with pytest.raises(DataError, match="no query is left"):
+        annotated.on_what_is_there()
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -137,6 +198,7 @@ def test_fashioniq_spelling_is_corrected_where_the_dictionary_is_there(tmp_path:
         ({"reference": "maybe"}, "no reference 'maybe'"),
         ({"captions": "clip"}, "no captions 'clip'"),
         ({"split": "dev"}, "no split 'dev'"),
+        ({"category": "hat"}, "no category 'hat'"),
     ],
 )
 def test_fashioniq_unknown_options_name_the_known(

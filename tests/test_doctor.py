@@ -92,9 +92,23 @@ def test_annotations_cut_short_or_of_another_size_are_faults(small_fashioniq: Pa
     assert any("the splits name 26 pictures, 27 are known" in t for t in texts(report, fault=True))
     path.write_text('["dresstest0", "dres')
     report = doctor.examine("fashioniq", small_fashioniq)
-    (fault,) = texts(report, fault=True)
+    fault, count = texts(report, fault=True)
     assert "annotations of test" in fault
     assert "not JSON to its end" in fault
+    assert "the splits name 24 pictures, 27 are known" in count
+
+
+@pytest.mark.parametrize("gone", ["split.dress.test.json", "cap.shirt.val.json"])
+def test_every_picture_is_looked_at_though_one_file_is_missing(
+    small_fashioniq: Path, gone: str
+) -> None:
+    next(small_fashioniq.rglob(gone)).unlink()
+    (small_fashioniq / "images" / "topteetest2.jpg").write_text("<html>404</html>")
+    report = doctor.examine("fashioniq", small_fashioniq)
+    named = 24 if gone.startswith("split") else 27
+    faults = texts(report, fault=True)
+    assert any(f"holds no {gone}" in line for line in faults)
+    assert f"✗ {named - 1} of {named} pictures are whole" in faults
 
 
 @pytest.mark.parametrize("kind", [*readers.READERS, *doctor.OTHERS])

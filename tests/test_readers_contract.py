@@ -79,14 +79,16 @@ def promises_to_refuse_unknown_options(name: str, root: Path) -> None:
     for option, values in READERS[name].options.items():
         with pytest.raises(DataError, match="nosuch"):
             readers.read(name, root, options={option: "nosuch"})
-        if values:  # asked for in Python, no table stands before it
+        if (
+            values and option in READERS[name].own_options
+        ):  # asked for in Python, no table stands before it
             with pytest.raises(DataError, match="nosuch"):
                 READERS[name].read(root, READERS[name].split, **{option: "nosuch"})
 
 
 def promises_that_options_are_its_arguments(name: str, root: Path) -> None:
     arguments = inspect.signature(READERS[name].read).parameters
-    for option, values in READERS[name].options.items():
+    for option, values in READERS[name].own_options.items():
         assert arguments[option].kind is inspect.Parameter.KEYWORD_ONLY
         default = arguments[option].default
         assert default == values[0] if values else isinstance(default, int)
@@ -150,6 +152,39 @@ def promises_to_name_missing_pictures(name: str, root: Path) -> None:
         away.replace(path)
 
 
+def promises_to_rank_what_is_there(name: str, root: Path) -> None:
+    """If asked to; it says how much that is, and who has everything is told nothing new."""
+    drop = OPTIONS.get(name, {}) | {"missing": "drop"}
+    whole = read(name, root)
+    assert readers.read(name, root, options=drop) == whole
+    used = {query.reference for query in whole.queries}
+    gone = whole.queries[0].reference
+    assert gone in whole.images
+    path = whole.images[gone]
+    away = path.rename(path.with_name("away"))
+    try:
+        again = read(name, root).images
+        assert gone in again
+        if again[gone].is_file():
+            return  # drawn anew
+        if used == {gone}:
+            with pytest.raises(DataError, match="no query is left"):
+                readers.read(name, root, options=drop)
+            return
+        part = readers.read(name, root, options=drop)
+        assert gone not in part.images
+    finally:
+        away.replace(path)
+    part.require_consistent()
+    assert set(whole.images) - set(part.images) == {gone}
+    assert all(gone not in names for names in part.galleries.values())
+    assert not {query.id for query in part.queries if query.reference == gone}
+    counts = f"{len(part.queries):,} of {len(whole.queries):,} queries, "
+    counts += f"{len(part.images):,} of {len(whole.images):,} pictures"
+    assert counts in part.protocol and counts in part.label
+    assert part.protocol.endswith("not comparable with a full run")
+
+
 def promises_to_change_no_file(name: str, root: Path) -> None:
     before = files_below(root)
     for _ in each_split(name, root):
@@ -199,6 +234,7 @@ PROMISES: list[Promise] = [
     promises_a_text_and_no_answer_twice,
     promises_subsets_with_reference_and_target,
     promises_to_name_missing_pictures,
+    promises_to_rank_what_is_there,
     promises_to_change_no_file,
     promises_the_same_every_time,
     promises_to_say_what_it_is,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samebut.errors import DataError
@@ -69,13 +69,60 @@ class Benchmark:
     protocol: str = ""  # one line that says every choice a reader made
     galleries: dict[str, tuple[str, ...]] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # what makes numbers of this benchmark differ, in short
+    part: tuple[str, ...] = ()  # what makes it less than the whole benchmark, in short
     captions: Callable[[], Mapping[str, str]] = field(default=dict, compare=False)
 
     @property
     def label(self) -> str:
         """The protocol in a few words, short enough to stand beside every number."""
         reference = "reference removed" if self.rules.drop_reference else "reference kept"
-        return " · ".join((f"{self.name} {self.split}", *self.choices, reference))
+        return " · ".join((f"{self.name} {self.split}", *self.choices, *self.part, reference))
+
+    def on_what_is_there(self) -> Benchmark:
+        """Itself without the pictures whose files are missing, and the queries that need one.
+
+        A query needs its reference and a right answer; the annotated one, if recall is counted by
+        it. A hard subset that lacks a member is none: fewer rivals would make it easier. What is
+        left says how much that is, in its protocol and beside every number.
+        With no picture missing, it is the benchmark as it is.
+
+        Raises DataError if no query is left.
+        """
+        there = {name: path for name, path in self.images.items() if path.is_file()}
+        if len(there) == len(self.images):
+            return self
+        queries = tuple(
+            _without(query, there) for query in self.queries if self._can_be_asked(query, there)
+        )
+        if not queries:
+            raise DataError(
+                f"{self.name} {self.split}: no query is left; {len(there):,} of "
+                f"{len(self.images):,} pictures are there",
+                hint="Is this the folder that holds the pictures? See: samebut doctor",
+            )
+        groups = {query.group for query in queries}
+        counted = (
+            f"{len(queries):,} of {len(self.queries):,} queries, "
+            f"{len(there):,} of {len(self.images):,} pictures"
+        )
+        return replace(
+            self,
+            images=there,
+            queries=queries,
+            protocol=f"{self.protocol}; missing pictures left out: {counted}; "
+            "not comparable with a full run",
+            galleries={
+                group: tuple(name for name in names if name in there)
+                for group, names in self.galleries.items()
+                if group in groups
+            },
+            part=(*self.part, counted),
+        )
+
+    def _can_be_asked(self, query: Query, there: Mapping[str, Path]) -> bool:
+        annotated = self.rules.subset_recall or not self.rules.recall_any
+        answers = query.targets[:1] if annotated else query.targets
+        return query.reference in there and (not answers or any(name in there for name in answers))
 
     def require_images(self) -> None:
         """Raise DataError with the count and the first names if picture files are missing."""
@@ -84,7 +131,8 @@ class Benchmark:
             raise DataError(
                 f"{self.name} {self.split}: {len(missing):,} of {len(self.images):,} pictures "
                 f"are missing, {_first_names(missing)}",
-                hint="A benchmark is never scored on a part of its gallery; see: samebut doctor",
+                hint="samebut doctor lists them. -o missing=drop ranks what is there, which is "
+                "comparable with no full run.",
             )
 
     def require_consistent(self) -> None:
@@ -114,6 +162,15 @@ class Benchmark:
                 f"{self.name} {self.split}: {len(faults):,} {what}, {_first_names(faults)}",
                 hint="The annotation files and the list of pictures don't belong together.",
             )
+
+
+def _without(query: Query, there: Mapping[str, Path]) -> Query:
+    whole = query.subset is not None and all(name in there for name in query.subset)
+    return replace(
+        query,
+        targets=tuple(name for name in query.targets if name in there),
+        subset=query.subset if whole else None,
+    )
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

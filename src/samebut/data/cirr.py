@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, require_fields
+from samebut.data.folders import Folder, require_fields, whatever_can_be_read
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -57,10 +58,11 @@ def read(root: Path, split: str = "val") -> Benchmark:
 def all_pictures(root: Path) -> dict[str, Path | None]:
     """Every picture that the image splits name, with its file or None if it is not there."""
     folder = Folder.open(root)
+    splits = whatever_can_be_read(partial(_pictures, folder, split) for split in SPLITS)
     return {
         name: path if path.is_file() else None
-        for split in SPLITS
-        for name, path in _pictures(folder, split).items()
+        for pictures in splits
+        for name, path in pictures.items()
     }
 
 

@@ -11,11 +11,12 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, require_fields
+from samebut.data.folders import Folder, require_fields, whatever_can_be_read
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -100,7 +101,10 @@ JOINS: dict[str, Join] = {
 }
 
 
+ALL = "all"
+
 OPTIONS = {
+    "category": (ALL, *CATEGORIES),
     "gallery": ("original", "union"),
     "reference": ("kept", "removed"),
     "captions": tuple(JOINS),
@@ -112,12 +116,14 @@ def read(
     root: Path,
     split: str = "val",
     *,
+    category: str = ALL,
     gallery: Literal["original", "union"] = "original",
     reference: Literal["kept", "removed"] = "kept",
     captions: str = "clip4cir",
 ) -> Benchmark:
     """Read captions and image splits from wherever they lie below ``root``.
 
+    ``category``: ``all``, or the one whose files are read.
     ``gallery``: ``original``, all pictures of ``image_splits/``, each category its own; ``union``,
     the references and targets of the category's queries, which is about ten points easier.
     ``reference``: whether the reference picture stays in the ranking. ``captions``: a name of
@@ -126,15 +132,20 @@ def read(
     Raises DataError for a wrong folder, a file of another version, unknown pictures or options.
     """
     _require_known("split", split, SPLITS)
-    for name, value in (("gallery", gallery), ("reference", reference), ("captions", captions)):
+    for name, value in (
+        ("category", category),
+        ("gallery", gallery),
+        ("reference", reference),
+        ("captions", captions),
+    ):
         _require_known(name, value, OPTIONS[name])
     folder = Folder.open(root)
-    entries = {category: _entries(folder, category, split) for category in CATEGORIES}
+    asked = CATEGORIES if category == ALL else (category,)
+    entries = {each: _entries(folder, each, split) for each in asked}
     galleries = {
-        category: _gallery(folder, category, split, gallery, entries[category])
-        for category in CATEGORIES
+        each: _gallery(folder, each, split, gallery, rows) for each, rows in entries.items()
     }
-    spelling = {c: _spelling(folder, c) if captions == "dqu-cir" else {} for c in CATEGORIES}
+    spelling = {each: _spelling(folder, each) if captions == "dqu-cir" else {} for each in asked}
     names = dict.fromkeys(name for members in galleries.values() for name in members)
     benchmark = Benchmark(
         name="fashioniq",
@@ -142,14 +153,15 @@ def read(
         images={n: folder.picture(n) or folder.root / "images" / f"{n}.jpg" for n in names},
         queries=tuple(
             query
-            for category in CATEGORIES
-            for i, entry in enumerate(entries[category])
-            for query in _queries(entry, category, i, JOINS[captions], spelling[category])
+            for each, rows in entries.items()
+            for i, entry in enumerate(rows)
+            for query in _queries(entry, each, i, JOINS[captions], spelling[each])
         ),
         rules=replace(RULES, drop_reference=reference == "removed"),
         protocol=_protocol(gallery, galleries, reference, captions, entries, spelling),
         galleries=galleries,
         choices=("original split" if gallery == "original" else "union gallery", captions),
+        part=() if category == ALL else (f"{category} alone",),
     )
     benchmark.require_consistent()
     return benchmark
@@ -158,13 +170,12 @@ def read(
 def all_pictures(root: Path) -> dict[str, Path | None]:
     """Every picture that the nine image splits name, with its file or None: 74,381 of them."""
     folder = Folder.open(root)
-    names = dict.fromkeys(
-        name
+    splits = whatever_can_be_read(
+        partial(_split_names, folder, category, split)
         for split in SPLITS
         for category in CATEGORIES
-        for name in _split_names(folder, category, split)
     )
-    return {name: folder.picture(name) for name in names}
+    return {name: folder.picture(name) for names in splits for name in names}
 
 
 def _entries(folder: Folder, category: str, split: str) -> list[dict[str, Any]]:
@@ -185,6 +196,8 @@ def _entries(folder: Folder, category: str, split: str) -> list[dict[str, Any]]:
 def _split_names(folder: Folder, category: str, split: str) -> list[str]:
     path = folder.file(f"split.{category}.{split}.json")
     names: list[str] = read_json(path, list)
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path.name}: is not a list of names of pictures")
     if len(set(names)) != len(names):
         raise DataError(f"{path.name}: lists {len(names) - len(set(names)):,} pictures twice")
     return names
@@ -240,7 +253,7 @@ def _protocol(
         f"gallery: {kind} ({sizes})",
         f"reference {reference}",
         f"captions: {captions} ({JOINS[captions].pattern})",
-        "mean over categories",
+        "mean over categories" if len(galleries) > 1 else f"category {next(iter(galleries))} alone",
     ]
     if captions == "dqu-cir" and not all(spelling.values()):
         parts.append("no correction_dict_*.json found: spelling as annotated")

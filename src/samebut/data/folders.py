@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from samebut.errors import DataError
 from samebut.images import PICTURE_SUFFIXES
+
+T = TypeVar("T")
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".part", ".crdownload"})
 
@@ -45,19 +47,23 @@ class Folder:
         return cls(root, {name: tuple(sorted(paths, key=_depth)) for name, paths in found.items()})
 
     def file(self, name: str) -> Path:
-        """The file called ``name``. Raises DataError, saying what lies there in its place."""
-        if name in self.files:
-            return self.files[name][0]
+        """The file called ``name``, or as a copy that lost its capitals calls it.
+
+        Raises DataError, saying what lies there in its place.
+        """
+        paths = self.files.get(name) or self._called_alike(self.files, name)
+        if paths:
+            return paths[0]
         raise DataError(f"{self.root}: holds no {name}, at any depth", hint=self._instead_of(name))
 
     def picture(self, stem: str) -> Path | None:
-        """The picture called ``stem``, with whichever suffix, or None."""
-        paths = self._pictures.get(stem)
+        """The picture called ``stem``, with whichever suffix and capitals, or None."""
+        paths = self.copies_of(stem)
         return paths[0] if paths else None
 
     def copies_of(self, stem: str) -> tuple[Path, ...]:
         """Every picture called ``stem``: more than one if a copy holds it twice."""
-        return self._pictures.get(stem, ())
+        return self._pictures.get(stem) or self._called_alike(self._pictures, stem)
 
     @property
     def archives(self) -> list[Path]:
@@ -78,6 +84,20 @@ class Folder:
                 pictures.setdefault(stem, []).extend(paths)
         return {stem: tuple(sorted(paths, key=_depth)) for stem, paths in pictures.items()}
 
+    def _called_alike(self, named: Mapping[str, tuple[Path, ...]], name: str) -> tuple[Path, ...]:
+        """What differs from ``name`` in capitals alone, if there is just one such name."""
+        folded = self._folded_pictures if named is self._pictures else self._folded_files
+        alike = folded.get(name.casefold(), [])
+        return named[alike[0]] if len(alike) == 1 else ()
+
+    @cached_property
+    def _folded_files(self) -> dict[str, list[str]]:
+        return _folded(self.files)
+
+    @cached_property
+    def _folded_pictures(self) -> dict[str, list[str]]:
+        return _folded(self._pictures)
+
     def _instead_of(self, name: str) -> str:
         first, _, last = name.partition(".")
         alike = sorted(n for n in self.files if n.startswith(first + ".") and n.endswith(last[-5:]))
@@ -86,6 +106,20 @@ class Folder:
         if self.archives:
             return f"{self.archives[0].name} lies there: unpack it first."
         return "Is this the folder that the data set was unpacked into?"
+
+
+def whatever_can_be_read(readings: Iterable[Callable[[], T]]) -> list[T]:
+    """What ``readings`` return, without those that raise DataError; if all do, the first error."""
+    read: list[T] = []
+    errors: list[DataError] = []
+    for reading in readings:
+        try:
+            read.append(reading())
+        except DataError as error:
+            errors.append(error)
+    if errors and not read:
+        raise errors[0]
+    return read
 
 
 def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[str, Any]:
@@ -100,6 +134,13 @@ def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[st
                 hint="The file may be of another version of the data set.",
             )
     return entry
+
+
+def _folded(names: Iterable[str]) -> dict[str, list[str]]:
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), []).append(name)
+    return folded
 
 
 def _depth(path: Path) -> tuple[int, str]:

@@ -10,6 +10,8 @@ in docs/benchmarks.md and the contract tests know it from there. The file offers
                   any whole number), if there are any
     all_pictures  (root) -> every picture that any split names, with its file or None if it is not
                   there, if the data set has to be fetched from somewhere
+
+Every benchmark also has the options of ``SHARED``, which are acted on here.
 """
 
 from __future__ import annotations
@@ -58,13 +60,21 @@ class Reader:
         return getattr(self.file, "SPLITS", ())
 
     @property
-    def options(self) -> Mapping[str, tuple[str, ...]]:
+    def own_options(self) -> Mapping[str, tuple[str, ...]]:
+        """Those that are arguments of ``read``."""
         return getattr(self.file, "OPTIONS", {})
+
+    @property
+    def options(self) -> Mapping[str, tuple[str, ...]]:
+        return {**self.own_options, **SHARED}
 
     @property
     def all_pictures(self) -> Callable[[Path], Mapping[str, Path | None]] | None:
         return getattr(self.file, "all_pictures", None)
 
+
+# missing: a picture that is not there is an error, or it is left out with the queries that need it.
+SHARED: dict[str, tuple[str, ...]] = {"missing": ("error", "drop")}
 
 READERS: dict[str, Reader] = {
     "triplets": Reader(
@@ -140,7 +150,9 @@ def read(
         raise DataError(f"no benchmark called {name!r}", hint=f"Known: {', '.join(READERS)}.")
     reader = READERS[name]
     given = {key: _value(name, key, value) for key, value in (options or {}).items()}
-    return reader.read(Path(root), split or reader.split, **given)
+    missing = given.pop("missing", "error")
+    benchmark = reader.read(Path(root), split or reader.split, **given)
+    return benchmark.on_what_is_there() if missing == "drop" else benchmark
 
 
 def _value(name: str, option: str, value: str) -> Any:

@@ -59,7 +59,10 @@ def rows(benchmark: str) -> list[Row]:
 
 def alike(run: Run, among: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     """Rows measured by the run's own protocol, and those that would be but do not say whether
-    the reference was removed. All others differ and are left out."""
+    the reference was removed. All others differ and are left out: beside a run on a part of the
+    benchmark, every one."""
+    if run.about.get("part"):
+        return [], []
     reference = "removed" if run.benchmark.rules.drop_reference else "kept"
     same_gallery = [
         row

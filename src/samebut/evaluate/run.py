@@ -157,6 +157,7 @@ def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str
         "benchmark": benchmark.name,
         "split": benchmark.split,
         "choices": list(benchmark.choices),
+        "part": list(benchmark.part),
         "protocol": benchmark.protocol,
         "rules": asdict(benchmark.rules),
         "query": mode,
