@@ -18,6 +18,7 @@ from PIL import Image
 from conftest import COLOURS, draw_picture
 from odd_pictures import make_odd_pictures
 from samebut import demo
+from samebut.embedding import Floats
 from samebut.errors import (
     FingerprintMismatch,
     OtherFolder,
@@ -31,7 +32,7 @@ from samebut.gallery import Gallery, store_path
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.scan import ScanRules
-from samebut.turns import Turn
+from samebut.turns import Turn, ask
 from samebut.update import UpdateReport
 
 
@@ -335,13 +336,40 @@ def test_what_is_not_wanted_comes_later_and_its_picture_not_at_all(photos: Path)
     turn, blue = Turn(photos / "red-round.png"), Turn(photos / "blue-round.png")
     with Gallery.open(photos) as gallery:
         plain = gallery.search(turn, 20)
-        without = gallery.search(turn, 20, without=[blue])
+        without = gallery.search(turn, 20, without=[blue], without_weight=0.75)
+        copy = Turn((photos / "blue-round.png").read_bytes())
+        stacks = gallery.search(turn, 20, without=[copy], collapse=True, include_references=True)
     assert plain.confidence is not None
     assert without.confidence is None
     before, after = ([hit.path for hit in each.hits] for each in (plain, without))
     assert {*before} - {*after} == {"blue-round.png"}
+    before.remove("blue-round.png")
     square = "squares/blue-square.png"
-    assert after.index(square) >= before.index(square)
+    assert after.index(square) > before.index(square)
+    assert "red-round.png" in [hit.path for hit in stacks.hits]
+    assert "blue-round.png" not in [hit.path for hit in stacks.hits]
+
+
+def test_what_a_sentence_refuses_comes_later_and_the_confidence_is_of_the_sentence(
+    photos: Path,
+) -> None:
+    build(photos)
+    turn = Turn(photos / "red-round.png", "not green")
+    with Gallery.open(photos) as gallery:
+        refused = gallery.search(turn, 20)
+        said = ask(gallery.model, [turn]).said
+        confidence = gallery._confidence("composed", _cosine(gallery, said), said)
+        other = gallery.search(turn, 20, text_weight=0)
+    assert refused.confidence == pytest.approx(confidence)
+    places = [
+        [hit.path for hit in found.hits].index("green-round.png") for found in (other, refused)
+    ]
+    assert places[1] > places[0]
+
+
+def _cosine(gallery: Gallery, query: Floats) -> float:
+    ids = [entry.id for entry in gallery.listing(20)[0] if entry.path != "red-round.png"]
+    return float((gallery.index.embedding(ids) @ query).max())
 
 
 def _elsewhere() -> bytes:

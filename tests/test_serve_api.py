@@ -105,6 +105,40 @@ def test_a_conversation_of_uploads_gallery_pictures_and_words(client: TestClient
     assert len(with_it.json()["hits"]) == 10
 
 
+def test_what_is_not_wanted(client: TestClient, folder: Path) -> None:
+    number = id_of(client, "blue-round.png")
+    turns = [{"upload": "p0", "text": "in green"}]
+    unwanted = {"texts": ["黄色"], "pictures": [{"upload": "p1"}, {"picture": number}]}
+    blue = (folder / "squares/blue-square.png").read_bytes()
+    query = {"turns": turns, "without": unwanted, "k": 10}
+    answer = client.post(f"{API}/search", **form(query, p0=RED, p1=blue))
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    without = [Turn(text="黄色"), Turn(blue), Turn(folder / "blue-round.png")]
+    with Gallery.open(folder) as gallery:
+        expected = gallery.search(Turn(RED, "in green"), 10, without=without)
+        weighed = gallery.search(Turn(RED, "in green"), 10, without=without, without_weight=0.3)
+    assert [hit["path"] for hit in body["hits"]] == [hit.path for hit in expected.hits]
+    assert len(body["hits"]) == 8
+    assert body["confidence"] is None
+    kept = {"pictures": [{"kept": body["uploads"]["p1"]}, {"picture": number}], "weight": 0.3}
+    again = query | {"without": kept | {"texts": ["黄色"]}}
+    found = client.post(f"{API}/search", **form(again, p0=RED)).json()
+    scores = [hit["score"] for hit in found["hits"]]
+    assert scores == pytest.approx([hit.score for hit in weighed.hits], abs=1e-3)
+    forgotten = query | {"without": {"pictures": [{"kept": "x" * 22}]}}
+    error_of(client.post(f"{API}/search", **form(forgotten, p0=RED)), 410, "upload_forgotten")
+    gone = query | {"without": {"pictures": [{"picture": 999}]}}
+    error_of(client.post(f"{API}/search", **form(gone, p0=RED)), 404, "picture_unknown")
+    missing = client.post(f"{API}/search", **form(query, p0=RED))
+    error_of(missing, 400, "upload_missing")
+    part = {"pictures": [{"upload": "p0", "box": [0, 0, 0.5, 1]}]}
+    two = client.post(f"{API}/search", **form(query | {"without": part}, p0=RED))
+    error_of(two, 422, "query_malformed")
+    product = client.post(f"{API}/search", **form(query | {"fusion": "product"}, p0=RED, p1=blue))
+    assert error_of(product, 400, "query_unclear")["hint"].startswith("Compose by another")
+
+
 def test_words_that_were_not_read_are_in_the_answer(client: TestClient) -> None:
     turns = [{"text": "in blue, " * 60 + "zips"}, {"upload": "p0", "text": "in red"}]
     body = client.post(f"{API}/search", **form({"turns": turns}, p0=RED)).json()
@@ -177,7 +211,7 @@ def test_facets_and_info(client: TestClient) -> None:
     assert info["model"]["chosen"] is None
     assert {"slerp", "product", "blend"} <= {*info["model"]["compositions"]}
     assert info["languages"] == ["en", "zh"]
-    assert info["limits"]["turns"] == 10
+    assert (info["limits"]["turns"], info["limits"]["without"]) == (10, 10)
 
 
 def test_a_picture_and_its_thumbnail(client: TestClient, folder: Path) -> None:
@@ -256,6 +290,14 @@ MALFORMED = {
     "a path for an id": {"turns": [{"picture": "../../etc/passwd"}]},
     "an id beyond 64 bits": {"turns": [{"picture": 2**63}]},
     "a name that is a path": {"turns": [{"upload": "../p0"}]},
+    "nothing that is unwanted": {"turns": [{"text": "x"}], "without": {"texts": [""]}},
+    "an unwanted picture without a name": {"turns": [{"text": "x"}], "without": {"pictures": [{}]}},
+    "eleven unwanted": {
+        "turns": [{"text": "x"}],
+        "without": {"texts": ["x"] * 6, "pictures": [{"picture": 1}] * 5},
+    },
+    "an unwanted text too long": {"turns": [{"text": "x"}], "without": {"texts": ["x" * 1001]}},
+    "an unwanted weight of 11": {"turns": [{"text": "x"}], "without": {"weight": 11}},
     "a text too long": {"turns": [{"text": "x" * 1001}]},
     "a list": [],
 }

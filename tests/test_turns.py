@@ -17,6 +17,7 @@ from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
 from samebut.runtime import FeatureArrays, Model, Surroundings
 from samebut.turns import EARLIER, SearchSeconds, Turn, ask, encode_picture, spoken
+from samebut.unwanted import REFUSED, UNLIKE, WITHOUT
 
 
 def picture(colour: str, shape: str = "round") -> bytes:
@@ -217,12 +218,34 @@ def test_what_is_not_wanted_is_taken_from_the_query(model: Model) -> None:
     green = ask(model, [Turn(picture("green"))]).embedding
     expected = unit(plain.embedding - 0.5 * unwanted - 0.5 * green)
     np.testing.assert_allclose(both.embedding, expected, atol=1e-5)
+    usual = ask(model, [turn], without=[*without, Turn(picture("black"))])
+    black = ask(model, [Turn(picture("black"))]).embedding
+    taken = WITHOUT * unwanted + UNLIKE * (green + black) / 2
+    np.testing.assert_allclose(usual.embedding, unit(plain.embedding - taken), atol=1e-5)
+    assert usual.unlike.shape == (2, model.dim)
+    words = ask(model, [Turn(text="a dress")], without=without[:1])
+    of_words = unit(ask(model, [Turn(text="a dress")]).embedding - REFUSED * unwanted)
+    np.testing.assert_allclose(words.embedding, of_words, atol=1e-5)
     with pytest.raises(QueryError, match="nothing can be left out"):
         ask(model, [turn], without=without, fusion="product")
     with pytest.raises(QueryError, match="nothing to search for"):
         ask(model, [], without=without)
     with pytest.raises(QueryError, match="is below 0"):
         ask(model, [turn], without=without, without_weight=-1)
+
+
+def test_what_the_words_refuse_is_taken_once(model: Model) -> None:
+    turn = Turn(picture("red"), "not blue")
+    asked, blue = ask(model, [turn]), ask(model, [Turn(text="blue")]).embedding
+    assert asked.refuses and not ask(model, [Turn(picture("red"), "in red")]).refuses
+    np.testing.assert_allclose(asked.embedding, unit(asked.said - REFUSED * blue), atol=1e-5)
+    once = ask(model, [turn], without=[Turn(text="in blue")], without_weight=0)
+    np.testing.assert_allclose(once.embedding, asked.said, atol=1e-6)
+    assert not ask(model, [turn], text_weight=0).refuses
+    assert not ask(model, [turn], fusion="product").refuses
+    later = ask(model, [turn, Turn(text="in blue")])
+    assert not later.refuses
+    assert ask(model, [turn, Turn(text="with stripes")]).refuses
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from samebut.language.courtesy import without_courtesy
 from samebut.loader import Loaded, PictureFile, in_batches, load_pictures
 from samebut.metrics import NOBODY, Ints, Values
 from samebut.runtime import FeatureArrays, Model, Surroundings
+from samebut.unwanted import Unwanted, refusals
 
 FIRST = 10
 AT_ONCE = 256
@@ -133,7 +134,24 @@ class Pictures:
             beside = Surroundings(said=[text for _, text in part])
             composed = self.model.compose(image, text_features, fusion or self.model.usual, beside)
             queries.append(composed.embedding)
-        return np.concatenate(queries)
+        made = np.concatenate(queries)
+        return self.without_refused(made, texts) if fusion is None else made
+
+    def without_refused(self, queries: Floats, texts: Sequence[str]) -> Floats:
+        """Queries (Q, D) as a search asks them: without what their texts refuse."""
+        refused = [refusals([self.model.as_read(text)]) for text in texts]
+        place = {word: row for row, word in enumerate({word for said in refused for word in said})}
+        if not place:
+            return queries
+        words, none = self.said([*place]), self.embeddings[:0]
+        return np.stack(
+            [
+                Unwanted(none, none, words[[place[word] for word in said]]).taken_from(query)
+                if said
+                else query
+                for query, said in zip(queries, refused, strict=True)
+            ]
+        )
 
     def shown(
         self, section: str, text: str, query: Floats, right: Right, reference: int | None = None

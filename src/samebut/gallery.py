@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from samebut import catalog
 from samebut.composition.choice import Choice
 from samebut.composition.made import Sample
@@ -52,7 +54,7 @@ from samebut.rescoring import (
 from samebut.runtime import BUNDLED, PLAIN, Model
 from samebut.scan import STORE_FOLDER, ScanRules
 from samebut.stacks import AnswerPage, Finding, page, page_of_stacks
-from samebut.turns import NEUTRAL, WITHOUT, SearchSeconds, Source, Turn, ask, spoken
+from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask, spoken
 from samebut.update import Update, UpdateReport
 
 STORE_FILE = "gallery.sqlite"
@@ -291,7 +293,7 @@ class Gallery:
         fusion: str | None = None,
         rescore: int = RESCORE,
         without: Sequence[Turn] = (),
-        without_weight: float = WITHOUT,
+        without_weight: float | None = None,
         include_references: bool = False,
         collapse: bool = False,
         min_score: float | None = None,
@@ -307,15 +309,16 @@ class Gallery:
         ``samebut.turns``; without ``fusion`` the gallery's ``choice`` composes, if there is one.
         Where the composition scores pictures twice, the nearest ``rescore`` and more
         (``samebut.rescoring``) are scored again. What is ``without`` is not wanted
-        (``samebut.turns``): its pictures are no hits, and what is like it comes later.
+        (``samebut.turns``): its pictures are no hits, and what is like it comes later, the more so
+        the greater ``without_weight`` is.
         ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
         name a value of the table or a limit are filters too (``samebut.facts``), but those of
         ``ignore``. Pictures of the turns are left
         out, recognised by their content, unless ``include_references``. Pictures of more than
         ``max_pixels`` are refused before they are decoded.
 
-        With ``collapse`` near-copies stand under one hit, those of the turns' pictures are left
-        out, and ``k`` and ``offset`` count stacks (``samebut.stacks``).
+        With ``collapse`` near-copies stand under one hit, those of the turns' pictures and of what
+        is ``without`` are left out, and ``k`` and ``offset`` count stacks (``samebut.stacks``).
 
         Hits that score below ``min_score`` are left out. If the confidence is below
         ``min_confidence``, there are no hits. Where there is no confidence, the cosine of the
@@ -363,14 +366,18 @@ class Gallery:
                 find = rescored(find, asked.pair, rescore)
             if not collapse:
                 return page(find, k, offset)
-            near = None if include_references else asked.pictures
-            return page_of_stacks(find, k, offset, near)
+            shown = [] if include_references else [asked.pictures]
+            return page_of_stacks(find, k, offset, np.concatenate([*shown, asked.unlike]))
 
         usual = not without and (fusion in (None, self.model.usual) or asked.gate is None)
         with asked.spent.on("search"):
             kind = kind_of(turns, asked.gate, text_weight) if usual else None
-            answer = self._answer(search, offset, chosen, kind, asked.embedding)
+            judged = None if asked.refuses else kind
+            answer = self._answer(search, offset, chosen, judged, asked.embedding)
             hits, confidence = answer.hits, answer.confidence
+            if kind is not None and asked.refuses:  # what was fitted knows queries as they are said
+                first = page(finding(asked.said), 1, 0).first
+                confidence = self._confidence(kind, first, asked.said)
             said = wishes(self.model.as_read(turn.text) for turn in turns)
             reasons = self._reasons(answer, said)
             if why:

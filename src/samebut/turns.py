@@ -44,11 +44,9 @@ from samebut.language.wishes import wishes
 from samebut.loader import digest_of
 from samebut.printable import shown
 from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
+from samebut.unwanted import Unwanted, refusals
 
 EARLIER = 0.5
-WITHOUT = 0.75
-"""How long what is not wanted is, beside a query's 1: as many of the answers still are blue as if a
-sentence said "not blue" to the model that ships (`benchmarks/negatives.py`)."""
 NEUTRAL = 0.5
 _PARTS = re.compile(r"\s*[,，]\s*")
 _HAN = re.compile("[\u3400-\u9fff]")
@@ -131,8 +129,9 @@ class ConversationQuery:
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
     ``unread`` are the ends of texts that are longer than the model reads, oldest first.
-    ``pictures (P, D)`` are the embeddings of the turns' pictures. With a
-    ``pair``, pictures are scored by it, and those nearest to ``embedding`` are the candidates.
+    ``pictures (P, D)`` are the embeddings of the turns' pictures, ``unlike (U, D)`` of those that
+    are not wanted. ``said (D,)`` is the query before anything was taken from it. With a ``pair``,
+    pictures are scored by it, and those nearest to ``embedding`` are the candidates.
     """
 
     embedding: Floats
@@ -140,7 +139,14 @@ class ConversationQuery:
     spent: SearchSeconds = field(default_factory=SearchSeconds)
     unread: tuple[str, ...] = ()
     pictures: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    unlike: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    said: Floats = field(default_factory=lambda: np.zeros(1, np.float32))
     pair: Pair | None = None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether something was taken from the query."""
+        return not np.array_equal(self.said, self.embedding)
 
 
 def ask(
@@ -151,7 +157,7 @@ def ask(
     fusion: str | None = None,
     around: Around | None = None,
     without: Sequence[Turn] = (),
-    without_weight: float = WITHOUT,
+    without_weight: float | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> ConversationQuery:
     """One query from ``turns``, oldest first.
@@ -161,8 +167,9 @@ def ask(
     ``usual`` one if None, or a composition of ``samebut.composition.rows``, some of which read the
     gallery ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
 
-    What is ``without`` is not wanted: the embeddings of its pictures and texts, each as long as
-    ``without_weight``, are taken from the query, ``q = unit(q - w n)``, as rclip does.
+    What is ``without`` is not wanted, nor what the texts refuse ("not blue"): these embeddings are
+    taken from the query (``samebut.unwanted``), those of ``without`` as long as ``without_weight``
+    or, if that is None, as long as is usual.
 
     Raises QueryError if no turn has a picture or a text, a box makes no sense, or the composition
     can't be had or takes no ``without``; PictureError if a picture can't be used.
@@ -174,7 +181,7 @@ def ask(
     turns = spoken(turns)
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
-    if without_weight < 0:
+    if without_weight is not None and without_weight < 0:
         raise QueryError(f"a weight of {without_weight} of what is not wanted is below 0")
     for turn in (*turns, *without):
         if any("\ud800" <= sign <= "\udfff" for sign in turn.text):
@@ -198,28 +205,53 @@ def ask(
     gates = [passage.gate for passage in passages if passage.gate is not None]
     unread = tuple(text for passage in passages for text in passage.unread)
     seen = [model.embed(each.picture) for each in passages if each.picture is not None]
-    pictures = np.concatenate([np.zeros((0, model.dim), np.float32), *seen])
+    pictures = _gathered(model, seen)
     pair = passages[0].pair if len(passages) == 1 else None
     if without and pair is not None:
         raise QueryError(
             "this composition scores every picture twice, so nothing can be left out of its query",
             hint="Compose by another, such as slerp:0.65.",
         )
-    for turn in without:
-        for unwanted in _sides(model, turn, max_pixels, spent):
-            query = query - without_weight * unwanted
-    query = unit(query)
-    return ConversationQuery(query, gates[-1] if gates else None, spent, unread, pictures, pair)
+    unwanted = Unwanted(
+        _texts(model, [turn.text for turn in without], spent),
+        _pictures(model, without, max_pixels, spent),
+        _texts(
+            model, _refused(model, turns, without) if pair is None and text_weight else [], spent
+        ),
+        without_weight,
+    )
+    gate = gates[-1] if gates else None
+    asked = unwanted.taken_from(query, of_words=not len(pictures))
+    return ConversationQuery(asked, gate, spent, unread, pictures, unwanted.pictures, query, pair)
 
 
-def _sides(model: Model, turn: Turn, max_pixels: int, spent: SearchSeconds) -> Iterator[Floats]:
-    """Embeddings ``(D,)`` of a turn's picture and of its text, if it has them."""
-    if (picture := turn.source) is not None:
-        yield model.embed(encode_picture(model, picture, max_pixels, spent, turn.box))[0]
-    if turn.says_something:
-        with spent.on("encode"):
-            words = model.encode_texts([turn.text.strip()])
-        yield model.embed(words)[0]
+def _pictures(model: Model, turns: Sequence[Turn], max_pixels: int, spent: SearchSeconds) -> Floats:
+    """Embeddings ``(P, D)`` of the pictures of ``turns``."""
+    found = [
+        model.embed(encode_picture(model, picture, max_pixels, spent, turn.box))
+        for turn in turns
+        if (picture := turn.source) is not None
+    ]
+    return _gathered(model, found)
+
+
+def _gathered(model: Model, embeddings: Sequence[Floats]) -> Floats:
+    """Batches ``(B, D)`` as one, which may be empty."""
+    return np.concatenate([np.zeros((0, model.dim), np.float32), *embeddings])
+
+
+def _texts(model: Model, texts: Sequence[str], spent: SearchSeconds) -> Floats:
+    """Embeddings ``(T, D)`` of the texts that are not empty."""
+    said = [text.strip() for text in texts if text.strip()]
+    if not said:
+        return _gathered(model, [])
+    with spent.on("encode"):
+        return model.embed(model.encode_texts(said))
+
+
+def _refused(model: Model, turns: Sequence[Turn], without: Sequence[Turn]) -> list[str]:
+    said, left = ([model.as_read(turn.text) for turn in each] for each in (turns, without))
+    return refusals(said, left)
 
 
 def spoken(turns: Sequence[Turn]) -> list[Turn]:

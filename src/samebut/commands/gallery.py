@@ -139,9 +139,14 @@ def search(
         typer.Option("--not-like", metavar="PICTURE", help="What it shall not look like."),
     ] = None,
     without_weight: Annotated[
-        float,
-        typer.Option("--not-weight", min=0, help="How strongly, 1 being as strong as the query."),
-    ] = 0.75,
+        float | None,
+        typer.Option(
+            "--not-weight",
+            min=0,
+            help="How strongly, 1 being as strong as the query.",
+            show_default="0.75 for a text, 0.1 for pictures",
+        ),
+    ] = None,
     rescore: Annotated[
         int,
         typer.Option(

@@ -33,10 +33,20 @@ _PATTERNS = {
 }  # fmt: skip
 _COLOURS = {"gray": "grey", "navy blue": "navy", "turquoise blue": "turquoise"}
 _REFUSAL = re.compile(
-    r"(?:(?:\b(?:not|no|non|without|except|excluding|from|change|replace)|n't|other than"
-    r"|anything but|instead of|rather than)\s+(?:for|be|in|with|a|an|any|the|so|of|\s)*"
-    r"|(?:不要|不是|不想要|别|没有|除了|去掉|不带|无|非|不|把|将|从|由)(?:要|是|有|这件|这个|任何)?\s*)$"
+    r"(?:(?:\b(?:not|no|non|nor|neither|nothing|never|without|except|excluding|avoid|hate|from|change|replace)"
+    r"|n't|other than|anything but|instead of|rather than)"
+    r"\s+(?:for|be|in|with|a|an|any|the|so|too|of|want|like|need|more|\s)*"
+    r"|(?:不要|不是|不想要|不喜欢|讨厌|避开|(?<![特区个级])别|没有|除了|去掉|不带|无|非|不|把|将|从|由)"
+    r"(?:要|是|有|太|那种|这种|这件|这个|任何)?\s*)$"
 )
+_REFUSED_BEHIND = re.compile(
+    r"^\s*(?:的|色)*都?(?:不要|不想要|不行|不喜欢|去掉|除外)了?\s*(?:[,，.。;；!！]|$)"
+)
+"""After what it refuses: 蓝色的不要, 把条纹去掉."""
+_AS_WELL = re.compile(
+    r"^\s*(?:,?\s*(?:or|nor|and)\s|[和或跟及、]|或者|以及)\s*(?:in|with|a|an|any|the|\s)*$"
+)
+"""Between two of one look, of which the first is refused: "not blue or green"."""
 _FUNCTION_WORDS = (
     "a an the in on of with and or but it is are be as to for from by at this that these those my"
     " me i you please make made have has same one instead want find show some something like into"
@@ -109,10 +119,19 @@ def _ends_with(longer: str, shorter: str) -> bool:
 def _found(text: str) -> Iterator[Wish]:
     known, lower = _phrases(), text.lower()
     as_said = text if len(text) == len(lower) else lower  # "İ" is longer in lower case
+    refused_to, before = 0, frozenset[Look]()  # the end of what was refused last, and its looks
     for match in _pattern().finditer(lower):
         phrase = match.group()
         form = next(form for form in (phrase, *_singulars(phrase)) if form in known)
-        refused = _REFUSAL.search(lower[: match.start()]) is not None
+        looks = frozenset(known[form])
+        goes_on = _AS_WELL.search(lower[refused_to : match.start()]) is not None
+        refused = (
+            _REFUSAL.search(lower[: match.start()]) is not None
+            or _REFUSED_BEHIND.search(lower[match.end() :]) is not None
+            or bool(goes_on and looks & before)
+        )
+        if refused:
+            refused_to, before = match.end(), looks
         for look, value in known[form].items():
             yield Wish(look, value, as_said[match.start() : match.end()], refused)
 

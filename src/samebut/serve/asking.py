@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 from samebut.gallery import Gallery
 from samebut.serve.kept import KeptPictures
 from samebut.serve.problems import Problem
-from samebut.serve.schemas import MAX_TURNS, QueryBody, QueryTurn
+from samebut.serve.schemas import MAX_TURNS, MAX_UNWANTED, QueryBody, QueryPicture
 from samebut.turns import EncodedPicture, SearchSeconds, Source, Turn, encoded
 
-_LARGEST_QUERY = 200_000  # bytes; ten turns of a thousand characters, every one of them escaped
+_LARGEST_QUERY = 300_000  # bytes; twenty texts of a thousand characters, every one of them escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +56,44 @@ class ReceivedQuery:
         Raises UnknownPicture for an id that the gallery does not have, and Problem
         "upload_forgotten" for one that ``kept`` does not have.
         """
-
-        def source(turn: QueryTurn) -> Source | None:
-            if turn.upload is not None:
-                return uploads[turn.upload]
-            if turn.kept is not None:
-                found = kept.find(turn.kept, gallery.model.fingerprint)
-                if found is None:
-                    raise Problem("upload_forgotten")
-                return found
-            if turn.picture is not None:
-                return gallery.file_of(gallery.picture(turn.picture).path)
-            return None
-
         return [
-            Turn(source(turn), turn.text, turn.box, turn.caption, turn.called)
+            Turn(
+                _source(turn, gallery, uploads, kept),
+                turn.text,
+                turn.box,
+                turn.caption,
+                turn.called,
+            )
             for turn in self.query.turns
         ]
+
+    def without(
+        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], kept: KeptPictures
+    ) -> list[Turn]:
+        """What is not wanted, as ``turns`` has what is. Raises what it does."""
+        unwanted = self.query.without
+        pictures = [
+            Turn(_source(each, gallery, uploads, kept), box=each.box) for each in unwanted.pictures
+        ]
+        return [*(Turn(text=text) for text in unwanted.texts), *pictures]
+
+
+def _source(
+    named: QueryPicture,
+    gallery: Gallery,
+    uploads: Mapping[str, EncodedPicture],
+    kept: KeptPictures,
+) -> Source | None:
+    if named.upload is not None:
+        return uploads[named.upload]
+    if named.kept is not None:
+        found = kept.find(named.kept, gallery.model.fingerprint)
+        if found is None:
+            raise Problem("upload_forgotten")
+        return found
+    if named.picture is not None:
+        return gallery.file_of(gallery.picture(named.picture).path)
+    return None
 
 
 def _content(part: UploadFile) -> bytes:
@@ -118,7 +139,9 @@ async def _from_form(
 ) -> tuple[bytes, dict[str, UploadFile]]:
     try:
         form = await stack.enter_async_context(
-            request.form(max_files=MAX_TURNS, max_fields=1, max_part_size=_LARGEST_QUERY)
+            request.form(
+                max_files=MAX_TURNS + MAX_UNWANTED, max_fields=1, max_part_size=_LARGEST_QUERY
+            )
         )
     except (HTTPException, UnicodeError, ValueError, LookupError) as error:
         raise Problem("body_malformed") from error

@@ -37,6 +37,9 @@ _REASONS: Mapping[str, str] = {
     r"has more pixels than Pillow allows": "的像素过多",
     r"There is nothing to search for": "没有可搜索的内容",
     r"Only a picture with a text can be explained": "只有同时包含图片和文字的一步才能解释",
+    r"This composition scores every picture twice, so nothing can be left out of its query": (
+        "这种组合方式不能排除不想要的内容"
+    ),
     r"There is no picture with id (\d+)": r"没有编号为 \1 的图片",
     r"some pictures pass each test of the filter, and none passes all of it": (
         "每个条件都有符合的图片，但没有图片符合全部条件"

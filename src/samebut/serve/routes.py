@@ -235,6 +235,7 @@ async def info(serving: Shared) -> schemas.Info:
             upload_bytes=settings.upload_bytes,
             pixels=settings.pixels,
             turns=schemas.MAX_TURNS,
+            without=schemas.MAX_UNWANTED,
             text=schemas.MAX_TEXT,
             k=schemas.MAX_HITS,
         ),
@@ -331,14 +332,17 @@ def _search(
 ) -> schemas.Hits:
     query, pixels, spent = asked.query, serving.settings.pixels, SearchSeconds()
     uploads = asked.uploads(current, pixels, spent)
+    kept = serving.resources.kept
     results = current.search(
-        asked.turns(current, uploads, serving.resources.kept),
+        asked.turns(current, uploads, kept),
         query.k,
         offset=query.offset,
         where=_filter(query.where),
         text_weight=query.text_weight,
         fusion=query.fusion,
         rescore=query.rescore,
+        without=asked.without(current, uploads, kept),
+        without_weight=query.without.weight,
         include_references=query.include_references,
         collapse=query.collapse,
         min_score=query.min_score,
@@ -352,8 +356,7 @@ def _search(
     answer = _answer(serving, current, results, asked.upload_seconds)
     answer.nothing = _nothing(current, results.where, results.total, liked)
     answer.uploads = {
-        name: serving.resources.kept.keep(picture, current.model.fingerprint)
-        for name, picture in uploads.items()
+        name: kept.keep(picture, current.model.fingerprint) for name, picture in uploads.items()
     }
     return answer
 

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from samebut.serve.kept import ID
+from samebut.unwanted import UNLIKE, WITHOUT
 
 MAX_TURNS = 10
+MAX_UNWANTED = 10
+MAX_UNWANTED_WEIGHT = 10
 MAX_HITS = 200
 MAX_OFFSET = 100_000
 MAX_TEXT = 1_000
@@ -27,8 +30,8 @@ Where = Annotated[
 ]
 
 
-class QueryTurn(BaseModel):
-    """One step of a conversation: a picture, uploaded or of the gallery, a text, or both."""
+class QueryPicture(BaseModel):
+    """A picture, uploaded or of the gallery."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,33 +42,29 @@ class QueryTurn(BaseModel):
     kept: str | None = Field(
         None, pattern=f"^{ID}$", description="Id that an earlier answer gave an upload."
     )
-    text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
     box: tuple[Share, Share, Share, Share] | None = Field(
         None,
         description="The part of the picture that is meant: left, top, right and bottom as shares "
         "of the upright picture.",
     )
-    called: str = Field(
-        "",
-        max_length=MAX_TEXT,
-        description="What the picture is, in words that are said along with every text about it.",
-    )
-    caption: str = Field(
-        "", max_length=MAX_TEXT, description="What the picture shows, for the composition pdv."
-    )
 
-    @model_validator(mode="after")
-    def _one_picture(self) -> QueryTurn:
-        if sum(each is not None for each in (self.upload, self.picture, self.kept)) > 1:
-            raise ValueError("a turn has an upload, a picture or a kept one, not two of them")
-        return self
+    @property
+    def pictures(self) -> int:
+        """In how many ways a picture is named."""
+        return sum(each is not None for each in (self.upload, self.picture, self.kept))
 
     @property
     def has_picture(self) -> bool:
-        return any(each is not None for each in (self.upload, self.picture, self.kept))
+        return self.pictures > 0
 
     @model_validator(mode="after")
-    def _box_in_picture(self) -> QueryTurn:
+    def _one_picture(self) -> QueryPicture:
+        if self.pictures > 1:
+            raise ValueError("a turn has an upload, a picture or a kept one, not two of them")
+        return self
+
+    @model_validator(mode="after")
+    def _box_in_picture(self) -> QueryPicture:
         if self.box is None:
             return self
         left, top, right, bottom = self.box
@@ -76,12 +75,59 @@ class QueryTurn(BaseModel):
         return self
 
 
+class QueryTurn(QueryPicture):
+    """One step of a conversation: a picture, uploaded or of the gallery, a text, or both."""
+
+    text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
+    called: str = Field(
+        "",
+        max_length=MAX_TEXT,
+        description="What the picture is, in words that are said along with every text about it.",
+    )
+    caption: str = Field(
+        "", max_length=MAX_TEXT, description="What the picture shows, for the composition pdv."
+    )
+
+
+class UnwantedPicture(QueryPicture):
+    """A picture that is not wanted, nor what is like it."""
+
+    @model_validator(mode="after")
+    def _a_picture(self) -> UnwantedPicture:
+        if not self.has_picture:
+            raise ValueError("name it: an upload, a picture or a kept one")
+        return self
+
+
+class Unwanted(BaseModel):
+    """What is not wanted: ten texts and pictures together, at most."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    texts: list[Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]] = []
+    pictures: list[UnwantedPicture] = []
+    weight: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_UNWANTED_WEIGHT,
+        description=f"How strongly each text, and the mean of the pictures, beside the query's 1; "
+        f"null: {WITHOUT} and {UNLIKE}.",
+    )
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Unwanted:
+        if len(self.texts) + len(self.pictures) > MAX_UNWANTED:
+            raise ValueError(f"at most {MAX_UNWANTED} texts and pictures can be unwanted")
+        return self
+
+
 class QueryBody(BaseModel):
     """A search: a conversation of one to ten turns, and how to answer it."""
 
     model_config = ConfigDict(extra="forbid")
 
     turns: list[QueryTurn] = Field(min_length=1, max_length=MAX_TURNS)
+    without: Unwanted = Field(Unwanted(), description="What is not wanted.")
     k: Count = START_PAGE
     offset: Offset = 0
     where: Where | None = None
@@ -122,19 +168,23 @@ class QueryBody(BaseModel):
 
     @model_validator(mode="after")
     def _one_box_an_upload(self) -> QueryBody:
-        if len(self.boxes) < len({(turn.upload, turn.box) for turn in self.turns if turn.upload}):
+        if len(self.boxes) < len({(each.upload, each.box) for each in self._uploaded}):
             raise ValueError("an upload has one box; send the picture under two names for two")
         return self
 
     @property
+    def _uploaded(self) -> list[QueryPicture]:
+        return [each for each in (*self.turns, *self.without.pictures) if each.upload is not None]
+
+    @property
     def boxes(self) -> dict[str, tuple[float, float, float, float] | None]:
         """The part that is meant of each upload, by its name."""
-        return {turn.upload: turn.box for turn in self.turns if turn.upload is not None}
+        return {str(each.upload): each.box for each in self._uploaded}
 
     @property
     def uploads(self) -> list[str]:
         """Names of the files this query needs, each once."""
-        return list(dict.fromkeys(turn.upload for turn in self.turns if turn.upload is not None))
+        return list(dict.fromkeys(str(each.upload) for each in self._uploaded))
 
 
 class Reason(BaseModel):
@@ -271,6 +321,7 @@ class Limits(BaseModel):
     upload_bytes: int
     pixels: int
     turns: int
+    without: int
     text: int
     k: int
 

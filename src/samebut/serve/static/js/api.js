@@ -118,7 +118,14 @@ export function queryOf(state, sent = uploadsOf(state)) {
     ...(state.weight !== NEUTRAL && { text_weight: state.weight }),
     read_filters: true,
     ...(state.ignore.length > 0 && { ignore: state.ignore }),
+    ...(state.without.length > 0 && { without: unwantedOf(state) }),
   };
+}
+
+function unwantedOf({ without }) {
+  const texts = without.map(({ text }) => text).filter(Boolean);
+  const pictures = without.filter(({ picture }) => picture !== null).map(({ picture }) => ({ picture }));
+  return { ...(texts.length > 0 && { texts }), ...(pictures.length > 0 && { pictures }) };
 }
 
 /** The parts, `{upload, box}`, of the visitor's own pictures a state speaks of, in the order sent. */

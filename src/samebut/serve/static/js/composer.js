@@ -9,17 +9,24 @@ import { pictureFiles } from "./uploads.js";
 const PAUSE = 150; // milliseconds without a move before the slider searches
 const SIZE = 112;
 
-/** Wires the form to `onWords(text)`, `onFiles(files)`, `onWeight(number)`, `onTyping(text)`. */
-export function composer({ onWords, onFiles, onWeight, onTyping }) {
+/**
+ * Wires the form to `onWords(text)`, `onRefuse(text)` for words that are not wanted, `onFiles(files)`,
+ * `onWeight(number)`, `onTyping(text)`.
+ */
+export function composer({ onWords, onRefuse, onFiles, onWeight, onTyping }) {
   const words = byId("words");
   byId("go").append(icon("arrow"));
-  byId("composer").addEventListener("submit", (event) => {
-    event.preventDefault();
+  const take = (action) => {
     const text = words.value.trim();
     if (!text) return words.focus();
     words.value = "";
-    return onWords(text);
+    return action(text);
+  };
+  byId("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    take(onWords);
   });
+  byId("refuse").addEventListener("click", () => take(onRefuse));
   words.addEventListener("input", () => onTyping(words.value.trim()));
   for (const input of [byId("file"), byId("camera")]) {
     input.addEventListener("change", () => {
@@ -48,6 +55,7 @@ function render(state) {
   const key = !reference ? "words.alone" : isRefining ? "words.refine" : "words.change";
   byId("words-label").textContent = t(key);
   byId("words").placeholder = t(isTouch() ? key : `${key}.eg`); // a phone's one line has no label
+  byId("refuse").hidden = state.turns.length === 0; // without a wish there is nothing to take from
   renderWeight(state);
 }
 

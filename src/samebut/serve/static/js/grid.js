@@ -18,11 +18,17 @@ const GHOSTS = [0.75, 1, 0.66, 0.75, 1.3, 0.75, 0.9, 0.75, 0.66, 1, 0.75, 0.8];
 /** What a hit is called: its title, else its file without folders. */
 export const titleOf = (hit) => hit.metadata.title || hit.path.split("/").at(-1);
 
-/** Wires the grid to `onPick(hit)` and `onLook(hit)`. */
-export function grid({ onPick, onLook }) {
+/**
+ * Wires the grid to `onPick(hit)`, `onLook(hit)` and, where something is asked, as `canRefuse()` says,
+ * `onRefuse(hit)`.
+ */
+export function grid({ onPick, onLook, onRefuse, canRefuse }) {
   const list = byId("grid");
   list.addEventListener("keydown", (event) => moveFocus(event, list));
-  const tiles = (hits, isLater) => hits.map((hit, i) => tile(hit, isLater(i), { onPick, onLook }));
+  const tiles = (hits, isLater) => {
+    const actions = { onPick, onLook, onRefuse: canRefuse() ? onRefuse : null };
+    return hits.map((hit, i) => tile(hit, isLater(i), actions));
+  };
   return {
     show(hits) {
       list.removeAttribute("aria-busy");
@@ -65,7 +71,7 @@ async function sendForLater(images) {
 
 const later = new WeakMap(); // what such a picture is to be made of, by its element
 
-function tile(hit, isLater, { onPick, onLook }) {
+function tile(hit, isLater, { onPick, onLook, onRefuse }) {
   const title = titleOf(hit);
   const image = element("img", {
     ...(isLater ? {} : thumbnailOf(hit)),
@@ -89,6 +95,7 @@ function tile(hit, isLater, { onPick, onLook }) {
     { class: "tile", "data-id": hit.id },
     action("look", "tile.look", () => onLook(hit), image),
     action("pick", "tile.pick", () => onPick(hit), element("span", {}, t("tile.use"))),
+    onRefuse && action("not", "tile.not", () => onRefuse(hit), element("span", {}, icon("not"))),
     stackMark(hit),
     element("p", { class: "caption", title }, title),
     offer(hit),

@@ -23,6 +23,7 @@ import * as states from "./state.js";
 import { suggestions } from "./suggestions.js";
 import { learn } from "./table.js";
 import { trail } from "./trail.js";
+import { unwanted } from "./unwanted.js";
 import { bring, keep, pictureOf, prepared } from "./uploads.js";
 import { viewer } from "./viewer.js";
 import { showWhy } from "./why.js";
@@ -32,6 +33,7 @@ const SEEN = 2_000; // pictures whose metadata is remembered
 const isFramed = "framed" in document.documentElement.dataset; // in a page of another site
 
 let mostSteps = 10; // turns of a search, until the server says how many it takes
+let mostUnwanted = 10; // the same of what is not wanted
 let state = states.nothing();
 let counted = ""; // the filter that the counts of the filters are of
 let table = Promise.resolve(); // until what the table holds is known
@@ -47,6 +49,7 @@ const seen = new Map(); // metadata of the gallery pictures that were shown, by 
 const parts = {
   composer: composer({
     onWords: (text) => go(states.say(state, text)),
+    onRefuse: (text) => go(states.refuse(state, { text }, mostUnwanted)),
     onFiles: start,
     onWeight: (weight) => go({ ...state, weight }, { isSlight: true, merge: "weight" }),
     onTyping: (text) => parts.suggestions?.typed(text),
@@ -57,9 +60,16 @@ const parts = {
     onRemove: (step) => go(states.remove(state, step)),
     onRestart: () => go({ ...states.nothing(), filters: state.filters }),
   }),
-  grid: grid({ onPick: pickHit, onLook: (hit) => look(answer.hits.indexOf(hit)) }),
+  grid: grid({
+    onPick: pickHit,
+    onLook: (hit) => look(answer.hits.indexOf(hit)),
+    onRefuse: refuseHit,
+    canRefuse: () => !states.isEmpty(state),
+  }),
   viewer: viewer({
     onPick: pickHit,
+    onRefuse: refuseHit,
+    canRefuse: () => !states.isEmpty(state),
     onStart: (hit) => go(states.startWith(state, { picture: hit.id }), { isTalking: true }),
     onEnd: () => more({ isScrolling: true }),
     onClose: (place) => parts.grid.focus(place),
@@ -77,6 +87,7 @@ const parts = {
     renderParts();
     renderAnswer();
   }),
+  unwanted: unwanted((place) => go(states.unrefuse(state, place), { isSlight: true })),
   facts: facts((words) => go(states.ignoring(state, words))),
   filters: null, // with the facets
   suggestions: null,
@@ -116,6 +127,13 @@ function toAnswers(isTalking) {
 
 function pickHit(hit) {
   return go(states.pick(state, { picture: hit.id }), { isTalking: true });
+}
+
+/** Searches on without what is like an answer. The keyboard goes on where that answer was. */
+async function refuseHit(hit) {
+  const place = answer.hits.findIndex(({ id }) => id === hit.id);
+  await go(states.refuse(state, { picture: hit.id }, mostUnwanted), { isSlight: true });
+  parts.grid.focus(Math.max(0, place));
 }
 
 const look = (place) => parts.viewer.look(answer.hits, place);
@@ -294,6 +312,7 @@ function renderState() {
   document.title = state.turns.at(-1)?.text ? `${state.turns.at(-1).text} · samebut` : t("title");
   parts.trail.render(state);
   parts.composer.render(state);
+  parts.unwanted.render(state);
   parts.seen.render(state, { isAnswered: answered === state });
   parts.filters?.render(state);
   parts.suggestions?.render(state, (id) => seen.get(id));
@@ -428,6 +447,7 @@ async function begin() {
   if (said.status === "fulfilled") {
     knows = said.value.model.knows;
     mostSteps = said.value.limits.turns;
+    mostUnwanted = said.value.limits.without;
   }
   renderParts();
   openAgain();

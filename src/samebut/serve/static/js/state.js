@@ -1,16 +1,17 @@
 /**
- * What is being asked, as plain data: `{turns, weight, filters, ignore}`. Every change makes a new state, so
+ * What is being asked, as plain data: `{turns, weight, filters, ignore, without}`. Every change makes a new state, so
  * the browser's own back button is the undo. A turn is `{picture, upload, box, called, text}`: a gallery
  * number, or the key of the visitor's own picture, or neither; the part of it that is meant, as left,
  * top, right and bottom, 0 to 1, or null; what it is `called`, or ""; and words, or "". `ignore` has words
- * that were read as filters and shall be none.
+ * that were read as filters and shall be none. `without` is what is not wanted, each as a gallery number or
+ * words: `{picture, text}`.
  */
 
 export const NEUTRAL = 0.5;
 const FINE = 1000; // steps of a box's edges in an address
 const FIRST_COMMA = /^([^,]*),(.*)$/s;
 
-export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {}, ignore: [] });
+export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {}, ignore: [], without: [] });
 
 const turn = (part) => ({ picture: null, upload: null, box: null, called: "", text: "", ...part });
 
@@ -23,6 +24,7 @@ const LONGEST = 200; // characters of folded words; of a longer text a model rea
  * became one, "steps.dropped" if the oldest is gone. Without a limit a long talk would end in a refusal.
  */
 export function fitted(state, most) {
+  if (state.turns.length === 0) return [{ ...state, without: [] }, null]; // of nothing nothing is taken
   const excess = state.turns.length - most;
   if (excess <= 0) return [state, null];
   const [first, second, ...rest] = state.turns;
@@ -51,19 +53,31 @@ export function say(state, text) {
 /** Lets words be no filter. */
 export const ignoring = (state, words) => ({ ...state, ignore: [...state.ignore, words] });
 
+/** Notes what is not wanted: words or a picture. Of more than `most` the oldest is forgotten. */
+export function refuse(state, { picture = null, text = "" }, most) {
+  const others = state.without.filter((each) => each.picture !== picture || each.text !== text);
+  return { ...state, without: [...others, { picture, text }].slice(-most) };
+}
+
+/** Lets something be wanted again. */
+export const unrefuse = (state, place) => ({
+  ...state,
+  without: state.without.filter((_, i) => i !== place),
+});
+
 /** Takes a picture as the next reference. One that was not talked about yet makes way for it. */
 export function pick(state, picture) {
   const last = state.turns.at(-1);
   const kept = last && !last.text ? state.turns.slice(0, -1) : state.turns;
-  return { ...state, turns: [...kept, turn(picture)] };
+  const without = state.without.filter((each) => each.picture === null || each.picture !== picture.picture);
+  return { ...state, turns: [...kept, turn(picture)], without };
 }
 
 /** A new conversation that begins with a picture; filters stay. */
 export const startWith = (state, picture) => ({
-  ...state,
+  ...nothing(),
+  filters: state.filters,
   turns: [turn(picture)],
-  weight: NEUTRAL,
-  ignore: [],
 });
 
 /** The step whose picture is the reference; -1 if there is none. */
@@ -155,6 +169,7 @@ export function toHash(state) {
     for (const value of values) said.append("f", JSON.stringify([column, value]));
   }
   for (const words of state.ignore) said.append("i", words);
+  for (const { picture, text } of state.without) said.append("n", `${picture ?? ""},${text}`);
   const hash = said.toString();
   return hash && `#${hash}`;
 }
@@ -173,6 +188,7 @@ export function fromHash(hash) {
     weight: weight >= 0 && weight <= 1 ? weight : NEUTRAL,
     filters: pairs.reduce((filters, [column, value]) => toggled(filters, column, value), {}),
     ignore: said.getAll("i").filter((words) => words),
+    without: said.getAll("n").map(readUnwanted).filter(({ picture, text }) => picture !== null || text),
   };
 }
 
@@ -183,6 +199,11 @@ function readTurn(written) {
   if (who.startsWith("my-")) return turn({ upload: who.slice(3), box, text });
   const isNumber = /^\d{1,15}$/.test(who);
   return turn({ picture: isNumber ? Number(who) : null, box: isNumber ? box : null, text });
+}
+
+function readUnwanted(written) {
+  const { picture, text } = readTurn(written);
+  return { picture, text };
 }
 
 function readBox(written) {

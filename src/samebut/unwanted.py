@@ -1,0 +1,60 @@
+"""What is not wanted, taken from a query: ``q = unit(q - w n)``, as rclip does with ``n``, the
+embedding of a text or a picture.
+
+``benchmarks/negatives.py`` measures the three lengths below beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from samebut.embedding import Floats, unit
+from samebut.language.wishes import wishes
+
+WITHOUT = 0.75
+"""The length of a text that is not wanted, beside the 1 of a query with a picture: as many of the
+answers still are blue as if a sentence said "not blue" to the model that ships."""
+UNLIKE = 0.1
+"""The same of the mean of pictures that are not wanted: answers have most in common with the query,
+so with more of them the query itself is lost."""
+REFUSED = 0.4
+"""The same of what a sentence refuses, which the model has read, too: "not blue" alone leaves one
+answer in ten blue. And of a text beside a query of words alone: words are near to each other."""
+
+
+def refusals(texts: Iterable[str], without: Iterable[str] = ()) -> list[str]:
+    """The colours, kinds and patterns that a conversation refuses in the end, as it calls them.
+
+    Not those where another one is wished for ("red, not blue": asking for red has done it), nor
+    what one of the texts ``without`` says, which is taken anyway.
+    """
+    said = wishes(texts)
+    wanted = {wish.look for wish in said if not wish.is_refused}
+    taken = {(wish.look, wish.value) for wish in wishes(without)}
+    return [
+        wish.text
+        for wish in said
+        if wish.is_refused and wish.look not in wanted and (wish.look, wish.value) not in taken
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unwanted:
+    """Embeddings of ``texts (T, D)`` and ``pictures (P, D)`` that are not wanted, and of what the
+    sentences have ``refused (R, D)``. ``weight`` stands for the usual lengths if it is given."""
+
+    texts: Floats
+    pictures: Floats
+    refused: Floats
+    weight: float | None = None
+
+    def taken_from(self, query: Floats, *, of_words: bool = False) -> Floats:
+        """The query ``(D,)`` without all that; as it is, if there is nothing. ``of_words``: it is
+        made of words alone."""
+        usual = REFUSED if of_words else WITHOUT
+        by_text, by_picture = (usual, UNLIKE) if self.weight is None else (self.weight, self.weight)
+        left = query - by_text * self.texts.sum(axis=0) - REFUSED * self.refused.sum(axis=0)
+        if len(self.pictures):
+            left = left - by_picture * self.pictures.mean(axis=0)
+        return unit(left)
