@@ -99,7 +99,7 @@ class UnwantedPicture(QueryPicture):
         return self
 
 
-class Unwanted(BaseModel):
+class UnwantedBody(BaseModel):
     """What is not wanted: ten texts and pictures together, at most."""
 
     model_config = ConfigDict(extra="forbid")
@@ -115,7 +115,7 @@ class Unwanted(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _not_too_many(self) -> Unwanted:
+    def _not_too_many(self) -> UnwantedBody:
         if len(self.texts) + len(self.pictures) > MAX_UNWANTED:
             raise ValueError(f"at most {MAX_UNWANTED} texts and pictures can be unwanted")
         return self
@@ -127,7 +127,7 @@ class QueryBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     turns: list[QueryTurn] = Field(min_length=1, max_length=MAX_TURNS)
-    without: Unwanted = Field(Unwanted(), description="What is not wanted.")
+    without: UnwantedBody = Field(UnwantedBody(), description="What is not wanted.")
     k: Count = START_PAGE
     offset: Offset = 0
     where: Where | None = None
