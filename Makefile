@@ -6,7 +6,7 @@ DEMO   ?= demo
 DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-gallery test check format bench train-bundled clean
+.PHONY: help demo demo-gallery test check format bench examples train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,14 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, w
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
 	$(BIN)/python benchmarks/indexing.py src/samebut/demo_gallery
 	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
+
+.venv-examples/.ready: pyproject.toml constraints.txt examples/requirements.txt
+	test -x .venv-examples/bin/python || $(PYTHON) -m venv .venv-examples
+	.venv-examples/bin/python -m pip install -q --disable-pip-version-check -e . -r examples/requirements.txt
+	@touch $@
+
+examples: .venv-examples/.ready ## run every example with the real libraries (some 800 MB of them)
+	.venv-examples/bin/python -m pytest -c /dev/null --rootdir examples -p no:cacheprovider examples
 
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
 train-bundled: $(VENV)/.dev ## train the model that ships: DATA=folder with products/, clothing/ and groceries/

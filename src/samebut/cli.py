@@ -20,7 +20,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from samebut import __version__
-from samebut.commands import benchmarks, calibrate, export, gallery, mcp, serve, train, triplets
+from samebut.commands import (
+    benchmarks,
+    calibrate,
+    embeddings,
+    export,
+    gallery,
+    mcp,
+    serve,
+    train,
+    triplets,
+)
 from samebut.commands.output import say
 from samebut.errors import SamebutError
 
@@ -53,6 +63,7 @@ mcp.add_to(app)
 triplets.add_to(app)
 train.add_to(app)
 export.add_to(app)
+embeddings.add_to(app)
 calibrate.add_to(app)
 
 
