@@ -64,6 +64,7 @@ def test_a_retriever_finds_what_a_search_finds(
 
 def test_a_langchain_chain_takes_the_retriever(gallery: Gallery, picture: Path) -> None:
     from langchain_core.runnables import RunnableLambda
+
     from langchain_retriever import SamebutRetriever
 
     retriever = SamebutRetriever(gallery=gallery, picture=str(picture), k=2)
@@ -87,8 +88,9 @@ def test_the_encoder_asks_as_a_search_does(gallery: Gallery, picture: Path) -> N
 
 
 def test_the_page_of_gradio_answers(gallery: Gallery, picture: Path, expected: list[str]) -> None:
-    from gradio_app import app
     from gradio_client import Client, handle_file
+
+    from gradio_app import app
 
     page = app(gallery)
     page.launch(prevent_thread_lock=True, quiet=True, allowed_paths=[str(gallery.folder)])

@@ -7,8 +7,8 @@ WebDataset shards.
     python examples/triplets_exchange.py to-shards my-data train shards/train-%04d.tar
     python examples/triplets_exchange.py from-shards shards/train-0000.tar new-data train
 
-A Parquet file has the fields of a line of ``SPLIT.jsonl`` as columns, lists as lists; a field that a
-line lacks is null there and left out when it is read back. A sample of a shard has the reference,
+A Parquet file has the fields of a line of ``SPLIT.jsonl`` as columns, lists as lists; a field that
+a line lacks is null there and left out when it is read back. A sample of a shard has the reference,
 the target and the whole line: ``reference.jpg``, ``target.jpg``, ``query.json``.
 """
 
@@ -86,11 +86,9 @@ def _queries(lines: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write(out: Path, queries: Iterator[dict[str, Any]]) -> int:
-    count = 0
-    with out.open("w", encoding="utf-8") as file:
-        for count, query in enumerate(queries, start=1):
-            file.write(json.dumps(query, ensure_ascii=False) + "\n")
-    return count
+    lines = [json.dumps(query, ensure_ascii=False) + "\n" for query in queries]
+    out.write_text("".join(lines), encoding="utf-8")
+    return len(lines)
 
 
 def main() -> None:
