@@ -117,6 +117,17 @@ def counted(rules: Rules, hit: str) -> str:
     said = [f"R@{numbers(rules.recall)}: {hit if rules.recall_any else 'the annotated target'}"]
     if rules.average_precision:
         said.append(f"mAP@{numbers(rules.average_precision)} over all targets")
+    if rules.precision:
+        said.append(f"P@{numbers(rules.precision)}")
+    if rules.trapezoidal_precision:
+        said.append("mAP by the trapezoidal rule over the whole ranking")
+    if rules.negatives:
+        of = numbers(rules.negatives)
+        said.append(f"NegRecall@{of} and mAP@{of}_noNeg: explicit wrong answers")
+    if rules.paraphrases:
+        said.append(f"range of P@{numbers(rules.paraphrases)} over paraphrases")
+    if rules.session_hits:
+        said.append(f"Hits@{rules.session_hits} by turn: conversations")
     if rules.subset_recall:
         said.append(f"RecallSubset@{numbers(rules.subset_recall)}: the annotated target")
     return "; ".join(said) + (", mean over groups" if rules.macro else "")

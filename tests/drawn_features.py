@@ -57,3 +57,25 @@ ASPECTS = (
 def aspects_of(query: int) -> list[str]:
     """Some of CIRCO's nine aspects, differing from query to query."""
     return [name for i, name in enumerate(ASPECTS) if (query >> (i % 4)) % 3 == i % 3]
+
+
+def listed_of(features: Drawn, seed: int) -> tuple[list[list[int]], list[list[int | None]]]:
+    """Right and wrong answers of each query as PinPoint lists them: some twice, some of both."""
+    random = np.random.default_rng(seed)
+    right: list[list[int]] = []
+    wrong: list[list[int | None]] = []
+    for query, row in zip(features.queries, features.targets, strict=True):
+        targets = [int(place) for place in row if place >= 0]
+        right.append([*targets, *targets[: random.integers(0, 3)]])
+        near = [int(place) for place in np.argsort(-(features.gallery @ query))[:40]]
+        taken = random.permutation([place for place in near if place not in targets])
+        named = [int(place) for place in taken[: random.integers(0, 30)]]
+        both = targets[-1:] if random.random() < 0.2 else []
+        wrong.append([*named, *named[:1], *both, *([None] if named else [])])
+    return right, wrong
+
+
+def wishes_of(queries: int) -> list[str]:
+    """Which wish each query says in its own words: of one, two, three … queries."""
+    sizes = [1 + wish % 7 for wish in range(queries)]
+    return [str(wish) for wish, size in enumerate(sizes) for _ in range(size)][:queries]

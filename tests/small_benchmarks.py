@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+from pyarrow import parquet
+
 from conftest import COLOURS, draw_picture
-from samebut.data import circo, cirr, fashioniq, readers
+from samebut.data import circled, circo, cirr, fashioniq, readers
+from samebut.data.folders import Folder
 
 
 def write(path: Path, content: Any) -> Path:
@@ -133,6 +137,73 @@ def fashion_200k(root: Path) -> None:
     write(root / "test_queries.txt", "".join(f"{files[a]} {files[b]}\n" for a, b in pairs))
 
 
+def i_cir(root: Path) -> None:
+    """Two instances with two texts each; one picture of a database is on two of its lines."""
+    asked, database = [], []
+    for instance in ("lamp", "fox"):
+        for text in ("at night", "as a drawing"):
+            asked.append(f"icir/query/{instance}/q1.jpg,{text},{instance}")
+            files = [f"icir/database/{instance}/{text[:2]}{n}.jpg" for n in range(2)]
+            database += [f"{file},{text},{instance}" for file in files]
+        database.append(f"icir/database/{instance}/at0.jpg,as a drawing,{instance}")
+        database.append(f"icir/database/{instance}/hn/h1.jpg,,{instance}")
+    write(root / "icir" / "query_files.csv", "\n".join(asked) + "\n")
+    write(root / "icir" / "database_files.csv", "\n".join(database) + "\n")
+    names = dict.fromkeys(line.partition(",")[0] for line in asked + database)
+    stand_ins(root / name for name in names)
+
+
+def pin_point(root: Path) -> None:
+    """Two wishes in two wordings, one of two pictures; answers twice, unknown and on both sides."""
+    signatures = [f"{n:032x}" for n in range(10)]
+    rows = [
+        {
+            "query_id": f"query_{number:05d}",
+            "query_image_signature": signatures[wish],
+            "query_image_signature2": signatures[9] if wish else "None",
+            "instruction": text,
+            "positive_candidates": [signatures[2], signatures[3 + wish], signatures[2]],
+            "negative_candidates": [signatures[6], signatures[7], None, "f" * 32, signatures[2]],
+            "query_category": "Composition" if wish else "Swap",
+            "is_single": not wish,
+        }
+        for number, (wish, text) in enumerate(
+            (wish, text) for wish in range(2) for text in ("make it blue", "in blue")
+        )
+    ]
+    root.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pyarrow.Table.from_pylist(rows), root / "pinpoint_licensed.parquet")
+    write(root / "index_signatures.txt", "\n".join(signatures) + "\n")
+    stand_ins(root / "images" / f"{name}.jpg" for name in signatures)
+
+
+TURNS = ("more dogs", "in snow", "at night")
+
+
+def circled_small(root: Path) -> None:
+    """A conversation of two turns and one of three, over each of the small data sets."""
+    fashion_iq(root / "fashion-iq")
+    cirr_rc2(root / "cirr")
+    circo_small(root / "CIRCO")
+    for subset in circled.SPLITS:
+        pictures = list(circled.GALLERIES[subset](Folder.open(root)))
+        names = [f"{int(n):012d}" if subset == "circo_val" else n for n in pictures]
+        sessions = [
+            {
+                "session_id": f"{subset}_{number:04d}",
+                "subset": subset,
+                "ground_truth_ids": names[3 : 4 + (subset == "circo_val")],
+                "num_turns": 2 + number,
+                "turns": [
+                    {"turn": n, "reference_image_id": names[place], "relative_caption": said}
+                    for n, (place, said) in enumerate(zip(places, TURNS, strict=False), 1)
+                ],
+            }
+            for number, places in enumerate(((0, 1), (1, 2, 0)))
+        ]
+        write(root / "data" / f"{subset}.json", sessions)
+
+
 def drawn(name: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         for split in readers.READERS[name].splits:
@@ -147,6 +218,9 @@ SMALL: dict[str, Callable[[Path], None]] = {
     "cirr": cirr_rc2,
     "circo": circo_small,
     "fashion200k": fashion_200k,
+    "icir": i_cir,
+    "pinpoint": pin_point,
+    "circled": circled_small,
     "css": drawn("css"),
     "wardrobe": drawn("wardrobe"),
 }

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from fake_model import colour_folder
 from samebut.cli import app
 from samebut.errors import SamebutError
+from small_benchmarks import SMALL
 
 
 def run(*words: object) -> Result:
@@ -101,6 +102,44 @@ def test_submission_files_from_drawn_pictures_through_the_whole_path(tmp_path: P
     unknown = run("submit", "check", *files)  # without the annotations: not the real test1
     assert unknown.exit_code == 1
     assert "its 3 ids are not those of cirr test1 (4,148)" in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "label"),
+    [
+        ("icir", ["mAP"], "icir test · instance databases · reference removed"),
+        ("pinpoint", ["P@10", "NegRecall@10", "mAP@10_noNeg", "range of P@10"], "pinpoint test"),
+        ("circled", ["Hits@10 by turn 1", "Hits@10", "turn 3"], "circled cirr_val · history turns"),
+    ],
+)
+def test_newer_benchmarks_are_measured_in_their_own_numbers(
+    name: str, numbers: list[str], label: str, tmp_path: Path
+) -> None:
+    SMALL[name](tmp_path / "data")
+    done = run("eval", name, "--root", tmp_path / "data", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    for number in numbers:
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"{number}  "))
+        assert label in line
+    assert "errors.html" in done.stdout
+
+
+def test_a_benchmark_is_measured_on_the_pictures_that_exist(tmp_path: Path) -> None:
+    root = cirr_of_drawn_pictures(tmp_path / "cirr")
+    (root / "img_raw" / "val" / "val-1-0-img0.png").unlink()
+    ask = ("eval", "cirr", "--root", root, "--split", "val")
+    refused = run(*ask)
+    assert isinstance(refused.exception, SamebutError)
+    assert "missing=drop" in refused.exception.hint
+    done = run(*ask, "-o", "missing=drop", "--out", tmp_path / "part")
+    assert done.exit_code == 0, done.output
+    counted = "of 3 queries, 59 of 60 pictures"
+    numbers = [line for line in done.stdout.splitlines() if line.startswith(("R@", "MRR"))]
+    assert numbers and all(counted in line for line in numbers)
+    assert "not comparable with a full run" in done.stdout
+    beside = run("compare", tmp_path / "part", "--published", "cirr")
+    assert beside.exit_code == 0, beside.output
+    assert "CLIP4Cir" not in beside.stdout
 
 
 def test_val_is_scored_here_as_it_was_evaluated(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_features import ASPECTS, Drawn, aspects_of, drawn, unit
+from drawn_features import ASPECTS, Drawn, aspects_of, drawn, listed_of, unit, wishes_of
 from fake_model import COLOURS, ColourModel, colour_folder
-from samebut.data import circo, cirr, triplets
-from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.data import circo, cirr, icir, pinpoint, triplets
+from samebut.data.benchmark import Benchmark, Query, QueryStep, Rules
 from samebut.errors import DataError, QueryError
 from samebut.evaluate import outcomes, rank, report, score_embeddings, significance
 from samebut.evaluate.embeddings import MODES, embed_benchmark, texts_cut
@@ -20,6 +20,7 @@ from samebut.evaluate.run import Run, evaluate
 from samebut.evaluate.scoring import headline_name, score
 
 PUBLISHED = json.loads((Path(__file__).parent / "golden" / "published_metrics.json").read_text())
+PINPOINT = (("mAP", ""), ("NegRecall", ""), ("mAP", "_noNeg"))
 
 
 def benchmark_of(features: Drawn, rules: Rules, *, subsets: bool = False) -> Benchmark:
@@ -103,7 +104,56 @@ def test_average_precision_agrees_with_circo_to_the_last_bit() -> None:
         assert scored.numbers[name] == 100 * value
 
 
+def test_trapezoidal_precision_agrees_with_i_cir() -> None:
+    features = drawn(40, 120, 900, most_targets=20)
+    benchmark = benchmark_of(features, replace(icir.RULES, drop_reference=False))
+    ranked = rank(benchmark, features.queries, features.gallery)
+    published = PUBLISHED["icir"]
+    found = outcomes(benchmark, ranked)["mAP"]
+    assert found[:5].tolist() == pytest.approx(published["first"], rel=1e-12)
+    assert score(benchmark, ranked).numbers["mAP"] == pytest.approx(100 * published["mAP"])
+
+
+def test_precision_negatives_and_paraphrases_agree_with_pinpoint() -> None:
+    """Right answers that are listed twice count twice in the divisor, there and here."""
+    features = drawn(41, 240, 1500, most_targets=12)
+    right, wrong = listed_of(features, 42)
+    rules = replace(pinpoint.RULES, precision=(1, 5, 10, 50), negatives=(1, 5, 10, 50))
+    plain = benchmark_of(features, rules)
+    queries = tuple(
+        replace(
+            query,
+            wrong=tuple("" if place is None else str(place) for place in wrong[row]),
+            relevant=len(right[row]),
+            together=wish,
+        )
+        for row, (query, wish) in enumerate(zip(plain.queries, wishes_of(240), strict=True))
+    )
+    benchmark = replace(plain, queries=queries)
+    numbers = score(benchmark, rank(benchmark, features.queries, features.gallery)).numbers
+    names = {"range of P@10": "ling_sens_range"} | {f"P@{k}": f"precision@{k}" for k in (1, 5, 10)}
+    for name in (f"{name}@{k}{end}" for k in (1, 5, 10, 50) for name, end in PINPOINT):
+        names[name] = name
+    for name, published in names.items():
+        assert numbers[name] == pytest.approx(100 * PUBLISHED["pinpoint"][published], rel=1e-12)
+
+
 # Rules
+
+
+def test_a_conversation_is_a_hit_by_the_turn_that_first_finds_its_answer() -> None:
+    gallery = unit(np.eye(4))
+    images = {name: Path(name) for name in "abcd"}
+    said = [("one", "a"), ("one", "b"), ("two", "b"), ("two", "a"), ("two", "d"), ("", "a")]
+    queries = tuple(
+        Query(str(n), "d", ("",), ("a",), together=session) for n, (session, _) in enumerate(said)
+    )
+    rules = Rules(recall=(1,), session_hits=1, drop_reference=False, headline=("Hits@1",))
+    benchmark = Benchmark("x", "val", images, queries, rules)
+    asked = gallery[["abcd".index(found) for _, found in said]]
+    numbers = score(benchmark, rank(benchmark, asked, gallery)).numbers
+    hits = {name: value for name, value in numbers.items() if name.startswith("Hits")}
+    assert hits == {"Hits@1 by turn 1": 50, "Hits@1 by turn 2": 100, "Hits@1": 100}
 
 
 def test_the_reference_stays_or_goes_as_the_rules_say() -> None:
@@ -290,6 +340,26 @@ def test_a_query_of_two_texts_is_the_mean_of_both(model: ColourModel, benchmark:
     text = embed_benchmark(one, model).queries("text")[0]
     both = model.embed(model.encode_texts(["in red", "in blue"]))
     assert text == pytest.approx(unit(both.sum(axis=0)[None])[0])
+
+
+def test_a_query_of_several_steps_is_their_weighted_mean(
+    model: ColourModel, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    query = benchmark.queries[0]
+    other = next(name for name in benchmark.images if name != query.reference)
+    steps = (QueryStep(other, ("in blue",), weight=0.5),)
+    both = replace(benchmark, queries=(replace(query, also=steps), *benchmark.queries[1:]))
+    alone = replace(query, id="alone", reference=other, texts=("in blue",))
+    apart = replace(benchmark, queries=(query, alone))
+    for mode in ("composed", "image", "sum"):
+        one, two = embed_benchmark(apart, model).queries(mode)
+        made = embed_benchmark(both, model).queries(mode)
+        assert made[0] == pytest.approx(unit((one + 0.5 * two)[None])[0], abs=1e-6)
+    plain = embed_benchmark(benchmark, model, cache=tmp_path / "cache").queries("image")
+    again = embed_benchmark(both, model, cache=tmp_path / "cache").queries("image")
+    assert not np.allclose(plain[0], again[0])  # not found again as the query without the step
+    evaluate(both, model, out=tmp_path / "out")
+    assert Run.load(tmp_path / "out").benchmark.queries == both.queries
 
 
 def test_a_second_run_opens_no_picture_and_another_benchmark_does(

@@ -174,3 +174,23 @@ def test_the_area_is_the_share_of_pairs_in_order() -> None:
     assert metrics.area_under_roc(np.array([4.0, 1, 2, 3]), fits) == 0.5
     assert metrics.area_under_roc(np.array([2.0, 2, 2, 1]), fits) == 0.75
     assert np.isnan(metrics.area_under_roc(np.array([1.0]), np.array([True])))
+
+
+def test_a_ranking_without_some_pictures_by_hand() -> None:
+    ranks = np.array([[2, 5, metrics.NEVER], [4, 1, 3]], np.int32)
+    wrong = np.array([[3, 1, metrics.NEVER], [2, 1, metrics.NEVER]], np.int32)
+    left = [[1, 3, metrics.NEVER], [2, metrics.NEVER, 1]]
+    assert metrics.ranks_without(ranks, wrong).tolist() == left
+
+
+def test_the_range_among_rows_that_belong_together_stands_at_the_first() -> None:
+    found = metrics.range_within(np.array([0.1, 0.5, 0.2, 0.4]), ["a", "b", "a", ""])
+    assert found[0] == pytest.approx(0.1)
+    assert np.isnan(found[1:]).all()
+
+
+def test_negative_recall_divides_by_what_is_listed_or_by_k() -> None:
+    wrong = np.array([[1, 7, 12], [3, metrics.NEVER, metrics.NEVER], [metrics.NEVER] * 3], np.int32)
+    found = metrics.negative_recall(wrong, np.array([3, 2, 0]), 10)
+    assert found.tolist() == [2 / 3, 0.5, 0]
+    assert metrics.negative_recall(wrong, np.array([3, 2, 0]), 1).tolist() == [1, 0, 0]

@@ -99,7 +99,7 @@ def promises_that_queries_are_in_the_gallery(name: str, root: Path) -> None:
         assert benchmark.queries
         ranked = {group: set(names) for group, names in benchmark.galleries.items()}
         for query in benchmark.queries:
-            assert query.reference in benchmark.images
+            assert set(query.references) <= set(benchmark.images)
             assert set(query.targets) <= ranked.get(query.group, benchmark.images.keys())
             assert set(query.subset or ()) <= set(benchmark.images)
 
@@ -178,7 +178,7 @@ def promises_to_rank_what_is_there(name: str, root: Path) -> None:
     part.require_consistent()
     assert set(whole.images) - set(part.images) == {gone}
     assert all(gone not in names for names in part.galleries.values())
-    assert not {query.id for query in part.queries if query.reference == gone}
+    assert not {query.id for query in part.queries if gone in query.references}
     counts = f"{len(part.queries):,} of {len(whole.queries):,} queries, "
     counts += f"{len(part.images):,} of {len(whole.images):,} pictures"
     assert counts in part.protocol and counts in part.label

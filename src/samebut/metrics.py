@@ -12,7 +12,7 @@ a chunk, the number of threads and the processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -166,6 +166,80 @@ def average_precision(ranks: Ints, relevant: NDArray[np.integer[Any]], k: int) -
     place = ordered[query, nth]
     precision[query, place - 1] = (nth + 1) / place
     return np.asarray(precision.sum(axis=1) / np.clip(relevant, 1, k), np.float64)
+
+
+def precision(ranks: Ints, k: int) -> Values:
+    """P@K, (Q,): the share of the first ``k`` that are among the named pictures (Q, M)."""
+    return np.asarray((ranks <= k).sum(axis=1) / k, np.float64)
+
+
+def trapezoidal_precision(ranks: Ints, relevant: NDArray[np.integer[Any]]) -> Values:
+    """Average precision over the whole ranking by the trapezoidal rule, (Q,), as i-CIR counts it
+    (Psomas et al., NeurIPS 2025, ``compute_ap`` of their ``utils.py``).
+
+    Each right answer adds the mean of the precision before it and with it, over the number of
+    right answers and 1e-5. ``ranks`` and ``relevant`` are those of ``average_precision``.
+    """
+    ordered = np.sort(ranks, axis=1).astype(np.float64)
+    found = np.arange(ranks.shape[1], dtype=np.float64)
+    before = np.where(ordered == 1, 1.0, found / np.maximum(ordered - 1, 1.0))
+    both = np.where(ordered == NEVER, 0.0, before + (found + 1) / ordered)
+    return np.asarray(both.sum(axis=1) / (2 * (relevant + 1e-5)), np.float64)
+
+
+def negative_recall(wrong: Ints, listed: NDArray[np.integer[Any]], k: int) -> Values:
+    """NegRecall@K, (Q,), as PinPoint counts it (Mahadev et al., CVPR 2026, ``utils/metrics.py``).
+
+    The explicit wrong answers, with ranks ``wrong`` (Q, M), among the first ``k``, divided by
+    min(listed, K); 0 where none is ``listed`` (Q,).
+    """
+    shown = (wrong <= k).sum(axis=1)
+    return np.asarray(np.where(listed > 0, shown / np.clip(listed, 1, k), 0.0), np.float64)
+
+
+def ranks_without(ranks: Ints, wrong: Ints) -> Ints:
+    """``ranks`` (Q, M) in the ranking without the pictures at ``wrong`` (Q, W): who is one of them
+    has none."""
+    left = ranks.copy()
+    for own, others in zip(left, np.sort(wrong, axis=1), strict=True):
+        before = np.searchsorted(others, own)
+        gone = np.isin(own, others) | (own == NEVER)
+        own[:] = np.where(gone, NEVER, own - before)
+    return left
+
+
+def range_within(values: Values, together: Sequence[str]) -> Values:
+    """The largest minus the smallest of ``values`` (Q,) among queries with the same ``together``.
+
+    It stands at the first of them, (Q,); NaN at the others, and where a query is alone or
+    belongs to none.
+    """
+    spread = np.full(len(values), np.nan)
+    for rows in rows_together(together):
+        if len(rows) > 1:
+            spread[rows[0]] = np.ptp(values[rows])
+    return spread
+
+
+def best_by_turn(values: Values, together: Sequence[str], turns: int | None) -> Values:
+    """The largest of ``values`` (Q,) among the first ``turns`` queries (None: among all) with the
+    same ``together``.
+
+    It stands at the first of them, (Q,); NaN at the others.
+    """
+    best = np.full(len(values), np.nan)
+    for rows in rows_together(together):
+        best[rows[0]] = values[rows[:turns]].max()
+    return best
+
+
+def rows_together(together: Sequence[str]) -> list[list[int]]:
+    """Rows that share a name of ``together`` (Q,), in order; those without a name are left out."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(together):
+        if name:
+            rows.setdefault(name, []).append(row)
+    return list(rows.values())
 
 
 def reciprocal_rank(ranks: Ints) -> Values:

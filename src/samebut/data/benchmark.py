@@ -11,6 +11,15 @@ from samebut.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
+class QueryStep:
+    """A further picture and what is said of it, in a query of several."""
+
+    reference: str
+    texts: tuple[str, ...]
+    weight: float = 1.0  # beside 1 of the query's own reference and texts
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One composed query. Pictures are named by their id in ``Benchmark.images``.
 
@@ -18,6 +27,12 @@ class Query:
     that averages the embeddings of several keeps them apart. ``targets`` are all right answers,
     the annotated one first. ``subset`` (or None) are the members of the query's hard subset,
     the reference among them; only ``targets[0]`` counts there.
+
+    ``also`` are further steps: the query is the weighted mean of what all of them make.
+    ``wrong`` are explicit wrong answers, as the data set lists them: some may be listed twice or
+    be no picture of the gallery. ``relevant`` is how many right answers the data set counts where
+    it lists some twice; 0 is as many as there are ``targets``. Queries with the same ``together``
+    are one wish in other words, or the turns of one conversation, in order.
     """
 
     id: str
@@ -28,6 +43,24 @@ class Query:
     group: str = ""  # macro averages are over groups: a FashionIQ category, a kind of change
     language: str = "en"
     aspects: tuple[str, ...] = ()  # what the text asks for, as CIRCO labels it; may be several
+    also: tuple[QueryStep, ...] = ()
+    wrong: tuple[str, ...] = ()
+    relevant: int = 0
+    together: str = ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every picture that is asked with."""
+        return (self.reference, *(step.reference for step in self.also))
+
+    @property
+    def asks(self) -> tuple[tuple[str, str, float], ...]:
+        """A reference, a text and its weight, for every text of every step."""
+        return tuple(
+            (step.reference, text, step.weight / len(step.texts))
+            for step in (QueryStep(self.reference, self.texts), *self.also)
+            for text in step.texts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +70,14 @@ class Rules:
     ``recall`` and ``subset_recall``: the K of Recall@K and RecallSubset@K.
     ``average_precision``: the K of mAP@K as CIRCO defines it, AP@K = sum of P(k) rel(k) over
     k <= K, divided by min(number of targets, K).
+    ``precision``: the K of P@K, the share of right answers among the first K.
+    ``trapezoidal_precision``: mAP over the whole ranking as i-CIR defines it, by the trapezoidal
+    rule.
+    ``negatives``: the K of NegRecall@K, the share of explicit wrong answers among the first K, and
+    of mAP@K_noNeg, mAP@K of the ranking without them (PinPoint).
+    ``paraphrases``: the K of the range of P@K among queries that are the same wish in other words.
+    ``session_hits``: K; Hits@K by turn T is the share of conversations with a right answer among
+    the first K of one of their first T turns (CIRCLED).
     ``drop_reference``: the reference is taken out of the ranking before anything is counted.
     ``recall_any``: Recall@K counts any target; if False only the annotated one (CIRCO).
     ``macro``: headline numbers are means over groups, not over queries.
@@ -46,6 +87,11 @@ class Rules:
     recall: tuple[int, ...] = (1, 5, 10, 50)
     subset_recall: tuple[int, ...] = ()
     average_precision: tuple[int, ...] = ()
+    precision: tuple[int, ...] = ()
+    trapezoidal_precision: bool = False
+    negatives: tuple[int, ...] = ()
+    paraphrases: tuple[int, ...] = ()
+    session_hits: int = 0
     drop_reference: bool = True
     recall_any: bool = True
     macro: bool = False
@@ -122,7 +168,8 @@ class Benchmark:
     def _can_be_asked(self, query: Query, there: Mapping[str, Path]) -> bool:
         annotated = self.rules.subset_recall or not self.rules.recall_any
         answers = query.targets[:1] if annotated else query.targets
-        return query.reference in there and (not answers or any(name in there for name in answers))
+        shown = all(name in there for name in query.references)
+        return shown and (not answers or any(name in there for name in answers))
 
     def require_images(self) -> None:
         """Raise DataError with the count and the first names if picture files are missing."""
@@ -151,7 +198,7 @@ class Benchmark:
         return [
             f"{query.id} → {name}"
             for query in self.queries
-            for name in (query.reference, *query.targets, *(query.subset or ()))
+            for name in (*query.references, *query.targets, *(query.subset or ()))
             if name not in self.images
             or (name in query.targets and name not in galleries.get(query.group, self.images))
         ]

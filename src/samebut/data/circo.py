@@ -39,7 +39,7 @@ def read(root: Path, split: str = "val") -> Benchmark:
         _entry(entry, split, f"{path.name} entry {i}")
         for i, entry in enumerate(read_json(path, list))
     ]
-    images = _pictures(folder)
+    images = pictures_of(folder)
     benchmark = Benchmark(
         name="circo",
         split=split,
@@ -55,7 +55,7 @@ def read(root: Path, split: str = "val") -> Benchmark:
 
 def all_pictures(root: Path) -> dict[str, Path | None]:
     """Every picture of COCO's list, with its file or None if it is not there."""
-    pictures = _pictures(Folder.open(root))
+    pictures = pictures_of(Folder.open(root))
     return {name: path if path.is_file() else None for name, path in pictures.items()}
 
 
@@ -83,7 +83,8 @@ def _query(entry: dict[str, Any]) -> Query:
     )
 
 
-def _pictures(folder: Folder) -> dict[str, Path]:
+def pictures_of(folder: Folder) -> dict[str, Path]:
+    """The gallery, also where a file is not there. Raises DataError for COCO's list."""
     path = folder.file(PICTURES)
     listed = require_fields(read_json(path, dict), {"images": list}, path.name)["images"]
     pictures = {}

@@ -43,7 +43,7 @@ def read(root: Path, split: str = "val") -> Benchmark:
     benchmark = Benchmark(
         name="cirr",
         split=split,
-        images=_pictures(folder, split),
+        images=pictures_of(folder, split),
         queries=tuple(_query(entry) for entry in entries),
         rules=RULES,
         protocol=f"version {VERSION}; gallery: every picture of the split; reference removed; "
@@ -55,14 +55,12 @@ def read(root: Path, split: str = "val") -> Benchmark:
     return benchmark
 
 
-def all_pictures(root: Path) -> dict[str, Path | None]:
+def allpictures(root: Path) -> dict[str, Path | None]:
     """Every picture that the image splits name, with its file or None if it is not there."""
     folder = Folder.open(root)
-    splits = whatever_can_be_read(partial(_pictures, folder, split) for split in SPLITS)
+    splits = whatever_can_be_read(partial(pictures_of, folder, split) for split in SPLITS)
     return {
-        name: path if path.is_file() else None
-        for pictures in splits
-        for name, path in pictures.items()
+        name: path if path.is_file() else None for split in splits for name, path in split.items()
     }
 
 
@@ -87,7 +85,8 @@ def _query(entry: dict[str, Any]) -> Query:
     )
 
 
-def _pictures(folder: Folder, split: str) -> dict[str, Path]:
+def pictures_of(folder: Folder, split: str) -> dict[str, Path]:
+    """The gallery of a split, also where a file is not there. Raises DataError for its list."""
     path = folder.file(f"split.{VERSION}.{split}.json")
     listed: dict[str, str] = read_json(path, dict)
     require_fields(listed, dict.fromkeys(listed, str), path.name)

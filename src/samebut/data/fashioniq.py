@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -150,7 +150,7 @@ def read(
     benchmark = Benchmark(
         name="fashioniq",
         split=split,
-        images={n: folder.picture(n) or folder.root / "images" / f"{n}.jpg" for n in names},
+        images=_files(folder, names),
         queries=tuple(
             query
             for each, rows in entries.items()
@@ -176,6 +176,15 @@ def all_pictures(root: Path) -> dict[str, Path | None]:
         for category in CATEGORIES
     )
     return {name: folder.picture(name) for names in splits for name in names}
+
+
+def pictures_of(folder: Folder, category: str, split: str) -> dict[str, Path]:
+    """The image split of a category, also where a file is not there. DataError: for its list."""
+    return _files(folder, _split_names(folder, category, split))
+
+
+def _files(folder: Folder, names: Iterable[str]) -> dict[str, Path]:
+    return {n: folder.picture(n) or folder.root / "images" / f"{n}.jpg" for n in names}
 
 
 def _entries(folder: Folder, category: str, split: str) -> list[dict[str, Any]]:

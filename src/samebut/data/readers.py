@@ -131,6 +131,38 @@ READERS: dict[str, Reader] = {
         ),
         hit="any picture with the target's caption",
     ),
+    "icir": Reader(
+        "icir",
+        "test",
+        "the instance's own database",
+        (
+            "data set     https://vrg.fel.cvut.cz/icir/icir_v1.0.0.tar.gz (CC BY-NC-SA 4.0), by "
+            "https://github.com/billpsomas/icir",
+        ),
+        hit="any picture of the same instance and text",
+    ),
+    "pinpoint": Reader(
+        "pinpoint",
+        "test",
+        "the index",
+        (
+            "data set     https://github.com/pinterest/pinpoint-dataset (CC BY 4.0); needs the "
+            "extra parquet",
+            "pictures     https://i.pinimg.com/736x/AB/CD/EF/SIGNATURE.jpg, where ABCDEF begins "
+            "the signature",
+        ),
+        pictures=109_600,
+    ),
+    "circled": Reader(
+        "circled",
+        "cirr_val",
+        "the split's pictures of FashionIQ, CIRR or CIRCO",
+        (
+            "sessions     https://huggingface.co/datasets/tk1441/CIRCLED (CC BY 4.0)",
+            "pictures     those of FashionIQ, CIRR and CIRCO, in the same folder: samebut doctor "
+            "says of each where they come from",
+        ),
+    ),
     "css": Reader(
         "css", "test", "drawn pictures of the split", hit="any picture of the target's scene"
     ),

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,8 +123,7 @@ class Embedded:
 
         QueryError: there is no such way to ask, or it reads captions that the benchmark lacks.
         """
-        references, owners = self._rows()
-        over = _Averages(owners, len(self.benchmark.queries))
+        references, over = self._rows()
         if mode in ONE_SIDED:
             sides = {"composed": self.own, "image": self.pictures[references], "text": self.texts}
             return unit(over.of(unit(sides[mode])))
@@ -137,29 +136,28 @@ class Embedded:
             *(self._captions() if composition.reads_caption else (None, None)),
             _Gallery(self.gallery, references if self.benchmark.rules.drop_reference else None),
             lambda: self.model.kinds,
-            [text for query in self.benchmark.queries for text in query.texts],
+            [text for query in self.benchmark.queries for _, text, _ in query.asks],
         )
         made = composition.make(asked)
         return unit(over.of(made.embedding)) if made.pair is None else over.of_pair(made.pair)
 
-    def _rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Of every text: the row of its reference, and of its query."""
+    def _rows(self) -> tuple[NDArray[np.intp], _Averages]:
+        """The row of the reference of every text, and how a query is made of its texts."""
         place = {name: row for row, name in enumerate(self.benchmark.images)}
-        rows = [
-            (place[query.reference], number)
-            for number, query in enumerate(self.benchmark.queries)
-            for _ in query.texts
-        ]
-        references, owners = np.array(rows, np.intp).reshape(-1, 2).T
-        return references, owners
+        queries = self.benchmark.queries
+        asked = [(row, *each) for row, query in enumerate(queries) for each in query.asks]
+        references = np.array([place[reference] for _, reference, _, _ in asked], np.intp)
+        owners = np.array([row for row, *_ in asked], np.intp)
+        weights = np.array([weight for *_, weight in asked], np.float32)
+        return references, _Averages(owners, weights, len(queries))
 
     def _captions(self) -> tuple[Floats | None, Floats | None]:
         """Embeddings ``(T, D)`` of what describes the references, without and with the texts."""
         said = self.benchmark.captions()
         captions = [
-            (said.get(query.reference, ""), text)
+            (said.get(reference, ""), text)
             for query in self.benchmark.queries
-            for text in query.texts
+            for reference, text, _ in query.asks
         ]
         if not all(caption for caption, _ in captions):
             return None, None
@@ -170,18 +168,21 @@ class Embedded:
 
 @dataclass(frozen=True)
 class _Averages:
-    """Means over the texts of each query: ``owners (T,)`` are the queries' rows."""
+    """Means over the texts of each query: ``owners (T,)`` are the queries' rows, ``weights (T,)``
+    what a text counts beside the others of its query."""
 
     owners: NDArray[np.intp]
+    weights: Floats
     count: int
 
     def of(self, rows: NDArray[Any]) -> NDArray[Any]:
         if len(rows) == self.count:
             return rows
+        shape = (-1, *[1] * (rows.ndim - 1))
         total = np.zeros((self.count, *rows.shape[1:]), rows.dtype)
-        np.add.at(total, self.owners, rows)
-        texts = np.bincount(self.owners, minlength=self.count)
-        mean: NDArray[Any] = total / texts.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
+        np.add.at(total, self.owners, rows * self.weights.reshape(shape).astype(rows.dtype))
+        weight = np.bincount(self.owners, self.weights, self.count)
+        mean: NDArray[Any] = total / weight.reshape(shape).astype(rows.dtype)
         return mean
 
     def of_pair(self, pair: Pair) -> Pair:
@@ -245,7 +246,7 @@ def texts_cut(model: EvaluatedModel, texts: Sequence[str]) -> int:
 
 def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> Arrays:
     asking = defaultdict(list)
-    texts = [(query.reference, text) for query in benchmark.queries for text in query.texts]
+    texts = [each[:2] for query in benchmark.queries for each in query.asks]
     for row, (reference, _) in enumerate(texts):
         asking[reference].append(row)
     gallery: list[Floats] = []
@@ -318,7 +319,8 @@ def _digest(benchmark: Benchmark) -> str:
         status = path.stat()
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     for query in benchmark.queries:
-        digest.update(json.dumps([query.id, query.reference, query.texts]).encode())
+        also = [astuple(step) for step in query.also]
+        digest.update(json.dumps([query.id, query.reference, query.texts, *also]).encode())
     return digest.hexdigest()[:16]
 
 

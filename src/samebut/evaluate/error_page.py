@@ -177,7 +177,7 @@ def _found(run: Run, row: int, names: Sequence[str]) -> list[str]:
 def _shown(run: Run, row: int, names: Sequence[str]) -> list[str]:
     """Names of the pictures on a query's card."""
     query = run.benchmark.queries[row]
-    return [query.reference, query.targets[0], *_found(run, row, names)]
+    return [*query.references, query.targets[0], *_found(run, row, names)]
 
 
 def _worst(run: Run, shown: int) -> list[int]:
@@ -200,11 +200,14 @@ def _card(run: Run, row: int, names: Sequence[str], book: _Thumbnails) -> str:
     right = " right" if best <= HITS else ""
     found = _found(run, row, names)
     hits = "".join(_hit(place, name, query, book) for place, name in enumerate(found, 1))
+    shown = "".join(
+        f"<figure>{book.frame(name)}<figcaption>reference</figcaption></figure>"
+        for name in dict.fromkeys(query.references)
+    )
     more = f" and {len(query.targets) - 1} more" if len(query.targets) > 1 else ""
     return (
         f'<article data-kind="{_safe(query.group or ALL)}" data-rank="{best}"><div class="asked">'
-        f"<p>{_safe(' / '.join(query.texts))}</p>"
-        f"<figure>{book.frame(query.reference)}<figcaption>reference</figcaption></figure>"
+        f"<p>{_safe(' / '.join(dict.fromkeys(text for _, text, _ in query.asks)))}</p>{shown}"
         f'<span class="arrow">→</span><figure>{book.frame(query.targets[0])}'
         f"<figcaption>target{more}</figcaption></figure>"
         f'<footer><span class="rank{right}">rank {best:,}</span> {_safe(query.group)} '

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,14 +23,15 @@ class Ranked:
     ``ids`` (Q, K) are positions in ``benchmark.images``, best first, padded with ``NOBODY`` where
     a gallery holds fewer; ``scores`` (Q, K) are their scores, padded with -inf. ``target_ranks``
     (Q, T) are the 1-based ranks of a query's targets in its whole gallery, the annotated one
-    first; ``rival_ranks`` (Q, S) those of its subset without reference and target; both padded
-    with ``NEVER``.
+    first; ``rival_ranks`` (Q, S) those of its subset without reference and target, ``wrong_ranks``
+    (Q, W) those of its explicit wrong answers, each once; all padded with ``NEVER``.
     """
 
     ids: Ints
     scores: Floats
     target_ranks: Ints
     rival_ranks: Ints
+    wrong_ranks: Ints = field(default_factory=lambda: np.empty((0, 0), np.int32))
 
 
 def rank(
@@ -51,6 +52,9 @@ def rank(
     position = {name: i for i, name in enumerate(benchmark.images)}
     targets = _padded([[position[n] for n in q.targets] for q in benchmark.queries])
     rivals = _padded([[position[n] for n in rivals_of(q)] for q in benchmark.queries])
+    wrongs = _padded(
+        [[position[n] for n in dict.fromkeys(q.wrong) if n in position] for q in benchmark.queries]
+    )
     references = np.array([position[q.reference] for q in benchmark.queries], np.int32)
     size = len(benchmark.queries)
     ranked = Ranked(
@@ -58,6 +62,7 @@ def rank(
         scores=np.full((size, kept), -np.inf, np.float32),
         target_ranks=np.empty(targets.shape, np.int32),
         rival_ranks=np.empty(rivals.shape, np.int32),
+        wrong_ranks=np.empty(wrongs.shape, np.int32),
     )
     for rows, members in _galleries(benchmark, position):
         local = np.full(len(position) + 1, NOBODY, np.int32)  # its last entry answers for NOBODY
@@ -67,13 +72,15 @@ def rank(
             gallery_embeddings[members] if benchmark.galleries else gallery_embeddings,
             kept,
             drop=local[references[rows]] if benchmark.rules.drop_reference else None,
-            named=local[np.hstack([targets[rows], rivals[rows]])],
+            named=local[np.hstack([targets[rows], rivals[rows], wrongs[rows]])],
         )
         width = part.ids.shape[1]
         ranked.ids[rows, :width] = members[part.ids]
         ranked.scores[rows, :width] = part.scores
         ranked.target_ranks[rows] = part.ranks[:, : targets.shape[1]]
-        ranked.rival_ranks[rows] = part.ranks[:, targets.shape[1] :]
+        others = part.ranks[:, targets.shape[1] :]
+        ranked.rival_ranks[rows] = others[:, : rivals.shape[1]]
+        ranked.wrong_ranks[rows] = others[:, rivals.shape[1] :]
     return ranked
 
 

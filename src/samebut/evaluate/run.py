@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from samebut.data.benchmark import Benchmark, Query, Rules
+from samebut.data.benchmark import Benchmark, Query, QueryStep, Rules
 from samebut.errors import DataError
 from samebut.evaluate import significance
 from samebut.evaluate.embeddings import (
@@ -85,7 +85,8 @@ class Run:
             about = json_of((folder / DESCRIPTION).read_text(encoding="utf-8"))
             lines = read_lines(folder / QUERIES)
             with (folder / RANKING).open("rb") as file, np.load(file) as arrays:
-                ranked = Ranked(**{f.name: arrays[f.name] for f in fields(Ranked)})
+                names = [f.name for f in fields(Ranked) if f.name in arrays]
+                ranked = Ranked(**{name: arrays[name] for name in names})
             queries = tuple(_query(json_of(line)) for line in lines)
             images = {name: Path(name) for name in about.pop("gallery")}
             found, rules = about.pop("format"), _rules(about["rules"])
@@ -151,7 +152,7 @@ def place_of(out: Path, mode: str, modes: Sequence[str]) -> Path:
 
 def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str, Any]:
     """Everything that decides a run's numbers, as ``ranking.json`` and ``metrics.json`` say it."""
-    texts = [text for query in benchmark.queries for text in query.texts]
+    texts = [text for query in benchmark.queries for _, text, _ in query.asks]
     return {
         "label": benchmark.label,
         "benchmark": benchmark.name,
@@ -182,7 +183,9 @@ def digest(benchmark: Benchmark) -> str:
     not comparable."""
     whole = hashlib.sha256()
     for query in benchmark.queries:
-        whole.update(json.dumps([query.id, query.reference, query.targets, query.subset]).encode())
+        what = [query.id, query.reference, query.targets, query.subset]
+        what += [part for part in (query.references[1:], query.wrong) if part]
+        whole.update(json.dumps(what).encode())
     whole.update(json.dumps([list(benchmark.images), benchmark.galleries]).encode())
     return whole.hexdigest()[:16]
 
@@ -232,7 +235,8 @@ def _require_free(place: Path | None, about: Mapping[str, Any]) -> None:
 
 
 def _query(row: Mapping[str, Any]) -> Query:
-    return Query(**_with_tuples(row))
+    steps = tuple(QueryStep(**_with_tuples(step)) for step in row.get("also", ()))
+    return Query(**_with_tuples(row) | {"also": steps})
 
 
 def _rules(row: Mapping[str, Any]) -> Rules:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samebut import metrics
 from samebut.data.benchmark import Benchmark, Rules
@@ -37,23 +38,95 @@ def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
 
     Raises DataError if a query has no target: its answer is not public, see ``samebut.submit``.
     """
-    rules = benchmark.rules
-    relevant = np.array([len(query.targets) for query in benchmark.queries])
-    if not relevant.all():
+    if not all(query.targets for query in benchmark.queries):
         raise DataError(
             f"{benchmark.name} {benchmark.split}: its targets are not public, it can't be scored",
             hint="Write the files that its server takes with: samebut submit",
         )
-    counted = ranked.target_ranks if rules.recall_any else ranked.target_ranks[:, :1]
-    found = {f"R@{k}": metrics.recall(counted, k) for k in rules.recall}
+    found: dict[str, Values] = {}
+    for numbers in _NUMBERS:
+        found |= numbers(benchmark, ranked)
+    return found
+
+
+def _recall(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    counted = ranked.target_ranks if benchmark.rules.recall_any else ranked.target_ranks[:, :1]
+    return {f"R@{k}": metrics.recall(counted, k) for k in benchmark.rules.recall}
+
+
+def _precision(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    ranks, rules, relevant = ranked.target_ranks, benchmark.rules, _relevant(benchmark)
+    found = {f"P@{k}": metrics.precision(ranks, k) for k in rules.precision}
     for k in rules.average_precision:
-        found[f"mAP@{k}"] = metrics.average_precision(ranked.target_ranks, relevant, k)
+        found[f"mAP@{k}"] = metrics.average_precision(ranks, relevant, k)
+    if rules.trapezoidal_precision:
+        found["mAP"] = metrics.trapezoidal_precision(ranks, relevant)
+    return found
+
+
+def _negatives(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    if not benchmark.rules.negatives:
+        return {}
+    wrong, relevant = ranked.wrong_ranks, _relevant(benchmark)
+    listed = np.array([len(query.wrong) for query in benchmark.queries])
+    without = metrics.ranks_without(ranked.target_ranks, wrong)
+    found: dict[str, Values] = {}
+    for k in benchmark.rules.negatives:
+        found[f"NegRecall@{k}"] = metrics.negative_recall(wrong, listed, k)
+        found[f"mAP@{k}_noNeg"] = metrics.average_precision(without, relevant, k)
+    return found
+
+
+def _subset(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
     has_subset = np.array([query.subset is not None for query in benchmark.queries])
-    for k in rules.subset_recall:
+    found: dict[str, Values] = {}
+    for k in benchmark.rules.subset_recall:
         value = metrics.subset_recall(ranked.target_ranks[:, 0], ranked.rival_ranks, k)
         found[f"RecallSubset@{k}"] = np.where(has_subset, value, np.nan)
-    found["MRR"] = metrics.reciprocal_rank(ranked.target_ranks)
     return found
+
+
+def _paraphrases(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    together = [query.together for query in benchmark.queries]
+    return {
+        f"range of P@{k}": metrics.range_within(metrics.precision(ranked.target_ranks, k), together)
+        for k in benchmark.rules.paraphrases
+    }
+
+
+def _sessions(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    k = benchmark.rules.session_hits
+    if not k:
+        return {}
+    together = [query.together for query in benchmark.queries]
+    hits = metrics.recall(ranked.target_ranks, k)
+    longest = max(map(len, metrics.rows_together(together)), default=0)
+    found = {
+        f"Hits@{k} by turn {turn}": metrics.best_by_turn(hits, together, turn)
+        for turn in range(1, longest)
+    }
+    return found | {f"Hits@{k}": metrics.best_by_turn(hits, together, None)}
+
+
+def _reciprocal_rank(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
+    return {"MRR": metrics.reciprocal_rank(ranked.target_ranks)}
+
+
+_NUMBERS: tuple[Callable[[Benchmark, Ranked], dict[str, Values]], ...] = (
+    _recall,
+    _precision,
+    _negatives,
+    _subset,
+    _paraphrases,
+    _sessions,
+    _reciprocal_rank,
+)
+"""What a ranking is read for, in the order of printing; the rules say which of it."""
+
+
+def _relevant(benchmark: Benchmark) -> NDArray[np.intp]:
+    """How many right answers each query is counted to have, (Q,)."""
+    return np.array([query.relevant or len(query.targets) for query in benchmark.queries], np.intp)
 
 
 def summary(found: Mapping[str, Values], groups: Sequence[str], rules: Rules) -> dict[str, float]:
