@@ -87,8 +87,11 @@ def test_doctor_says_what_is_wrong_and_ends_with_one(evaluated: Path, tmp_path: 
 
 def test_submission_files_from_drawn_pictures_through_the_whole_path(tmp_path: Path) -> None:
     root = cirr_of_drawn_pictures(tmp_path / "cirr")
-    ranked = run("eval", "cirr", "--root", root, "--split", "test1", "--out", tmp_path / "test1")
+    ask = ("eval", "cirr", "--root", root, "--split", "test1", "--out", tmp_path / "test1")
+    ranked = run(*ask, "--trec", tmp_path / "trec")
     assert ranked.exit_code == 0, ranked.output
+    assert "Nothing was written" in ranked.stdout
+    assert not (tmp_path / "trec").exists()
     assert "targets are not public" in ranked.stdout
     written = run("submit", "write", tmp_path / "test1", "--out", tmp_path / "files")
     files = written.stdout.split()
@@ -131,8 +134,10 @@ def test_a_benchmark_is_measured_on_the_pictures_that_exist(tmp_path: Path) -> N
     refused = run(*ask)
     assert isinstance(refused.exception, SamebutError)
     assert "missing=drop" in refused.exception.hint
-    done = run(*ask, "-o", "missing=drop", "--out", tmp_path / "part")
+    done = run(*ask, "-o", "missing=drop", "--out", tmp_path / "part", "--trec", tmp_path / "trec")
     assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "trec").iterdir()) == ["composed.run", "qrels"]
+    assert str(tmp_path / "trec" / "composed.run") in done.stdout.replace("\n", "")
     counted = "of 3 queries, 59 of 60 pictures"
     numbers = [line for line in done.stdout.splitlines() if line.startswith(("R@", "MRR"))]
     assert numbers and all(counted in line for line in numbers)

@@ -70,10 +70,15 @@ def evaluate(
         Path | None, typer.Option(help="Keep embeddings here.", show_default="OUT/cache")
     ] = None,
     page: Annotated[bool, typer.Option(help="Write the page of errors.")] = True,
+    trec: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a TREC run for each way to ask, and qrels."),
+    ] = None,
 ) -> None:
     """Measure a model on a benchmark, the protocol beside every number."""
     from samebut.data import readers
     from samebut.evaluate import error_page, report
+    from samebut.evaluate import trec as trec_files
     from samebut.evaluate.embeddings import MODES
     from samebut.evaluate.run import evaluate as measure
     from samebut.evaluate.run import place_of
@@ -90,8 +95,13 @@ def evaluate(
         say(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
         if out:
             say(f"The server's files: samebut submit write {out} --out FOLDER")
+        if trec:
+            say(f"Nothing was written to {trec}: TREC files are of splits with public targets")
         return
     say(report.table(results))
+    if trec:
+        for path in trec_files.write({mode: run for mode, (run, _) in results.items()}, trec):
+            say(f"For trec_eval and others: {path}")
     for mode, (run, scored) in results.items():
         if out and page:
             path = place_of(out, mode, modes) / "errors.html"

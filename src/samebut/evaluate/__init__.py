@@ -2,7 +2,8 @@
 
 ``ranking`` ranks, ``scoring`` makes numbers of a ranking, ``significance`` says how far to trust
 them, ``embeddings`` runs a model over a benchmark, ``run`` keeps all of it in a folder, and
-``comparison``, ``published``, ``report`` and ``error_page`` are ways to look at that folder.
+``comparison``, ``published``, ``report`` and ``error_page`` are ways to look at that folder, and
+``trec`` writes it for other tools.
 """
 
 from samebut.evaluate.ranking import Ranked, rank
