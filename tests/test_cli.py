@@ -103,6 +103,20 @@ def test_search_says_why_and_what_a_picture_shows(indexed: Path) -> None:
         assert samebut("search", indexed, *wrong).returncode == 1
 
 
+def test_search_with_several_pictures(indexed: Path) -> None:
+    pictures = ("-i", indexed / "red-round.png", "-i", indexed / "blue-round.png")
+    done = samebut("search", indexed, *pictures, "-t", "this shape, that colour", "--json")
+    (lent,) = json.loads(done.stdout)["lent"]
+    assert (lent["picture"], lent["value"], lent["say"]) == (1, "blue", "in blue")
+    assert "read “that colour”: picture 2, in blue" in done.stderr
+    alike = samebut("search", indexed, *pictures, "--weight", 9, "--weight", 0.1, "--json")
+    other = samebut("search", indexed, *pictures, "--weight", 0.1, "--weight", 9, "--json")
+    first, second = (json.loads(each.stdout)["hits"] for each in (alike, other))
+    assert [hit["path"] for hit in first] != [hit["path"] for hit in second]
+    many = samebut("search", indexed, "-t", "red", "--weight", 1)
+    assert many.returncode == 1 and "1 weights are too many for 0 pictures" in many.stderr
+
+
 def test_search_for_pipes(indexed: Path) -> None:
     ask = ("search", indexed, "-t", "换成蓝色", "-k", 2)
     paths = samebut(*ask, "--paths").stdout.splitlines()

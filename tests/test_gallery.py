@@ -350,6 +350,29 @@ def test_what_is_not_wanted_comes_later_and_its_picture_not_at_all(photos: Path)
     assert "blue-round.png" not in [hit.path for hit in stacks.hits]
 
 
+def test_one_picture_lends_its_colour_to_another(photos: Path, tmp_path: Path) -> None:
+    red, blue = photos / "red-round.png", photos / "squares" / "blue-square.png"
+    turns = [Turn(red), Turn(blue.read_bytes(), "第一张的款式，第二张的颜色")]
+    build(photos)
+    with Gallery.open(photos) as gallery:  # no table: the lexicon's colours
+        found = gallery.search(turns, 20)
+        said = gallery.search(Turn(red, "蓝色"), 20)
+    (lent,) = found.lent
+    assert (lent.text, lent.picture, lent.value, lent.say) == ("第二张的颜色", 1, "blue", "蓝色")
+    assert said.lent == ()
+    paths = [hit.path for hit in found.hits]
+    assert paths == [hit.path for hit in said.hits if hit.path != "squares/blue-square.png"]
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "file,hue\n" + "\n".join(f"{c}-round.png,{c}" for c in ("red", "blue", "black", "green")),
+        encoding="utf-8",
+    )
+    build(photos, metadata=table)
+    with Gallery.open(photos) as gallery:
+        turns = [Turn(red, "this shape, that colour"), Turn(photos / "blue-round.png")]
+        assert gallery.search(turns, 20).lent[0].value == "blue"
+
+
 def test_what_a_sentence_refuses_comes_later_and_the_confidence_is_of_the_sentence(
     photos: Path,
 ) -> None:

@@ -105,6 +105,32 @@ def test_a_conversation_of_uploads_gallery_pictures_and_words(client: TestClient
     assert len(with_it.json()["hits"]) == 10
 
 
+def test_several_pictures_in_one_wish(client: TestClient, folder: Path) -> None:
+    number = id_of(client, "squares/blue-square.png")
+    turns = [{"upload": "p0"}, {"picture": number, "text": "this shape, that colour"}]
+    body = client.post(f"{API}/search", **form({"turns": turns, "k": 10}, p0=RED)).json()
+    assert body["lent"] == [
+        {
+            "text": "that colour",
+            "picture": 1,
+            "kind": "colour",
+            "value": "blue",
+            "say": "in blue",
+        }
+    ]
+    query = {"turns": [{"upload": "p0", "text": "in blue"}], "k": 10}
+    said = client.post(f"{API}/search", **form(query, p0=RED)).json()
+    assert said["lent"] == []
+    ids = [hit["id"] for hit in said["hits"] if hit["id"] != number]
+    assert [hit["id"] for hit in body["hits"]] == ids
+    both = [{"upload": "p0", "weight": 4}, {"picture": number, "weight": 0.5}]
+    weighed = client.post(f"{API}/search", **form({"turns": both}, p0=RED)).json()
+    blue = Turn(folder / "squares/blue-square.png", weight=0.5)
+    with Gallery.open(folder) as gallery:
+        expected = gallery.search([Turn(RED, weight=4), blue])
+    assert weighed["hits"][0]["score"] == pytest.approx(expected.hits[0].score, abs=1e-3)
+
+
 def test_what_is_not_wanted(client: TestClient, folder: Path) -> None:
     number = id_of(client, "blue-round.png")
     turns = [{"upload": "p0", "text": "in green"}]
@@ -297,6 +323,7 @@ MALFORMED = {
         "without": {"texts": ["x"] * 6, "pictures": [{"picture": 1}] * 5},
     },
     "an unwanted text too long": {"turns": [{"text": "x"}], "without": {"texts": ["x" * 1001]}},
+    "a turn's weight of 0": {"turns": [{"text": "x", "weight": 0}]},
     "an unwanted weight of 11": {"turns": [{"text": "x"}], "without": {"weight": 11}},
     "a text too long": {"turns": [{"text": "x" * 1001}]},
     "a list": [],

@@ -234,6 +234,16 @@ def test_what_is_not_wanted_is_taken_from_the_query(model: Model) -> None:
         ask(model, [turn], without=without, without_weight=-1)
 
 
+def test_pictures_count_as_much_as_they_are_said_to(model: Model) -> None:
+    red, blue = ask(model, [Turn(picture("red"))]), ask(model, [Turn(picture("blue"))])
+    turns = [Turn(picture("red"), weight=3), Turn(picture("blue"), weight=2)]
+    expected = unit(EARLIER * 3 * red.embedding + 2 * blue.embedding)
+    np.testing.assert_allclose(ask(model, turns).embedding, expected, atol=1e-5)
+    for weight in (0, -1, float("nan")):
+        with pytest.raises(QueryError, match="is not above 0"):
+            ask(model, [Turn(picture("red"), weight=weight)])
+
+
 def test_what_the_words_refuse_is_taken_once(model: Model) -> None:
     turn = Turn(picture("red"), "not blue")
     asked, blue = ask(model, [turn]), ask(model, [Turn(text="blue")]).embedding

@@ -41,7 +41,16 @@ from samebut.language.labels import FILE as LABELS_FILE
 from samebut.language.labels import Labels, read_labels
 from samebut.language.wishes import LOOKS, Look, Wish, wishes
 from samebut.loader import Progress, silent
-from samebut.looks import NEIGHBOURS, Eyes, Fulfilment, LookColumn, SeenValue, look_columns
+from samebut.looks import (
+    NEIGHBOURS,
+    Eyes,
+    Fulfilment,
+    LookColumn,
+    SeenValue,
+    look_columns,
+    usual_column,
+)
+from samebut.references import Lent, SeenLook, resolved
 from samebut.rescoring import (
     RESCORE,
     IndexAround,
@@ -94,7 +103,8 @@ class Results:
     the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
     ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
     read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
-    that was asked for.
+    that was asked for. ``lent`` is what one of several pictures lends to another
+    (``samebut.references``).
     """
 
     hits: list[Hit]
@@ -107,6 +117,7 @@ class Results:
     filters: tuple[Fact, ...] = ()
     where: Filter | None = None
     holds: tuple[str, ...] = ()
+    lent: tuple[Lent, ...] = ()
 
 
 class _Described(NamedTuple):
@@ -317,6 +328,9 @@ class Gallery:
         out, recognised by their content, unless ``include_references``. Pictures of more than
         ``max_pixels`` are refused before they are decoded.
 
+        A text may speak of several pictures of the turns, counted from the first: "the shape of the
+        first in the colour of the second" (``samebut.references``).
+
         With ``collapse`` near-copies stand under one hit, those of the turns' pictures and of what
         is ``without`` are left out, and ``k`` and ``offset`` count stacks (``samebut.stacks``).
 
@@ -338,8 +352,10 @@ class Gallery:
         if read_filters:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
+        shown = turns
+        turns, lent = resolved(turns, partial(self._seen, max_pixels=max_pixels))
         turns = spoken(turns)
-        left_out = set() if include_references else _digests(turns)
+        left_out = set() if include_references else _digests(shown)
         left_out |= _digests(without)
         if fusion is None and (choice := self.choice):
             fusion = choice.composition
@@ -366,8 +382,8 @@ class Gallery:
                 find = rescored(find, asked.pair, rescore)
             if not collapse:
                 return page(find, k, offset)
-            shown = [] if include_references else [asked.pictures]
-            return page_of_stacks(find, k, offset, np.concatenate([*shown, asked.unlike]))
+            near = [] if include_references else [asked.pictures]
+            return page_of_stacks(find, k, offset, np.concatenate([*near, asked.unlike]))
 
         usual = not without and (fusion in (None, self.model.usual) or asked.gate is None)
         with asked.spent.on("search"):
@@ -406,6 +422,7 @@ class Gallery:
             facts,
             chosen,
             holds,
+            lent,
         )
 
     def _sampled(self) -> Sample:
@@ -458,6 +475,17 @@ class Gallery:
         return [
             seen for column in columns for seen in self._eyes.seen(column, embedding, scores, rows)
         ]
+
+    def _seen(self, turn: Turn, look: Look, *, max_pixels: int = MAX_PIXELS) -> SeenLook:
+        """The likeliest value of a turn's picture, of the table or, without such a column, of the
+        lexicon."""
+        assert turn.source is not None
+        seen = self.look(turn.source, turn.box, max_pixels=max_pixels)
+        value = next((each.value for each in seen if each.look == look), "")
+        if not value:
+            (embedding,) = ask(self.model, [replace(turn, text="", called="")]).pictures
+            value = self._eyes.seen(usual_column(look), embedding, [], [])[0].value
+        return SeenLook(value, self.called(look, value))
 
     @property
     def looks(self) -> list[LookColumn]:

@@ -160,6 +160,12 @@ def look_columns(columns: Sequence[LookColumn]) -> list[LookColumn]:
     return found
 
 
+def usual_column(look: Look) -> LookColumn:
+    """The values of the lexicon, for a gallery whose table has no such column."""
+    names = palette.COLOURS if look == "colour" else lexicon.TRANSLATIONS[look]
+    return LookColumn(look, "", tuple(names))
+
+
 def in_words(look: Look, called: Mapping[str, str]) -> dict[str, str]:
     """How a person wishes for a value, from what it is ``called``, by language: "as a skirt"."""
     english = called["en"]

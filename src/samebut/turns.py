@@ -81,6 +81,7 @@ class Turn:
     ``picture`` is a file, the bytes of one, or a picture that the model has encoded before. ``box``
     is the part of it that is meant; None is all of it. ``caption`` describes
     it, for the composition `pdv`. ``called`` says in words what it is ("as a skirt"); see `spoken`.
+    ``weight``, above 0, is how much the picture and what is said of it count among several.
     """
 
     picture: str | Source | None = None
@@ -88,6 +89,7 @@ class Turn:
     box: Box | None = None
     caption: str = ""
     called: str = ""
+    weight: float = 1
 
     @property
     def source(self) -> Source | None:
@@ -190,17 +192,23 @@ def ask(
                 hint="Give it in UTF-8.",
             )
         _check_box(turn)
+        if not turn.weight > 0:
+            raise QueryError(f"a turn's weight of {turn.weight} is not above 0")
     spent = SearchSeconds()
     passages: list[_Passage] = []
+    shares: list[float] = []
     for turn in turns:
         if (picture := turn.source) is not None:
             features = encode_picture(model, picture, max_pixels, spent, turn.box)
             passages.append(_Passage(model, features, turn.caption.strip(), around))
+            shares.append(turn.weight)
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
+                shares.append(turn.weight)
             passages[-1].say(without_courtesy(turn.text.strip()), text_weight, fusion, spent)
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
+    weights *= np.array(shares, np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
     unread = tuple(text for passage in passages for text in passage.unread)

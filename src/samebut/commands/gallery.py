@@ -115,6 +115,12 @@ def search(
     text: Annotated[
         list[str] | None, typer.Option("-t", "--text", help="What shall be different.")
     ] = None,
+    weight: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--weight", metavar="W", help="How much the picture counts among several, above 0."
+        ),
+    ] = None,
     count: Count = 10,
     where: Where = None,
     text_weight: Annotated[
@@ -196,10 +202,11 @@ def search(
     ] = False,
 ) -> None:
     """Search by example plus words. Repeat -i and -t for several turns: the first -i goes with
-    the first -t, and so on."""
+    the first -t, and so on. A text may speak of several pictures: -i a.jpg -i b.jpg -t "the shape
+    of the first in the colour of the second"."""
     from samebut.gallery import Gallery
 
-    turns = _turns(image or [], text or [], caption)
+    turns = _turns(image or [], text or [], caption, weight or [])
     if look and text:
         raise QueryError("--look reads no text", hint="Leave out -t, or --look.")
     with Gallery.open(photos, store=store, model=model) as gallery:
@@ -223,6 +230,8 @@ def search(
             why=why,
         )
         _say_filters(gallery, results)
+        for lent in results.lent:
+            say(shown(f"read “{lent.text}”: picture {lent.picture + 1}, {lent.say}"), err=True)
         for unread in results.unread:
             say(
                 f"not read, for the text is too long for the model: {_cut(shown(unread))}", err=True
@@ -362,8 +371,11 @@ def _read_as(reading: Reading) -> str:
     return "; ".join(said)
 
 
-def _turns(images: Sequence[Path], texts: Sequence[str], caption: str) -> list[Turn]:
-    """The n-th picture goes with the n-th text; what is left over makes turns of its own."""
+def _turns(
+    images: Sequence[Path], texts: Sequence[str], caption: str, weights: Sequence[float]
+) -> list[Turn]:
+    """The n-th picture goes with the n-th text and the n-th weight; what is left over makes turns
+    of its own."""
     from itertools import zip_longest
 
     from samebut.turns import Turn
@@ -372,7 +384,16 @@ def _turns(images: Sequence[Path], texts: Sequence[str], caption: str) -> list[T
         raise QueryError(
             "there is nothing to search for", hint="Give -i PICTURE, -t TEXT, or both."
         )
-    return [Turn(image, text or "", caption=caption) for image, text in zip_longest(images, texts)]
+    if len(weights) > len(images):
+        raise QueryError(
+            f"{len(weights)} weights are too many for {len(images)} pictures",
+            hint="Give one --weight for each -i, in their order.",
+        )
+    rest = [1.0] * max(len(images) - len(weights), len(texts) - len(weights))
+    return [
+        Turn(image, text or "", caption=caption, weight=weight)
+        for image, text, weight in zip_longest(images, texts, [*weights, *rest])
+    ]
 
 
 def _unwanted(texts: Sequence[str], pictures: Sequence[Path]) -> list[Turn]:
@@ -502,6 +523,7 @@ def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
         "unsure": results.unsure,
         "unread": results.unread,
         "filters": [asdict(fact) for fact in results.filters],
+        "lent": [asdict(each) for each in results.lent],
         "hits": hits,
     }
 

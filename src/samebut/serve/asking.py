@@ -63,6 +63,7 @@ class ReceivedQuery:
                 turn.box,
                 turn.caption,
                 turn.called,
+                turn.weight,
             )
             for turn in self.query.turns
         ]

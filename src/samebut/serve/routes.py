@@ -447,6 +447,16 @@ def _answer(
         unsure=results.unsure,
         where=str(results.where) if results.where else None,
         filters=[schemas.ReadFilter(**asdict(fact)) for fact in results.filters],
+        lent=[
+            schemas.LentBody(
+                text=each.text,
+                picture=each.picture,
+                kind=each.look,
+                value=each.value,
+                say=each.say,
+            )
+            for each in results.lent
+        ],
         holds=[schemas.Held(value=v, label=current.called("article", v)) for v in results.holds],
     )
 

@@ -11,7 +11,7 @@ from samebut.unwanted import UNLIKE, WITHOUT
 
 MAX_TURNS = 10
 MAX_UNWANTED = 10
-MAX_UNWANTED_WEIGHT = 10
+MAX_WEIGHT = 10
 MAX_HITS = 200
 MAX_OFFSET = 100_000
 MAX_TEXT = 1_000
@@ -79,6 +79,12 @@ class QueryTurn(QueryPicture):
     """One step of a conversation: a picture, uploaded or of the gallery, a text, or both."""
 
     text: str = Field("", max_length=MAX_TEXT, description="What shall be different.")
+    weight: float = Field(
+        1,
+        gt=0,
+        le=MAX_WEIGHT,
+        description="How much the picture and its words count among several pictures.",
+    )
     called: str = Field(
         "",
         max_length=MAX_TEXT,
@@ -109,7 +115,7 @@ class UnwantedBody(BaseModel):
     weight: float | None = Field(
         None,
         ge=0,
-        le=MAX_UNWANTED_WEIGHT,
+        le=MAX_WEIGHT,
         description=f"How strongly each text, and the mean of the pictures, beside the query's 1; "
         f"null: {WITHOUT} and {UNLIKE}.",
     )
@@ -241,6 +247,17 @@ class ReadFilter(BaseModel):
     outcome: Literal["applied", "nothing", "replaced"]
 
 
+class LentBody(BaseModel):
+    """What the words take from one of several pictures, number ``picture`` of the turns', from 0:
+    its ``kind`` is ``value``, and ``say`` stands for it in the query."""
+
+    text: str
+    picture: int
+    kind: Literal["article", "colour", "pattern"]
+    value: str
+    say: str
+
+
 class Held(BaseModel):
     value: str
     label: dict[str, str]
@@ -255,7 +272,8 @@ class Hits(BaseModel):
     the hits may be what was meant; ``holds`` then has what the gallery has most of, with its label
     by language. ``uploads``: for each file that was sent an id, which a later turn may have as
     ``kept`` in place of the file. ``filters`` were read in the words. ``where``: the filter that
-    was applied, theirs and the one that was asked for, if there was any. ``nothing``: why no
+    was applied, theirs and the one that was asked for, if there was any. ``lent``: what the words
+    take from one picture for another. ``nothing``: why no
     picture passes it, if none does.
     """
 
@@ -269,6 +287,7 @@ class Hits(BaseModel):
     unsure: bool = False
     filters: list[ReadFilter] = []
     where: str | None = None
+    lent: list[LentBody] = []
     nothing: list[str] = []
     holds: list[Held] = []
 
