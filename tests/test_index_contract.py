@@ -54,6 +54,15 @@ def test_it_is_an_index(index: Index) -> None:
     assert takes(index) == "print"
 
 
+def test_of_two_pictures_at_one_path_the_last_is_kept(index: Index) -> None:
+    index.put([picture("a.jpg", 1), picture("b.jpg", 2), picture("a.jpg", 3)])
+    assert {path: state.digest for path, state in index.files().items()} == {
+        "a.jpg": "digest 3",
+        "b.jpg": "digest 2",
+    }
+    assert found(index, 3, 1) == ["a.jpg"] and index.damaged() == []
+
+
 def test_what_was_put_comes_back(index: Index, address: Address) -> None:
     pictures = [picture("a.jpg", 1), picture("ü/蓝色 衬衫.jpg", 2), picture("b'; --.jpg", 3)]
     index.put(pictures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from samebut.index.address import address_of
 from samebut.index.local import StoreFile
 from samebut.index.postgres import index as postgres_index
 from samebut.index.postgres.adapt import escaped, unescaped
+from samebut.index.postgres.database import Link
 from samebut.index.postgres.index import PostgresIndex
 from samebut.index.sql import Halves
 from samebut.index.where import Among, And, Compare, Filter, Missing, Not, Or
@@ -302,12 +303,18 @@ def clustered(address: Address) -> Iterator[PostgresIndex]:
         part = ["hundredth", *["rest"] * 99]
         part[1::10] = ["tenth"] * 10
         index.set_metadata({f"{i:04d}": {"part": part[i % 100]} for i in range(3000)})
+        assert not has_graph(index)
+        index.publish()
         yield index
 
 
+def has_graph(index: PostgresIndex) -> bool:
+    with index._database.reading() as link:
+        return bool(link.execute(postgres_index._GRAPH).fetchone()[0])
+
+
 def test_the_graph_finds_what_a_comparison_of_all_finds(clusters: PostgresIndex) -> None:
-    with clusters._database.reading() as link:
-        assert link.execute(postgres_index._GRAPH).fetchone() == (True,)
+    assert has_graph(clusters)
     every = clusters.embedding(clusters.listing(3000))
     ids = np.array(clusters.listing(3000))
     queries = every[::97] + 0.05 * np.random.default_rng(4).standard_normal(every[::97].shape)
@@ -340,6 +347,58 @@ def test_a_graph_that_gives_up_is_no_reason_to_answer_with_less(
         found = clusters.search(clusters.embedding([1]), 250, where="part = 'tenth'")
     assert found.ids.shape == (1, 250)
     assert set(found.ids[0] % 10) == {2}
+
+
+def test_another_models_graph_is_there_before_its_pictures_are_searched(
+    index: PostgresIndex, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_index, "GRAPH_FROM", 5)
+    index.put([picture(f"{i}", i) for i in range(4)])
+    index.publish()
+    assert not has_graph(index)
+    index.put([picture("4", 4)])
+    index.publish()
+    assert has_graph(index)
+    index.replace_model(fingerprint="other", dim=4, model="large")
+    index.put([picture(f"{i}", i, embedding=unit(i, 4)) for i in range(5)])
+    assert not has_graph(index)
+    index.publish()
+    with closing(address.open()) as reader:
+        assert isinstance(reader, PostgresIndex)
+        assert (reader.fingerprint, has_graph(reader)) == ("other", True)
+
+
+def test_a_graph_is_built_by_one_process_where_shared_memory_is_short(
+    index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = f"""DO $$ BEGIN IF current_setting('max_parallel_maintenance_workers') <> '0' THEN
+        RAISE SQLSTATE '53100'; END IF; {postgres_index._MAKE_GRAPH}; END $$"""
+    monkeypatch.setattr(postgres_index, "GRAPH_FROM", 1)
+    monkeypatch.setattr(postgres_index, "_MAKE_GRAPH", short)
+    index.put([picture("a", 1)])
+    index.publish()
+    assert has_graph(index)
+
+
+def test_a_batch_is_stored_in_a_few_statements_planned_for_the_tables_as_they_are(
+    index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    execute = Link.execute
+
+    def noted(link: Link, sql: str, parameters: Sequence[object] = (), /) -> object:
+        statements.append(sql)
+        return execute(link, sql, parameters)
+
+    monkeypatch.setattr(Link, "execute", noted)
+    counts = []
+    for number in (3, 300):
+        statements.clear()
+        index.put([picture(f"{number}/{i}", number * i) for i in range(number)])
+        counts.append(len(statements))
+    assert counts[0] == counts[1] <= 20
+    with index._database.reading() as link:
+        assert link.execute("SHOW plan_cache_mode").fetchone() == ("force_custom_plan",)
 
 
 def test_damage_is_found_by_the_digests(index: PostgresIndex) -> None:

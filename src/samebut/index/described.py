@@ -56,8 +56,7 @@ class DescribedStore(Store):
         metadata.check(described)
         by_name = {kept(path): columns for path, columns in described.items()}
         with self._database.writing() as connection:
-            give_ids(connection, [(name,) for name in by_name])
-            ids = dict(connection.execute("SELECT name, id FROM path"))
+            ids = give_ids(connection, by_name)
             metadata.forget_all(connection)
             table_rows.forget_all(connection)
             metadata.change(connection, {ids[name]: row for name, row in by_name.items()})
@@ -79,13 +78,12 @@ class DescribedStore(Store):
             MetadataError: a name or text with broken characters or a NUL.
         """
         metadata.check(rows)
-        paths = [(kept(path),) for path in places.values() if path is not None]
+        paths = [kept(path) for path in places.values() if path is not None]
         with self._database.writing() as connection:
             if afresh:
                 metadata.forget_all(connection)
                 table_rows.forget_all(connection)
-            give_ids(connection, paths)
-            ids = dict(connection.execute("SELECT name, id FROM path"))
+            ids = give_ids(connection, paths)
             moves = {
                 name: None if path is None else ids[kept(path)] for name, path in places.items()
             }

@@ -7,10 +7,9 @@ text once more; `samebut doctor gallery` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from samebut.index.paths import ID_OF
-from samebut.index.sql import Transaction
+from samebut.index.sql import Transaction, change_by
 
 TABLES_2 = (
     "CREATE TABLE checksum (id INTEGER PRIMARY KEY, digest BLOB NOT NULL)",
@@ -26,12 +25,13 @@ _DIGEST = """row_digest(CAST(name AS BLOB), size, mtime_ns, CAST(picture.digest 
 _ROWS = "picture LEFT JOIN path USING (id) LEFT JOIN embedding USING (id)"
 
 
-def keep(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
-    """Keep the digests of the pictures with these paths, as they are now."""
-    connection.executemany(
-        f"""INSERT INTO checksum SELECT id, {_DIGEST} FROM {_ROWS} WHERE id = {ID_OF}
+def keep(connection: Transaction, ids: Iterable[int]) -> None:
+    """Keep the digests of the pictures with these ids, each given once, as they are now."""
+    change_by(
+        connection,
+        f"""INSERT INTO checksum SELECT id, {_DIGEST} FROM {_ROWS} WHERE id IN ({{keys}})
             ON CONFLICT (id) DO UPDATE SET digest = excluded.digest""",
-        names,
+        ids,
     )
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from samebut.index.sql import Name, Transaction
+from samebut.index.sql import Name, Transaction, found_by, insert
 
-ID_OF = "(SELECT id FROM path WHERE name = ?)"
-"""SQL for the id of a path; its parameter is what `kept` makes of the path."""
+StoredName = str | bytes
+"""A path as `kept` makes it."""
 
 
-def give_ids(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
-    """Give ids to paths that have none."""
-    connection.executemany("INSERT INTO path (name) VALUES (?) ON CONFLICT DO NOTHING", names)
+def give_ids(connection: Transaction, names: Iterable[StoredName]) -> dict[StoredName, int]:
+    """The id of each of these paths; those that had none are given one."""
+    every = dict.fromkeys(names)
+    ids = ids_of(connection, every)
+    new = [name for name in every if name not in ids]
+    insert(connection, "INSERT INTO path (name) VALUES {rows}", [(name,) for name in new])
+    return ids | ids_of(connection, new)
+
+
+def ids_of(connection: Transaction, names: Iterable[StoredName]) -> dict[StoredName, int]:
+    """The ids of those of the paths that have one."""
+    found = "SELECT name, id FROM path WHERE name IN ({keys})"
+    return {name: int(number) for name, number in found_by(connection, found, names)}
 
 
 def kept(text: str) -> str | bytes:

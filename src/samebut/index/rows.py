@@ -10,11 +10,11 @@ Everything here runs inside a transaction of the caller and knows paths by their
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from samebut.index import Changes, metadata
 from samebut.index.metadata import Columns
-from samebut.index.sql import Transaction, found_by
+from samebut.index.sql import Transaction, change_by, found_by
 
 TABLES_2 = (
     # Rows of one table have the same number.
@@ -29,39 +29,42 @@ TABLES_2 = (
 """As schema version 2 of the store makes them."""
 
 _SAID = """SELECT picture.digest, picture.id, description.texts, TRUE, {moved}
-    FROM picture JOIN description USING (id) WHERE picture.id = {id}"""
-_REMEMBER = f"""INSERT INTO remembered {_SAID}{{also}}
+    FROM picture JOIN description USING (id)"""
+_REMEMBER = f"""INSERT INTO remembered {_SAID} WHERE picture.id = ?
     ON CONFLICT (digest) DO UPDATE SET path_id = excluded.path_id, texts = excluded.texts,
         fresh = excluded.fresh, moved = excluded.moved"""
 _ROWS = "SELECT name, texts, path_id, table_number FROM table_row WHERE name IN ({keys})"
-_PATH = "(SELECT id FROM path WHERE name = ?)"
-_IS_NEW = f"NOT EXISTS (SELECT 1 FROM picture WHERE id = {_PATH} AND digest = ?)"
-_ANY_COPY = """(SELECT picture.id FROM picture JOIN description USING (id) WHERE digest = ?
-    ORDER BY id LIMIT 1)"""
+_DIGESTS = "SELECT id, digest FROM picture WHERE id IN ({keys})"
+_DESCRIBED = "SELECT id FROM description WHERE id IN ({keys})"
+_FIRST_COPIES = """SELECT min(picture.id) FROM picture JOIN description USING (id)
+    WHERE digest IN ({keys}) GROUP BY digest"""
 
 
-def leaving(
-    connection: Transaction, names: Sequence[tuple[str | bytes]], *, moved: bool = False
-) -> None:
+def leaving(connection: Transaction, ids: Iterable[int], *, moved: bool = False) -> None:
     """Remember what is said of the pictures at these paths, which are about to go. ``moved``: the
     path itself loses it, because the picture goes on at another."""
-    statement = _REMEMBER.format(moved="TRUE" if moved else "FALSE", id=_PATH, also="")
-    connection.executemany(statement, names)
-
-
-def coming(connection: Transaction, pictures: Sequence[tuple[str | bytes, str]]) -> None:
-    """Prepare for pictures (path, digest) that are about to be stored: remember what is said of
-    another content at their path, and of their content at another."""
-    other = _REMEMBER.format(moved="FALSE", id=_PATH, also=" AND picture.digest <> ?")
-    connection.executemany(other, pictures)
-    new = [(digest, name, digest) for name, digest in pictures]
+    every = [*ids]
+    described = {number for (number,) in found_by(connection, _DESCRIBED, every)}
+    # One by one: of pictures with the same content the last is remembered.
     connection.executemany(
-        f"UPDATE remembered SET fresh = TRUE WHERE digest = ? AND {_IS_NEW}", new
+        _REMEMBER.format(moved="TRUE" if moved else "FALSE"),
+        [(number,) for number in every if number in described],
     )
-    connection.executemany(
-        f"""INSERT INTO remembered {_SAID.format(moved="FALSE", id=_ANY_COPY)} AND {_IS_NEW}
-        ON CONFLICT DO NOTHING""",
-        new,
+
+
+def coming(connection: Transaction, pictures: Mapping[int, str]) -> None:
+    """Prepare for pictures (path to digest) that are about to be stored: remember what is said of
+    another content at their path, and of their content at another."""
+    before = dict(found_by(connection, _DIGESTS, pictures))
+    new = {number: digest for number, digest in pictures.items() if before.get(number) != digest}
+    leaving(connection, [number for number in new if number in before])
+    digests = dict.fromkeys(new.values())
+    change_by(connection, "UPDATE remembered SET fresh = TRUE WHERE digest IN ({keys})", digests)
+    change_by(
+        connection,
+        f"""INSERT INTO remembered {_SAID.format(moved="FALSE")}
+            WHERE picture.id IN ({{keys}}) ON CONFLICT DO NOTHING""",
+        [number for (number,) in found_by(connection, _FIRST_COPIES, digests)],
     )
 
 

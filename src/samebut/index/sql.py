@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Protocol
 
 ESCAPE = "ESCAPE '\U0010ffff'"
 """After ``LIKE ?``: a character that no text has, for PostgreSQL's default is the backslash."""
 
-_AT_ONCE = 500  # keys in one statement
+_AT_ONCE = 500  # keys or rows in one statement: a server is not asked for each
 
 
 class Name(bytes):
@@ -66,11 +66,33 @@ class Transaction(Protocol):
 
 
 def found_by(connection: Transaction, sql: str, keys: Iterable[Any]) -> Iterator[Any]:
-    """The rows of a statement that has ``IN ({keys})`` for whichever keys, some hundreds at a time:
-    a server is not asked for each."""
-    rest = iter(keys)
-    while some := tuple(islice(rest, _AT_ONCE)):
+    """The rows of a statement that has ``IN ({keys})`` for whichever keys."""
+    for some in _batches(keys):
         yield from connection.execute(sql.format(keys=", ".join("?" * len(some))), some)
+
+
+def change_by(connection: Transaction, sql: str, keys: Iterable[Any]) -> int:
+    """Run a statement that has ``IN ({keys})`` and returns no rows. Returns how many it changed."""
+    changed = 0
+    for some in _batches(keys):
+        statement = sql.format(keys=", ".join("?" * len(some)))
+        changed += connection.execute(statement, some).rowcount
+    return changed
+
+
+def insert(connection: Transaction, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Run a statement that has ``VALUES {rows}``. With ``ON CONFLICT`` no two rows may be of one
+    key, which PostgreSQL refuses."""
+    for some in _batches(rows):
+        row = f"({', '.join('?' * len(some[0]))})"
+        statement = sql.format(rows=", ".join([row] * len(some)))
+        connection.execute(statement, tuple(chain.from_iterable(some)))
+
+
+def _batches(every: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    rest = iter(every)
+    while some := tuple(islice(rest, _AT_ONCE)):
+        yield some
 
 
 class Transactions(Protocol):

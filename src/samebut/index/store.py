@@ -6,7 +6,7 @@ Whatever was written is written whole. The statements are in the SQL of `samebut
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -22,11 +22,16 @@ from samebut.errors import (
     UnknownPicture,
 )
 from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings, rows
-from samebut.index.paths import ID_OF, give_ids, given, kept
-from samebut.index.sql import Cursor, Transaction, Transactions
+from samebut.index.paths import give_ids, given, ids_of, kept
+from samebut.index.sql import Cursor, Transaction, Transactions, change_by, insert
 
 _INSERT_GALLERY = """INSERT INTO gallery (fingerprint, dim, model, revision)
     SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM gallery)"""
+_PUT_PICTURES = """INSERT INTO picture VALUES {rows} ON CONFLICT (id) DO UPDATE SET
+    size = excluded.size, mtime_ns = excluded.mtime_ns, digest = excluded.digest,
+    width = excluded.width, height = excluded.height"""
+_PUT_EMBEDDINGS = """INSERT INTO embedding VALUES {rows}
+    ON CONFLICT (id) DO UPDATE SET vector = excluded.vector"""
 _LEADS_OUT = """SELECT name FROM path WHERE name LIKE '/%' OR name = '..' OR name LIKE '../%'
     OR name LIKE '%/../%' OR name LIKE '%/..' LIMIT 1"""
 
@@ -124,36 +129,30 @@ class Store:
             StoreError: an embedding is not a unit vector of the store's length, or can't be kept.
             FingerprintMismatch: another process has given the store another model.
         """
-        vectors = [embeddings.as_blob(picture, self.dim) for picture in pictures]
-        names = [(kept(picture.path),) for picture in pictures]
-        states = ((p.size, _storable(p.mtime_ns), p.digest, p.width, p.height) for p in pictures)
+        vectors = {kept(p.path): embeddings.as_blob(p, self.dim) for p in pictures}
+        states = {
+            kept(p.path): (p.size, _storable(p.mtime_ns), p.digest, p.width, p.height)
+            for p in pictures
+        }
         with self._database.writing() as connection:
             self.revision_in(connection)
-            give_ids(connection, names)
-            rows.coming(connection, [(kept(p.path), p.digest) for p in pictures])
-            connection.executemany(
-                f"""INSERT INTO picture VALUES ({ID_OF}, ?, ?, ?, ?, ?) ON CONFLICT (id)
-                DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,
-                digest = excluded.digest, width = excluded.width, height = excluded.height""",
-                [(*name, *state) for name, state in zip(names, states, strict=True)],
-            )
-            connection.executemany(
-                f"""INSERT INTO embedding VALUES ({ID_OF}, ?)
-                ON CONFLICT (id) DO UPDATE SET vector = excluded.vector""",
-                [(*name, vector) for name, vector in zip(names, vectors, strict=True)],
-            )
-            connection.executemany(f"DELETE FROM skipped WHERE id = {ID_OF}", names)
-            digests.keep(connection, names)
+            ids = give_ids(connection, states)
+            rows.coming(connection, {ids[kept(p.path)]: p.digest for p in pictures})
+            insert(connection, _PUT_PICTURES, ((ids[n], *state) for n, state in states.items()))
+            insert(connection, _PUT_EMBEDDINGS, ((ids[n], blob) for n, blob in vectors.items()))
+            change_by(connection, "DELETE FROM skipped WHERE id IN ({keys})", ids.values())
+            digests.keep(connection, ids.values())
             changed(connection)
 
     def skip(self, records: Sequence[Skipped]) -> None:
-        names = [(kept(record.path),) for record in records]
+        states = {kept(r.path): (r.size, _storable(r.mtime_ns), kept(r.reason)) for r in records}
         with self._database.writing() as connection:
-            give_ids(connection, names)
-            _forget(connection, names)
-            connection.executemany(
-                f"INSERT INTO skipped VALUES ({ID_OF}, ?, ?, ?)",
-                [(kept(r.path), r.size, _storable(r.mtime_ns), kept(r.reason)) for r in records],
+            ids = give_ids(connection, states)
+            _forget(connection, ids.values())
+            insert(
+                connection,
+                "INSERT INTO skipped VALUES {rows}",
+                ((ids[name], *state) for name, state in states.items()),
             )
 
     def touch(self, path: str, *, size: int, mtime_ns: int) -> None:
@@ -163,12 +162,13 @@ class Store:
             StoreError: the store has no picture of that path.
         """
         with self._database.writing() as connection:
+            ids = ids_of(connection, [kept(path)])
             done = connection.execute(
-                f"UPDATE picture SET size = ?, mtime_ns = ? WHERE id = {ID_OF}",
-                (size, _storable(mtime_ns), kept(path)),
+                "UPDATE picture SET size = ?, mtime_ns = ? WHERE id = ?",
+                (size, _storable(mtime_ns), ids.get(kept(path))),
             )
             self._require(done, path)
-            digests.keep(connection, [(kept(path),)])
+            digests.keep(connection, ids.values())
 
     def rename(self, old: str, new: str, *, size: int, mtime_ns: int) -> None:
         """Move a picture to another path, which is another id; metadata comes with `follow`.
@@ -177,28 +177,25 @@ class Store:
             StoreError: the store has no picture of the old path.
         """
         with self._database.writing() as connection:
-            give_ids(connection, [(kept(new),)])
-            connection.execute(f"DELETE FROM skipped WHERE id = {ID_OF}", (kept(new),))
-            rows.leaving(connection, [(kept(new),)])
-            rows.leaving(connection, [(kept(old),)], moved=True)
-            ends = (kept(new), kept(old))
-            if old != new:
-                for table in ("embedding", "picture"):
-                    connection.execute(f"DELETE FROM {table} WHERE id = {ID_OF}", ends[:1])
-            connection.execute(f"UPDATE embedding SET id = {ID_OF} WHERE id = {ID_OF}", ends)
+            there = ids_of(connection, [kept(old)]).get(kept(old))
+            to = give_ids(connection, [kept(new)])[kept(new)]
+            connection.execute("DELETE FROM skipped WHERE id = ?", (to,))
+            rows.leaving(connection, [to])
+            rows.leaving(connection, [] if there is None else [there], moved=True)
+            if there != to:
+                _move(connection, there, to)
             done = connection.execute(
-                f"UPDATE picture SET id = {ID_OF}, size = ?, mtime_ns = ? WHERE id = {ID_OF}",
-                (kept(new), size, _storable(mtime_ns), kept(old)),
+                "UPDATE picture SET size = ?, mtime_ns = ? WHERE id = ?",
+                (size, _storable(mtime_ns), to),
             )
             self._require(done, old)
-            connection.execute(f"DELETE FROM checksum WHERE id = {ID_OF}", (kept(old),))
-            digests.keep(connection, [(kept(new),)])
+            digests.keep(connection, [to])
             changed(connection)
 
     def remove(self, paths: Iterable[str]) -> None:
-        names = [(kept(path),) for path in paths]
+        names = [kept(path) for path in paths]
         with self._database.writing() as connection:
-            _forget(connection, names)
+            _forget(connection, ids_of(connection, names).values())
 
     def files(self) -> dict[str, FileState]:
         with self._database.reading() as connection:
@@ -240,7 +237,7 @@ class Store:
     def id_of(self, path: str) -> int | None:
         with self._database.reading() as connection:
             row = connection.execute(
-                f"SELECT id FROM picture WHERE id = {ID_OF}", (kept(path),)
+                "SELECT id FROM picture JOIN path USING (id) WHERE name = ?", (kept(path),)
             ).fetchone()
         return None if row is None else int(row[0])
 
@@ -337,10 +334,25 @@ def changed(connection: Transaction) -> None:
     connection.execute("UPDATE gallery SET revision = revision + 1")
 
 
-def _forget(connection: Transaction, names: Sequence[tuple[str | bytes]]) -> None:
-    rows.leaving(connection, names)
+def _forget(connection: Transaction, ids: Collection[int]) -> None:
+    rows.leaving(connection, ids)
     for table in ("skipped", "checksum", "picture"):
-        connection.executemany(f"DELETE FROM {table} WHERE id = {ID_OF}", names)
-    gone = connection.executemany(f"DELETE FROM embedding WHERE id = {ID_OF}", names)
-    if gone.rowcount > 0:
+        change_by(connection, f"DELETE FROM {table} WHERE id IN ({{keys}})", ids)
+    if change_by(connection, "DELETE FROM embedding WHERE id IN ({keys})", ids):
         changed(connection)
+
+
+def _move(connection: Transaction, old: int | None, new: int) -> None:
+    """Let a picture have another id, as new rows: Citus lets no row change where it lies."""
+    for table in ("embedding", "picture"):
+        connection.execute(f"DELETE FROM {table} WHERE id = ?", (new,))
+    connection.execute(
+        "INSERT INTO embedding SELECT ?, vector FROM embedding WHERE id = ?", (new, old)
+    )
+    connection.execute(
+        """INSERT INTO picture SELECT ?, size, mtime_ns, digest, width, height
+            FROM picture WHERE id = ?""",
+        (new, old),
+    )
+    for table in ("embedding", "picture", "checksum"):
+        connection.execute(f"DELETE FROM {table} WHERE id = ?", (old,))

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from samebut.confidence import spread
 from samebut.errors import StoreBusy
-from samebut.index import Found, PictureRow, RankedPictures, searcher
+from samebut.index import Found, RankedPictures, searcher
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.postgres import filters
 from samebut.index.postgres.database import Link, PostgresDatabase, make_store
@@ -34,9 +35,13 @@ EXACT_BELOW = 10_000
 """Pictures that pass a filter, below which all of them are compared."""
 _CANDIDATES = 4  # times k that are scored again
 
+_M = 16  # neighbours of a picture in the graph
+_CONSTRUCTION = 100  # pictures that are looked at to find them
+_MAX_WORKING_MB = 4096  # that the server is asked to build the graph in
+
 _GRAPH = "SELECT to_regclass('embedding_graph') IS NOT NULL"
 _MAKE_GRAPH = """CREATE INDEX embedding_graph ON embedding USING hnsw (vector halfvec_ip_ops)
-    WITH (m = 16, ef_construction = 100)"""
+    WITH (m = {m}, ef_construction = {construction})"""
 _SCORED = "SELECT id, -(vector::vector <#> ?::vector)::float4 AS score"
 _BEST = "ORDER BY score DESC, id LIMIT ?"
 
@@ -133,12 +138,12 @@ class PostgresIndex(DescribedStore):
         self._model = old if old.fingerprint == fingerprint else new
 
     def publish(self) -> None:
-        self._database.publish()
-
-    def put(self, pictures: Sequence[PictureRow]) -> None:
-        super().put(pictures)
+        """Make the graph if there are pictures enough, then let every process search what
+        `replace_model` began. A picture that comes later is put into the graph as it comes, which
+        takes several times as long."""
         if not self._has_graph and self.dim <= MAX_GRAPH_DIM:
             self._grow_graph()
+        self._database.publish()
 
     def count(self, where: str | Filter | None = None) -> int:
         if where is None:
@@ -233,14 +238,18 @@ class PostgresIndex(DescribedStore):
         )
 
     def _grow_graph(self) -> None:
-        """Make the graph once there are pictures enough; the server keeps it from then on."""
         with self._database.reading() as link:
             self._has_graph = link.execute(_GRAPH).fetchone()[0]
-            some = f"SELECT count(*) FROM (SELECT FROM embedding LIMIT {GRAPH_FROM}) AS counted"
-            enough = link.execute(some).fetchone()[0] == GRAPH_FROM
-        if enough and not self._has_graph:
-            with self._database.writing() as link:
-                link.execute(_MAKE_GRAPH)
+            (count,) = link.execute("SELECT count(*) FROM embedding").fetchone()
+        if self._has_graph or count < GRAPH_FROM:
+            return
+        with self._database.writing() as link:
+            # What does not fit is built on the disk, in many times the time.
+            needed = count * (2 * self.dim + 64 * _M + 200) // 1_000_000 + 64
+            memory = min(needed, _MAX_WORKING_MB)
+            link.execute(f"SET LOCAL maintenance_work_mem = '{memory}MB'")
+            _make_graph(link)
+        self._has_graph = True
 
     def _spread(self, link: Link) -> NDArray[np.float32]:
         """Embeddings ``(S, D)`` of pictures from all over, the same as the embedded index takes."""
@@ -251,6 +260,17 @@ class PostgresIndex(DescribedStore):
         )
         halves = np.frombuffer(b"".join(row for (row,) in rows), "<f2")
         return halves.reshape(-1, self.dim).astype(np.float32)
+
+
+def _make_graph(link: Link) -> None:
+    statement = _MAKE_GRAPH.format(m=_M, construction=_CONSTRUCTION)
+    try:
+        with link.raw.transaction():  # part of the one that the link is in
+            link.execute(statement)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
+        # Several processes build it in shared memory, of which a container has little.
+        link.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        link.execute(statement)
 
 
 def _best(
