@@ -97,9 +97,13 @@ class PostgresServer:
                 return
             time.sleep(0.05)
 
+    @property
+    def is_down(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def stop(self) -> None:
         """End it; nothing of it is needed any more."""
-        if self._process is not None and self._process.poll() is None:
+        if not self.is_down:
             self.kill()
 
     def _asking(self) -> list[str]:

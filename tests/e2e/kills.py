@@ -23,14 +23,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from samebut.errors import StoreMissing
 from samebut.gallery import STORE_FILE
-from samebut.index.local import LocalIndex
+from samebut.index import Index
+from samebut.index.address import address_of
 from samebut.runtime import BUNDLED
 
 # Each child says "begin" when its work starts, and then how many rows are stored. Gallery.update
@@ -164,11 +167,12 @@ def kill_often(
         phase.begin(given.store, store)
         before = count(store) if phase.grows else 0
         after = rng.uniform(0, given.seconds if phase.seconds is None else phase.seconds)
-        acknowledged, killed = _one_round(phase.child, given.photos, store, other, after)
+        ended = one_round(phase.child, given.photos, store, other, after)
+        assert ended.status in (0, -signal.SIGKILL), ended.said
         now = count(store)
-        assert now >= before + acknowledged, f"{before} + {acknowledged} stored, {now} left"
-        tally.acknowledged += acknowledged
-        if killed:
+        assert now >= before + ended.acknowledged, f"{before} + {ended} stored, {now} left"
+        tally.acknowledged += ended.acknowledged
+        if ended.status:
             tally.kills += 1
         else:
             tally.finished += 1
@@ -177,13 +181,27 @@ def kill_often(
     return tally
 
 
-def _one_round(
-    program: str, photos: Path, store: Path, other: Path, seconds: float
-) -> tuple[int, bool]:
-    """How many rows the child acknowledged before it was killed, and whether it was.
+class Ended(NamedTuple):
+    """How a child ended: rows that it said are stored, its status, and what it said on stderr."""
 
-    Raises AssertionError if it ended by itself with an error.
-    """
+    acknowledged: int
+    status: int
+    said: str
+
+
+def _killed(child: subprocess.Popen[str]) -> None:
+    child.send_signal(signal.SIGKILL)
+
+
+def one_round(
+    program: str,
+    photos: Path,
+    store: Path | str,
+    other: Path,
+    seconds: float,
+    kill: Callable[[subprocess.Popen[str]], None] = _killed,
+) -> Ended:
+    """Start a child, and ``kill`` it, or what it needs, unless it has ended by itself before."""
     arguments = [str(place) for place in (photos, store, other)]
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
@@ -194,22 +212,28 @@ def _one_round(
         )
         assert child.stdout is not None
         begun = child.stdout.readline()
-        killer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
+        killer = threading.Timer(seconds, kill, [child])
         killer.start()
         output, _ = child.communicate()
         killer.cancel()
+        killer.join()
         errors.seek(0)
-        assert begun == "begin\n", errors.read()
-        assert child.returncode in (0, -signal.SIGKILL), errors.read()
+        said = errors.read()
+    assert begun == "begin\n", said
     # The last line may be cut short, and a server says other things.
     lines = [line for line in output.split("\n")[:-1] if line.isdigit()]
-    return int(lines[-1]) if lines else 0, child.returncode == -signal.SIGKILL
+    return Ended(int(lines[-1]) if lines else 0, child.returncode, said)
 
 
-def count(store: Path) -> int:
+def opened(store: Path | str) -> Index:
+    """A store in a folder, or at an address."""
+    return address_of(store if isinstance(store, str) else store / STORE_FILE).open()
+
+
+def count(store: Path | str) -> int:
     """How many pictures the store holds, none of them damaged; 0 before there is one."""
     try:
-        with LocalIndex.open(store / STORE_FILE) as index:
+        with closing(opened(store)) as index:
             assert index.damaged() == []
             pictures = index.pictures([index.id_of(path) or 0 for path in index.files()])
             tables = {row.metadata["table"] for row in pictures if row.metadata}
@@ -219,9 +243,9 @@ def count(store: Path) -> int:
         return 0
 
 
-def content(store: Path) -> dict[str, tuple[object, ...]]:
+def content(store: Path | str) -> dict[str, tuple[object, ...]]:
     """All that a store says of each path, embeddings apart."""
-    with LocalIndex.open(store / STORE_FILE) as index:
+    with closing(opened(store)) as index:
         ids = [index.id_of(path) or 0 for path in index.files()]
         rows: dict[str, tuple[object, ...]] = {
             each.path: (each.size, each.digest, each.width, each.height)
@@ -231,13 +255,13 @@ def content(store: Path) -> dict[str, tuple[object, ...]]:
         return rows
 
 
-def embeddings(store: Path) -> np.ndarray:
+def embeddings(store: Path | str) -> np.ndarray:
     """Embeddings in the order of their paths."""
-    with LocalIndex.open(store / STORE_FILE) as index:
+    with closing(opened(store)) as index:
         return index.embedding([index.id_of(path) or 0 for path in sorted(index.files())])
 
 
-def command(photos: Path, store: Path, *more: str) -> None:
+def command(photos: Path, store: Path | str, *more: str) -> None:
     """The command itself, to the end."""
     done = subprocess.run(
         [sys.executable, "-m", "samebut", "index", str(photos), "--store", str(store), *more],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import kills_postgres
 import pytest
-from kills import PHASES, Phase, Undisturbed, build, compare, kill_often
+from kills import PHASES, Phase, Undisturbed, build, compare, kill_often, other_model
+from kills_postgres import Rounds
 
 from conftest import draw_picture
+from postgres_server import PostgresServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
@@ -22,6 +25,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
         draw_picture(colour, "round", 96 + number).save(photos / f"{number:03}.png")
     (photos / "broken.png").write_bytes(b"no picture")
     return build(photos, tmp_path_factory.mktemp("killed"))
+
+
+@pytest.mark.parametrize("phase", kills_postgres.PHASES)
+def test_killed_with_their_server_and_carried_on(
+    undisturbed: Undisturbed, postgres: PostgresServer, tmp_path: Path, phase: str
+) -> None:
+    rounds = Rounds(postgres, undisturbed, other_model(tmp_path / "other"), seed=1)
+    assert rounds.run(phase, 2) < 1e-3
+    assert (rounds.tally.writers, rounds.tally.servers) == (1, 1)
 
 
 @pytest.mark.parametrize("phase", PHASES)
