@@ -19,7 +19,7 @@ SOURCES = "\n".join(
 )
 # Keys that are put together from what a gallery holds, or from a word of the page's own.
 FAMILIES = ("ask.", "place.", "fusion.", "seen.", "box.", "reason.from.")
-EXAMPLE = re.compile(r"words\.(alone|change|refine)\.eg")
+EXAMPLE = re.compile(r"words\.(alone|change|refine|both)\.eg")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 CHINESE = re.compile("[\u4e00-\u9fff]")
 

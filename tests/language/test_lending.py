@@ -21,6 +21,8 @@ SAID = {"colour": "in blue", "pattern": "striped", "article": "as a skirt", None
         ("picture 2 in the shade of picture 1", "None 1, colour 0"),
         ("like the first one but with the third’s pattern", "None 0, pattern 2"),
         ("the same colour as the second", "colour 1"),
+        ("the shape of 1 in the colour of 2", "article 0, colour 1"),
+        ("in 2 colours", ""),
         ("第一张，但用第二张的图案和第三张的颜色", "None 0, pattern 1, colour 2"),
         ("the colour of the fourth", ""),  # there are three
         ("the first one", ""),  # no part of it is meant

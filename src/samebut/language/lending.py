@@ -36,6 +36,7 @@ _WHICH = (
     rf"(?:the\s+)?(?P<w{{}}>{_NTH}){_ONE}\b",
     rf"(?:the\s+)?(?:{_PICTURE}|number|no\.|#)\s*(?P<w{{}}>[1-5]|one|two|three|four|five)\b",
 )
+_NUMBER = r"(?P<w{}>[1-5])\b"
 _CHINESE = (
     r"(?:第?(?P<w{}>[一二三四五1-5两])[张件个幅款条双](?:图片|照片|图)?|图片?(?P<w{}>[一二三四五1-5])"
     r"|(?P<w{}>[这那])[张件个幅条双]?|(?P<w{}>前者|后者))"
@@ -50,7 +51,10 @@ def _numbered(form: str, start: int) -> str:
 
 
 _FORMS = (
-    *(rf"{_LEAD}(?P<a{{0}}>{_ASPECT['en']})\s+(?:of|from|as\s+in|as|like)\s+{w}" for w in _WHICH),
+    *(
+        rf"{_LEAD}(?P<a{{0}}>{_ASPECT['en']})\s+(?:of|from|as\s+in|as|like)\s+{w}"
+        for w in (*_WHICH, _NUMBER)
+    ),
     *(rf"{_LEAD}{w}(?:'s|’s)\s+(?P<a{{0}}>{_ASPECT['en']})\b" for w in _WHICH),
     rf"{_LEAD}\b(?P<w{{}}>this|that)\s+(?P<a{{0}}>{_ASPECT['en']})\b",
     rf"[用按配和]?{_CHINESE}(?:里|中|上)?的?(?P<a{{0}}>{_ASPECT['zh']})",

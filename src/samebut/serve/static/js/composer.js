@@ -2,8 +2,8 @@
 
 import { byId, element, icon, iconButton, isTouch } from "./dom.js";
 import { t } from "./i18n.js";
-import { turnPicture } from "./pictures.js";
-import { NEUTRAL, composedStep, referenceAt } from "./state.js";
+import { numeral, turnPicture } from "./pictures.js";
+import { NEUTRAL, composedStep, referenceAt, references } from "./state.js";
 import { pictureFiles } from "./uploads.js";
 
 const PAUSE = 150; // milliseconds without a move before the slider searches
@@ -11,9 +11,9 @@ const SIZE = 112;
 
 /**
  * Wires the form to `onWords(text)`, `onRefuse(text)` for words that are not wanted, `onFiles(files)`,
- * `onWeight(number)`, `onTyping(text)`.
+ * `onMore(files)` for a picture beside the one that is there, `onWeight(number)`, `onTyping(text)`.
  */
-export function composer({ onWords, onRefuse, onFiles, onWeight, onTyping }) {
+export function composer({ onWords, onRefuse, onFiles, onMore, onWeight, onTyping }) {
   const words = byId("words");
   byId("go").append(icon("arrow"));
   const take = (action) => {
@@ -28,9 +28,9 @@ export function composer({ onWords, onRefuse, onFiles, onWeight, onTyping }) {
   });
   byId("refuse").addEventListener("click", () => take(onRefuse));
   words.addEventListener("input", () => onTyping(words.value.trim()));
-  for (const input of [byId("file"), byId("camera")]) {
+  for (const input of [byId("file"), byId("camera"), byId("another")]) {
     input.addEventListener("change", () => {
-      onFiles([...input.files]);
+      (input.id === "another" ? onMore : onFiles)([...input.files]);
       input.value = ""; // the same file may be picked again
     });
   }
@@ -50,25 +50,37 @@ export function composer({ onWords, onRefuse, onFiles, onWeight, onTyping }) {
 
 function render(state) {
   const reference = referenceAt(state.turns);
-  byId("reference").replaceChildren(...(reference ? shown(reference) : [invitation()]));
+  const all = references(state.turns);
+  byId("reference").replaceChildren(...(reference ? shown(all) : [invitation()]));
+  byId("reference").classList.toggle("several", all.length > 1);
   const isRefining = Boolean(state.turns.at(-1)?.text);
-  const key = !reference ? "words.alone" : isRefining ? "words.refine" : "words.change";
+  const about = all.length > 1 ? "words.both" : "words.change";
+  const key = !reference ? "words.alone" : isRefining ? "words.refine" : about;
   byId("words-label").textContent = t(key);
   byId("words").placeholder = t(isTouch() ? key : `${key}.eg`); // a phone's one line has no label
   byId("refuse").hidden = state.turns.length === 0; // without a wish there is nothing to take from
   renderWeight(state);
 }
 
-/** The reference, with a way to change it: where there is a camera, one of two. */
-function shown(reference) {
+/**
+ * The references, numbered if there are several, the last with ways to change it and to add another:
+ * where there is a camera, in one menu.
+ */
+function shown(all) {
+  const before = all.slice(0, -1).map(([number, turn]) => portrait(number, turn));
+  const [number, reference] = all.at(-1);
   const properties = isTouch() ? { popovertarget: "ways" } : {};
   const change = iconButton("edit", t("picture.change"), isTouch() ? null : pickFile, {
     class: "change",
     ...properties,
   });
-  const portrait = element("div", { class: "portrait" }, turnPicture(reference, SIZE), change);
-  return isTouch() ? [portrait, ways()] : [portrait];
+  const more = isTouch() ? null : iconButton("add", t("picture.add"), addFile, { class: "add" });
+  const last = portrait(all.length > 1 ? number : null, reference, change, more);
+  return isTouch() ? [...before, last, ways()] : [...before, last];
 }
+
+const portrait = (number, turn, ...buttons) =>
+  element("div", { class: "portrait" }, turnPicture(turn, SIZE), numeral(number), ...buttons);
 
 function ways() {
   const way = (name, key, onclick) =>
@@ -78,6 +90,7 @@ function ways() {
     { id: "ways", class: "ways", popover: "auto" },
     way("picture", "picture.pick", pickFile),
     way("camera", "picture.take", takePicture),
+    way("add", "picture.add", addFile),
   );
 }
 
@@ -100,6 +113,7 @@ function invitation() {
 
 const pickFile = () => byId("file").click();
 const takePicture = () => byId("camera").click();
+const addFile = () => byId("another").click();
 
 function wireWeight(onWeight) {
   const slider = byId("weight");

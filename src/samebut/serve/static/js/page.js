@@ -51,6 +51,7 @@ const parts = {
     onWords: (text) => go(states.say(state, text)),
     onRefuse: (text) => go(states.refuse(state, { text }, mostUnwanted)),
     onFiles: start,
+    onMore: (files) => start(files, states.add),
     onWeight: (weight) => go({ ...state, weight }, { isSlight: true, merge: "weight" }),
     onTyping: (text) => parts.suggestions?.typed(text),
   }),
@@ -70,6 +71,8 @@ const parts = {
     onPick: pickHit,
     onRefuse: refuseHit,
     canRefuse: () => !states.isEmpty(state),
+    onAdd: (hit) => go(states.add(state, { picture: hit.id }), { isTalking: true }),
+    canAdd: () => states.isUntold(state),
     onStart: (hit) => go(states.startWith(state, { picture: hit.id }), { isTalking: true }),
     onEnd: () => more({ isScrolling: true }),
     onClose: (place) => parts.grid.focus(place),
@@ -139,14 +142,14 @@ async function refuseHit(hit) {
 const look = (place) => parts.viewer.look(answer.hits, place);
 
 /**
- * Begins with the visitor's own picture; the way back is the browser's. One that the browser can't
- * open is shown to the server first: if it can't either, nothing is lost by it.
+ * Begins with the visitor's own picture, or goes on as `how` says; the way back is the browser's. One
+ * that the browser can't open is shown to the server first: if it can't either, nothing is lost by it.
  */
-async function start(files) {
+async function start(files, how = states.startWith) {
   if (files.length === 0) return notice(t("error.no-picture"), t("error.no-picture.hint"));
   if (files.length > 1) toast(t("picture.first", { count: number(files.length) }));
   const picture = await prepared(files[0]);
-  const next = states.startWith(state, { upload: keep(picture) });
+  const next = how(state, { upload: keep(picture) });
   if (!picture.bitmap && !(await isReadable(next))) return null;
   return go(next);
 }
@@ -337,6 +340,7 @@ function renderAnswer() {
   byId("count").textContent = answer ? countText() : "";
   byId("unread").textContent = unreadText(answer?.unread ?? []);
   parts.facts.render(answer?.filters ?? []);
+  byId("lent").textContent = lentText(answer?.lent ?? []);
   byId("unsure").textContent = unsureText(answer);
   parts.seen.render(state, { isAnswered: answered === state });
   renderTools();
@@ -357,6 +361,12 @@ function countText() {
 
 const unreadText = (texts) => (texts.length ? t("results.unread", { text: texts.join(" … ") }) : "");
 
+/** What was taken from which picture. */
+function lentText(lent) {
+  const parts = lent.map(({ picture, say }) => t("lent.part", { number: picture + 1, say }));
+  return lent.length ? t("lent", { parts: parts.join(t("values.join")) }) : "";
+}
+
 /** That none may be meant, what there is instead, and what to do. */
 function unsureText(found) {
   if (!found?.unsure || found.hits.length === 0) return "";
@@ -369,7 +379,8 @@ function unsureText(found) {
 /** Whether the latest words go on about a picture that is here. */
 function canExplain() {
   const step = states.composedStep(state.turns);
-  return answered === state && step >= 0 && isHere(states.referenceAt(state.turns, step));
+  const isOfOne = !answer?.lent?.length; // words about several pictures are nowhere in one of them
+  return answered === state && step >= 0 && isOfOne && isHere(states.referenceAt(state.turns, step));
 }
 
 const why = (hit) => showWhy(answered, hit, refuseOnce);

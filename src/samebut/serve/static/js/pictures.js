@@ -23,5 +23,9 @@ export function turnPicture(turn, size) {
   return canvas;
 }
 
+/** The number that words call a picture by, on its corner; null for none. */
+export const numeral = (number) =>
+  number === null ? null : element("span", { class: "numeral" }, String(number));
+
 const placeholder = (key) =>
   element("span", { class: "placeholder", role: "img", "aria-label": t(key) }, icon("missing"));

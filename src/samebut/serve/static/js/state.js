@@ -73,6 +73,35 @@ export function pick(state, picture) {
   return { ...state, turns: [...kept, turn(picture)], without };
 }
 
+/** Takes one more picture beside the reference, for words about both. */
+export const add = (state, picture) => ({ ...state, turns: [...state.turns, turn(picture)] });
+
+/** Whether the latest step is a picture that nothing was said of. */
+export const isUntold = ({ turns }) => turns.length > 0 && hasPicture(turns.at(-1)) && !turns.at(-1).text;
+
+/** The pictures of a state with the numbers that words call them by, from 1: `[[number, step], ...]`. */
+const numbered = (turns) =>
+  turns.flatMap((each, step) => (hasPicture(each) ? [step] : [])).map((step, i) => [i + 1, step]);
+
+/** The number of a step's picture, or null where there is one alone or none. */
+export function numberOf(turns, step) {
+  const all = numbered(turns);
+  return all.length > 1 ? (all.find(([, each]) => each === step)?.[0] ?? null) : null;
+}
+
+/**
+ * The pictures that the words in the field can be about, as `[number, turn]`: the reference and those
+ * before it that nothing was said of.
+ */
+export function references(turns) {
+  const all = numbered(turns);
+  const talked = all.findLastIndex(([, step], i) => i < all.length - 1 && isTalkedAbout(turns, step));
+  return all.slice(talked + 1).map(([number, step]) => [number, turns[step]]);
+}
+
+const isTalkedAbout = (turns, step) =>
+  Boolean(turns[step].text) || Boolean(turns[step + 1] && !hasPicture(turns[step + 1]));
+
 /** A new conversation that begins with a picture; filters stay. */
 export const startWith = (state, picture) => ({
   ...nothing(),

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./dom.js";
 import { t, tOr } from "./i18n.js";
-import { referenceAt } from "./state.js";
+import { referenceAt, references } from "./state.js";
 import { ofKind, shownColumns, valueName } from "./table.js";
 
 const SHOWN = 7;
@@ -28,12 +28,20 @@ export function suggestions(onSay) {
       const reference = referenceAt(state.turns);
       const about = reference && known(reference.picture);
       const said = state.turns.map((turn) => turn.text);
-      const made = reference ? changes(about) : openings();
+      const several = references(state.turns);
+      const made = several.length > 1 ? joined(several) : reference ? changes(about) : openings();
       all = [...new Set(made)].filter((text) => !said.includes(text));
       show("");
     },
     typed: show,
   };
+}
+
+/** What can be taken from which of the last two pictures. */
+function joined(several) {
+  const [[one], [two]] = several.slice(-2);
+  const said = (first, second) => t("ask.both", { first, second }).split("|");
+  return [...said(one, two), ...said(two, one)];
 }
 
 /** Changes to a picture: values of columns it has, other than its own; colours first. */

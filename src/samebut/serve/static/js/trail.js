@@ -2,8 +2,8 @@
 
 import { byId, element, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
-import { turnPicture } from "./pictures.js";
-import { hasPicture } from "./state.js";
+import { numeral, turnPicture } from "./pictures.js";
+import { hasPicture, numberOf } from "./state.js";
 
 const SIZE = 56;
 
@@ -13,7 +13,7 @@ export function trail(actions) {
   return {
     render({ turns }) {
       list.hidden = turns.length === 0;
-      const steps = turns.map((turn, i) => step(turn, i, turns.length, actions));
+      const steps = turns.map((turn, i) => step(turn, i, turns.length, numberOf(turns, i), actions));
       const restart = iconButton("restart", t("trail.restart"), actions.onRestart, {
         class: "quiet",
         shown: true,
@@ -24,7 +24,7 @@ export function trail(actions) {
   };
 }
 
-function step(turn, i, count, actions) {
+function step(turn, i, count, number, actions) {
   const said = turn.text || turn.called;
   const spoken = said ? `“${said}”` : t("trail.like");
   const values = { step: i + 1, text: spoken };
@@ -40,7 +40,7 @@ function step(turn, i, count, actions) {
           "aria-label": t("trail.back", values),
           title: t("trail.back", values),
         },
-    hasPicture(turn) ? element("span", { class: "mini" }, turnPicture(turn, SIZE)) : null,
+    hasPicture(turn) ? element("span", { class: "mini" }, turnPicture(turn, SIZE), numeral(number)) : null,
     element("span", { class: said ? "said" : "said like" }, spoken),
   );
   const made = element("li", { class: "step", "aria-current": isLast ? "step" : null }, face);

@@ -13,11 +13,11 @@ const PAUSE = 300; // milliseconds: browsers throttle who notes each picture whi
 const SWIPE = 48; // CSS pixels a finger moves sideways to mean another picture
 
 /**
- * Wires the viewer to `onPick(hit)`, `onStart(hit)`, where something is asked, as `canRefuse()` says,
- * `onRefuse(hit)`, `onEnd()` when the last of the hits is shown, and `onClose(place)` when nothing was
+ * Wires the viewer to `onPick(hit)`, `onStart(hit)`, beside a picture that nothing was said of, as
+ * `canAdd()` says, `onAdd(hit)`, where something is asked, as `canRefuse()` says, `onRefuse(hit)`, `onEnd()` when the last of the hits is shown, and `onClose(place)` when nothing was
  * chosen. `because(hit)` is what is said of why it is an answer.
  */
-export function viewer({ onPick, onStart, onRefuse, canRefuse, onEnd, onClose, because }) {
+export function viewer({ onPick, onStart, onAdd, canAdd, onRefuse, canRefuse, onEnd, onClose, because }) {
   const dialog = byId("viewer");
   let hits = [];
   let place = 0;
@@ -51,6 +51,7 @@ export function viewer({ onPick, onStart, onRefuse, canRefuse, onEnd, onClose, b
           { class: "actions" },
           button("arrow", t("viewer.pick"), choose(onPick), "primary"),
           button("restart", t("viewer.start"), choose(onStart), "secondary"),
+          canAdd() ? button("add", t("viewer.add"), choose(onAdd), "secondary") : null,
           canRefuse() ? button("not", t("viewer.not"), choose(onRefuse), "secondary") : null,
         ),
         ...[strip, because(hit)].filter((each) => each !== null),
