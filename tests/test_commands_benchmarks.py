@@ -125,6 +125,9 @@ def test_newer_benchmarks_are_measured_in_their_own_numbers(
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"{number}  "))
         assert label in line
     assert "errors.html" in done.stdout
+    if name in ("icir", "pinpoint"):
+        beside = run("compare", tmp_path / "out", "--published", name)
+        assert {"icir": "BASIC", "pinpoint": "BGE-VL-MLLM S1"}[name] in beside.stdout
 
 
 def test_a_benchmark_is_measured_on_the_pictures_that_exist(tmp_path: Path) -> None:

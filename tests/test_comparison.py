@@ -103,7 +103,15 @@ def test_runs_of_another_protocol_or_data_are_not_compared(model: ColourModel) -
 
 
 def test_every_published_row_is_whole_and_names_its_source() -> None:
-    for benchmark in ("fashioniq", "cirr", "circo", "fashion200k", "css"):
+    for benchmark in (
+        "fashioniq",
+        "cirr",
+        "circo",
+        "fashion200k",
+        "css",
+        "icir",
+        "pinpoint",
+    ):
         for row in published.rows(benchmark):
             assert row.source
             assert row.numbers

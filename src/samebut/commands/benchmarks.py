@@ -60,7 +60,8 @@ def evaluate(
             "-o",
             "--option",
             metavar="NAME=VALUE",
-            help="A choice of the benchmark: gallery=union, reference=removed, captions=maaf ...",
+            help="A choice of the benchmark: gallery=union, captions=maaf, category=dress ...; "
+            "missing=drop ranks the pictures that are there.",
         ),
     ] = None,
     out: Annotated[
