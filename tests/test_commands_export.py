@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,39 @@ def test_from_a_checkpoint_to_a_search(tmp_path: Path, monkeypatch: pytest.Monke
     reference = sorted(photos.glob("*.jpg"))[0]
     hits = json.loads(run("search", photos, "-i", reference, "-t", "in blue", "--json", "-k", 5))
     assert len(hits["hits"] if isinstance(hits, dict) else hits) == 5
+
+
+def test_from_open_clips_own_format_to_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny Marqo-FashionSigLIP of random weights over pictures of the demo gallery."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "learning"))
+    import open_clip_checkpoints
+
+    from samebut.learning.encoders import open_clip_config
+
+    monkeypatch.setitem(open_clip_config.TIMM_SIZES, "base", open_clip_checkpoints.TINY)
+    folder = open_clip_checkpoints.write("siglip", tmp_path / "marqo-fashionSigLIP")
+    out, photos = tmp_path / "out", tmp_path / "photos"
+    photos.mkdir()
+    for file in sorted(GALLERY.glob("*.webp"))[:40]:
+        shutil.copy(file, photos)
+    assert run("export", folder, out).startswith(f"{out}  marqo-fashionSigLIP  {{")
+    description = json.loads((out / "model.json").read_text(encoding="utf-8"))
+    assert description["agreement"]["torch_least"] >= 0.9999
+    assert description["text"] == {"max_tokens": 16, "pad_id": 1, "fixed_length": 16}
+    assert description["preprocess"]["padding"] == "stretch"
+    run("index", photos, "--model", out)
+    reference = min(photos.glob("*.webp"))
+    monkeypatch.undo()  # what made the folder is read no more
+
+    def found(*asked: object) -> list[str]:
+        said = json.loads(run("search", photos, *asked, "--json", "-k", 5))
+        return [hit["path"] for hit in (said["hits"] if isinstance(said, dict) else said)]
+
+    composed, alone = found("-i", reference, "-t", "in blue"), found("-t", "in blue")
+    assert len(set(composed)) == len(set(alone)) == 5
+    assert alone != found("-t", "red, and much longer")
 
 
 def test_without_pictures_those_of_the_demo_gallery_are_taken() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import open_clip_checkpoints
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
@@ -16,6 +18,8 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPTokenizer,
+    MetaClip2Config,
+    MetaClip2Model,
     SiglipConfig,
     SiglipModel,
 )
@@ -28,6 +32,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 SIZE, PATCH, DIM = 32, 8, 16
 PROCESSORS = {
     "clip": CLIPImageProcessorPil,
+    "metaclip_2": CLIPImageProcessorPil,
     "siglip": SiglipImageProcessorPil,
     "chinese_clip": ChineseCLIPImageProcessorPil,
 }
@@ -84,6 +89,20 @@ def bge_vl(folder: Path) -> Path:
     return folder
 
 
+def metaclip_2(folder: Path) -> Path:
+    """Meta CLIP 2: XLM-V's marks around pieces of a unigram model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = open_clip_checkpoints.write_xlm(folder)
+    text = {
+        **_TOWER, "hidden_size": 24, "vocab_size": pieces, "max_position_embeddings": 77,
+        "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1,
+    }  # fmt: skip
+    config = MetaClip2Config(text_config=text, vision_config=_VISION, projection_dim=DIM)
+    trained(MetaClip2Model(config)).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": SIZE}, crop_size=SIZE).save_pretrained(folder)
+    return folder
+
+
 def siglip(folder: Path) -> Path:
     """SigLIP 2: a Gemma tokenizer that keeps capitals, marks by switches, 64 positions."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,8 +153,10 @@ def chinese_clip(folder: Path) -> Path:
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "clip": clip,
+    "metaclip_2": metaclip_2,
     "siglip": siglip,
     "chinese_clip": chinese_clip,
+    "open_clip": partial(open_clip_checkpoints.write, "clip"),
 }
 """Row of ``ENCODERS`` -> what writes a checkpoint of its family into a folder."""
 
@@ -148,4 +169,5 @@ def tokenizer_of(kind: str, folder: Path) -> Any:
         return BertTokenizer.from_pretrained(folder)
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="<pad>")
+    pad = {"pad_token": "<pad>"}
+    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **pad)

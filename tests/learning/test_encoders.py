@@ -46,7 +46,7 @@ TEXTS = [
     "with abc, but in red and much, much longer than the others",
 ]
 DOCS = Path(__file__).parents[2] / "docs"
-HUB = [kind for kind in ENCODERS if kind in checkpoints.MAKERS]
+HUB = [kind for kind in ENCODERS if kind in checkpoints.PROCESSORS]
 
 
 @pytest.fixture(scope="module")
@@ -542,7 +542,7 @@ def test_an_unknown_family_lists_the_known_ones(folders: dict[str, Path], tmp_pa
     (folder / "config.json").write_text('{"model_type": "siglip2"}')
     with pytest.raises(ModelError, match="a 'siglip2', which is no family") as error:
         CIRModel.from_checkpoint(str(folder))
-    assert error.value.hint.startswith("Known: clip, siglip, chinese_clip")
+    assert error.value.hint.startswith("Known: clip, metaclip_2, siglip, chinese_clip")
     (folder / "config.json").write_text("[]")
     with pytest.raises(ModelError, match="JSON of names and values"):
         CIRModel.from_checkpoint(str(folder))

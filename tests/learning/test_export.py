@@ -13,6 +13,7 @@ import checkpoints
 import numpy as np
 import onnx
 import onnxruntime
+import open_clip_checkpoints
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -87,6 +88,9 @@ MADE: dict[str, Callable[[Path], CIRModel]] = {
     ),
     "siglip": lambda folder: CIRModel.from_checkpoint(str(checkpoints.siglip(folder))),
     "chinese_clip": chinese_clip_with_maaf,
+    "open_clip": lambda folder: CIRModel.from_checkpoint(
+        str(open_clip_checkpoints.write("clip", folder)), size=48
+    ),
 }
 """Every export costs seconds: between them they have every family and kind of fusion."""
 
@@ -229,6 +233,8 @@ def test_int8_quantises_weights_alone(exported: tuple[CIRModel, Path]) -> None:
 
 
 def vision(model: CIRModel) -> Any:
+    if model.encoder.kind == "open_clip":
+        return model.encoder.visual.transformer
     return model.encoder.network.vision_model.encoder
 
 

@@ -49,7 +49,7 @@ def export(
         bool, typer.Option("--trainable", help="Let a recipe's init train on from it.")
     ] = False,
 ) -> None:
-    """Write a model folder for `--model`: from training, or CLIP, SigLIP or Chinese-CLIP."""
+    """Write a model folder for `--model`: from training, or a published encoder."""
     check_installed()
     check_target(out)
     from samebut.data import triplets

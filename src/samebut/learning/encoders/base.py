@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samebut.learning.tables import Table
+
+Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,19 @@ class Encoder(nn.Module, ABC):
 
     ``kind`` names the row. ``Options`` declares what a recipe may say under ``[encoder]``, and
     ``create`` gets nothing else. ``dim`` is the width D of the shared space. ``mean`` and ``std``
-    are those its pixels are normalised with. Texts are cut to ``max_tokens`` pieces, marks
-    included; ``text_rules`` says that and how they are padded, as a model folder has it.
-    ``int8_operators`` are those of the image graph that export may quantise, all but the first
-    ``int8_from`` of them, over ranges that hold ``int8_percentile`` percent of what it saw (100:
-    all of it, which takes no memory to find). Export folds batch norms into convolutions: in an
-    ``nn.Sequential`` where one follows the other, elsewhere where a module's ``norm_of`` says so.
+    are those its pixels are normalised with, unless ``channels`` says otherwise. Texts are cut to
+    ``max_tokens`` pieces, marks included; ``text_rules`` says that and how they are padded, as a
+    model folder has it. ``int8_operators`` are those of the image graph that export may quantise,
+    all but the first ``int8_from`` of them, over ranges that hold ``int8_percentile`` percent of
+    what it saw (100: all of it, which takes no memory to find). Export folds batch norms into
+    convolutions: in an ``nn.Sequential`` where one follows the other, elsewhere where a module's
+    ``norm_of`` says so.
     """
 
     kind: ClassVar[str]
     Options: ClassVar[type[Table]]
-    mean: ClassVar[tuple[float, float, float]]
-    std: ClassVar[tuple[float, float, float]]
+    mean: ClassVar[Channels]
+    std: ClassVar[Channels]
     int8_operators: ClassVar[tuple[str, ...]] = ("MatMul",)
     int8_from: ClassVar[int] = 0
     int8_percentile: ClassVar[float] = 100.0
@@ -62,6 +65,12 @@ class Encoder(nn.Module, ABC):
         """``tokenizer`` must cut and pad texts as ``text_rules`` says."""
         super().__init__()
         self.dim, self.tokenizer, self.text_rules = dim, tokenizer, text_rules
+
+    @classmethod
+    def channels(cls, settings: Mapping[str, Any]) -> tuple[Channels, Channels]:
+        """Mean and std that pixels are normalised with, by the options of a recipe or by
+        ``settings`` of a trained encoder. ModelError: a source that they name can't be read."""
+        return cls.mean, cls.std
 
     @property
     def max_tokens(self) -> int:

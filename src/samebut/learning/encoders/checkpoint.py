@@ -24,20 +24,25 @@ from samebut.files import json_of
 from samebut.preprocess import STRETCH, Preprocess
 
 DESCRIPTION = (
+    "open_clip_config.json", "bpe_simple_vocab_16e6.txt.gz",
     "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "vocab.txt",
     "spiece.model", "README.md",
 )  # fmt: skip
 SAFE_WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 OLD_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+OPEN_CLIP_SAFE, OPEN_CLIP_OLD = ("open_clip_model.safetensors",), ("open_clip_pytorch_model.bin",)
 _RESAMPLES = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Its ``name``, the ``folder`` its files are in, and its ``config.json``.
+    """Its ``name``, the ``folder`` its files are in, and what describes it.
 
-    ``on_hub`` is its name there, None for a local folder, which is called by its own name alone.
+    ``config`` is its ``open_clip_config.json`` if there is one: some folders are in both formats,
+    and beside it ``config.json`` may name nothing but code of its own (Marqo's). Else it is
+    ``config.json``. ``on_hub`` is its name there, None for a local folder, which is called by its
+    own name alone.
     """
 
     name: str
@@ -51,24 +56,41 @@ class Checkpoint:
 
         ModelError: no such folder or name, not on this machine and no network, or no checkpoint.
         """
-        folder, on_hub = Path(name), None
-        if not folder.is_dir():
-            on_hub = name
-            folder = fetch(name, (*DESCRIPTION, *SAFE_WEIGHTS))
-            if not _any(folder, SAFE_WEIGHTS):
-                folder = fetch(name, (*DESCRIPTION, *OLD_WEIGHTS))
-        config = _read_json(folder / "config.json")
+        if Path(name).is_dir():
+            return cls._described(Path(name), None)
+        found = cls._described(fetch(name, DESCRIPTION), name)
+        for weights in found.weights:
+            folder = fetch(name, (*DESCRIPTION, *weights))
+            if _any(folder, weights):
+                break
+        return cls._described(folder, name)
+
+    @classmethod
+    def _described(cls, folder: Path, on_hub: str | None) -> Checkpoint:
+        config = _read_json(folder / "open_clip_config.json")
+        if config is not None and not isinstance(config.get("model_cfg"), dict):
+            raise ModelError(f"{folder / 'open_clip_config.json'} has no table model_cfg")
+        config = config or _read_json(folder / "config.json")
         if config is None:
             raise ModelError(
-                f"{folder} is not a checkpoint: it has no config.json",
+                f"{folder} is not a checkpoint: it has no config.json, nor open_clip_config.json",
                 hint="Give a folder as `hf download NAME --local-dir FOLDER` makes it, or NAME.",
             )
         return cls(on_hub or folder.resolve().name, on_hub, folder, config)
 
     @property
     def model_type(self) -> str:
-        """The architecture, as ``config.json`` calls it: "clip", "siglip", ..."""
+        """The architecture, as ``config.json`` calls it: "clip", "siglip", ...; or "open_clip"."""
+        if "model_cfg" in self.config:
+            return "open_clip"
         return str(self.config.get("model_type", "nothing"))
+
+    @property
+    def weights(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Patterns of the files of its weights: safetensors, and what is read if there are none."""
+        if self.model_type == "open_clip":
+            return OPEN_CLIP_SAFE, OPEN_CLIP_OLD
+        return SAFE_WEIGHTS, OLD_WEIGHTS
 
     @property
     def licence(self) -> str | None:
@@ -88,9 +110,10 @@ class Checkpoint:
 
     def require_weights(self) -> None:
         """ModelError if the folder has descriptions alone, as an interrupted download leaves it."""
-        if not _any(self.folder, SAFE_WEIGHTS) and not _any(self.folder, OLD_WEIGHTS):
+        safe, old = self.weights
+        if not _any(self.folder, (*safe, *old)):
             raise ModelError(
-                f"{self.name} has no weights: {self.folder} lacks model.safetensors",
+                f"{self.name} has no weights: {self.folder} lacks {safe[0]}",
                 hint=_how_to_get(self.on_hub or "NAME"),
             )
 

@@ -1,4 +1,4 @@
-"""Encoders of the Hugging Face hub: CLIP, SigLIP and SigLIP 2, Chinese-CLIP.
+"""Encoders of the Hugging Face hub: CLIP, Meta CLIP 2, SigLIP and SigLIP 2, Chinese-CLIP.
 
 A family is a class and a row in ``encoders.ENCODERS``: what it pools, how patches and word pieces
 reach the shared space, how texts are padded. The class is chosen by ``model_type`` and built by
@@ -16,7 +16,6 @@ transformers is imported when a model is made: the small encoder does without it
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,33 +25,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from samebut.errors import ModelError
-from samebut.learning.encoders.base import Encoder, Features, every_token
+from samebut.learning.encoders.base import Channels, Features, every_token
 from samebut.learning.encoders.checkpoint import Checkpoint
+from samebut.learning.encoders.published import PublishedEncoder, checked_size
 from samebut.learning.encoders.wording import pad_id, read_tokenizer
-from samebut.learning.tables import Table
 from samebut.preprocess import STRETCH, Preprocess
 
-Channels = tuple[float, float, float]
 _OPENAI_MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
 _NOT_SAVED = ("transformers_version", "auto_map", "architectures", "_name_or_path", "dtype")
 
 
-class HubOptions(Table):
-    """What a recipe says of an encoder of the hub."""
-
-    source: str
-    """A name on the hub, or a folder."""
-
-
-class HubEncoder(Encoder):
+class HubEncoder(PublishedEncoder):
     """What the families share. Subclasses say what differs; they are rows of ``ENCODERS``.
 
     ``network`` is transformers' model of the family, ``source`` the name of the checkpoint.
     """
 
-    Options = HubOptions
-    model_type: ClassVar[str]  # what config.json calls the family
     architecture: ClassVar[str]  # its classes in transformers: ...Model and ...Config
     mean: ClassVar[Channels] = _OPENAI_MEAN
     std: ClassVar[Channels] = _OPENAI_STD
@@ -83,16 +72,13 @@ class HubEncoder(Encoder):
         ModelError: ``size`` is not a whole number of patches.
         """
         vision = self.network.config.vision_config
-        if size and size != vision.image_size and size % vision.patch_size:
-            patch = vision.patch_size
-            raise ModelError(
-                f"the input size of {self.source} must be a multiple of the {patch}-pixel patch "
-                f"size; got {size}",
-                hint=f"Give {max(1, size // patch) * patch}, for example.",
-            )
-        return Preprocess(
-            size=size or vision.image_size, mean=self.mean, std=self.std, padding=self.padding
-        )
+        size = checked_size(self.source, size, vision.image_size, vision.patch_size)
+        return Preprocess(size=size, mean=self.mean, std=self.std, padding=self.padding)
+
+    def preprocess_of(
+        self, checkpoint: Checkpoint, size: int | None, padding: str | None
+    ) -> Preprocess:
+        return checkpoint.preprocess(self.default_preprocess(size), padding)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -100,27 +86,7 @@ class HubEncoder(Encoder):
         return {"source": self.source, "pad_id": self.text_rules["pad_id"], "config": config}
 
     @classmethod
-    def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:
-        """The published weights of ``source``, to be trained further; it has its own tokenizer.
-
-        ModelError: another option, no source, or one whose pixels are not normalised as the row's.
-        """
-        if set(options) != {"source"}:
-            raise ModelError(
-                f"the encoder '{cls.kind}' takes one option, source; given: {', '.join(options)}",
-                hint='Write source = "a name on the hub, or a folder" under [encoder].',
-            )
-        checkpoint = Checkpoint.open(options["source"])
-        encoder = cls.from_checkpoint(checkpoint)
-        default = encoder.default_preprocess()
-        said = checkpoint.preprocess(default, None)
-        if (said.mean, said.std) != (default.mean, default.std):
-            raise ModelError(f"{checkpoint.name} normalises pixels as no other {cls.kind} does")
-        return encoder
-
-    @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
-        """The encoder of a checkpoint, in fp32. ModelError: weights are missing or damaged."""
         checkpoint.require_weights()
         kind = cls._transformers("Model")
         try:
@@ -216,6 +182,17 @@ class ChineseClipEncoder(ClipEncoder):
         read = self.network.text_model(ids, attention_mask=mask)
         tokens = self.network.text_projection(read.last_hidden_state)
         return Features(tokens[:, 0], tokens, mask)
+
+
+class MetaClip2Encoder(ClipEncoder):
+    """Meta CLIP 2 (Chuang et al., arXiv 2507.22062): CLIP with XLM-V's pieces, 300 languages.
+
+    Pooled: the first end mark, ``eos_token_id`` of its configuration.
+    """
+
+    kind = model_type = "metaclip_2"
+    architecture = "MetaClip2"
+    pad_piece = "<pad>"
 
 
 class SiglipEncoder(HubEncoder):

@@ -54,8 +54,11 @@ CONVERTERS: dict[str, tuple[tuple[str, ...], Callable[[Checkpoint], Any]]] = {
 """model_type -> the files without a ``tokenizer.json``, and how they become one."""
 
 
-def read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
-    """The checkpoint's tokenizer, with what comes before it. ModelError: its files are missing."""
+def read_tokenizer(
+    checkpoint: Checkpoint, before: list[normalizers.Normalizer] | None = None
+) -> Tokenizer:
+    """The checkpoint's tokenizer, with what comes before it: ``before``, or what ``BEFORE`` says of
+    its class. ModelError: its files are missing."""
     path = checkpoint.folder / "tokenizer.json"
     files, convert = CONVERTERS.get(checkpoint.model_type, ((), None))
     if path.is_file():
@@ -71,7 +74,7 @@ def read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     kind = checkpoint.tokenizer_said("tokenizer_class") or ""
     if kind.startswith("Gemma"):
         tokenizer.post_processor = _gemma_marks(checkpoint, tokenizer)
-    before = BEFORE.get(kind, [])
+    before = BEFORE.get(kind, []) if before is None else before
     own = [tokenizer.normalizer] if tokenizer.normalizer else []
     if before:
         tokenizer.normalizer = normalizers.Sequence([*before, *own])

@@ -23,7 +23,7 @@ from samebut.files import json_of
 from samebut.learning.encoders import ENCODERS
 from samebut.learning.encoders.base import Encoder, Features
 from samebut.learning.encoders.checkpoint import Checkpoint, explained, fetch
-from samebut.learning.encoders.hub import HubEncoder
+from samebut.learning.encoders.published import PublishedEncoder
 from samebut.learning.fusion import make_fusion
 from samebut.learning.model.card import PIPELINE, TAGS, Card
 from samebut.learning.model.stored import GRAPHS, REST, read_weights
@@ -183,7 +183,9 @@ class CIRModel(
         """
         checkpoint = Checkpoint.open(name)
         families = {
-            kind.model_type: kind for kind in ENCODERS.values() if issubclass(kind, HubEncoder)
+            kind.model_type: kind
+            for kind in ENCODERS.values()
+            if issubclass(kind, PublishedEncoder)
         }
         if checkpoint.model_type not in families:
             raise ModelError(
@@ -191,7 +193,7 @@ class CIRModel(
                 hint=f"Known: {', '.join(families)} (SigLIP 2 at a fixed resolution is a siglip).",
             )
         encoder = families[checkpoint.model_type].from_checkpoint(checkpoint)
-        prepare = checkpoint.preprocess(encoder.default_preprocess(size), padding)
+        prepare = encoder.preprocess_of(checkpoint, size, padding)
         model = cls(encoder, prepare, fusion=fusion, options=options)
         if any(True for _ in model.fusion.parameters()):
             raise ModelError(

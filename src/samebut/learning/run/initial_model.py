@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -175,33 +176,34 @@ def weights_digest(init: str) -> str:
 def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:
     """The recipe's preprocessing, for an input of ``size`` (0: the recipe's) and a margin beyond:
     pictures ``margin`` times as large."""
-    family = encoder_family(recipe)
+    said = _encoder_of(recipe.init) or recipe.encoder
+    mean, std = encoder_family(recipe).channels(said)
     return Preprocess(
         size=round((size or recipe.size) * margin),
         padding=recipe.padding,
         fill=recipe.fill,
-        mean=family.mean,
-        std=family.std,
+        mean=mean,
+        std=std,
     )
 
 
 def encoder_family(recipe: Recipe) -> type[Encoder]:
     """The row of ENCODERS that a recipe means. RecipeError: there is none."""
-    kind = recipe.encoder.get("kind") or _kind_of(recipe.init) or DEFAULT_ENCODER
+    kind = recipe.encoder.get("kind") or _encoder_of(recipe.init).get("kind") or DEFAULT_ENCODER
     if kind not in ENCODERS:
         raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
     return ENCODERS[kind]
 
 
-def _kind_of(init: str) -> str | None:
-    """The family of the encoder in a trained model's folder; None if nothing can be read there."""
+def _encoder_of(init: str) -> dict[str, Any]:
+    """The encoder's settings in a trained model's folder; none if nothing can be read there."""
     if not init:
-        return None
+        return {}
     try:
         text = (model_folder(init) / "training.json").read_text(encoding="utf-8")
-        return str(json_of(text)["encoder"]["kind"])
-    except (OSError, ValueError, KeyError):
-        return None  # loading the model says what is wrong
+        return dict(json_of(text)["encoder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # loading the model says what is wrong
 
 
 def _as_json(value: object) -> object:
