@@ -135,6 +135,7 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch) 
         with closing(address.create(dim=task.rows.shape[1], fingerprint="f", model="m")) as index:
             for batch in pictures(task):
                 index.put(batch)
+            index.publish()
 
     def describe() -> None:
         with closing(address.open(writable=True)) as index:

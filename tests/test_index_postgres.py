@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -384,13 +384,19 @@ def test_a_batch_is_stored_in_a_few_statements_planned_for_the_tables_as_they_ar
     index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: list[str] = []
-    execute = Link.execute
+    execute, executemany = Link.execute, Link.executemany
 
     def noted(link: Link, sql: str, parameters: Sequence[object] = (), /) -> object:
         statements.append(sql)
         return execute(link, sql, parameters)
 
+    def noted_each(link: Link, sql: str, parameters: Iterable[Sequence[object]], /) -> object:
+        every = list(parameters)
+        statements.extend([sql] * len(every))
+        return executemany(link, sql, every)
+
     monkeypatch.setattr(Link, "execute", noted)
+    monkeypatch.setattr(Link, "executemany", noted_each)
     counts = []
     for number in (3, 300):
         statements.clear()

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -71,6 +72,28 @@ def test_what_changed_is_taken_up(
     draw_picture(COLOURS["red"], "round").save(indexed / "cut.png")  # the rest has arrived
     assert watch.look()
     assert "cut.png" in paths(indexed)
+
+
+def test_how_long_a_change_took_does_not_put_off_the_next_look(
+    indexed: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    real_scan, real_update = watching.scan, watch._update
+
+    def scan(*arguments: Any) -> object:
+        now[0] += 0.5
+        return real_scan(*arguments)
+
+    def update() -> object:
+        now[0] += 600
+        return real_update()
+
+    monkeypatch.setattr(watching, "scan", scan)
+    monkeypatch.setattr(watch, "_update", update)
+    assert watch._pause == 0.01
+    assert watch.look() and now[0] >= 600
+    assert watch._pause == pytest.approx(10)
 
 
 def test_while_another_process_indexes_it_waits(indexed: Path, watch: Watch) -> None:

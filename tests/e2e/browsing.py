@@ -73,9 +73,7 @@ def serving(photos: Path, store: Path) -> Iterator[str]:
 @contextmanager
 def serving_with(*arguments: object) -> Iterator[str]:
     """The address of ``samebut serve`` with these arguments, on any port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "samebut", "serve", *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("wb") as output:
         server = subprocess.Popen(
@@ -83,14 +81,22 @@ def serving_with(*arguments: object) -> Iterator[str]:
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(server, address, Path(folder, "log"))
+            wait_until_ready(server, address, Path(folder, "log"))
             yield address
         finally:
             server.terminate()
             server.wait(10)
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Until a server that was started can search; AssertionError with its log if it can't."""
     until = time.monotonic() + STARTING
     while time.monotonic() < until and server.poll() is None:
         try:

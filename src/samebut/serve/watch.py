@@ -53,6 +53,7 @@ class Watch:
         self._seconds = seconds
         self._log_prefix = f"{name}: " if name else ""
         self._seen: State | None = None
+        self._scan_seconds = 0.0
         self._looks_at_folder = folder
         self._table, self._file_column = table, file_column
         self._table_seen: TableState | None = None
@@ -84,7 +85,9 @@ class Watch:
 
         Raises SamebutError if the folder or the store can't be used; the next look tries again.
         """
+        started = time.monotonic()
         found = scan(self._gallery.folder, self._gallery.rules)
+        self._scan_seconds = time.monotonic() - started
         now = frozenset((s.path, s.size, s.mtime_ns) for s in found.pictures)
         if now == self._seen and self._is_ours():
             return False
@@ -150,12 +153,15 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            started = time.monotonic()
             if self._looks_at_folder:
                 self._complain("the folder", _failure(self.look))
             self._complain("the table", _failure(self.look_at_table))
-            took = time.monotonic() - started
-            self._stopping.wait(max(self._seconds, took / _SHARE))
+            self._stopping.wait(self._pause)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds to the next look; taking up what has come, however long it took, is no look."""
+        return max(self._seconds, self._scan_seconds / _SHARE)
 
     def _complain(self, what: str, complaint: str) -> None:
         """Log what is wrong once, not at every look."""
