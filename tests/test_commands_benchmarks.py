@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from typer.testing import CliRunner, Result
 
 from fake_model import colour_folder
 from samebut.cli import app
+from samebut.composition.choice import Choice
 from samebut.errors import SamebutError
+from samebut.gallery import Gallery
+from samebut.runtime import BUNDLED
 from small_benchmarks import SMALL
 
 
@@ -49,6 +53,41 @@ def test_eval_prints_and_keeps_every_mode(evaluated: Path) -> None:
         assert (evaluated / "out" / mode / "errors.html").is_file()
     assert "triplets any · data · reference removed" in printed
     assert "RecallSubset@1" not in printed
+
+
+def test_eval_asks_as_a_gallery_does_and_says_so(evaluated: Path, tmp_path: Path) -> None:
+    pictures = evaluated / "data" / "images"
+    gallery, _ = Gallery.build(pictures, store=tmp_path / "store")
+    asked = ("eval", "triplets", "--root", evaluated / "data", "--split", "any", "--store")
+    asked = (*asked, tmp_path / "store", "--gallery", pictures)
+    with gallery:
+        usual = run(*asked, "--out", tmp_path / "usual")
+        gallery.choose(Choice(gallery.model.fingerprint, "sum:1", 500, (2.0, 1.0, 3.0)))
+        chosen = run(*asked, "--query", "sum", "--out", tmp_path / "out")
+    assert usual.exit_code == 0, usual.output
+    assert (
+        f"{gallery.model.usual}: the usual composition, for images has chosen none" in usual.stdout
+    )
+    assert chosen.exit_code == 0, chosen.output
+    (protocol,) = [line for line in chosen.stdout.splitlines() if line.startswith("protocol")]
+    said = (
+        "chosen for images by 500 of its queries, +2.0 [+1.0, +3.0] on the half that did not choose"
+    )
+    assert protocol.endswith(f"; sum:1: {said}")
+    kept = [tmp_path / "out" / place / "metrics.json" for place in ("sum-1", "sum")]
+    by_choice, by_name = (json.loads(file.read_text("utf-8")) for file in kept)
+    assert by_choice["R@1"] == by_name["R@1"]
+    assert (by_choice["chosen"], "chosen" in by_name) == (said, False)
+    other = run(*asked, "--model", _another_model(tmp_path))
+    assert "is indexed by another model" in str(other.exception)
+
+
+def _another_model(folder: Path) -> Path:
+    model = Path(shutil.copytree(BUNDLED, folder / "model"))
+    card = json.loads((model / "model.json").read_text("utf-8"))
+    card["preprocess"]["size"] += 32
+    (model / "model.json").write_text(json.dumps(card), "utf-8")
+    return model
 
 
 def test_eval_passes_choices_on_and_refuses_unknown_ones(tmp_path: Path) -> None:

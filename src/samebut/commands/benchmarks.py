@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samebut.commands.building import Store
 from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.data.readers import READERS
@@ -16,6 +17,7 @@ from samebut.printable import shown
 
 if TYPE_CHECKING:
     from samebut.data.benchmark import Benchmark
+    from samebut.runtime import Model
     from samebut.submit import Checked
 
 PROBLEMS_SHOWN = 20
@@ -54,6 +56,15 @@ def evaluate(
             show_default="composed",
         ),
     ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTOS",
+            help="Also ask as a search in this indexed folder does: by the composition that "
+            "'samebut calibrate PHOTOS' chose for it, or the usual one.",
+        ),
+    ] = None,
+    store: Store = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,12 +96,16 @@ def evaluate(
     from samebut.evaluate.run import place_of
     from samebut.runtime import Model
 
-    asked = list(dict.fromkeys(query or ["composed"]))
+    asked = list(dict.fromkeys(query or (["composed"] if gallery is None else [])))
     modes = list(MODES) if ALL_MODES in asked else asked
+    opened, chosen = Model.load(model), dict[str, str]()
+    if gallery is not None:
+        chosen = _of_gallery(gallery, store, opened)
+        modes = list(dict.fromkeys([*modes, *chosen]))
     data = readers.read(benchmark, root, split, _options(option or []))
     with progress_shown() as progress:
         results = measure(
-            data, Model.load(model), modes=modes, out=out, cache=cache, progress=progress
+            data, opened, modes=modes, out=out, cache=cache, chosen=chosen, progress=progress
         )
     if not results:
         say(f"{data.label}: {len(data.queries):,} queries ranked; targets are not public")
@@ -108,6 +123,25 @@ def evaluate(
             path = place_of(out, mode, modes) / "errors.html"
             error_page.write(run, scored, data.images, path)
             say(f"Look at the errors: {path}")
+
+
+def _of_gallery(photos: Path, store: str | None, model: Model) -> dict[str, str]:
+    """How a search in ``photos`` composes, and why so."""
+    from samebut.gallery import Gallery
+
+    with Gallery.open(photos, store=store) as gallery:
+        if gallery.model.fingerprint != model.fingerprint:
+            raise QueryError(
+                f"{photos} is indexed by another model than {model.name}",
+                hint=f"Name it: --model {gallery.model.folder}",
+            )
+        if (choice := gallery.choice) is None:
+            return {model.usual: f"the usual composition, for {photos.name} has chosen none"}
+    gain, low, high = choice.gain
+    return {
+        choice.composition: f"chosen for {photos.name} by {choice.queries:,} of its queries, "
+        f"{gain:+.1f} [{low:+.1f}, {high:+.1f}] on the half that did not choose"
+    }
 
 
 def compare(

@@ -23,7 +23,12 @@ def table(results: Mapping[str, tuple[Run, Score]]) -> str:
         rows.append([name, *cells, run.about["label"]])
     medians = [f"{scored.median_rank:g}" for _, scored in results.values()]
     rows.append(["median rank", *medians, run.about["label"]])
-    return "\n".join([*_head(run), "", *columns(rows), "", *_groups(results)])
+    chosen = [
+        f"{mode}: {found.about['chosen']}"
+        for mode, (found, _) in results.items()
+        if found.about.get("chosen")
+    ]
+    return "\n".join([*_head(run, chosen), "", *columns(rows), "", *_groups(results)])
 
 
 def cell(number: float, interval: tuple[float, float]) -> str:
@@ -44,13 +49,13 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _head(run: Run) -> list[str]:
+def _head(run: Run, chosen: Sequence[str]) -> list[str]:
     about, data = run.about, run.about["data"]
     cut = f"{data['texts_cut']:,} of {data['texts']:,} texts are longer than the model reads; "
     lines = [
         f"{about['benchmark']} {about['split']}: {data['queries']:,} queries, "
         f"{data['pictures']:,} pictures",
-        f"protocol   {about['protocol']}",
+        "; ".join([f"protocol   {about['protocol']}", *chosen]),
         f"ranking    {about['order']}",
         f"model      {about['model']['name']} {about['model']['fingerprint']}",
         f"intervals  95 %, bootstrap over queries, {significance.SAMPLES:,} samples",

@@ -111,6 +111,7 @@ def evaluate(
     out: Path | None = None,
     cache: Path | None = None,
     kept: int = KEPT,
+    chosen: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> dict[str, tuple[Run, Score]]:
     """Embed, rank and score ``benchmark`` for each mode of asking; mode to run and score.
@@ -119,13 +120,16 @@ def evaluate(
     embeddings in ``cache`` (``out/cache`` if not said), so that a second call only ranks.
 
     A mode is "composed" (the model's fusion), "image", "text", or a composition of
-    ``samebut.composition.rows``, such as "sum" or "slerp:0.65".
+    ``samebut.composition.rows``, such as "sum" or "slerp:0.65". ``chosen`` says of modes who chose
+    them and by what, to stand beside the protocol.
 
     Raises QueryError for an unknown mode, DataError for unusable pictures, private targets, or if
     ``out`` already holds a run of something else.
     """
     places = {mode: out and place_of(out, mode, modes) for mode in modes}
     abouts = {mode: describe(benchmark, model, mode) for mode in modes}
+    for mode, said in (chosen or {}).items():
+        abouts[mode]["chosen"] = said
     for mode, place in places.items():
         _require_free(place, abouts[mode])
     embedded = embed_benchmark(
