@@ -61,26 +61,26 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["bundled"])
     parser.add_argument("--wardrobe", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
-    print("| model | gallery | queries | own | best on its half | gain on the other | kept |")
+    print("| model | gallery | queries | usual | best on its half | gain on the other | kept |")
     print("|---|---|---|---|---|---|---|")
     for folder in arguments.model:
         model = Model.load(folder)
         for name, pictures, queries in galleries(model, arguments.data, arguments.wardrobe):
-            place = {picture: number for number, picture in enumerate(pictures.files)}
-            image = pictures.features[[place[query.reference] for query in queries]]
-            try:
-                found = choice.measure(model, [*place], pictures.embeddings, queries, image)
-            except DataError as error:
-                print(f"| `{model.name}` | {name} | {len(queries)} | {error} | | | |")
-                continue
-            best = next(each for each in found.tried if each.name == found.best)
-            gained = f"{best.gain:+.1f} [{best.low:+.1f}, {best.high:+.1f}]"
-            kept = f"`{found.choice.composition}`" if found.choice else "its own"
-            print(
-                f"| `{model.name}` | {name} | {found.queries:,} | {found.tried[0].judged:.1f} "
-                f"| `{best.name}` | {gained} | {kept} |",
-                flush=True,
-            )
+            print(f"| `{model.name}` | {name} | {line(model, pictures, queries)} |", flush=True)
+
+
+def line(model: Model, pictures: Pictures, queries: Sequence[Query]) -> str:
+    """What a gallery chooses, as cells of the table."""
+    place = {picture: number for number, picture in enumerate(pictures.files)}
+    image = pictures.features[[place[query.reference] for query in queries]]
+    try:
+        found = choice.measure(model, [*place], pictures.embeddings, queries, image)
+    except DataError as error:
+        return f"{len(queries)} | {error} | | | "
+    best = next(each for each in found.tried if each.name == found.best)
+    gained = f"{best.gain:+.1f} [{best.low:+.1f}, {best.high:+.1f}]"
+    kept = f"`{found.choice.composition}`" if found.choice else "the usual one"
+    return f"{found.queries:,} | {found.tried[0].judged:.1f} | `{best.name}` | {gained} | {kept}"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Compositions without training beside the model's own fusion, on every kind of query at hand.
 
     python benchmarks/compositions.py ../shared/data [--wardrobe W] [--model M] [--large 100000]
-        [--only COMPOSITION ...]
+        [--only COMPOSITION ...] [--no-tables]
 
 The rows are those of ``benchmarks/people.py``: val of the product photos, phone photos "but as a
 skirt", goods in another colour, groceries by variety, "not blue"; and the drawn wardrobe's test.
 Percent with 95 % bootstrap intervals. Then, for compositions that score pictures twice, how much of
 the first ten of a scan of all pictures the candidates give, for 1,000 queries of the products, and
 with ``--large`` the same and the time of a search among so many pictures: the products' embeddings,
-over and over, each with noise of its own.
+over and over, each with noise of its own. ``--no-tables`` leaves the tables out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from samebut.data import readers, triplets
 from samebut.data.benchmark import Benchmark
 from samebut.embedding import Floats, unit
 from samebut.evaluate import outcomes, rank
-from samebut.index import PictureRow, Ranking
+from samebut.index import PictureRow, RankedPictures
 from samebut.index.local import LocalIndex
 from samebut.metrics import Ints, Values
 from samebut.rescoring import RESCORE, IndexAround, rescored, sample_of
@@ -296,7 +296,7 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
         yield f"| `{composition}` | {low:.1f} | {high:.1f} | {exactly} |"
 
 
-def shares(answers: Sequence[tuple[Ranking, Pair]], exact: Floats) -> list[float]:
+def shares(answers: Sequence[tuple[RankedPictures, Pair]], exact: Floats) -> list[float]:
     """Of each answer, how much scores as high as the tenth of a scan of all pictures."""
     found = []
     for start in range(0, len(answers), AT_ONCE):
@@ -341,11 +341,13 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--wardrobe", type=Path, metavar="FOLDER")
     parser.add_argument("--large", type=int, metavar="COUNT", help="pictures to search among")
+    parser.add_argument("--no-tables", action="store_true", help="only time the searches")
     arguments = parser.parse_args()
     model = Model.load(arguments.model)
-    asked = [*every_asking(model, arguments.data, arguments.wardrobe)]
+    every = every_asking(model, arguments.data, arguments.wardrobe)
+    asked = [next(every)] if arguments.no_tables else [*every]
     print(f"`{model.name}` {model.fingerprint}; own: `{model.fusions[0]}`")
-    for line in table(asked, arguments.only):
+    for line in table([] if arguments.no_tables else asked, arguments.only):
         print(line, flush=True)
     some = np.random.default_rng(0).permutation(len(asked[0].texts))[:QUERIES]
     goods = Asking(

@@ -178,6 +178,8 @@ def of_answers(goods: Pictures, benchmark: Benchmark) -> Iterator[str]:
     scores[np.arange(len(scores)), references] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")
     chosen = np.flatnonzero(~right[np.arange(len(right)), order[:, 0]])
+    if not len(chosen):
+        return
     wrong = np.stack([order[row][~right[row, order[row]]][:MOST] for row in chosen])
     yield f"\n{len(chosen):,} queries whose first answer is wrong\n"
     yield "| | right of the next ten | R@1 | R@10 |\n|---|---|---|---|"

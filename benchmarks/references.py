@@ -52,6 +52,7 @@ Pair = tuple[int, int, Right]
 def pairs(goods: Pictures, look: Look, seed: int = 0) -> list[Pair]:
     """Numbers of A and B, and what is right (N,)."""
     rng, found = random.Random(seed), list[Pair]()
+    of_kind, of_value = (by_value(goods, column) for column in ("article", look))
     for _ in range(DRAWN):
         a, b = rng.sample(range(len(goods)), 2)
         kind, value = goods.rows[a].get("article", ""), goods.rows[b].get(look, "")
@@ -59,12 +60,17 @@ def pairs(goods: Pictures, look: Look, seed: int = 0) -> list[Pair]:
             continue
         if goods.rows[a].get(look) == value:
             continue
-        right = goods.having("article", kind) & goods.having(look, value)
+        right = of_kind[kind] & of_value[value]
         if right.sum() >= LEAST:
             found.append((a, b, right))
         if len(found) == ASKED:
             break
     return found
+
+
+def by_value(goods: Pictures, column: str) -> dict[str, Right]:
+    """Which pictures have each value of a column, (N,)."""
+    return {value: goods.having(column, value) for value in {r.get(column, "") for r in goods.rows}}
 
 
 def ways(goods: Pictures, look: Look, a: list[int], b: list[int]) -> Iterator[tuple[str, Floats]]:
