@@ -199,7 +199,10 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(path: Path) -> None
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE gallery DROP COLUMN folder")
         connection.execute("ALTER TABLE field DROP COLUMN understood")
-        for table in ("checksum", "table_row", "remembered"):
+        for change in ("INSERT", "UPDATE", "DELETE"):
+            connection.execute(f"DROP TRIGGER embedding_{change}")
+        later = ("checksum", "table_row", "remembered", "inverted_file", "embedding_change")
+        for table in later:
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()

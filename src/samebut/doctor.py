@@ -19,7 +19,7 @@ from samebut.data import triplets
 from samebut.data.folders import Folder
 from samebut.data.readers import READERS, Reader
 from samebut.errors import DataError, SamebutError, StoreError, StoreMissing
-from samebut.index import Address
+from samebut.index import Acceleration, Address
 from samebut.loader import PictureFile, Progress, Unusable, load_pictures, silent
 from samebut.printable import shown
 
@@ -177,6 +177,7 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
             skipped = {each.path for each in index.skipped()}
             inconsistent = index.inconsistencies()
             damaged, misdescribed = index.damaged(), index.damaged_metadata()
+            made = index.acceleration()
             model = Model.load(index.model)
             same = model.fingerprint == index.fingerprint
     except StoreMissing:
@@ -197,6 +198,7 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
             "are not touched",
         ),
     ]
+    findings += _acceleration(made)
     if inconsistent:
         findings.append(
             Finding(
@@ -212,6 +214,17 @@ def _store(address: Address, files: Mapping[str, tuple[int, int]]) -> list[Findi
     if not same:
         findings.append(Finding("was indexed by another model than its name means now", fault=True))
     return findings
+
+
+def _acceleration(made: Acceleration | None) -> list[Finding]:
+    if made is None:
+        return []
+    if made.fault:
+        said = "searches compare all pictures until it is made anew: samebut index"
+        return [Finding(f"{made.fault}; {said}", fault=True)]
+    later = f", {made.changed:,} changed since" if made.changed else ""
+    found = f"which finds {made.recall:.1%} of the nearest"
+    return [Finding(f"searches look into clusters of {made.pictures:,} pictures, {found}{later}")]
 
 
 def _examine_model(root: Path) -> Diagnosis:

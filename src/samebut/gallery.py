@@ -26,6 +26,7 @@ from samebut.errors import (
     OtherFolder,
     QueryError,
     StoreDamaged,
+    StoreError,
     StoreMissing,
     UnknownPicture,
 )
@@ -104,7 +105,9 @@ class Results:
     ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
     read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
     that was asked for. ``lent`` is what one of several pictures lends to another
-    (``samebut.references``).
+    (``samebut.references``). ``exact``: all of these pictures were compared; else ``recall`` says
+    which share of the nearest such an answer has on average, as it was measured when the index was
+    made.
     """
 
     hits: list[Hit]
@@ -118,6 +121,11 @@ class Results:
     where: Filter | None = None
     holds: tuple[str, ...] = ()
     lent: tuple[Lent, ...] = ()
+    recall: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        return self.recall is None
 
 
 class _Described(NamedTuple):
@@ -139,6 +147,8 @@ class Gallery:
         self.folder = folder
         self.index = index
         self.model = model
+        self.exact = False
+        """Whether every search compares all pictures, however many there are."""
         self._sample: tuple[object, Sample] | None = None
         self.rules = rules or ScanRules()
         self._labels: tuple[object, Labels, LabelsError | None] | None = None
@@ -161,7 +171,8 @@ class Gallery:
         recheck: bool = False,
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
-        """Index ``folder`` into its store, from where an earlier run left off.
+        """Index ``folder`` into its store, from where an earlier run left off, and make the
+        searches of many pictures fast (``samebut.index.Index.accelerate``).
 
         ``metadata`` is a table about the pictures, ``file_column`` its column that names them; see
         ``update``. ``model`` is a model folder or "bundled"; None is the one the store remembers.
@@ -193,13 +204,15 @@ class Gallery:
                     index.replace_model(
                         fingerprint=chosen.fingerprint, dim=chosen.dim, model=_reference(model)
                     )
-            return gallery, gallery.update(
+            report = gallery.update(
                 metadata=metadata,
                 file_column=file_column,
                 replace_metadata=replace_metadata,
                 recheck=recheck,
                 progress=progress,
             )
+            report.acceleration = gallery._accelerated(progress)
+            return gallery, report
         except BaseException:
             gallery.close()
             raise
@@ -283,6 +296,20 @@ class Gallery:
             self.index.publish()
         return report
 
+    def _accelerated(self, progress: Progress) -> str:
+        """What became of `Index.accelerate`, in a sentence; none if there was nothing to do. That
+        it failed fails nothing else: all pictures are compared then."""
+        try:
+            recall = self.index.accelerate(progress)
+        except StoreError as error:
+            return f"searches compare all pictures: {error}. {error.hint}"
+        if recall is None:
+            return ""
+        return (
+            f"searches compare the likeliest pictures, which finds {recall:.1%} of the nearest; "
+            "--exact compares all"
+        )
+
     def describe(self, metadata: str | Path, file_column: str | None = None) -> MetadataReport:
         """Take up a table about pictures that are indexed, as ``update`` does. The gallery may be
         open for reading alone; its store must be one that can be written to.
@@ -312,6 +339,7 @@ class Gallery:
         read_filters: bool = False,
         ignore: Collection[str] = (),
         why: bool = False,
+        exact: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Results:
         """The ``k`` pictures nearest to what the turns ask for, best first, from ``offset`` on.
@@ -343,6 +371,9 @@ class Gallery:
         With ``why`` each hit says which of the colours, kinds and patterns that the texts wish for
         it has (``samebut.looks``).
 
+        Of very many pictures the likeliest alone are compared (`Results.exact`); with ``exact``
+        all are.
+
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
@@ -371,10 +402,12 @@ class Gallery:
             without_weight=without_weight,
             max_pixels=max_pixels,
         )
-        asked = asking(fusion=fusion, around=IndexAround(self.index, left_out, self._sampled))
+        exact = exact or self.exact
+        around = IndexAround(self.index, left_out, self._sampled, exact=exact)
+        asked = asking(fusion=fusion, around=around)
 
         def finding(query: Floats) -> Finding:
-            return self._finding(query, chosen, copies_of(self.index, left_out))
+            return self._finding(query, chosen, copies_of(self.index, left_out), exact=exact)
 
         def search() -> AnswerPage:
             find = finding(asked.embedding)
@@ -423,6 +456,7 @@ class Gallery:
             chosen,
             holds,
             lent,
+            answer.page.recall,
         )
 
     def _sampled(self) -> Sample:
@@ -433,15 +467,22 @@ class Gallery:
         return self._sample[1]
 
     def _finding(
-        self, query: Floats, where: str | Filter | None, exclude: Sequence[int]
+        self, query: Floats, where: str | Filter | None, exclude: Sequence[int], *, exact: bool
     ) -> Finding:
         """The ranking of one query ``(D,)``, as long as is asked for."""
-        return partial(self.index.ranking, query, where=where, exclude=exclude)
+        return partial(self.index.ranking, query, where=where, exclude=exclude, exact=exact)
 
     def similar(
-        self, number: int, k: int = 10, *, offset: int = 0, where: str | None = None
+        self,
+        number: int,
+        k: int = 10,
+        *,
+        offset: int = 0,
+        where: str | None = None,
+        exact: bool = False,
     ) -> Results:
         """The ``k`` pictures nearest to the indexed picture with this id; its copies are left out.
+        ``exact`` is as for ``search``.
 
         Raises UnknownPicture if there is no such picture, FilterError.
         """
@@ -452,11 +493,19 @@ class Gallery:
             with self.index.snapshot():
                 embedding = self.index.embedding([number])[0]
                 copies = self.index.copies(self.picture(number).digest)
-            return page(self._finding(embedding, where, copies), k, offset)
+            find = self._finding(embedding, where, copies, exact=exact or self.exact)
+            return page(find, k, offset)
 
         with spent.on("search"):
             answer = self._answer(search, offset, where, "picture", number)
-        return Results(answer.hits, None, answer.total, spent, answer.confidence)
+        return Results(
+            answer.hits,
+            None,
+            answer.total,
+            spent,
+            answer.confidence,
+            recall=answer.page.recall,
+        )
 
     def look(
         self, picture: Source | str, box: Box | None = None, *, max_pixels: int = MAX_PIXELS
@@ -469,7 +518,7 @@ class Gallery:
         columns = self.looks
         (embedding,) = ask(self.model, [Turn(picture, box=box)], max_pixels=max_pixels).pictures
         with self.index.snapshot():
-            nearest = self.index.ranking(embedding, NEIGHBOURS)
+            nearest = self.index.ranking(embedding, NEIGHBOURS, exact=self.exact)
             rows = [entry.metadata for entry in self.index.pictures(nearest.ids.tolist())]
         scores = nearest.scores.tolist()
         return [

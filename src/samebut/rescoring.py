@@ -2,7 +2,8 @@
 
 A vector search can't rank by a product of two similarities. But the sum of the two bounds it
 (``samebut.composition.pairs.Pair.bound``): once the worst picture that is answered with scores more
-than anything farther from the sum can, the answer is that of a scan of all pictures.
+than anything farther from the sum can, the answer is that of a scan of all pictures that the
+index compares.
 """
 
 from __future__ import annotations
@@ -30,17 +31,28 @@ MOST = 64  # times as many as at first, at most: then the answer may lack a pict
 
 class IndexAround:
     """The gallery of a search, without the pictures that it is asked with (``left_out``, by
-    digest). ``sample`` gives some of its pictures."""
+    digest). ``sample`` gives some of its pictures. With ``exact`` all pictures are compared."""
 
-    def __init__(self, index: Index, left_out: Iterable[str], sample: Callable[[], Sample]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        left_out: Iterable[str],
+        sample: Callable[[], Sample],
+        *,
+        exact: bool = False,
+    ) -> None:
         self._index = index
+        self._exact = exact
         self._left_out = left_out
         self.sample = sample
 
     def nearest(self, queries: Floats, count: int) -> Floats:
         """Embeddings ``(B, K, D)`` of the ``count`` nearest to each of ``queries (B, D)``."""
         references = copies_of(self._index, self._left_out)
-        near = (self._index.ranking(query, count, exclude=references) for query in queries)
+        near = (
+            self._index.ranking(query, count, exclude=references, exact=self._exact)
+            for query in queries
+        )
         return np.stack([ranking.embeddings for ranking in near])
 
 
@@ -68,7 +80,9 @@ def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
             bound = float(pair.bound(near.scores[-1:].astype(np.float64))[0])
             is_all = len(near.ids) < fetch
             if is_all or scores[order[-1]] >= bound or fetch >= most:
-                return RankedPictures(near.ids[order], scores[order], near.embeddings[order])
+                return RankedPictures(
+                    near.ids[order], scores[order], near.embeddings[order], near.recall
+                )
             fetch *= MORE
 
     return best

@@ -84,13 +84,15 @@ def _heads(ranking: Floats, near: float) -> Places:
 @dataclass(frozen=True)
 class AnswerPage:
     """A part of a ranking: ``ids (K,)``, ``scores (K,)``, ``embeddings (K, D)``, the ids of each
-    one's near-copies, and the score of the ranking's ``first`` picture, if it has any."""
+    one's near-copies, the score of the ranking's ``first`` picture, if it has any, and its
+    ``recall``."""
 
     ids: NDArray[np.int64]
     scores: Floats
     embeddings: Floats
     copies: list[list[int]]
     first: float | None
+    recall: float | None = None
 
 
 Finding = Callable[[int], RankedPictures]
@@ -122,4 +124,6 @@ def page_of_stacks(
 def _page(found: RankedPictures, heads: Places, members: list[list[int]]) -> AnswerPage:
     copies = [found.ids[places].tolist() for places in members]
     first = float(found.scores[0]) if len(found.scores) else None
-    return AnswerPage(found.ids[heads], found.scores[heads], found.embeddings[heads], copies, first)
+    return AnswerPage(
+        found.ids[heads], found.scores[heads], found.embeddings[heads], copies, first, found.recall
+    )

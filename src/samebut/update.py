@@ -19,7 +19,7 @@ from samebut.scan import Scan, ScanRules, scan
 @dataclass(slots=True)
 class UpdateReport:
     """What an update did, in numbers of pictures. ``skipped`` is what could not be used, folders
-    among it; ``scan`` says what was passed over."""
+    among it; ``scan`` says what was passed over, ``acceleration`` how searches were made faster."""
 
     encoded: int = 0
     copied: int = 0  # same content as a picture that is indexed
@@ -29,6 +29,7 @@ class UpdateReport:
     skipped: list[Skipped] = field(default_factory=list)
     metadata: MetadataReport = field(default_factory=MetadataReport)
     spent: IndexingSeconds = field(default_factory=IndexingSeconds)
+    acceleration: str = ""
     scan: Scan = field(default_factory=Scan)
 
 

@@ -100,6 +100,8 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
     for sentence in report.scan.passed_over():
         say(f"not read   {shown(sentence)}", err=True)
     print_metadata(report.metadata)
+    if report.acceleration:
+        say(report.acceleration, err=True)
     for skipped in report.skipped[:SKIPPED_SHOWN]:
         say(f"skipped    {shown(f'{skipped.path}: {skipped.reason}')}", err=True)
     if len(report.skipped) > SKIPPED_SHOWN:

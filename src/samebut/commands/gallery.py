@@ -196,6 +196,9 @@ def search(
         bool,
         typer.Option("--print0", help="Print files alone, bytes as they are, each ended by a NUL."),
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare all pictures, however many there are.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a contact sheet to look at.")] = None,
     open_sheet: Annotated[
         bool, typer.Option("--open", help="Show the contact sheet in a browser.")
@@ -228,6 +231,7 @@ def search(
             min_confidence=min_confidence,
             read_filters=read_filters,
             why=why,
+            exact=exact,
         )
         _say_filters(gallery, results)
         for lent in results.lent:
@@ -491,6 +495,12 @@ def _say_what_is_seen(gallery: Gallery, images: Sequence[Path], *, as_json: bool
 
 
 def _print_confidence(results: Results) -> None:
+    if results.recall is not None:
+        say(
+            f"The likeliest pictures were compared, which finds {results.recall:.1%} of the "
+            "nearest; --exact compares all.",
+            err=True,
+        )
     if results.confidence is not None and (results.hits or results.unsure):
         say(f"confidence {results.confidence:.2f}", err=True)
     if results.unsure and results.hits:
@@ -522,6 +532,8 @@ def _as_json(gallery: Gallery, results: Results) -> dict[str, Any]:
         "confidence": results.confidence,
         "unsure": results.unsure,
         "unread": results.unread,
+        "exact": results.exact,
+        "recall": results.recall,
         "filters": [asdict(fact) for fact in results.filters],
         "lent": [asdict(each) for each in results.lent],
         "hits": hits,

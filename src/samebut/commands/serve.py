@@ -90,6 +90,10 @@ def serve(
     ] = False,
     exclude: Exclude = None,
     no_follow: NoFollow = False,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Compare all pictures in every search, however many."),
+    ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name clients may call this server by; repeat it.")
     ] = None,
@@ -145,7 +149,9 @@ def serve(
         settings = replace(settings, workers=workers)
     settings = with_names(settings, host, allow_host or [])
     at = Listening(host, port, behind_proxy=behind_proxy, open_page=open_page)
-    open_one = partial(_opened, model=model, watch=watch, left_out=rules(exclude, no_follow))
+    open_one = partial(
+        _opened, model=model, watch=watch, left_out=rules(exclude, no_follow), exact=exact
+    )
     if len(galleries) == 1:
         with open_one(galleries[0]) as gallery:
             present(gallery, _settings_of(galleries[0], settings), at)
@@ -153,8 +159,11 @@ def serve(
         _present_all(galleries, open_one, settings, at)
 
 
-def _opened(each: Wanted, *, model: str | None, watch: bool, left_out: ScanRules | None) -> Gallery:
+def _opened(
+    each: Wanted, *, model: str | None, watch: bool, left_out: ScanRules | None, exact: bool
+) -> Gallery:
     gallery = opened(each.photos, each.store, model, watch=watch, left_out=left_out)
+    gallery.exact = exact
     try:
         if each.metadata is not None:
             print_metadata(gallery.describe(each.metadata, each.file_column))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.index.where import Filter
+from samebut.loader import Progress, silent
 from samebut.values import Column
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from samebut.language.labels import Labels
 
 __all__ = [
+    "Acceleration",
     "Address",
     "Changes",
     "Entry",
@@ -96,11 +98,14 @@ class Found(NamedTuple):
 
 class RankedPictures(NamedTuple):
     """The answer to one query: ``ids (K,)``, ``scores (K,)`` and the pictures' ``embeddings
-    (K, D)``, best first; K may be less than asked."""
+    (K, D)``, best first; K may be less than asked. ``recall``: which share of the nearest such an
+    answer has on average, as it was measured when the index was made; None if all pictures were
+    compared."""
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,17 @@ class Reading:
     told: int
     untold: int
     unread: tuple[tuple[str, int], ...]
+
+
+class Acceleration(NamedTuple):
+    """What makes the searches of many pictures fast: of how many ``pictures``, how many
+    ``changed`` since and are compared one by one, which ``recall`` was measured, and the ``fault``
+    for which all pictures are compared instead, if there is one."""
+
+    pictures: int
+    changed: int
+    recall: float
+    fault: str = ""
 
 
 class TableRow(NamedTuple):
@@ -135,7 +151,7 @@ class Changes:
 
 
 class Index(Protocol):
-    """A store of pictures with their embeddings and metadata, and exact search over it.
+    """A store of pictures with their embeddings and metadata, and search over it.
 
     Every method may raise `StoreError`; what a method returned from was stored durably.
     """
@@ -193,6 +209,17 @@ class Index(Protocol):
     def publish(self) -> None:
         """All that `replace_model` asked for is there: let every process search it. An engine may
         let them search it from the beginning."""
+
+    def accelerate(
+        self, progress: Progress = silent, *, threads: int | None = None
+    ) -> float | None:
+        """Make what the searches of many pictures are fast by, if it is missing or much has changed
+        since. That takes minutes for millions; searches go on, and compare all of them meanwhile.
+        Returns the recall that was measured; None if there was nothing to do. It uses so many
+        ``threads``, or all cores. An engine may see to that itself."""
+
+    def acceleration(self) -> Acceleration | None:
+        """What `accelerate` made last, looked at to its last byte; None if there is none."""
 
     def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths."""
@@ -286,8 +313,10 @@ class Index(Protocol):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> Found:
-        """The ``k`` best pictures for each query ``(Q, D)``, of those the filter lets through."""
+        """The ``k`` best pictures for each query ``(Q, D)``, of those the filter lets through.
+        With ``exact`` all of them are compared, however many there are."""
 
     def ranking(
         self,
@@ -296,6 +325,7 @@ class Index(Protocol):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> RankedPictures:
         """As `search` of one query ``(D,)``, with the embeddings of what was found."""
 

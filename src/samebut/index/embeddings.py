@@ -38,7 +38,7 @@ def as_blob(picture: PictureRow, dim: int) -> Halves:
 
 def from_blob(blob: bytes, dim: int, store: str) -> NDArray[np.float32]:
     """The embedding ``(dim,)`` that was kept. ``store`` is named if it is damaged."""
-    full: NDArray[np.float32] = _halves(blob, (1, dim), store)[0].astype(np.float32)
+    full: NDArray[np.float32] = halves(blob, (1, dim), store)[0].astype(np.float32)
     return full
 
 
@@ -54,16 +54,17 @@ def read_all(
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
         block = slice(at, at + len(rows))
         ids[block], blobs = zip(*rows, strict=True)
-        codes[block] = _halves(b"".join(blobs), (len(rows), dim), store)
+        codes[block] = halves(b"".join(blobs), (len(rows), dim), store)
         at += len(rows)
     return ids, codes
 
 
-def _halves(blob: bytes, shape: tuple[int, int], store: str) -> NDArray[np.float16]:
+def halves(blob: bytes, shape: tuple[int, int], store: str) -> NDArray[np.float16]:
+    """Embeddings of this ``shape``. ``store`` is named if it is damaged."""
     if len(blob) != shape[0] * shape[1] * _HALF.itemsize:
         raise StoreDamaged(
             f"{store}: an embedding is not of {shape[1]} numbers",
             hint="move the file away and index again; your pictures are not touched",
         )
-    halves: NDArray[np.float16] = np.frombuffer(blob, _HALF).reshape(shape)
-    return halves
+    kept: NDArray[np.float16] = np.frombuffer(blob, _HALF).reshape(shape)
+    return kept

@@ -16,16 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.errors import StoreBusy
-from samebut.index import Found, RankedPictures, embeddings, schema, searcher
+from samebut.index import (
+    Acceleration,
+    Found,
+    RankedPictures,
+    acceleration,
+    beside,
+    embeddings,
+    metadata,
+    schema,
+    searcher,
+)
 from samebut.index.database import Database, exclusive
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.searcher import Searcher
 from samebut.index.sql import Transaction
 from samebut.index.store import StoredModel, changed, gallery_of, model_of
 from samebut.index.where import Filter
+from samebut.loader import Progress, silent
 
 if TYPE_CHECKING:
-    from samebut.index.vectors import Vectors
+    from samebut.index.searcher import Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class LocalIndex(DescribedStore):
 
     def __init__(self, database: Database, model: StoredModel) -> None:
         super().__init__(database, model)
-        self._searcher = Searcher()
+        self._searcher = Searcher(self.path, model.dim)
 
     @classmethod
     def create(cls, path: Path, *, dim: int, fingerprint: str, model: str) -> Self:
@@ -127,15 +138,26 @@ class LocalIndex(DescribedStore):
         with self._database.writing() as connection:
             old, _ = gallery_of(connection, self.name)
             if old.fingerprint != new.fingerprint:
+                beside.forget(connection)
                 connection.execute("DELETE FROM checksum")
                 connection.execute("DELETE FROM embedding")
                 connection.execute("DELETE FROM picture")
                 connection.execute("UPDATE gallery SET fingerprint = ?, dim = ?, model = ?", new)
                 changed(connection)
         self._model = old if old.fingerprint == new.fingerprint else new
+        self._searcher = Searcher(self.path, self._model.dim)
 
     def publish(self) -> None:
         pass
+
+    def accelerate(
+        self, progress: Progress = silent, *, threads: int | None = None
+    ) -> float | None:
+        return acceleration.accelerate(self._database, self._model, progress, threads)
+
+    def acceleration(self) -> Acceleration | None:
+        with self.snapshot() as connection:
+            return acceleration.examined(connection, self.path)
 
     def search(
         self,
@@ -144,11 +166,14 @@ class LocalIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> Found:
-        """The ``k`` best pictures for each query, exactly, as they are stored at this moment.
+        """The ``k`` best pictures for each query, as they are stored at this moment.
 
-        The order is by falling score, and by rising id where scores are equal. Scores are inner
-        products of the query with the embedding in half precision: cosines to about 0.0005.
+        All are compared, unless there are so many that an inverted file is kept
+        (`samebut.index.inverted_file`); with ``exact`` all are. The order is by falling score, and
+        by rising id where scores are equal. Scores are inner products of the query with the
+        embedding in half precision: cosines to about 0.0005.
 
         Args:
             queries: ``(Q, D)``, unit length.
@@ -164,9 +189,9 @@ class LocalIndex(DescribedStore):
             FingerprintMismatch: the store was given another model after it was opened here.
         """
         queries = searcher.checked(queries, k, self.dim)
-        vectors, allowed = self._searched(where, exclude)
+        pictures, allowed = self._searched(where)
         # Outside of the transaction, where a long scan would hold up all other threads.
-        return vectors.search(queries, k, allowed)
+        return pictures.answer(queries, k, allowed, exclude, exact=exact).found
 
     def ranking(
         self,
@@ -175,28 +200,31 @@ class LocalIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> RankedPictures:
         queries = searcher.checked(query[None], k, self.dim)
-        vectors, allowed = self._searched(where, exclude)
-        found = vectors.search(queries, k, allowed)
-        return RankedPictures(found.ids[0], found.scores[0], vectors.of(found.ids[0]))
+        pictures, allowed = self._searched(where)
+        (ids, scores), recall = pictures.answer(queries, k, allowed, exclude, exact=exact)
+        return RankedPictures(ids[0], scores[0], pictures.of(ids[0]), recall)
 
-    def _searched(
-        self, where: str | Filter | None, exclude: Sequence[int]
-    ) -> tuple[Vectors, NDArray[np.bool_] | None]:
-        """All vectors of this moment, and which of them may be answered with."""
+    def _searched(self, where: str | Filter | None) -> tuple[Pictures, NDArray[np.bool_] | None]:
+        """All vectors of this moment, and which of them the filter lets through; None: all."""
         chosen = None if where is None else parsed(where)
         with self.snapshot() as connection:
-            revision = self.revision_in(connection)
-            vectors = self._searcher.vectors(revision, lambda: self._load(connection))
-            return vectors, searcher.allowed(connection, vectors, where=chosen, exclude=exclude)
+            pictures = self._pictures(connection)
+            if chosen is None:
+                return pictures, None
+            return pictures, metadata.select(connection, chosen, pictures.among)
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = searcher.checked(queries, 1, self.dim)
         with self.snapshot() as connection:
-            revision = self.revision_in(connection)
-            vectors = self._searcher.vectors(revision, lambda: self._load(connection))
-        return vectors.sampled(queries)
+            pictures = self._pictures(connection)
+        return pictures.sampled(queries)
+
+    def _pictures(self, connection: Transaction) -> Pictures:
+        revision = self.revision_in(connection)
+        return self._searcher.pictures(connection, revision, lambda: self._load(connection))
 
     def _load(self, connection: Transaction) -> searcher.Embeddings:
         return embeddings.read_all(connection, self.dim, self.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samebut.index import digests, metadata, rows
+from samebut.index import beside, digests, metadata, rows
 
 APPLICATION_ID = 0x53414D45  # "SAME", in the file's header: tells a store from any other SQLite.
 
@@ -30,5 +30,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *metadata.TABLES_2,
         *rows.TABLES_2,
     ),
+    3: beside.TABLES_3,
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""

@@ -7,9 +7,9 @@ newer one is being loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -21,6 +21,18 @@ from samebut.index import Found
 # The Python layer of FAISS takes arrays and keywords here, which its own type hints do not know.
 _BITMAP: Any = faiss.IDSelectorBitmap
 _WITH: Any = faiss.SearchParameters
+
+Nearest = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Scores and keys, ``(Q, K)`` each."""
+
+
+class Searched(NamedTuple):
+    """What was found, and the recall that was measured of such answers; None if all pictures were
+    compared."""
+
+    found: Found
+    recall: float | None
+
 
 _SPARE = 16  # Fetched beyond k, so that a few equal scores at the end need no second scan.
 
@@ -40,13 +52,17 @@ class Vectors:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def dim(self) -> int:
+        return int(self._index.d)
+
     def among(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which vectors, in the order of ``self.ids``, have one of ``ids``."""
         return np.isin(self.ids, ids)
 
     def of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors ``(K, D)`` of ``ids (K,)``, all of which must be here."""
-        with _one_thread():
+        with one_thread():
             found = self._index.reconstruct_batch(np.searchsorted(self.ids, ids))
         return np.asarray(found, np.float32).reshape(len(ids), self._index.d)
 
@@ -74,69 +90,93 @@ class Vectors:
             ``ids`` and ``scores``, ``(Q, min(k, number allowed))``.
         """
         available = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        k = min(k, available)
-        if k == 0:
-            empty = (len(queries), 0)
-            return Found(np.empty(empty, np.int64), np.empty(empty, np.float32))
-        fetch = min(k + _SPARE, available)
-        with _one_thread():
-            scores, places = self._nearest(queries, fetch, allowed)
-            best_places, best_scores = _ordered(scores, places, k)
-            for row in np.flatnonzero(scores[:, k - 1] == scores[:, -1]):
-                best_places[row], best_scores[row] = self._all_ties(
-                    queries[row : row + 1], k, fetch, available, allowed
-                )
-        return Found(self.ids[best_places], best_scores)
+        chosen = None if allowed is None else selector(allowed)
+        scores, places = best(
+            lambda some, count: self._nearest(some, count, chosen), queries, k, available
+        )
+        return Found(self.ids[places], scores)
 
-    def _all_ties(
+    def answer(
         self,
-        query: NDArray[np.float32],
+        queries: NDArray[np.float32],
         k: int,
-        fetch: int,
-        available: int,
-        allowed: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Fetch more until the ``k``-th score ends before what was fetched does."""
-        while True:
-            fetch = min(4 * fetch, available)
-            scores, places = self._nearest(query, fetch, allowed)
-            if fetch == available or scores[0, k - 1] > scores[0, -1]:
-                best_places, best_scores = _ordered(scores, places, k)
-                return best_places[0], best_scores[0]
+        allowed: NDArray[np.bool_] | None = None,
+        exclude: Sequence[int] = (),
+        *,
+        exact: bool = False,
+    ) -> Searched:
+        """As `search`, of the form of `samebut.index.merged.Merged.answer`."""
+        if len(exclude):
+            others = ~self.among(np.asarray(exclude, np.int64))
+            allowed = others if allowed is None else allowed & others
+        return Searched(self.search(queries, k, allowed), None)
 
-    def _nearest(
-        self, queries: NDArray[np.float32], count: int, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        scores, places = self._index.search(queries, count, params=_parameters(allowed))
+    def _nearest(self, queries: NDArray[np.float32], count: int, chosen: Any) -> Nearest:
+        scores, places = self._index.search(
+            queries, count, params=None if chosen is None else _WITH(sel=chosen)
+        )
         return scores, places
 
 
-def _ordered(
-    scores: NDArray[np.float32], places: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The first ``k`` of each row, by falling score and then by rising place."""
-    order = np.lexsort((places, -scores))[:, :k]
-    return np.take_along_axis(places, order, 1), np.take_along_axis(scores, order, 1)
+def best(
+    nearest: Callable[[NDArray[np.float32], int], Nearest],
+    queries: NDArray[np.float32],
+    k: int,
+    available: int,
+) -> Nearest:
+    """Scores and keys ``(Q, min(k, available))`` of the best, by falling score and rising key.
+
+    ``nearest`` gives them for ``queries`` in any number, of ``available``, best first; which of
+    equal scores it gives is not promised.
+    """
+    k = min(k, available)
+    if k == 0:
+        empty = (len(queries), 0)
+        return np.empty(empty, np.float32), np.empty(empty, np.int64)
+    fetch = min(k + _SPARE, available)
+    with one_thread():
+        scores, keys = nearest(queries, fetch)
+        best_scores, best_keys = ordered(scores, keys, k)
+        for row in np.flatnonzero(scores[:, k - 1] == scores[:, -1]):
+            query, count = queries[row : row + 1], fetch
+            # Fetch more until the k-th score ends before what was fetched does.
+            while count < available:
+                count = min(4 * count, available)
+                more = nearest(query, count)
+                best_scores[row], best_keys[row] = (part[0] for part in ordered(*more, k))
+                if more[0][0, k - 1] > more[0][0, -1]:
+                    break
+    return best_scores, best_keys
 
 
-def _parameters(allowed: NDArray[np.bool_] | None) -> Any:
-    if allowed is None:
-        return None
-    bits = np.packbits(allowed, bitorder="little")
-    return _WITH(sel=_BITMAP(bits))
+def ordered(scores: NDArray[np.float32], keys: NDArray[np.int64], k: int) -> Nearest:
+    """The first ``k`` of each row, by falling score and then by rising key."""
+    order = np.lexsort((keys, -scores))[:, :k]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(keys, order, 1)
+
+
+def selector(allowed: NDArray[np.bool_]) -> Any:
+    """What lets FAISS through to the keys that are ``allowed``."""
+    return _BITMAP(np.packbits(allowed, bitorder="little"))
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def using_threads(count: int | None) -> Iterator[None]:
+    """Let FAISS use ``count`` threads where this one calls it; None: as many as it likes."""
+    before = faiss.omp_get_max_threads()
+    if count is not None:
+        faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def one_thread() -> AbstractContextManager[None]:
     """Keep FAISS to the calling thread.
 
     Waking a team of threads costs more than a scan of ten thousand vectors takes, and on a busy
     machine the slowest of them decides: a 99th percentile of 20 ms instead of 0.3. The setting
     belongs to the calling thread, so it has to be made in each one that searches.
     """
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+    return using_threads(1)

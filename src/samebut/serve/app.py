@@ -101,6 +101,7 @@ def _app(resources: Resources, served: Sequence[_Served]) -> FastAPI:
         yield
         for app, serving in served:
             app.state.serving = None
+            serving.accelerating.stop()
             if serving.watch:
                 await run_in_threadpool(serving.watch.stop)
         if await run_in_threadpool(resources.close):
@@ -134,6 +135,7 @@ def _start(serving: Serving) -> None:
         _logger.error("%s: %s", serving.name, error)
     if serving.watch:
         serving.watch.start()
+    serving.accelerating.start()
 
 
 def _add_gallery(app: FastAPI, page: Page, serving: Serving) -> None:

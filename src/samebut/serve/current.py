@@ -90,6 +90,7 @@ class CurrentGallery:
             new = None
             try:
                 new = Gallery.open(old.folder, store=old.index.address, threads=old.model.threads)
+                new.exact = old.exact
                 warm_up(new)
             except FingerprintMismatch:  # changed once more: the next try sees how
                 if new:

@@ -118,11 +118,13 @@ async def similar(
     k: Count = schemas.START_PAGE,
     offset: Offset = 0,
     where: Where = None,
+    exact: Annotated[bool, Query()] = False,
 ) -> schemas.Hits:
-    """Pictures most like one of the gallery."""
+    """Pictures most like one of the gallery. With `exact` all pictures are compared, however many
+    there are."""
 
     def job(current: Gallery) -> schemas.Hits:
-        results = current.similar(number, k, offset=offset, where=_filter(where))
+        results = current.similar(number, k, offset=offset, where=_filter(where), exact=exact)
         answer = _answer(serving, current, results)
         answer.nothing = _nothing(current, _filter(where), results.total, liked)
         return answer
@@ -350,6 +352,7 @@ def _search(
         read_filters=query.read_filters,
         ignore=query.ignore,
         why=query.why,
+        exact=query.exact,
         max_pixels=pixels,
     )
     results.spent.add(spent)
@@ -458,6 +461,8 @@ def _answer(
             for each in results.lent
         ],
         holds=[schemas.Held(value=v, label=current.called("article", v)) for v in results.holds],
+        exact=results.exact,
+        recall=results.recall,
     )
 
 

@@ -164,6 +164,9 @@ class QueryBody(BaseModel):
         None, ge=0, le=1, description="An answer of less confidence has no hits."
     )
     why: bool = Field(False, description="Whether each hit says which wishes it fulfils.")
+    exact: bool = Field(
+        False, description="Whether all pictures are compared, however many there are."
+    )
 
     read_filters: bool = Field(
         False, description="Whether words that name a value of the table become filters."
@@ -273,8 +276,9 @@ class Hits(BaseModel):
     by language. ``uploads``: for each file that was sent an id, which a later turn may have as
     ``kept`` in place of the file. ``filters`` were read in the words. ``where``: the filter that
     was applied, theirs and the one that was asked for, if there was any. ``lent``: what the words
-    take from one picture for another. ``nothing``: why no
-    picture passes it, if none does.
+    take from one picture for another. ``nothing``: why no picture passes it, if none does.
+    ``exact``: all of these pictures were compared; else ``recall`` is the share of the nearest that
+    such an answer has, as it was measured.
     """
 
     hits: list[HitBody]
@@ -290,6 +294,8 @@ class Hits(BaseModel):
     lent: list[LentBody] = []
     nothing: list[str] = []
     holds: list[Held] = []
+    exact: bool = True
+    recall: float | None = None
 
 
 class ShownValue(BaseModel):

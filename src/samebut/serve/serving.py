@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from samebut.errors import LabelsError
 from samebut.gallery import Gallery
+from samebut.serve.accelerating import Accelerating
 from samebut.serve.current import CurrentGallery
 from samebut.serve.kept import KeptPictures
 from samebut.serve.place import gallery_path
@@ -71,6 +72,7 @@ class Serving:
     labels_error: LabelsError | None = None
 
     def __post_init__(self) -> None:
+        self.accelerating = Accelerating(self.current, self.name)
         labels = {"gallery": self.name} if self.name else {}
         telemetry, current = self.resources.telemetry, self.current
         telemetry.gauge("samebut_pictures", lambda: current.run(len), **labels)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from samebut.confidence import spread
 from samebut.errors import StoreBusy
-from samebut.index import Found, RankedPictures, searcher
+from samebut.index import Acceleration, Found, RankedPictures, searcher
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.postgres import filters
 from samebut.index.postgres.database import Link, PostgresDatabase, make_store
@@ -28,6 +28,7 @@ from samebut.index.selection import Condition
 from samebut.index.sql import Transaction
 from samebut.index.store import Revision, StoredModel, gallery_of, model_of
 from samebut.index.where import Filter
+from samebut.loader import Progress, silent
 
 GRAPH_FROM = 10_000
 """Pictures from which on a graph is kept: comparing fewer takes 7 ms at most, and is exact."""
@@ -146,6 +147,14 @@ class PostgresIndex(DescribedStore):
             self._grow_graph()
         self._database.publish()
 
+    def accelerate(
+        self, progress: Progress = silent, *, threads: int | None = None
+    ) -> float | None:
+        """Nothing to do: the server keeps its graph."""
+
+    def acceleration(self) -> Acceleration | None:
+        """The graph is the server's."""
+
     def count(self, where: str | Filter | None = None) -> int:
         if where is None:
             return len(self)
@@ -173,6 +182,7 @@ class PostgresIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> Found:
         """The ``k`` best pictures for each query, of those the filter lets through: exactly where
         few pass, else those that the graph finds.
@@ -186,7 +196,7 @@ class PostgresIndex(DescribedStore):
         with self._database.reading() as link:
             self.revision_in(link)
             chosen = filters.passing(link, None if where is None else parsed(where))
-            compared = self._compared(link, chosen)
+            compared = _among(chosen) if exact else self._compared(link, chosen)
             each = [_best(link, query, k, chosen, compared, exclude) for query in queries]
         return _together(each)
 
@@ -197,9 +207,10 @@ class PostgresIndex(DescribedStore):
         *,
         where: str | Filter | None = None,
         exclude: Sequence[int] = (),
+        exact: bool = False,
     ) -> RankedPictures:
         with self._database.reading():
-            found = self.search(query[None], k, where=where, exclude=exclude)
+            found = self.search(query[None], k, where=where, exclude=exclude, exact=exact)
             return RankedPictures(
                 found.ids[0], found.scores[0], self.embedding(found.ids[0].tolist())
             )

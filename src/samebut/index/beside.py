@@ -1,0 +1,139 @@
+"""What a store knows of the inverted file that lies beside it, and what changed since it was made.
+
+The file is named in the store, by a name that is never used again: a transaction puts a new one in
+the place of the old, and whoever copies, restores or replaces a store can't join it with another's
+file. From the moment that a file is begun, triggers note which embeddings change, so that a search
+compares those one by one until the next file has them.
+
+Everything here runs inside a transaction of the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.index import embeddings
+from samebut.index.sql import Transaction
+
+_NOTE = """INSERT INTO embedding_change VALUES ({row}.id, (SELECT revision FROM gallery))
+    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision;"""
+_TRIGGER = """CREATE TRIGGER embedding_{what} AFTER {what} ON embedding
+    WHEN EXISTS (SELECT 1 FROM inverted_file) BEGIN {notes} END"""
+
+
+def _trigger(what: str, *rows: str) -> str:
+    return _TRIGGER.format(what=what, notes=" ".join(_NOTE.format(row=row) for row in rows))
+
+
+TABLES_3 = (
+    # No row: changes are not noted. A row without a name: the first file is being made.
+    """CREATE TABLE inverted_file (name TEXT, since INTEGER NOT NULL, pictures INTEGER NOT NULL,
+        checksum INTEGER NOT NULL, probes TEXT NOT NULL)""",
+    "CREATE TABLE embedding_change (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL)",
+    _trigger("INSERT", "NEW"),
+    _trigger("UPDATE", "OLD", "NEW"),
+    _trigger("DELETE", "OLD"),
+)
+"""As schema version 3 of the store makes them."""
+
+
+class Probes(NamedTuple):
+    """How many clusters are looked into for up to ``nearest`` pictures, by a query whose cosine to
+    the nearest cluster's centre is ``least`` or more, and which share of the truly ``nearest`` that
+    found when the file was made."""
+
+    nearest: int
+    least: float
+    clusters: int
+    recall: float
+
+
+class FileBeside(NamedTuple):
+    """An inverted file: its name, the store's revision that it is of, how many pictures it holds,
+    its checksum and what was measured."""
+
+    name: str
+    since: int
+    pictures: int
+    checksum: int
+    probes: tuple[Probes, ...]
+
+
+class Changed(NamedTuple):
+    """Embeddings that changed: all their ``ids``, and of those ``here`` that are still there, both
+    ascending, the vectors ``codes (K, D)``."""
+
+    ids: NDArray[np.int64]
+    here: NDArray[np.int64]
+    codes: NDArray[np.float16]
+
+
+def file_beside(connection: Transaction) -> FileBeside | None:
+    """The file that was made last; None if there was none, or what is known of it is damaged."""
+    row = connection.execute(
+        "SELECT name, since, pictures, checksum, probes FROM inverted_file WHERE name IS NOT NULL"
+    ).fetchone()
+    if row is None:
+        return None
+    name, since, pictures, checksum, probes = row
+    try:
+        return FileBeside(
+            str(name),
+            since,
+            pictures,
+            checksum,
+            tuple(Probes(*each) for each in json.loads(probes)),
+        )
+    except (ValueError, TypeError):
+        return None
+
+
+def begin(connection: Transaction) -> None:
+    """Note from now on which embeddings change."""
+    connection.execute(
+        """INSERT INTO inverted_file SELECT NULL, 0, 0, 0, '' FROM gallery
+            WHERE NOT EXISTS (SELECT 1 FROM inverted_file)"""
+    )
+
+
+def keep(connection: Transaction, file: FileBeside) -> None:
+    """Let this be the store's file. What changed before it was made is in it."""
+    forget(connection, before=file.since)
+    connection.execute(
+        "INSERT INTO inverted_file VALUES (?, ?, ?, ?, ?)", (*file[:4], json.dumps(file.probes))
+    )
+
+
+def forget(connection: Transaction, before: int | None = None) -> None:
+    """Forget the file, and what changed ``before`` a revision, or ever."""
+    connection.execute("DELETE FROM inverted_file")
+    if before is None:
+        connection.execute("DELETE FROM embedding_change")
+    else:
+        connection.execute("DELETE FROM embedding_change WHERE revision < ?", (before,))
+
+
+def number_changed(connection: Transaction) -> int:
+    """How many embeddings changed since, as far as that was noted."""
+    (count,) = connection.execute("SELECT count(*) FROM embedding_change").fetchone()
+    return int(count)
+
+
+def changed_since(connection: Transaction, file: FileBeside, dim: int, store: str) -> Changed:
+    """What changed since the file was made. ``store`` is named if it is damaged."""
+    rows = connection.execute(
+        """SELECT id, vector FROM embedding_change LEFT JOIN embedding USING (id)
+            WHERE revision >= ? ORDER BY id""",
+        (file.since,),
+    ).fetchall()
+    there = [(number, vector) for number, vector in rows if vector is not None]
+    codes = embeddings.halves(b"".join(vector for _, vector in there), (len(there), dim), store)
+    return Changed(
+        np.array([number for number, _ in rows], np.int64),
+        np.array([number for number, _ in there], np.int64),
+        codes,
+    )

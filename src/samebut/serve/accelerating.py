@@ -1,0 +1,80 @@
+"""What makes the searches of many pictures fast, made while they are served."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+
+from samebut.errors import SamebutError
+from samebut.gallery import Gallery
+from samebut.serve.current import CurrentGallery
+
+_SECONDS = 30.0  # between two looks whether the gallery has changed
+_GRACE_SECONDS = 0.5
+_NICE = 10
+_logger = logging.getLogger("samebut.serve")
+
+
+class Accelerating:
+    """A thread that makes a gallery's index anew when the gallery has changed enough, on one core
+    and behind all that is asked meanwhile (`samebut.index.Index.accelerate`)."""
+
+    def __init__(self, current: CurrentGallery, name: str = "") -> None:
+        self._current = current
+        self._log_prefix = f"{name}: " if name else ""
+        self._seen: object = None
+        self._complaint = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="accelerating", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it. What it is making is not waited for: the store does not know of it yet."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_GRACE_SECONDS)
+
+    def look(self) -> bool:
+        """One look: whether anything was made. Raises SamebutError if it can't be."""
+        revision = self._current.run(lambda gallery: gallery.index.revision())
+        if revision == self._seen:
+            return False
+        recall = self._current.run(_accelerate)
+        self._seen = revision
+        if recall is not None:
+            _logger.info(
+                "%ssearches compare the likeliest pictures, which finds %.1f %% of the nearest",
+                self._log_prefix,
+                100 * recall,
+            )
+        return recall is not None
+
+    def _run(self) -> None:
+        if sys.platform == "linux":  # where each thread has a priority, which its own inherit
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        while not self._stopping.is_set():
+            try:
+                self.look()
+                self._complaint = ""
+            except SamebutError as error:
+                self._complain(f"{error}. {error.hint}")
+            except Exception as error:  # the gallery is served on
+                _logger.debug("a look failed", exc_info=True)
+                self._complain(repr(error))
+            self._stopping.wait(_SECONDS)
+
+    def _complain(self, complaint: str) -> None:
+        """Log what is wrong once, not at every look."""
+        if complaint != self._complaint:
+            _logger.warning("%ssearches compare all pictures: %s", self._log_prefix, complaint)
+        self._complaint = complaint
+
+
+def _accelerate(gallery: Gallery) -> float | None:
+    return gallery.index.accelerate(threads=1)
