@@ -147,12 +147,12 @@ def test_fashioniq_reads_one_category_from_its_own_files(tmp_path: Path) -> None
 
 def test_a_copy_that_lost_its_capitals_is_read(tmp_path: Path) -> None:
     write(tmp_path / "Cap.Dress.VAL.json", "[]")
-    for name in ("b00a.JPG", "B00B.jpg", "b00B.jpg"):
+    for name in ("b00a.JPG", "one/B00B.jpg", "two/b00B.jpg"):
         write(tmp_path / name, "")
     folder = Folder.open(tmp_path)
     assert folder.file("cap.dress.val.json").name == "Cap.Dress.VAL.json"
     assert folder.picture("B00A") == tmp_path / "b00a.JPG"
-    assert folder.picture("b00B") == tmp_path / "b00B.jpg"  # as it is written comes first
+    assert folder.picture("b00B") == tmp_path / "two" / "b00B.jpg"  # as it is written comes first
     assert folder.picture("b00b") is None  # either of two: none
 
 

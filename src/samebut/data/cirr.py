@@ -55,7 +55,7 @@ def read(root: Path, split: str = "val") -> Benchmark:
     return benchmark
 
 
-def allpictures(root: Path) -> dict[str, Path | None]:
+def all_pictures(root: Path) -> dict[str, Path | None]:
     """Every picture that the image splits name, with its file or None if it is not there."""
     folder = Folder.open(root)
     splits = whatever_can_be_read(partial(pictures_of, folder, split) for split in SPLITS)
