@@ -12,7 +12,7 @@ MAX_GRAPH_DIM = 4000  # numbers of a halfvec that pgvector can index
 OLDEST_VECTOR = (0, 8)  # the first pgvector that goes on looking while a filter lets little through
 
 SETTINGS = """SET jit = off; SET plan_cache_mode = force_custom_plan;
-    SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 200;
+    SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 400;
     SET hnsw.max_scan_tuples = 100000"""
 """Of a session: how far a search in the graph looks (benchmarks/postgres_graph.py), behind a filter
 too; no code is compiled for a query that takes milliseconds; and none is planned once for all: a
