@@ -185,6 +185,17 @@ def promises_to_rank_what_is_there(name: str, root: Path) -> None:
     assert part.protocol.endswith("not comparable with a full run")
 
 
+def promises_that_the_doctor_sees_every_picture(name: str, root: Path) -> None:
+    """Of what has to be fetched from somewhere: the rest is drawn, or one's own."""
+    reader = READERS[name]
+    if not reader.sources:
+        return
+    assert reader.all_pictures is not None
+    seen = set(reader.all_pictures(root).values())
+    for benchmark in each_split(name, root):
+        assert set(benchmark.images.values()) <= seen
+
+
 def promises_to_change_no_file(name: str, root: Path) -> None:
     before = files_below(root)
     for _ in each_split(name, root):
@@ -235,6 +246,7 @@ PROMISES: list[Promise] = [
     promises_subsets_with_reference_and_target,
     promises_to_name_missing_pictures,
     promises_to_rank_what_is_there,
+    promises_that_the_doctor_sees_every_picture,
     promises_to_change_no_file,
     promises_the_same_every_time,
     promises_to_say_what_it_is,
@@ -392,6 +404,10 @@ def shrinks(root: Path, split: str, *, gallery: str = "whole") -> Benchmark:
     return replace(found, images=there)
 
 
+def hides_from_the_doctor(root: Path, split: str, *, gallery: str = "whole") -> Benchmark:
+    return good(root, split, gallery=gallery)
+
+
 def leaves_a_cache(root: Path, split: str, *, gallery: str = "whole") -> Benchmark:
     (root / "cache").write_text(split)
     return good(root, split, gallery=gallery)
@@ -424,7 +440,8 @@ def registered(
     file = ModuleType("samebut.data.broken")
     vars(file).update(read=read_broken, RULES=triplets.RULES, OPTIONS={"gallery": ("whole",)})
     monkeypatch.setitem(sys.modules, "samebut.data.broken", file)
-    monkeypatch.setitem(READERS, "broken", Reader("broken", split, "all"))
+    sources = ("fetched",) if read_broken is hides_from_the_doctor else ()
+    monkeypatch.setitem(READERS, "broken", Reader("broken", split, "all", sources))
     return "broken"
 
 
@@ -451,6 +468,7 @@ def kept(name: str, root: Path, promise: Promise) -> bool:
         (without_words, promises_a_text_and_no_answer_twice),
         (subset_of_others, promises_subsets_with_reference_and_target),
         (shrinks, promises_to_name_missing_pictures),
+        (hides_from_the_doctor, promises_that_the_doctor_sees_every_picture),
         (leaves_a_cache, promises_to_change_no_file),
         (shuffles, promises_the_same_every_time),
         (another_name, promises_to_say_what_it_is),
