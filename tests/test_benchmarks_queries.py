@@ -133,6 +133,9 @@ def test_choices(model: Model, goods: Pictures) -> None:
     asked = choice.of_table(dict(zip(goods.files, goods.rows, strict=True)))
     count, usual, best, gained, _ = choices.line(model, goods, asked).split(" | ")
     assert int(count) == len(asked) and 0 <= float(usual) <= 100
+    alone = choices.of_pictures(model, goods)
+    assert all(query.reference not in query.targets and query.texts[0] for query in alone)
+    assert choices.by_pictures(model, goods, asked[:99]).endswith("at least 100 are needed")
     assert best.startswith("`") and re.fullmatch(r"[+-]\d+\.\d \[[+-].*, [+-].*\]", gained)
 
 
