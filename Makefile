@@ -6,7 +6,7 @@ DEMO   ?= demo
 DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-gallery test check format bench examples train-bundled clean
+.PHONY: help demo demo-gallery test check format bench dist examples train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,14 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, w
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
 	$(BIN)/python benchmarks/indexing.py src/samebut/demo_gallery
 	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
+
+# The files in the archives bear the time of the last commit, so that the same commit gives the same bytes.
+dist: $(VENV)/.base ## build the wheel and the source archive into dist/ (docs/releasing.md)
+	rm -rf dist
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt build twine
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PIP_CONSTRAINT=$(CURDIR)/constraints.txt \
+	  $(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 
 .venv-examples/.ready: pyproject.toml constraints.txt examples/requirements.txt
 	test -x .venv-examples/bin/python || $(PYTHON) -m venv .venv-examples

@@ -41,7 +41,6 @@ app = typer.Typer(
     name="samebut",
     help="Find pictures by example plus words: this one, but in blue.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
