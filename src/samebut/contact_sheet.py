@@ -7,13 +7,13 @@ import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
 from samebut.errors import PictureError
 from samebut.gallery import Hit
 from samebut.images import open_picture
+from samebut.remote import Place
 from samebut.turns import EncodedPicture, Turn
 
 THUMBNAIL = 240  # pixels, longer side
@@ -54,7 +54,7 @@ class Answer:
 
     turns: Sequence[Turn]
     hits: Sequence[Hit]
-    folder: Path
+    folder: Place
 
 
 def contact_sheet(answers: Sequence[Answer], *, title: str = "samebut") -> str:
@@ -99,7 +99,7 @@ def _hit(hit: Hit, answer: Answer) -> str:
     )
 
 
-def _thumbnail(picture: Path | bytes) -> str:
+def _thumbnail(picture: Place | bytes) -> str:
     """A ``data:`` address of the picture at thumbnail size."""
     opened = open_picture(picture, shorter_side=THUMBNAIL)
     opened.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)

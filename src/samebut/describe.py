@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from samebut import catalog
 from samebut.catalog import Catalog, UnusableRow
 from samebut.index import Index, TableRow
+from samebut.remote import Place
 
 NAMED = 20  # of the rows that were not used, each for one reason
 
@@ -32,7 +32,7 @@ class MetadataReport:
     their content at another path.
     """
 
-    table: Path | None = None
+    table: Place | None = None
     notes: Sequence[str] = ()
     rows: int = 0
     first_name: str = ""

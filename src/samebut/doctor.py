@@ -147,7 +147,7 @@ def _examine_gallery(root: Path, store: str | Path | None, progress: Progress) -
     except SamebutError as error:
         return Diagnosis(title, (_fault(error),))
     sources = found.pictures
-    findings = _pictures({source.path: source.file for source in sources}, progress)
+    findings = _pictures({source.path: root / source.path for source in sources}, progress)
     findings += [Finding(f"{path}: {why}", fault=True) for path, why in found.unreadable.items()]
     findings += [Finding(sentence, remark=True) for sentence in found.passed_over()]
     try:

@@ -2,6 +2,7 @@
 
     SamebutError
     ├── PictureError            one picture can't be used: names the file and the reason
+    │   └── PictureUnread       its bytes can't be had, perhaps only now
     ├── ModelError              a model folder is missing, damaged or lacks something
     ├── StoreError              the file that remembers a gallery
     │   ├── StoreMissing        not indexed yet
@@ -40,6 +41,10 @@ class PictureError(SamebutError):
         super().__init__(f"{name}: {reason}", hint=hint)
         self.name = name
         self.reason = reason
+
+
+class PictureUnread(PictureError):
+    """A picture's bytes can't be had: a permission, a disk or a network. It may be good."""
 
 
 class ModelError(SamebutError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from samebut import catalog
+from samebut.catalog import Catalog
 from samebut.composition.choice import Choice
 from samebut.composition.made import Sample
 from samebut.confidence import UNSURE, Kind
@@ -52,6 +55,7 @@ from samebut.looks import (
     usual_column,
 )
 from samebut.references import Lent, SeenLook, resolved
+from samebut.remote import Place, RemotePath, place
 from samebut.rescoring import (
     RESCORE,
     IndexAround,
@@ -62,13 +66,14 @@ from samebut.rescoring import (
     sample_of,
 )
 from samebut.runtime import BUNDLED, PLAIN, Model
-from samebut.scan import STORE_FOLDER, ScanRules
+from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
 from samebut.stacks import AnswerPage, Finding, page, page_of_stacks
-from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask, spoken
+from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask, fetched, spoken
 from samebut.update import Update, UpdateReport
 
 STORE_FILE = "gallery.sqlite"
 _HOLDS_SHOWN = 4  # kinds of things, where none may be meant
+_REMOTE_LABELS_SECONDS = 60.0  # between two looks at a labels file elsewhere
 _LOOK_VALUES = 50  # of a column, that a picture may be taken for
 
 
@@ -142,7 +147,7 @@ class Gallery:
     """Pictures of a folder, searchable. Use ``build`` or ``open``, as a context manager."""
 
     def __init__(
-        self, folder: Path, index: Index, model: Model, rules: ScanRules | None = None
+        self, folder: Place, index: Index, model: Model, rules: ScanRules | None = None
     ) -> None:
         self.folder = folder
         self.index = index
@@ -152,17 +157,18 @@ class Gallery:
         self._sample: tuple[object, Sample] | None = None
         self.rules = rules or ScanRules()
         self._labels: tuple[object, Labels, LabelsError | None] | None = None
+        self._labels_looked = -math.inf
         self._eyes = Eyes(model)
         self._looks: tuple[Hashable, list[LookColumn]] | None = None
 
     @classmethod
     def build(
         cls,
-        folder: str | Path,
+        folder: str | Place,
         *,
         store: str | Path | Address | None = None,
         model: str | Path | None = None,
-        metadata: str | Path | None = None,
+        metadata: str | Place | None = None,
         file_column: str | None = None,
         replace_metadata: bool = False,
         replace_model: bool = False,
@@ -172,7 +178,8 @@ class Gallery:
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off, and make the
-        searches of many pictures fast (``samebut.index.Index.accelerate``).
+        searches of many pictures fast (``samebut.index.Index.accelerate``). It may be an address
+        elsewhere, such as ``s3://bucket/folder`` (`samebut.remote`); its ``store`` has to be said.
 
         ``metadata`` is a table about the pictures, ``file_column`` its column that names them; see
         ``update``. ``model`` is a model folder or "bundled"; None is the one the store remembers.
@@ -184,7 +191,7 @@ class Gallery:
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
         """
-        folder = _existing(Path(folder))
+        folder = _existing(place(folder))
         address = store_address(folder, store)
         model = model or _remembered(address) or "bundled"
         chosen = Model.load(model)
@@ -195,8 +202,8 @@ class Gallery:
         try:
             if not move:
                 _refuse_other_folder(index, folder)
-            if index.folder != str(folder.resolve()):
-                index.keep_folder(str(folder.resolve()))
+            if index.folder != _whole(folder):
+                index.keep_folder(_whole(folder))
             if index.fingerprint != chosen.fingerprint:
                 if not replace_model:
                     raise gallery._mismatch()
@@ -220,7 +227,7 @@ class Gallery:
     @classmethod
     def open(
         cls,
-        folder: str | Path,
+        folder: str | Place,
         *,
         store: str | Path | Address | None = None,
         model: str | Path | None = None,
@@ -233,7 +240,7 @@ class Gallery:
         of that name, since changed) is not the one that embedded it, OtherFolder if the store
         belongs to another folder.
         """
-        folder = _existing(Path(folder))
+        folder = _existing(place(folder))
         index = store_address(folder, store).open()
         try:
             _refuse_other_folder(index, folder)
@@ -266,7 +273,7 @@ class Gallery:
     def update(
         self,
         *,
-        metadata: str | Path | None = None,
+        metadata: str | Place | None = None,
         file_column: str | None = None,
         replace_metadata: bool = False,
         recheck: bool = False,
@@ -287,10 +294,16 @@ class Gallery:
         Raises MetadataError before any work if the table can't be read, and StoreError if the
         folder is empty now but was not.
         """
-        table = catalog.read(Path(metadata), file_column) if metadata is not None else None
+        table = catalog.read(place(metadata), file_column) if metadata is not None else None
         with self.index.writer_lock():
             report = Update(
-                self.folder, self.rules, self.index, self.model, progress, recheck=recheck
+                self.folder,
+                self.rules,
+                self.index,
+                self.model,
+                progress,
+                recheck=recheck,
+                addresses=self._addresses(table, afresh=replace_metadata),
             ).run()
             report.metadata = describe(self.index, table, afresh=replace_metadata)
             self.index.publish()
@@ -310,13 +323,23 @@ class Gallery:
             "--exact compares all"
         )
 
-    def describe(self, metadata: str | Path, file_column: str | None = None) -> MetadataReport:
+    def scan(self) -> Scan:
+        """The folder as it is now. Raises StoreError if it can't be read."""
+        return scan(self.folder, self.rules, self._addresses())
+
+    def _addresses(self, table: Catalog | None = None, *, afresh: bool = False) -> list[str]:
+        """What tables call pictures, where a folder may not tell: on a web server."""
+        if not (isinstance(self.folder, RemotePath) and self.folder.is_web):
+            return []
+        return [*(table.values if table else ()), *(() if afresh else self.index.table_rows())]
+
+    def describe(self, metadata: str | Place, file_column: str | None = None) -> MetadataReport:
         """Take up a table about pictures that are indexed, as ``update`` does. The gallery may be
         open for reading alone; its store must be one that can be written to.
 
         Raises MetadataError if the table can't be read, StoreBusy while another process indexes.
         """
-        table = catalog.read(Path(metadata), file_column)
+        table = catalog.read(place(metadata), file_column)
         with closing(self.index.address.open(writable=True)) as index, index.writer_lock():
             return describe(index, table)
 
@@ -383,6 +406,8 @@ class Gallery:
         if read_filters:
             read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
+        turns = [fetched(turn) for turn in turns]
+        without = [fetched(turn) for turn in without]
         shown = turns
         turns, lent = resolved(turns, partial(self._seen, max_pixels=max_pixels))
         turns = spoken(turns)
@@ -516,7 +541,8 @@ class Gallery:
         Raises PictureError for a picture that can't be used, QueryError for a box in no picture.
         """
         columns = self.looks
-        (embedding,) = ask(self.model, [Turn(picture, box=box)], max_pixels=max_pixels).pictures
+        turn = fetched(Turn(picture, box=box))
+        (embedding,) = ask(self.model, [turn], max_pixels=max_pixels).pictures
         with self.index.snapshot():
             nearest = self.index.ranking(embedding, NEIGHBOURS, exact=self.exact)
             rows = [entry.metadata for entry in self.index.pictures(nearest.ids.tolist())]
@@ -615,12 +641,15 @@ class Gallery:
         return self.index.vocabulary(self.labels)
 
     def _read_labels(self) -> tuple[Labels, LabelsError | None]:
-        file = self.folder / LABELS_FILE
+        file, kept = self.folder / LABELS_FILE, self._labels
+        looked_again = time.monotonic() - self._labels_looked > _REMOTE_LABELS_SECONDS
+        if isinstance(file, RemotePath) and kept is not None and not looked_again:
+            return kept[1:]  # one request for each search would be too many
+        self._labels_looked = time.monotonic()
         try:
             state: object = (file.stat().st_mtime_ns, file.stat().st_size)
         except OSError:
             state = None
-        kept = self._labels
         if kept is None or kept[0] != state:
             try:
                 kept = state, read_labels(file) if state else Labels(), None
@@ -689,7 +718,8 @@ class Gallery:
 
     @cached_property
     def choice_file(self) -> Path:
-        """Where the composition is kept that was chosen for this gallery."""
+        """Where the composition is kept that was chosen for this gallery. Raises QueryError where
+        `beside_store` does."""
         store = re.sub(r"[^\w-]+", "-", Path(str(self.index.address)).stem)
         return self.beside_store(f"{store}.composition.json")
 
@@ -697,6 +727,8 @@ class Gallery:
     def choice(self) -> Choice | None:
         """The composition that was chosen for this gallery; None where none was, or for another
         model. Raises StoreError if it can't be read."""
+        if self._own_folder is None:
+            return None
         found = Choice.read(self.choice_file)
         return found if found and found.fingerprint == self.model.fingerprint else None
 
@@ -709,10 +741,23 @@ class Gallery:
                 choice.write(self.choice_file)
 
     def beside_store(self, name: str) -> Path:
-        """A file beside the store; in the gallery's own folder if that is on a server."""
-        return (self.index.address.folder or self.folder / STORE_FOLDER) / name
+        """A file beside the store; in the gallery's own folder if that is on a server. Raises
+        QueryError if both are elsewhere."""
+        if self._own_folder is None:
+            raise QueryError(
+                f"{name} has no place: the pictures and their store are on other machines",
+                hint="Name a file here, or a store in a folder: --store FOLDER.",
+            )
+        return self._own_folder / name
 
-    def file_of(self, path: str) -> Path:
+    @property
+    def _own_folder(self) -> Path | None:
+        """Where files about the gallery go; None if its pictures and its store are elsewhere."""
+        if (beside := self.index.address.folder) is not None:
+            return beside
+        return None if isinstance(self.folder, RemotePath) else self.folder / STORE_FOLDER
+
+    def file_of(self, path: str) -> Place:
         """Where a hit's picture lies. Raises StoreDamaged for a path that leads out of the folder.
 
         A store refuses such paths when it is opened; this one holds on every system.
@@ -724,7 +769,7 @@ class Gallery:
                 hint="This store was not made by indexing: "
                 f"{self.index.address.discard} and index again.",
             )
-        return self.folder / inside
+        return self.folder / path if isinstance(self.folder, RemotePath) else self.folder / inside
 
     def model_on_disk(self) -> ModelError | FingerprintMismatch | None:
         """What is wrong with the model's folder, if it does not hold the model that is used here
@@ -741,7 +786,7 @@ class Gallery:
         command = ["samebut index", str(self.folder), "--replace-model"]
         if self.model.folder != BUNDLED:
             command += ["--model", str(self.model.folder)]
-        if self.index.address != store_address(self.folder, None):
+        if not _is_usual(self.index.address, self.folder):
             command += ["--store", str(self.index.address)]
         return FingerprintMismatch(
             f"{self.index.address} was embedded by model {self.index.fingerprint}, "
@@ -750,23 +795,32 @@ class Gallery:
         )
 
 
-def store_address(folder: Path, store: str | Path | Address | None) -> Address:
+def _is_usual(address: Address, folder: Place) -> bool:
+    return not isinstance(folder, RemotePath) and address == store_address(folder, None)
+
+
+def store_address(folder: Place, store: str | Path | Address | None) -> Address:
     """Where a gallery's store is: in the folder itself, or as ``--store`` says.
 
-    Raises StoreError for an address that can't be understood.
+    Raises StoreError for an address that can't be understood, or none for a folder elsewhere.
     """
     if store is None or isinstance(store, Path) or (isinstance(store, str) and "://" not in store):
         store = store_path(folder, store)
     return address_of(store) if isinstance(store, str | Path) else store
 
 
-def store_path(folder: Path, store: str | Path | None) -> Path:
+def store_path(folder: Place, store: str | Path | None) -> Path:
     """The file of a gallery's store: in the folder itself, or as ``--store`` says.
 
-    ``store`` may be a file's name or a folder's.
+    ``store`` may be a file's name or a folder's. Raises StoreError if it has to be said.
     """
+    if store is None and isinstance(folder, RemotePath):
+        raise StoreError(
+            f"{folder} can't hold a store: a database needs a disk, or a server of its own",
+            hint="Say where it goes: --store FOLDER, or --store postgresql://HOST/DATABASE.",
+        )
     if store is None:
-        return folder / STORE_FOLDER / STORE_FILE
+        return Path(str(folder)) / STORE_FOLDER / STORE_FILE
     path = Path(store)
     return path / STORE_FILE if path.is_dir() or not path.suffix else path
 
@@ -800,8 +854,8 @@ def _check_page(k: int, offset: int) -> None:
         raise QueryError(f"an offset of {offset} is below 0")
 
 
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
+def _existing(folder: Place) -> Place:
+    if isinstance(folder, Path) and not folder.is_dir():  # of others, reading says what is wrong
         raise QueryError(f"{folder} is not a folder", hint="Give the folder your pictures are in.")
     return folder
 
@@ -815,23 +869,32 @@ def _remembered(address: Address) -> str | None:
         return None
 
 
-def _refuse_other_folder(index: Index, folder: Path) -> None:
+def _whole(folder: Place) -> str:
+    """How a store remembers its folder."""
+    return str(folder if isinstance(folder, RemotePath) else folder.resolve())
+
+
+def _refuse_other_folder(index: Index, folder: Place) -> None:
     """One that lies in the folder itself has moved with it; of any other the folder must be the
     one that was indexed, under whatever name."""
     theirs = index.folder
-    if theirs is None or theirs == str(folder.resolve()):
+    if theirs is None or theirs == _whole(folder):
         return
-    home = index.address.folder
-    if home is not None and home.resolve().is_relative_to(folder.resolve()):
+    if isinstance(folder, Path) and _is_same(folder, theirs, index.address.folder):
         return
-    with suppress(OSError):
-        if folder.samefile(theirs):
-            return
     raise OtherFolder(
         f"{index.address} belongs to the folder {theirs}, not to {folder}",
         hint=f"Give {folder} a store of its own: --store FOLDER. If the pictures were moved: "
         f"samebut index {folder} --store {index.address} --move",
     )
+
+
+def _is_same(folder: Path, theirs: str, home: Path | None) -> bool:
+    if home is not None and home.resolve().is_relative_to(folder.resolve()):
+        return True
+    with suppress(OSError):
+        return folder.samefile(theirs)
+    return False
 
 
 def _reference(model: str | Path) -> str:

@@ -40,8 +40,9 @@ from PIL import (
     features,
 )
 
-from samebut.errors import PictureError
+from samebut.errors import PictureError, PictureUnread
 from samebut.printable import shown
+from samebut.remote import Place, RemotePath
 
 try:
     from pillow_heif import HeifImageFile
@@ -339,15 +340,16 @@ def _named(name: str, work: Callable[[], _T]) -> _T:
     except Exception as error:
         _logger.debug("%s: %r", name, error)
         reason, hint = _in_words(error)
+        kind = PictureUnread if getattr(error, "errno", None) is not None else PictureError
     # Raised out here, and nothing of the first error kept: by its traceback an error in a list
     # of skipped pictures would keep their half-decoded pixels in memory.
-    raise PictureError(name, reason, hint=hint)
+    raise kind(name, reason, hint=hint)
 
 
-def _name_of(source: Path | str | bytes, name: str | None) -> str:
+def _name_of(source: Place | str | bytes, name: str | None) -> str:
     if name is not None:
         return name
-    return "the picture" if isinstance(source, bytes) else shown(os.fspath(source))
+    return "the picture" if isinstance(source, bytes) else shown(str(source))
 
 
 # ------------------------------------------------------------------------------- warnings
@@ -457,8 +459,10 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _open_file(path: Path) -> IO[bytes]:
+def _open_file(path: Place) -> IO[bytes]:
     """An ordinary file, open; never a device (opening one can have effects), never a wait."""
+    if isinstance(path, RemotePath):
+        return path.open()
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
         if kind != stat.S_IFREG:
@@ -477,9 +481,10 @@ def _open_file(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def _stream(source: Path | str | bytes) -> Iterator[IO[bytes]]:
+def _stream(source: Place | str | bytes) -> Iterator[IO[bytes]]:
     """The bytes of ``source``: a file open for reading, or the bytes themselves."""
-    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as it:
+    file = Path(source) if isinstance(source, str) else source
+    with io.BytesIO(file) if isinstance(file, bytes) else _open_file(file) as it:
         length = it.seek(0, os.SEEK_END)
         it.seek(0)
         if length == 0:
@@ -807,7 +812,7 @@ def _decode(image: ImageFile.ImageFile, shorter_side: int | None, fill: _Colour)
 
 
 def open_picture(
-    source: Path | str | bytes,
+    source: Place | str | bytes,
     *,
     shorter_side: int | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
@@ -871,7 +876,7 @@ def pixels_of(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def picture_size(source: Path | str | bytes, *, name: str | None = None) -> tuple[int, int]:
+def picture_size(source: Place | str | bytes, *, name: str | None = None) -> tuple[int, int]:
     """Width and height of the upright picture, from its header alone.
 
     Nothing is decoded, so a picture whose pixels are damaged or too many still has a size.

@@ -16,17 +16,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from PIL import Image
 
-from samebut.errors import PictureError
+from samebut.errors import PictureError, PictureUnread
 from samebut.images import open_picture, picture_size, too_large
+from samebut.remote import Place, RemotePath
 
 BATCH = 32
 LOOK_AHEAD = 3 * BATCH  # pictures prepared but not yet taken, at most
 READ_AT_ONCE = 32 << 20  # bytes; a larger file is read twice rather than held in memory
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 Content = TypeVar("Content")
 
@@ -38,7 +41,7 @@ class PictureFile:
     ``size`` is -1 where nobody looked.
     """
 
-    file: Path
+    file: Place
     path: str
     size: int = -1
     mtime_ns: int = 0
@@ -65,10 +68,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A file that is no picture samebut can use, and why."""
+    """A file that is no picture samebut can use, and why. ``unread``: its bytes could not be had,
+    which may be otherwise another time."""
 
     source: PictureFile
     reason: str
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -139,10 +144,10 @@ def digest_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def file_digest(file: Path) -> str:
+def file_digest(file: Place) -> str:
     """`digest_of` the content of a file, which is not held in memory. Raises OSError."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, _blake2b).hexdigest()
+        return hashlib.file_digest(cast("BufferedReader", stream), _blake2b).hexdigest()
 
 
 def _next(waiting: deque[Future[tuple[Content, float]]], spent: LoadingSeconds) -> Content:
@@ -167,28 +172,41 @@ def _load(
         picture = open_picture(content, shorter_side=shorter_side, name=source.path)
         return Loaded(source, digest, width, height, prepare(picture))
     except PictureError as error:
-        return Unusable(source, error.reason)
+        return Unusable(source, error.reason, isinstance(error, PictureUnread))
 
 
-def read_picture(source: PictureFile) -> tuple[bytes | Path, str]:
+def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
     """What ``open_picture`` shall read, a large file as its path, and the digest of it.
 
     Raises PictureError: the file can't be read, is none, or larger than any picture.
     """
     try:
-        found = source.file.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
-            raise PictureError(source.path, "is not a file")
-        if reason := too_large(found.st_size):
+        size = _size(source)
+        if reason := too_large(size):
             raise PictureError(source.path, reason)
-        if found.st_size > READ_AT_ONCE:
+        if size > READ_AT_ONCE:
             return source.file, file_digest(source.file)
-        with source.file.open("rb") as file:
+        with _opened(source.file, size) as file:
             content = file.read(READ_AT_ONCE)  # it may be growing
             return content, digest_of(content)
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise PictureError(source.path, f"can't be read: {reason}") from error
+        raise PictureUnread(source.path, f"can't be read: {reason}") from error
+
+
+def _size(source: PictureFile) -> int:
+    """Bytes of an ordinary file; of a remote one as they were when its folder was listed, if it
+    was: to ask again would be a request for each picture."""
+    if source.size > 0 and isinstance(source.file, RemotePath):
+        return source.size
+    found = source.file.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+        raise PictureError(source.path, "is not a file")
+    return found.st_size
+
+
+def _opened(file: Place, size: int) -> IO[bytes]:
+    return file.open("rb", size=size) if isinstance(file, RemotePath) else file.open("rb")
 
 
 def _blake2b() -> hashlib.blake2b:

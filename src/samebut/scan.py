@@ -4,7 +4,9 @@ Nothing is passed over in silence: a scan counts what it left out, by what would
 Linked folders are followed, each real folder once; folders that NAS boxes, systems and tools keep
 for themselves are left out. More is left out by patterns, as in a ``.gitignore`` (but whatever
 their capitals): those of the file ``.samebutignore`` in the folder, then those given. ``!name/``
-brings in what an earlier pattern, or the list here, leaves out.
+brings in what an earlier pattern, or the list here, leaves out. A folder elsewhere
+(`samebut.remote`) is looked into by the same rules; of one on a web server the addresses that a
+table names are pictures, too.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from samebut.errors import QueryError, StoreError
 from samebut.images import PICTURE_SUFFIXES, OtherKind, looks_like_picture, other_kind
 from samebut.loader import PictureFile
+from samebut.remote import Place, RemoteEntry, RemotePath, states
 
 IGNORE_FILE = ".samebutignore"
 STORE_FOLDER = ".samebut"
@@ -87,8 +91,9 @@ class Scan:
         ]
 
 
-def scan(folder: Path, rules: ScanRules | None = None) -> Scan:
-    """Look for pictures below ``folder``, those of each folder in the order of their names.
+def scan(folder: Place, rules: ScanRules | None = None, addresses: Collection[str] = ()) -> Scan:
+    """Look for pictures below ``folder``, those of each folder in the order of their names. Of
+    ``addresses`` those that lie below a folder on a web server are looked for, too.
 
     A link to a file counts as a file. A file that vanishes meanwhile is left out; one whose
     state can't be read is given with size -1, so that opening it says why. A folder that can't
@@ -98,14 +103,14 @@ def scan(folder: Path, rules: ScanRules | None = None) -> Scan:
         StoreError: ``folder`` itself can't be read.
         QueryError: a pattern, or the file of patterns, can't be understood.
     """
-    return _Scanning(folder, rules or ScanRules()).run()
+    return _Scanning(folder, rules or ScanRules(), addresses).run()
 
 
 class _Scanning:
     """One run of `scan`. A folder waits as its path below the top, "" for the top itself."""
 
-    def __init__(self, top: Path, rules: ScanRules) -> None:
-        self.top, self.rules = top, rules
+    def __init__(self, top: Place, rules: ScanRules, addresses: Collection[str]) -> None:
+        self.top, self.rules, self.addresses = top, rules, addresses
         self.patterns = [*_of_file(top / IGNORE_FILE), *map(_pattern, rules.exclude)]
         self.found = Scan()
         self.seen: dict[tuple[int, int], str] = {}
@@ -113,9 +118,9 @@ class _Scanning:
         self.sniffed = 0
 
     def run(self) -> Scan:
-        real = self.top.resolve()
-        self.above = {_identity(parent) for parent in real.parents}
+        self.above = _above(self.top)
         self._walk("")
+        self._take_addresses()
         # Real folders first: a link to one of them has nothing more to show.
         while self.linked:
             path = self.linked.popleft()
@@ -145,37 +150,59 @@ class _Scanning:
                 folders = self._look_into(path)
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
+                if not path and self._names_are_told(error):
+                    return
                 if not path:
                     raise StoreError(f"{self.top} can't be read: {reason}") from error
                 self.found.unreadable[path] = f"is a folder that can't be read: {reason}"
             else:
                 waiting += reversed(folders)
 
+    def _names_are_told(self, error: OSError) -> bool:
+        """Whether a web server lists nothing, as most do, and a table says what it has."""
+        refused = isinstance(error, FileNotFoundError | PermissionError)
+        return refused and any(True for _ in self._named())
+
+    def _named(self) -> list[tuple[str, RemotePath]]:
+        if not (isinstance(self.top, RemotePath) and self.top.is_web):
+            return []
+        return self.top.named(self.addresses)
+
+    def _take_addresses(self) -> None:
+        """Take the pictures that a table names and no list has shown."""
+        listed = {picture.path for picture in self.found.pictures}
+        named = [(path, place) for path, place in self._named() if path not in listed]
+        wanted = [pair for pair in named if self._is_wanted(pair[1].name, pair[0], is_folder=False)]
+        for (path, place), state in zip(wanted, states([p for _, p in wanted]), strict=True):
+            if isinstance(state, FileNotFoundError):
+                continue  # its row waits for it
+            known = (-1, 0) if isinstance(state, OSError) else (state.st_size, state.st_mtime_ns)
+            self.found.pictures.append(PictureFile(place, path, *known))
+
     def _look_into(self, path: str) -> list[str]:
         """Take the files of a folder; its folders, sorted. Those of links wait in ``linked``."""
-        place = self.top / path
+        place = self.top / path if path else self.top
         identity = _identity(place)
         if identity is not None:
             if identity in self.seen:  # a mount or a junction that leads back
                 return []
             self.seen[identity] = path
         folders = []
-        with os.scandir(place) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                below = f"{path}/{entry.name}" if path else entry.name
-                kind = _kind(entry)
-                if kind == "file":
-                    self._take_file(entry, below)
-                elif self._is_wanted(entry.name, below, is_folder=True):
-                    if kind == "folder":
-                        folders.append(below)
-                    elif kind == "link":
-                        self.linked.append(below)
-                    else:
-                        self.found.broken_links.append(below)
+        for entry in _entries(place):
+            below = f"{path}/{entry.name}" if path else entry.name
+            kind = _kind(entry)
+            if kind == "file":
+                self._take_file(entry, below)
+            elif self._is_wanted(entry.name, below, is_folder=True):
+                if kind == "folder":
+                    folders.append(below)
+                elif kind == "link":
+                    self.linked.append(below)
+                else:
+                    self.found.broken_links.append(below)
         return folders
 
-    def _take_file(self, entry: os.DirEntry[str], path: str) -> None:
+    def _take_file(self, entry: _Entry, path: str) -> None:
         suffix = PurePosixPath(entry.name).suffix.lower()
         is_picture = suffix in PICTURE_SUFFIXES
         other = None if is_picture else self._other_kind(entry, suffix)
@@ -187,12 +214,12 @@ class _Scanning:
         try:
             state = entry.stat()
         except OSError:
-            self.found.pictures.append(PictureFile(Path(entry.path), path, -1, 0))
+            self.found.pictures.append(PictureFile(_place(entry), path, -1, 0))
         else:
-            file = PictureFile(Path(entry.path), path, state.st_size, state.st_mtime_ns)
+            file = PictureFile(_place(entry), path, state.st_size, state.st_mtime_ns)
             self.found.pictures.append(file)
 
-    def _other_kind(self, entry: os.DirEntry[str], suffix: str) -> OtherKind | None:
+    def _other_kind(self, entry: _Entry, suffix: str) -> OtherKind | None:
         if suffix or entry.name.startswith("."):
             return other_kind(entry.name)
         if self.sniffed == _SNIFFED:
@@ -219,7 +246,29 @@ class _Scanning:
         return said.brings_in if said else not by_default
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
+_Entry: TypeAlias = os.DirEntry[str] | RemoteEntry
+
+
+def _entries(place: Place) -> list[_Entry]:
+    """What lies in a folder, by name. Raises OSError."""
+    if isinstance(place, RemotePath):
+        return sorted(place.entries(), key=lambda entry: entry.name)
+    with os.scandir(place) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _place(entry: _Entry) -> Place:
+    return entry.place if isinstance(entry, RemoteEntry) else Path(entry.path)
+
+
+def _above(top: Place) -> set[tuple[int, int] | None]:
+    """What tells the folders that this one lies in: a link to one of them leads round."""
+    if isinstance(top, RemotePath):
+        return set()
+    return {_identity(parent) for parent in top.resolve().parents}
+
+
+def _kind(entry: _Entry) -> str:
     """``file``, ``folder``, ``link`` (to a folder) or ``broken`` (a link to what is not there)."""
     if entry.is_dir(follow_symlinks=False):
         return "folder"
@@ -233,7 +282,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "file" if is_picture else "broken"
 
 
-def _is_there(entry: os.DirEntry[str]) -> bool:
+def _is_there(entry: _Entry) -> bool:
     try:
         entry.stat()
     except OSError:
@@ -241,18 +290,21 @@ def _is_there(entry: os.DirEntry[str]) -> bool:
     return True
 
 
-def _looks_like_picture(entry: os.DirEntry[str]) -> bool:
+def _looks_like_picture(entry: _Entry) -> bool:
     try:
         if not entry.is_file():
             return False
-        with Path(entry.path).open("rb") as file:
+        with _place(entry).open("rb") as file:
             return looks_like_picture(file.read(_HEAD_BYTES))
     except OSError:
         return False
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a folder from every other, whatever its path; None where it can't be read."""
+def _identity(path: Place) -> tuple[int, int] | None:
+    """What tells a folder from every other, whatever its path; None where it can't be read, or
+    there are no links."""
+    if isinstance(path, RemotePath):
+        return None
     try:
         state = path.stat()
     except OSError:
@@ -273,11 +325,13 @@ class _Pattern:
     brings_in: bool
 
 
-def _of_file(path: Path) -> Iterator[_Pattern]:
+def _of_file(path: Place) -> Iterator[_Pattern]:
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return
+    except ConnectionError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from error
     except OSError as error:
         raise QueryError(
             f"{path} can't be read: {error.strerror}",

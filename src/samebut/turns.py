@@ -41,8 +41,9 @@ from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, Box, cropped, open_picture, picture_size
 from samebut.language.courtesy import without_courtesy
 from samebut.language.wishes import wishes
-from samebut.loader import digest_of
+from samebut.loader import PictureFile, digest_of, read_picture
 from samebut.printable import shown
+from samebut.remote import Place, RemotePath
 from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
 from samebut.unwanted import Unwanted, refusals
 
@@ -71,7 +72,7 @@ class EncodedPicture:
         return sum(part.nbytes for part in (self.features.pooled, self.features.tokens))
 
 
-Source = Path | bytes | EncodedPicture
+Source = Place | bytes | EncodedPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Turn:
 
     @property
     def source(self) -> Source | None:
-        """The picture, a name made a path."""
+        """The picture, a name made a path: of this machine, whatever it says. Whoever makes turns
+        of what strangers send must not read addresses for them."""
         return Path(self.picture) if isinstance(self.picture, str) else self.picture
 
     @property
@@ -231,6 +233,14 @@ def ask(
     gate = gates[-1] if gates else None
     asked = unwanted.taken_from(query, of_words=not len(pictures))
     return ConversationQuery(asked, gate, spent, unread, pictures, unwanted.pictures, query, pair)
+
+
+def fetched(turn: Turn) -> Turn:
+    """The turn, a picture that is elsewhere read here, once. Raises PictureError."""
+    if not isinstance(turn.picture, RemotePath):
+        return turn
+    content, _ = read_picture(PictureFile(turn.picture, str(turn.picture)))
+    return replace(turn, picture=content)
 
 
 def _pictures(model: Model, turns: Sequence[Turn], max_pixels: int, spent: SearchSeconds) -> Floats:
@@ -388,7 +398,7 @@ def encode_picture(
         return picture.features
     spent = spent or SearchSeconds()
     prepare = model.preprocess
-    name = str(picture) if isinstance(picture, Path) else "the picture"
+    name = "the picture" if isinstance(picture, bytes) else str(picture)
     with spent.on("decode"):
         share = 1.0 if box is None else min(box[2] - box[0], box[3] - box[1])
         wanted = math.ceil(prepare.wanted_shorter_side / max(share, _SMALLEST_SHARE))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from samebut.describe import MetadataReport
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import StoreError
 from samebut.index import FileState, Index, PictureRow, Skipped
 from samebut.loader import Known, PictureFile, Progress, Unusable
+from samebut.remote import THREADS, Place, RemotePath
 from samebut.runtime import Model
 from samebut.scan import Scan, ScanRules, scan
 
@@ -38,18 +38,20 @@ class Update:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         rules: ScanRules,
         index: Index,
         model: Model,
         progress: Progress,
         *,
         recheck: bool,
+        addresses: Collection[str] = (),
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
         self.recheck = recheck
+        self.is_remote = isinstance(folder, RemotePath)
         self.stored = self.index.files()
-        self.scan = scan(folder, rules)
+        self.scan = scan(folder, rules, addresses)
         self.report = UpdateReport(scan=self.scan)
         self.sources = {source.path: source for source in self.scan.pictures}
         missing = self.stored.keys() - self.sources.keys()
@@ -64,7 +66,11 @@ class Update:
     def run(self) -> UpdateReport:
         done = 0
         for outcomes in encode_pictures(
-            self.model, self.todo, is_known=self._is_known, spent=self.report.spent
+            self.model,
+            self.todo,
+            is_known=self._is_known,
+            workers=THREADS if self.is_remote else None,
+            spent=self.report.spent,
         ):
             started = time.monotonic()
             self._keep(outcomes)
@@ -94,7 +100,7 @@ class Update:
         self.index.skip(records)
         self.report.skipped += records
 
-    def _refuse_empty(self, folder: Path) -> None:
+    def _refuse_empty(self, folder: Place) -> None:
         """An unmounted disk looks like an empty folder; it must not empty the store."""
         if self.gone and not self.sources:
             raise StoreError(
@@ -156,12 +162,15 @@ class Update:
             self.report.copied += 1
 
     def _keep_unusable(self, unusable: Sequence[Unusable]) -> None:
-        skipped = [
-            Skipped(each.source.path, each.source.size, each.source.mtime_ns, each.reason)
-            for each in unusable
-        ]
+        skipped = [self._skipped(each) for each in unusable]
         self.index.skip(skipped)
         self.report.skipped += skipped
+
+    def _skipped(self, unusable: Unusable) -> Skipped:
+        """As it is remembered: what another machine did not give is asked for again next time."""
+        source = unusable.source
+        size = -1 if unusable.unread and self.is_remote else source.size
+        return Skipped(source.path, size, source.mtime_ns, unusable.reason)
 
 
 def _same_file(remembered: FileState | Skipped | None, source: PictureFile) -> bool:

@@ -29,6 +29,7 @@ from samebut.loader import Progress, silent
 from samebut.metrics import NOBODY, Ints, Values
 from samebut.query_maker.queries import CatalogueQueries, QueryRules
 from samebut.query_maker.relative_captions import RelativeCaptions
+from samebut.remote import Place
 from samebut.runtime import FeatureArrays, Model
 
 TRIED = (
@@ -114,7 +115,7 @@ def of_folder(root: Path, split: str, pictures: Sequence[str]) -> list[Query]:
 
 
 def references(
-    model: Model, folder: Path, queries: Sequence[Query], progress: Progress = silent
+    model: Model, folder: Place, queries: Sequence[Query], progress: Progress = silent
 ) -> FeatureArrays:
     """Features of each query's reference (Q, ...), which lies in ``folder``, each encoded once.
 

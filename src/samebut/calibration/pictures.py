@@ -17,6 +17,7 @@ from samebut.language import lexicon
 from samebut.language.synonyms import common_name
 from samebut.loader import Loaded, PictureFile, Progress, in_batches, load_pictures, silent
 from samebut.query_maker.queries import tells_nothing
+from samebut.remote import Place
 from samebut.runtime import FeatureArrays, Model, Surroundings
 
 VAL_SHARE = 0.2
@@ -38,7 +39,7 @@ class ValPictures:
     name: str
     root: Path
     model: Model
-    files: Mapping[str, Path]
+    files: Mapping[str, Place]
     kinds: NDArray[np.str_]
     colours: NDArray[np.str_]
     features: FeatureArrays
@@ -85,7 +86,7 @@ def _kind(said: str) -> str:
     return "" if tells_nothing(said) else common_name(said)
 
 
-def encode(model: Model, files: Mapping[str, Path], progress: Progress = silent) -> FeatureArrays:
+def encode(model: Model, files: Mapping[str, Place], progress: Progress = silent) -> FeatureArrays:
     """Features of pictures, (N, ...). DataError names a picture that can't be used."""
     prepare, chunks, done = model.preprocess, [], 0
     sources = [PictureFile(file, name) for name, file in files.items()]

@@ -19,6 +19,7 @@ from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values, rea
 from samebut.catalog.shops import joined
 from samebut.errors import MetadataError
 from samebut.language import lexicon
+from samebut.remote import Place
 from samebut.values import is_empty
 
 __all__ = [
@@ -60,7 +61,7 @@ class Catalog:
     not. ``unusable`` rows are not in ``values``; ``notes`` say how the file was understood.
     """
 
-    path: Path
+    path: Place
     columns: tuple[str, ...]
     values: Mapping[str, Mapping[str, Values]]
     unusable: Sequence[UnusableRow] = ()
@@ -86,7 +87,7 @@ class Catalog:
             raise MetadataError(f"{self.path}: {len(self.unusable):,} rows can't be used: {first}")
 
 
-def read(path: Path, file_column: str | None = None, *, empty: Empty = is_empty) -> Catalog:
+def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty) -> Catalog:
     """Read a table: delimited text of any usual encoding, JSON Lines, or a workbook.
 
     ``file_column`` names the column of pictures where it is called otherwise than usual; exports
@@ -107,7 +108,7 @@ def read(path: Path, file_column: str | None = None, *, empty: Empty = is_empty)
     if form:
         sheet.notes.append(f"read as {form.name}{_taken_apart(sheet, rows)}")
     return Catalog(
-        Path(path),
+        path,
         _columns(sheet, rows, column),
         _by_picture(rows),
         sorted(unusable, key=lambda each: each.line),
@@ -171,7 +172,7 @@ def _usual_column(columns: Sequence[str]) -> str | None:
     return next((plain[name] for name in FILE_COLUMNS if name in plain), None)
 
 
-def _file_column(path: Path, sheet: TableSheet, named: str | None) -> str:
+def _file_column(path: Place, sheet: TableSheet, named: str | None) -> str:
     """The column that names the picture; MetadataError if there is none."""
     if named is not None:
         column = _named_column(sheet.columns, named)

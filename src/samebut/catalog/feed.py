@@ -7,10 +7,10 @@ none. The parser goes through the text once and builds no tree.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from xml.parsers import expat
 
 from samebut.errors import MetadataError
+from samebut.remote import Place
 
 MAX_DEPTH = 32
 """How deep the elements of an item may be nested."""
@@ -31,7 +31,7 @@ def is_feed(text: str) -> bool:
     return _IS_FEED.match(text) is not None
 
 
-def items(path: Path, text: str) -> tuple[list[Item], tuple[int, str] | None]:
+def items(path: Place, text: str) -> tuple[list[Item], tuple[int, str] | None]:
     """The items of a feed, and the line and reason for which it is not read to its end.
 
     An element is called by its name without a prefix, one within another ``outer.inner``.

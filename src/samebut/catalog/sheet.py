@@ -13,12 +13,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from samebut.catalog import feed, workbook
 from samebut.catalog.text import BAD_BYTES, decoded
 from samebut.errors import MetadataError
+from samebut.remote import Place
 
 MAX_BYTES = 1_000_000_000
 """The largest file that is read: it is held in memory whole."""
@@ -70,7 +70,7 @@ class TableSheet:
     notes: list[str] = field(default_factory=list)
 
 
-def read_sheet(path: Path, is_header: Tells) -> TableSheet:
+def read_sheet(path: Place, is_header: Tells) -> TableSheet:
     """Read a table.
 
     Raises MetadataError if the file can't be read, is empty, larger than `MAX_BYTES`, or a
@@ -99,7 +99,7 @@ def read_sheet(path: Path, is_header: Tells) -> TableSheet:
     return _titled(lines, is_header, notes)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Place) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -313,7 +313,7 @@ def _loaded(line: str) -> Any:
         return error
 
 
-def _of_feed(path: Path, text: str, notes: list[str]) -> TableSheet:
+def _of_feed(path: Place, text: str, notes: list[str]) -> TableSheet:
     found, cut_off = feed.items(path, text)
     if not found:
         why = f": line {cut_off[0]} {cut_off[1]}" if cut_off else ""

@@ -8,10 +8,10 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, time
-from pathlib import Path
 from typing import Any
 
 from samebut.errors import MetadataError
+from samebut.remote import Place
 
 MAX_UNPACKED_BYTES = 2_000_000_000
 """What a workbook may be when it is unpacked; a small file can hold very much of the same."""
@@ -25,7 +25,7 @@ _HEADER_WITHIN = 10
 
 
 def read(
-    path: Path, data: bytes, is_header: Callable[[Sequence[str]], bool]
+    path: Place, data: bytes, is_header: Callable[[Sequence[str]], bool]
 ) -> tuple[str, Records, list[str]]:
     """Name of the sheet that is read, its rows by line, and what was left out.
 
@@ -70,12 +70,12 @@ def read(
     return chosen, filled[chosen], [f"sheets not used: {', '.join(others)}"] if others else []
 
 
-def _rows(path: Path, sheet: Any) -> Records:
+def _rows(path: Place, sheet: Any) -> Records:
     sheet.reset_dimensions()  # what a file says of its own size need not be true
     return list(_filled(path, sheet))
 
 
-def _filled(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+def _filled(path: Place, sheet: Any) -> Iterator[tuple[int, list[str]]]:
     cells = 0
     for number, row in enumerate(sheet.iter_rows(), start=1):
         cells += len(row)

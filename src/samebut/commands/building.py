@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
 SKIPPED_SHOWN = 20
 PAGE_PORT = 8620
 
-Photos = Annotated[Path, typer.Argument(metavar="PHOTOS", help="The folder of pictures.")]
+Photos = Annotated[
+    str,
+    typer.Argument(
+        metavar="PHOTOS", help="The folder of pictures, or an address as s3://bucket/folder."
+    ),
+]
 STORE_HELP = "Where the index is kept: a file, a folder, or postgresql://HOST/DATABASE."
 Store = Annotated[
     str | None,
@@ -46,7 +50,7 @@ ModelOption = Annotated[
 ]
 
 Metadata = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="TABLE",
         help="What is said of the pictures: CSV, .xlsx, JSON Lines, or a shop's export.",
@@ -109,7 +113,7 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
         say(f"skipped    and {more:,} more; `samebut info` lists them", err=True)
 
 
-def check_file_column(file_column: str | None, metadata: Path | None) -> None:
+def check_file_column(file_column: str | None, metadata: object) -> None:
     """Raises QueryError if a column is named and no table."""
     if file_column is not None and metadata is None:
         raise QueryError("--file-column needs a table", hint="Name it: --metadata TABLE.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebut.errors import QueryError
+from samebut.remote import Place, place
 
 _NAME = re.compile(r"[\w-]{1,60}")
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
@@ -18,16 +19,16 @@ class Wanted:
     """A gallery to serve. ``name`` is "" if it is the only one."""
 
     name: str
-    photos: Path
+    photos: Place
     store: str | None
-    metadata: Path | None
+    metadata: Place | None
     file_column: str | None
 
 
 def wanted(
-    photos: Sequence[Path],
+    photos: Sequence[str],
     stores: Sequence[str],
-    tables: Sequence[Path],
+    tables: Sequence[str],
     columns: Sequence[str],
 ) -> list[Wanted]:
     """The galleries that a command line asks for.
@@ -37,38 +38,42 @@ def wanted(
 
     Raises QueryError if a name is missing, not one that fits in an address, or there twice.
     """
-    folders = {"": photos[0]} if len(photos) == 1 else _named(photos)
+    folders = {"": place(photos[0])} if len(photos) == 1 else _named(photos)
     of_store = _by_name("--store", stores, folders)
-    of_table = _by_name("--metadata", [str(table) for table in tables], folders)
+    of_table = _by_name("--metadata", tables, folders)
     of_column = _by_name("--file-column", columns, folders)
     return [
         Wanted(
             name,
             folder,
             of_store.get(name),
-            Path(of_table[name]) if name in of_table else None,
+            place(of_table[name]) if name in of_table else None,
             of_column.get(name),
         )
         for name, folder in folders.items()
     ]
 
 
-def _named(photos: Sequence[Path]) -> dict[str, Path]:
-    named: dict[str, Path] = {}
+def _named(photos: Sequence[str]) -> dict[str, Place]:
+    named: dict[str, Place] = {}
     for said in photos:
-        name, sign, folder = str(said).partition("=")
-        if not sign or not _NAME.fullmatch(name) or said.exists():
-            name, folder = _NOT_IN_NAMES.sub("-", said.resolve().name).strip("-")[:60], str(said)
+        name, sign, folder = said.partition("=")
+        if not sign or not _NAME.fullmatch(name) or Path(said).exists():
+            name, folder = _NOT_IN_NAMES.sub("-", _last_part(place(said))).strip("-")[:60], said
         if not name or name in named:
             raise QueryError(
                 f"{said}: another gallery is called {name}" if name else f"{said} needs a name",
                 hint=f"Give it one: NAME={folder}",
             )
-        named[name] = Path(folder)
+        named[name] = place(folder)
     return named
 
 
-def _by_name(option: str, said: Sequence[str], folders: dict[str, Path]) -> dict[str, str]:
+def _last_part(folder: Place) -> str:
+    return (folder.resolve() if isinstance(folder, Path) else folder).name
+
+
+def _by_name(option: str, said: Sequence[str], folders: dict[str, Place]) -> dict[str, str]:
     if "" in folders:
         if len(said) > 1:
             raise QueryError(f"{option} was given {len(said)} times for one gallery")

@@ -29,6 +29,7 @@ from samebut.commands.output import say, say_json, say_zero_ended
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError
 from samebut.printable import shown
+from samebut.remote import RemotePath, place
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery, Results
@@ -110,7 +111,7 @@ def index(
 def search(
     photos: Photos,
     image: Annotated[
-        list[Path] | None, typer.Option("-i", "--image", help="The picture to start from.")
+        list[str] | None, typer.Option("-i", "--image", help="The picture to start from.")
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("-t", "--text", help="What shall be different.")
@@ -141,7 +142,7 @@ def search(
         list[str] | None, typer.Option("--not", metavar="TEXT", help="What it shall not be.")
     ] = None,
     without_pictures: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option("--not-like", metavar="PICTURE", help="What it shall not look like."),
     ] = None,
     without_weight: Annotated[
@@ -376,7 +377,7 @@ def _read_as(reading: Reading) -> str:
 
 
 def _turns(
-    images: Sequence[Path], texts: Sequence[str], caption: str, weights: Sequence[float]
+    images: Sequence[str], texts: Sequence[str], caption: str, weights: Sequence[float]
 ) -> list[Turn]:
     """The n-th picture goes with the n-th text and the n-th weight; what is left over makes turns
     of its own."""
@@ -394,16 +395,17 @@ def _turns(
             hint="Give one --weight for each -i, in their order.",
         )
     rest = [1.0] * max(len(images) - len(weights), len(texts) - len(weights))
+    pictures = [place(image) for image in images]
     return [
-        Turn(image, text or "", caption=caption, weight=weight)
-        for image, text, weight in zip_longest(images, texts, [*weights, *rest])
+        Turn(picture, text or "", caption=caption, weight=weight)
+        for picture, text, weight in zip_longest(pictures, texts, [*weights, *rest])
     ]
 
 
-def _unwanted(texts: Sequence[str], pictures: Sequence[Path]) -> list[Turn]:
+def _unwanted(texts: Sequence[str], pictures: Sequence[str]) -> list[Turn]:
     from samebut.turns import Turn
 
-    return [*(Turn(text=text) for text in texts), *(Turn(picture) for picture in pictures)]
+    return [*(Turn(text=text) for text in texts), *(Turn(place(picture)) for picture in pictures)]
 
 
 _SAID_OF = {
@@ -473,12 +475,12 @@ def _as_reason(why: Fulfilment) -> dict[str, Any]:
     }
 
 
-def _say_what_is_seen(gallery: Gallery, images: Sequence[Path], *, as_json: bool) -> None:
+def _say_what_is_seen(gallery: Gallery, images: Sequence[str], *, as_json: bool) -> None:
     from itertools import groupby
 
     if not images:
         raise QueryError("--look needs a picture", hint="Give it: -i PICTURE.")
-    seen = gallery.look(images[0])
+    seen = gallery.look(place(images[0]))
     if as_json:
         say_json(
             [
@@ -558,6 +560,6 @@ def _write_sheet(
 def _spoken(turns: Sequence[Turn]) -> str:
     parts = []
     for turn in turns:
-        picture = [turn.source.name] if isinstance(turn.source, Path) else []
+        picture = [turn.source.name] if isinstance(turn.source, Path | RemotePath) else []
         parts.append(" + ".join([*picture, *([f"“{turn.text}”"] if turn.says_something else [])]))
     return ", then ".join(parts)

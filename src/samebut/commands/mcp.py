@@ -11,6 +11,7 @@ from samebut.commands.building import ModelOption, Photos, Store
 from samebut.commands.output import say
 from samebut.commands.serve import HOST, check_access, opened
 from samebut.errors import QueryError
+from samebut.remote import place
 
 if TYPE_CHECKING:
     from samebut.gallery import Gallery
@@ -65,7 +66,7 @@ def mcp(
     if port is not None:
         check_access(host, token, no_auth=False)
         settings = with_names(settings, host, [])
-    with opened(photos, store, model, watch=watch) as gallery:
+    with opened(place(photos), store, model, watch=watch) as gallery:
         warm_up(gallery)
         if port is None:
             tools.run_on_stdio(gallery, settings)

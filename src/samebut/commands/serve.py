@@ -28,6 +28,7 @@ from samebut.commands.galleries import Wanted, wanted
 from samebut.commands.output import say
 from samebut.commands.progress import progress_shown
 from samebut.errors import QueryError, SamebutError
+from samebut.remote import Place
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -50,11 +51,12 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     photos: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="PHOTOS...",
-            help="The folder of pictures; several are galleries of their own, called as their "
-            "folders or NAME=PHOTOS, and take --store, --metadata and --file-column as NAME=...",
+            help="The folder of pictures, or an address as s3://bucket/folder; several are "
+            "galleries of their own, called as their folders or NAME=PHOTOS, and take --store, "
+            "--metadata and --file-column as NAME=...",
         ),
     ],
     store: Annotated[
@@ -63,7 +65,7 @@ def serve(
     ] = None,
     model: ModelOption = None,
     metadata: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             metavar="TABLE", help="A table about the pictures, taken up whenever it changes."
         ),
@@ -203,7 +205,7 @@ def _suggestion() -> str:
 
 
 def opened(
-    photos: Path,
+    photos: Place,
     store: str | Path | None,
     model: str | None,
     *,

@@ -21,13 +21,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from samebut.errors import LabelsError
 from samebut.files import toml_of
 from samebut.language import lexicon, synonyms
 from samebut.language.kinds import Kind, forms, parts, plain, shop_words
+from samebut.remote import Place
 from samebut.values import fold
 
 FILE = "labels.toml"
@@ -68,7 +68,7 @@ class Labels:
                 yield from ((value, word) for word in words.values())
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Place) -> Labels:
     """The labels of a file.
 
     Raises:
@@ -94,7 +94,7 @@ def read_labels(path: Path) -> Labels:
     return Labels(columns, values, currencies)
 
 
-def _table(path: Path, place: str, found: Any) -> Mapping[str, Any]:
+def _table(path: Place, place: str, found: Any) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise LabelsError(
             f"{path}: {place} is no table", hint=f'Write [{place}] and a line: zh = "…".'
@@ -102,7 +102,7 @@ def _table(path: Path, place: str, found: Any) -> Mapping[str, Any]:
     return found
 
 
-def _words(path: Path, place: str, found: Any) -> Words:
+def _words(path: Place, place: str, found: Any) -> Words:
     for tag, words in _table(path, place, found).items():
         if not isinstance(words, str) or not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]+)*", tag):
             raise LabelsError(
@@ -112,7 +112,7 @@ def _words(path: Path, place: str, found: Any) -> Words:
     return {tag: words for tag, words in found.items() if words.strip()}
 
 
-def _currency(path: Path, name: str, found: Any) -> str:
+def _currency(path: Place, name: str, found: Any) -> str:
     if not isinstance(found, str) or not re.fullmatch("[A-Z]{3}", found):
         raise LabelsError(
             f"{path}: {name}.currency is no currency", hint='Write its code: currency = "EUR".'

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -14,9 +15,9 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from samebut.gallery import Gallery
-from samebut.serve.kept import KeptPictures
 from samebut.serve.problems import Problem
 from samebut.serve.schemas import MAX_TURNS, MAX_UNWANTED, QueryBody, QueryPicture
+from samebut.serve.serving import Resources
 from samebut.turns import EncodedPicture, SearchSeconds, Source, Turn, encoded
 
 _LARGEST_QUERY = 300_000  # bytes; twenty texts of a thousand characters, every one of them escaped
@@ -49,16 +50,16 @@ class ReceivedQuery:
         }
 
     def turns(
-        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], kept: KeptPictures
+        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], resources: Resources
     ) -> list[Turn]:
-        """The turns, pictures of the gallery as files.
+        """The turns, pictures of the gallery as files, or what is kept of those elsewhere.
 
         Raises UnknownPicture for an id that the gallery does not have, and Problem
-        "upload_forgotten" for one that ``kept`` does not have.
+        "upload_forgotten" for one that is not kept.
         """
         return [
             Turn(
-                _source(turn, gallery, uploads, kept),
+                _source(turn, gallery, uploads, resources),
                 turn.text,
                 turn.box,
                 turn.caption,
@@ -69,12 +70,13 @@ class ReceivedQuery:
         ]
 
     def without(
-        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], kept: KeptPictures
+        self, gallery: Gallery, uploads: Mapping[str, EncodedPicture], resources: Resources
     ) -> list[Turn]:
         """What is not wanted, as ``turns`` has what is. Raises what it does."""
         unwanted = self.query.without
         pictures = [
-            Turn(_source(each, gallery, uploads, kept), box=each.box) for each in unwanted.pictures
+            Turn(_source(each, gallery, uploads, resources), box=each.box)
+            for each in unwanted.pictures
         ]
         return [*(Turn(text=text) for text in unwanted.texts), *pictures]
 
@@ -83,17 +85,18 @@ def _source(
     named: QueryPicture,
     gallery: Gallery,
     uploads: Mapping[str, EncodedPicture],
-    kept: KeptPictures,
+    resources: Resources,
 ) -> Source | None:
     if named.upload is not None:
         return uploads[named.upload]
     if named.kept is not None:
-        found = kept.find(named.kept, gallery.model.fingerprint)
+        found = resources.kept.find(named.kept, gallery.model.fingerprint)
         if found is None:
             raise Problem("upload_forgotten")
         return found
     if named.picture is not None:
-        return gallery.file_of(gallery.picture(named.picture).path)
+        file = gallery.file_of(gallery.picture(named.picture).path)
+        return file if isinstance(file, Path) else resources.originals.read(file)[0]
     return None
 
 

@@ -33,7 +33,7 @@ from samebut.serve.guard import Guard
 from samebut.serve.problems import Problem, problem_of
 from samebut.serve.serving import Resources, Serving
 from samebut.serve.settings import Settings
-from samebut.turns import Turn
+from samebut.turns import Source, Turn
 
 PATH = "/mcp"
 _IMAGES = 12  # thumbnails in one answer: each is some 10 kB that the assistant has to read
@@ -280,7 +280,7 @@ class _Tools:
     def _turn(self, gallery: Gallery, turn: McpTurn) -> Turn:
         return Turn(self._source(gallery, turn), turn.text)
 
-    def _source(self, gallery: Gallery, turn: McpTurn) -> Path | bytes | None:
+    def _source(self, gallery: Gallery, turn: McpTurn) -> Source | None:
         if turn.picture is not None:
             return gallery.file_of(gallery.picture(turn.picture).path)
         if turn.image_base64 is not None:
@@ -292,7 +292,7 @@ class _Tools:
                 "Files of this server can't be named. Send the picture as image_base64, or the id "
                 "of a picture of the gallery."
             )
-        return Path(turn.file).expanduser()
+        return Path(turn.file).expanduser()  # of this machine: an address is never asked
 
     def _answer(self, gallery: Gallery, results: Results, images: int) -> CallToolResult:
         seen: list[ContentBlock] = [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 from samebut import __version__
 from samebut.composition.choice import Choice
@@ -21,6 +22,7 @@ from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.index.where import Filter
 from samebut.looks import Fulfilment, in_words
+from samebut.remote import RemotePath
 from samebut.runtime import Model
 from samebut.serve import chinese, schemas, telemetry, thumbnails
 from samebut.serve.asking import ReceivedQuery, query_of
@@ -33,6 +35,7 @@ FACET_VALUES = 50
 STACK_SHOWN = 20
 SHOWN_VALUES = 200
 _DIGITS = 3
+_CHUNK_BYTES = 1 << 20
 _CACHED = "private, max-age=300, stale-while-revalidate=86400"
 _MEDIA_TYPES = {
     ".jpg": "image/jpeg",
@@ -245,20 +248,19 @@ async def info(serving: Shared) -> schemas.Info:
 
 
 @router.get("/pictures/{id}", response_class=FileResponse)
-async def picture(serving: Shared, number: Number) -> FileResponse:
+async def picture(serving: Shared, number: Number) -> Response:
     """A picture's file as it is."""
 
-    def job(current: Gallery) -> FileResponse:
+    def job(current: Gallery) -> Response:
         file = current.file_of(current.picture(number).path)
+        kind = _MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream")
+        headers = {"Cache-Control": _CACHED}
         try:
+            if isinstance(file, RemotePath):
+                return _remote_file(serving, file, kind, headers)
             # What is no picture any more must not be sent: it may hold anything by now.
             picture_size(file)
-            return FileResponse(
-                file,
-                media_type=_MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream"),
-                stat_result=file.stat(),
-                headers={"Cache-Control": _CACHED},
-            )
+            return FileResponse(file, media_type=kind, stat_result=file.stat(), headers=headers)
         except (PictureError, OSError) as error:
             raise Problem("picture_gone", number=number) from error
 
@@ -329,21 +331,32 @@ async def metrics(serving: Shared) -> PlainTextResponse:
     return PlainTextResponse(text, media_type=telemetry.CONTENT_TYPE)
 
 
+def _remote_file(
+    serving: Serving, file: RemotePath, kind: str, headers: dict[str, str]
+) -> Response:
+    content, _ = serving.resources.originals.read(file)
+    picture_size(content)
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=headers)
+    stream = content.open("rb")
+    chunks = iter(partial(stream.read, _CHUNK_BYTES), b"")
+    return StreamingResponse(chunks, media_type=kind, headers=headers)
+
+
 def _search(
     serving: Serving, current: Gallery, asked: ReceivedQuery, liked: Language
 ) -> schemas.Hits:
     query, pixels, spent = asked.query, serving.settings.pixels, SearchSeconds()
     uploads = asked.uploads(current, pixels, spent)
-    kept = serving.resources.kept
     results = current.search(
-        asked.turns(current, uploads, kept),
+        asked.turns(current, uploads, serving.resources),
         query.k,
         offset=query.offset,
         where=_filter(query.where),
         text_weight=query.text_weight,
         fusion=query.fusion,
         rescore=query.rescore,
-        without=asked.without(current, uploads, kept),
+        without=asked.without(current, uploads, serving.resources),
         without_weight=query.without.weight,
         include_references=query.include_references,
         collapse=query.collapse,
@@ -359,7 +372,8 @@ def _search(
     answer = _answer(serving, current, results, asked.upload_seconds)
     answer.nothing = _nothing(current, results.where, results.total, liked)
     answer.uploads = {
-        name: kept.keep(picture, current.model.fingerprint) for name, picture in uploads.items()
+        name: serving.resources.kept.keep(picture, current.model.fingerprint)
+        for name, picture in uploads.items()
     }
     return answer
 
@@ -367,7 +381,7 @@ def _search(
 def _look(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.Looked:
     pixels = serving.settings.pixels
     uploads = asked.uploads(current, pixels, SearchSeconds())
-    (turn,) = asked.turns(current, uploads, serving.resources.kept)
+    (turn,) = asked.turns(current, uploads, serving.resources)
     assert turn.source is not None
     found = current.look(turn.source, turn.box, max_pixels=pixels)
     kept = [
@@ -394,7 +408,7 @@ def _explain(
 ) -> schemas.Explained:
     pixels = serving.settings.pixels
     uploads = asked.uploads(current, pixels, SearchSeconds())
-    (turn,) = asked.turns(current, uploads, serving.resources.kept)
+    (turn,) = asked.turns(current, uploads, serving.resources)
     found = explain(current.model, turn, of_answer=of_answer, max_pixels=pixels)
     words = [
         schemas.WordMap(

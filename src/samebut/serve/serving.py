@@ -13,6 +13,7 @@ from samebut.gallery import Gallery
 from samebut.serve.accelerating import Accelerating
 from samebut.serve.current import CurrentGallery
 from samebut.serve.kept import KeptPictures
+from samebut.serve.originals import Originals
 from samebut.serve.place import gallery_path
 from samebut.serve.settings import Settings
 from samebut.serve.telemetry import Telemetry
@@ -37,7 +38,8 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.telemetry = Telemetry()
-        self.thumbnails = Thumbnails()
+        self.originals = Originals()
+        self.thumbnails = Thumbnails(originals=self.originals)
         self.kept = KeptPictures()
         self._seconds = settings.seconds
         self.searching = self._workers("searching", settings.workers, settings.waiting)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from samebut.remote import Place
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -46,5 +47,5 @@ class Settings:
     upload_seconds: float = 30.0
     per_minute: int = 0
     watch_seconds: float = 0.0
-    metadata: Path | None = None
+    metadata: Place | None = None
     file_column: str | None = None

@@ -6,14 +6,13 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from PIL import Image, features
 
-from samebut.errors import PictureError
 from samebut.images import open_picture
-from samebut.loader import PictureFile, read_picture
+from samebut.remote import Place
+from samebut.serve.originals import FileLook, Originals
 
 SIZES = (160, 320, 480, 640, 1024)
 """Longer sides there are, in pixels; another one is rounded up, so that few are kept."""
@@ -27,7 +26,6 @@ _SAVED: Mapping[Format, Mapping[str, Any]] = {
     "webp": {"format": "WEBP", "quality": 75, "method": 2},  # two fifths smaller, 2 ms longer
 }
 
-_FileLook = tuple[int, int, int, int, int]
 _Key = tuple[str, int, Format]  # digest, longer side
 
 
@@ -45,27 +43,28 @@ class Thumbnails:
     overwritten since must not be shown for the copies of what it was.
     """
 
-    def __init__(self, room: int = KEPT_BYTES) -> None:
+    def __init__(self, room: int = KEPT_BYTES, originals: Originals | None = None) -> None:
         self._room, self._taken = room, 0
+        self._originals = originals or Originals()
         self._kept: OrderedDict[_Key, bytes] = OrderedDict()
-        self._digests: OrderedDict[Path, tuple[_FileLook, str]] = OrderedDict()
+        self._digests: OrderedDict[Place, tuple[FileLook, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def etag(self, file: Path, size: int, kind: Format = "jpeg") -> str:
+    def etag(self, file: Place, size: int, kind: Format = "jpeg") -> str:
         """That of ``get`` for the file as it is now. Raises PictureError."""
-        look = _look(file)
+        look = self._originals.look(file)
         with self._lock:
             known = self._digests.get(file)
         if known is None or known[0] != look:
             return self._read(file, look)[1] + _ending(size, kind)
         return known[1] + _ending(size, kind)
 
-    def get(self, file: Path, size: int, kind: Format = "jpeg") -> Thumbnail:
+    def get(self, file: Place, size: int, kind: Format = "jpeg") -> Thumbnail:
         """The picture as a JPEG or WebP, its longer side at most ``fitting(size)``.
 
         Raises PictureError if the file can't be used any more.
         """
-        look = _look(file)
+        look = self._originals.look(file)
         with self._lock:
             known = self._digests.get(file)
             key = known[1] if known and known[0] == look else "", fitting(size), kind
@@ -75,12 +74,12 @@ class Thumbnails:
         content, digest = self._read(file, look)
         made = _made(content, key[1], kind)
         # A large file was read twice, and may have changed in between.
-        if isinstance(content, bytes) or _look(file) == look:
+        if isinstance(content, bytes) or self._originals.look(file) == look:
             self._keep((digest, *key[1:]), made)
         return Thumbnail(made, digest + _ending(size, kind))
 
-    def _read(self, file: Path, look: _FileLook) -> tuple[bytes | Path, str]:
-        content, digest = read_picture(PictureFile(file, file.name))
+    def _read(self, file: Place, look: FileLook) -> tuple[bytes | Place, str]:
+        content, digest = self._originals.read(file)
         with self._lock:
             self._digests[file] = look, digest
             if len(self._digests) > _DIGESTS:
@@ -97,15 +96,6 @@ class Thumbnails:
                 self._taken -= len(dropped)
 
 
-def _look(file: Path) -> _FileLook:
-    """What changes when a file is written or replaced."""
-    try:
-        found = file.stat()
-    except (OSError, ValueError) as error:
-        raise PictureError(file.name, "is not there") from error
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 def _ending(size: int, kind: Format) -> str:
     return f"-{fitting(size)}.{kind}"
 
@@ -120,7 +110,7 @@ def fitting(size: int) -> int:
     return next((each for each in SIZES if each >= size), SIZES[-1])
 
 
-def _made(content: bytes | Path, size: int, kind: Format) -> bytes:
+def _made(content: bytes | Place, size: int, kind: Format) -> bytes:
     picture = open_picture(content, shorter_side=size)
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

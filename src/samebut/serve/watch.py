@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from samebut.errors import (
     FingerprintMismatch,
@@ -16,11 +15,12 @@ from samebut.errors import (
     StoreMissing,
 )
 from samebut.gallery import Gallery
-from samebut.scan import scan
+from samebut.remote import Place, RemotePath
 from samebut.serve.settings import Settings
 from samebut.update import UpdateReport
 
 _SHARE = 0.05  # of the time may go into looking, however large the folder is
+_REMOTE_SECONDS = 60.0  # between two looks at a folder elsewhere: each costs requests
 _TABLE_SECONDS = 2.0  # between two looks at a table where the folder is not watched
 _logger = logging.getLogger("samebut.serve")
 
@@ -44,13 +44,14 @@ class Watch:
         seconds: float,
         *,
         folder: bool = True,
-        table: Path | None = None,
+        table: Place | None = None,
         file_column: str | None = None,
         name: str = "",
     ) -> None:
         index = gallery.index.address.open(writable=True)
         self._gallery = Gallery(gallery.folder, index, gallery.model, gallery.rules)
-        self._seconds = seconds
+        is_remote = isinstance(gallery.folder, RemotePath)
+        self._seconds = max(seconds, _REMOTE_SECONDS) if is_remote else seconds
         self._log_prefix = f"{name}: " if name else ""
         self._seen: State | None = None
         self._scan_seconds = 0.0
@@ -86,7 +87,7 @@ class Watch:
         Raises SamebutError if the folder or the store can't be used; the next look tries again.
         """
         started = time.monotonic()
-        found = scan(self._gallery.folder, self._gallery.rules)
+        found = self._gallery.scan()
         self._scan_seconds = time.monotonic() - started
         now = frozenset((s.path, s.size, s.mtime_ns) for s in found.pictures)
         if now == self._seen and self._is_ours():
