@@ -102,7 +102,7 @@ class RemotePath:
         known = {"size": size} if size >= 0 else {}
         with _in_words():
             opened = self._system.open(self._inner, "rb", block_size=_BLOCK_BYTES, **known)
-        return _Opened(opened)  # type: ignore[return-value]
+        return _RemoteFile(opened)  # type: ignore[return-value]
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """All of it. Raises OSError; on the web, what may not be read is taken for not there, as
@@ -355,13 +355,13 @@ def _with_states(entries: list[RemoteEntry]) -> list[RemoteEntry]:
 # ------------------------------------------------------------------------------- errors
 
 
-class _Opened:
+class _RemoteFile:
     """A file elsewhere whose errors are those of a file."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def __enter__(self) -> _Opened:
+    def __enter__(self) -> _RemoteFile:
         return self
 
     def __exit__(self, *error: object) -> None:
