@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import open_clip_checkpoints as checkpoints
 import pytest
 import torch
@@ -28,6 +29,7 @@ from samebut.learning.encoders import ENCODERS, open_clip_config
 from samebut.learning.encoders.base import Encoder
 from samebut.learning.encoders.open_clip_config import OpenClipConfig, VisionConfig
 from samebut.learning.encoders.vit import _resampling
+from samebut.learning.export.graphs import write_graphs
 from samebut.learning.model.cir_model import CIRModel
 
 pytestmark = pytest.mark.usefixtures("quiet_torch", "tiny_timm")
@@ -141,6 +143,25 @@ def test_position_embeddings_are_resampled_as_torch_does_it() -> None:
         ours = torch.einsum("ih,jw,bchw->bcij", weights, weights, grid)
         theirs = functional.interpolate(grid, (new, new), mode="bicubic", antialias=True)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("case", ["clipa", "worldwide", "siglip2"])
+@torch.inference_mode()
+def test_graphs_agree_with_torch(case: str, read: dict[str, CIRModel], tmp_path: Path) -> None:
+    """Those that no other test exports whole, in batches of another size than they were traced."""
+    model = read[case]
+    write_graphs(model, tmp_path)
+    ids, _ = model.encoder.tokenize(checkpoints.TEXTS[:3])
+    given = {"pixels": pixels(model.preprocess.size)[:1], "ids": ids}
+    for room, name in (("image", "pixels"), ("text", "ids")):
+        session = onnxruntime.InferenceSession(tmp_path / f"{room}.fp32.onnx")
+        assert [each.name for each in session.get_inputs()] == [name]
+        pooled, tokens = session.run(None, {name: given[name].numpy()})
+        encode = model.encoder.images if room == "image" else model.encoder.texts
+        expected = encode(given[name] if room == "image" else checkpoints.TEXTS[:3])
+        for ours, theirs in ((pooled, expected.pooled), (tokens, expected.tokens)):
+            likeness = functional.cosine_similarity(torch.tensor(ours), theirs, dim=-1)
+            assert likeness.min() >= 0.9999
 
 
 # Files.
