@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import open_clip_checkpoints
 import pytest
 import torch
 
@@ -160,6 +161,21 @@ def test_an_encoder_that_is_left_out_is_of_the_kind_of_init(recipe: Recipe, tmp_
     assert preprocess.mean == family.mean  # else its pictures would be normalised as another's
     with pytest.raises(RecipeError, match="no encoder is called 'resnet'"):
         encoder_family(changed(recipe, encoder={"kind": "resnet"}))
+
+
+def test_pixels_are_normalised_as_the_checkpoint_says(recipe: Recipe, tmp_path: Path) -> None:
+    """OpenCLIP's checkpoints differ in it: by the source of a recipe, or by the model of init."""
+    source = open_clip_checkpoints.write("siglip", tmp_path / "siglip")
+    encoder = {"kind": "open_clip", "source": str(source)}
+    half = (0.5, 0.5, 0.5)
+    assert preprocess_of(changed(recipe, encoder=encoder)).mean == half
+    init = tmp_path / "init"
+    init.mkdir()
+    kept = {"kind": "open_clip", "source": "gone", "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
+    (init / "training.json").write_text(json.dumps({"encoder": kept}))
+    for said in ({}, {"kind": "open_clip", "source": "gone"}):
+        prepare = preprocess_of(changed(recipe, init=str(init), encoder=said))
+        assert (prepare.mean, prepare.std) == ((0.1, 0.2, 0.3), half)
 
 
 def test_a_model_of_random_weights_says_so(recipe: Recipe, corpus: Corpus) -> None:

@@ -27,7 +27,7 @@ from torch.nn import functional
 from samebut.errors import ModelError
 from samebut.learning.encoders import ENCODERS, open_clip_config
 from samebut.learning.encoders.base import Encoder
-from samebut.learning.encoders.open_clip_config import OpenClipConfig, VisionConfig
+from samebut.learning.encoders.open_clip_config import OpenClipConfig, TextConfig, VisionConfig
 from samebut.learning.encoders.vit import _resampling
 from samebut.learning.export.graphs import write_graphs
 from samebut.learning.model.cir_model import CIRModel
@@ -390,6 +390,14 @@ def test_mean_and_deviation_are_the_checkpoints(folders: dict[str, Path]) -> Non
     assert family.channels({}) == (family.mean, family.std)
     with pytest.raises(ModelError, match="takes one option, source"):
         family.create({"source": "x", "dim": 3}, [])
+
+
+def test_texts_are_of_one_length_where_their_padding_is_seen() -> None:
+    """By what looks at all positions, and by what reads the last one."""
+    assert not TextConfig().fixed_length
+    assert TextConfig(no_causal_mask=True).fixed_length
+    assert TextConfig(pool_type="last").fixed_length
+    assert not TextConfig(pool_type="eos").fixed_length
 
 
 def test_settings_do_not_change_with_the_checkpoint(folders: dict[str, Path]) -> None:
