@@ -81,8 +81,8 @@ class Scores:
         return self.known[folder]
 
 
-def slices(benchmark: Benchmark) -> dict[str, NDArray[np.bool_]]:
-    """Names to masks over queries."""
+def slices(benchmark: Benchmark, fewest: int = FEWEST) -> dict[str, NDArray[np.bool_]]:
+    """Names to masks over queries, of slices with ``fewest`` queries or more."""
     long = {name: _is_long(file) for name, file in benchmark.images.items()}
     rules: dict[str, Callable[[Query], bool]] = {
         "all": lambda query: True,
@@ -103,7 +103,7 @@ def slices(benchmark: Benchmark) -> dict[str, NDArray[np.bool_]]:
     return {
         name: mask
         for name, mask in masks.items()
-        if mask.sum() >= FEWEST and (name == "all" or not mask.all())
+        if mask.sum() >= fewest and (name == "all" or not mask.all())
     }
 
 
@@ -148,8 +148,8 @@ def spread(values: Values) -> str:
     return f"{mean} ± {statistics.stdev(means):.1f}" if len(means) > 1 else mean
 
 
-def report(lines: Sequence[Line], benchmark: Benchmark, metric: str) -> None:
-    print(f"{benchmark.label}; {metric}\n")
+def print_lines(lines: Sequence[Line], title: str) -> None:
+    print(f"{title}\n")
     print("| claim | queries | count | without | with | difference | p |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for line in lines:
@@ -212,7 +212,7 @@ def main() -> None:
         for name, having, without in arguments.claim
         for line in lines_of(name, scores.of(having), scores.of(without), parts)
     ]
-    report(lines, benchmark, arguments.metric)
+    print_lines(lines, f"{benchmark.label}; {arguments.metric}")
     if arguments.out:
         draw(lines, arguments.metric, arguments.out)
 

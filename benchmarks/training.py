@@ -123,7 +123,7 @@ def our_step(
     learner: Learner, optimizer: torch.optim.Optimizer, batch: Batch, table: QueryTable
 ) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss = learner.loss(batch, table)
+    loss = learner(batch, table)
     float(loss.detach())
     loss.backward()
     nn.utils.clip_grad_norm_(learner.parameters(), 1.0)

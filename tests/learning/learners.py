@@ -122,7 +122,7 @@ class Made:
 
     def loss_of(self, batch: Batch, table: QueryTable, seed: int = 1) -> Tensor:
         torch.manual_seed(seed)
-        return self.learner.loss(batch, table)
+        return self.learner(batch, table)
 
 
 def made(recipe: Recipe, corpus: Corpus, folder: Path, model: CIRModel | None = None) -> Made:

@@ -8,12 +8,15 @@ import multiprocessing
 import os
 import random
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import clip
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
@@ -171,9 +174,9 @@ def measured(
     else:
         table = QueryTable.of((), {})
         batch = batch_of_pictures(torch.tensor([0, 2, 5, 7, 11, 13, 17, 29]))
-    loss = learner.loss(batch, table)
+    parallel = distributed.parallel(learner)
+    loss = parallel(batch, table)
     loss.backward()
-    distributed.average_gradients(learner.parameters())
     mean = loss.detach() / distributed.count()
     if distributed.several():
         torch.distributed.all_reduce(mean)
@@ -263,12 +266,81 @@ def test_two_processes_are_one_with_the_doubled_batch(tmp_path: Path) -> None:
         load_file(tmp_path / name / "model" / "weights.safetensors") for name in ("by1", "by2")
     )
     assert one.keys() == two.keys()
-    length = torch.stack([value.float().norm() for value in one.values()]).norm()
+    length = distance(one, {name: torch.zeros(()) for name in one})
     # Of all weights together: AdamW turns a gradient that is rounding alone into a whole step.
-    apart = torch.stack([(v - two[name]).float().norm() for name, v in one.items()]).norm()
-    assert apart < 1e-3 * length
+    assert distance(one, two) < 1e-3 * length
     (start,) = json.loads((tmp_path / "by2" / "starts.json").read_text())
     assert start["processes"] == 2
+
+
+# A hub encoder by the real command.
+HUB = """
+name = "hub"
+seed = 3
+size = 32
+precision = "fp32"
+[encoder]
+kind = "clip"
+source = "SOURCE"
+[fusion]
+name = "combiner"
+projection = 8
+hidden = 8
+dropout = 0.0
+[augment]
+crop = 1.0
+rotation = 0.0
+contrast = 0.0
+mirror = 0.0
+[[stages]]
+preset = "tune"
+trains = "text"
+lr = 1e-5
+queries = { epochs = 1, batch = 8, accumulate = 3 }
+[[stages]]
+preset = "compose"
+recompute = true
+lr = 1e-5
+queries = { epochs = 1, batch = 8 }
+"""
+
+
+def train_command(recipe: Path, root: Path, out: Path, *launcher: str) -> None:
+    """``samebut train`` in processes of its own, by ``launcher`` if there is one."""
+    command = [*launcher, "-m", "samebut", "train", str(recipe), "--data", str(root), "--threads=1"]
+    quiet = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command, "--out", str(out)],
+        env=os.environ | quiet, capture_output=True, text=True, check=False, timeout=1500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def distance(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Tensor:
+    """Of all weights together, those of ``ours`` by name."""
+    return torch.stack([(v - theirs[k]).float().norm() for k, v in ours.items()]).norm()
+
+
+def test_torchrun_trains_a_hub_encoder_as_one_process_does(tmp_path: Path) -> None:
+    """Contrast over the pictures of both, accumulation, a tower at rest, and recomputing."""
+    root, recipe = draw(tmp_path / "shapes"), tmp_path / "recipe.toml"
+    recipe.write_text(HUB.replace("SOURCE", clip(tmp_path / "clip").as_posix()))
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    train_command(recipe, root, tmp_path / "by1")
+    train_command(recipe, root, tmp_path / "by2", *torchrun)
+    (start,) = json.loads((tmp_path / "by2" / "starts.json").read_text())
+    assert start["processes"] == 2
+    ours, theirs = losses(tmp_path / "by1"), losses(tmp_path / "by2")
+    assert len(ours) == 1 + 3 and ours == pytest.approx(theirs, rel=1e-5)
+    one, two = (
+        load_file(tmp_path / name / "model" / "weights.safetensors") for name in ("by1", "by2")
+    )
+    began = load_file(tmp_path / "clip" / "model.safetensors")
+    began = {f"encoder.network.{name}": value for name, value in began.items()}
+    assert began.keys() < one.keys() == two.keys()
+    length = distance(one, {name: torch.zeros(()) for name in one})
+    assert distance(began, one) > 1e-5 * length  # it does move
+    assert distance(one, two) < 1e-6 * length
 
 
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,10 +352,10 @@ def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert distributed.of_the_first(0.25, torch.device("cpu")) == 0.25
     rows = torch.arange(4.0)
     assert distributed.gather(rows) is rows
-    parameter = torch.nn.Parameter(torch.ones(2))
-    parameter.grad = torch.full((2,), 3.0)
-    distributed.average_gradients([parameter])
-    assert parameter.grad.tolist() == [3.0, 3.0]
+    module = torch.nn.Linear(1, 1)
+    assert distributed.parallel(module) is module
+    with distributed.gradients_kept_apart(module):
+        pass
 
 
 def test_each_takes_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:

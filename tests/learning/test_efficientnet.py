@@ -74,6 +74,22 @@ def test_a_region_is_described_by_all_depths(trunk: Trunk) -> None:
         first += width
 
 
+def test_finer_regions_are_parts_of_the_usual_ones(trunk: Trunk) -> None:
+    """Four for one: their mean is the usual region, and what is deepest is the same in all four."""
+    pixels = drawn(96)
+    finer = Trunk("lite0", region=16).eval()
+    finer.load_state_dict(trunk.state_dict())
+    with torch.inference_mode():
+        usual, parts = trunk(pixels), finer(pixels)
+    assert usual.shape[:2] == (2, 9) and parts.shape[:2] == (2, 36)
+    squares = parts.unflatten(1, (3, 2, 3, 2)).transpose(2, 3).flatten(1, 2).flatten(2, 3)
+    torch.testing.assert_close(squares.mean(2), usual, rtol=1e-4, atol=1e-4)
+    apart = (squares - usual.unsqueeze(2)).abs().amax((0, 1, 2))
+    deep = 192 + 320 + LAST  # of the last maps, 32 pixels
+    assert apart[-deep:].max() < 1e-5
+    assert apart[:-deep].gt(0.01).float().mean() > 0.7
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes_have_the_depths_and_widths_of_the_paper(size: str) -> None:
     said = {
@@ -115,6 +131,7 @@ def test_cached_features_of_the_trunk_are_those_of_any_head() -> None:
 
     assert named("pictures") == named("pictures", dim=12, places=2, text_width=12)
     assert named("pictures") != named("pictures", pretrained=False)
+    assert named("pictures") != named("pictures", region=16)
     assert named("texts") != named("texts", text_width=12)
 
 

@@ -3,12 +3,14 @@ often."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import MAKERS
 from learners import Made, made, recipe, shapes
 from PIL import Image
 from torch import Tensor, nn
@@ -162,6 +164,28 @@ def test_recomputing_gives_the_same_gradients_for_less_memory(
     for one, other in zip(plain, again, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
     assert less < 0.5 * much
+
+
+@pytest.mark.parametrize("family", MAKERS)
+def test_encoders_of_the_hub_recompute(
+    corpus: Corpus, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "RECOMPUTED_AT_ONCE", 3)
+    source = MAKERS[family](tmp_path / family)
+    config = json.loads((source / "config.json").read_text())
+    # BERT's dropout would be drawn for each part anew.
+    config["text_config"] |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (source / "config.json").write_text(json.dumps(config))
+    top = {"encoder": {"kind": family, "source": source.as_posix()}}
+    model = initial_model(recipe(top=top), corpus).model
+    (plain, much), (again, less) = (
+        gradients_and_memory(made(recipe(top=top, recompute=each), corpus, tmp_path, model))
+        for each in (False, True)
+    )
+    assert len(plain) == len(again) > 60
+    ours, theirs = (torch.cat([each.flatten() for each in both]) for both in (plain, again))
+    assert (ours - theirs).norm() < 1e-5 * ours.norm()
+    assert less < 0.2 * much
 
 
 def test_precision_is_that_of_encoders_and_fusion_and_losses_are_in_fp32(

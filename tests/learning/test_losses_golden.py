@@ -97,7 +97,7 @@ def test_losses_and_gradients_are_those_of_the_earlier_implementations(
     monkeypatch.setattr(captions, "synonym_groups", tuple)  # the earlier ones knew none
     learner, table = learner_of(read(name, tmp_path), draw(tmp_path / "data"), tmp_path / "cache")
     torch.manual_seed(1)
-    loss = learner.loss(batch_of(name, table), table)
+    loss = learner(batch_of(name, table), table)
     loss.backward()
     gradients = [p.grad for p in learner.parameters() if p.grad is not None]
     length = torch.stack([g.double().pow(2).sum() for g in gradients]).sum().sqrt()

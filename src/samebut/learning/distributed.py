@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 # One process encodes while the others wait, for longer than the half hour that is the default.
 PATIENCE = timedelta(days=1)
@@ -75,16 +76,31 @@ def first_alone() -> Iterator[None]:
         distributed.barrier()
 
 
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Every gradient becomes the mean over all processes; all have them of the same weights."""
+def parallel(module: nn.Module) -> nn.Module:
+    """``module`` as training calls it; its weights become those of the first process.
+
+    Going back, gradients are averaged over all processes, in parts, while others are still being
+    computed (DistributedDataParallel; Li et al., VLDB 2020, section 3.2). A weight that no process
+    used gets none.
+    """
     if not several():
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= count()
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+        return module
+    return DistributedDataParallel(
+        module,
+        # A group of its own: going back through `gather` talks to the others meanwhile, and where
+        # a process has nothing to say of a weight, its order of the two is not theirs.
+        process_group=distributed.new_group(timeout=PATIENCE),
+        find_unused_parameters=True,  # the tower at rest, where a stage trains the other
+        gradient_as_bucket_view=True,
+    )
+
+
+def gradients_kept_apart(module: nn.Module) -> AbstractContextManager[None]:
+    """Within, what ``parallel`` made only adds up gradients; the next call outside averages all."""
+    if isinstance(module, DistributedDataParallel):
+        kept: AbstractContextManager[None] = module.no_sync()
+        return kept
+    return nullcontext()
 
 
 def same_everywhere(module: nn.Module) -> None:

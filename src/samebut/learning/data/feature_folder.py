@@ -72,8 +72,8 @@ def _trunk(encoder: Encoder, what: str) -> dict[str, Tensor]:
 
 
 def _settings(encoder: Encoder, what: str) -> dict[str, Any] | None:
-    """The settings that decide features of ``what``; a trunk's weights say all there is to say."""
-    return None if _trunk(encoder, what) else encoder.settings
+    """The settings that decide features of ``what``; of a trunk, those beside its weights."""
+    return encoder.trunk_settings if _trunk(encoder, what) else encoder.settings
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,11 @@ class Encoder(nn.Module, ABC):
         """Width of ``trunk_features``."""
         return self.dim
 
+    @property
+    def trunk_settings(self) -> dict[str, Any] | None:
+        """What decides ``trunk_features`` beside the trunk's weights."""
+        return None
+
     @abstractmethod
     def pieces(self, ids: Tensor, mask: Tensor) -> Features:
         """Features of tokenized texts, ``ids (B, T)`` and ``mask (B, T)``."""

@@ -25,6 +25,7 @@ NORM_EPSILON = 1e-3  # of the published weights' batch norms
 COLOURS, COLOUR_POOL = 96, 4  # features of a pixel's colour, of means of 4 x 4 pixels
 COLOUR_SPREAD = 2.5  # of their random weights, so that neighbouring colours differ
 STEM, LAST = 32, 1280
+LAST_REGION = 32  # pixels of a region of the last map, a side
 WIDTH_STEP = 8  # channels come in eights
 
 
@@ -111,13 +112,15 @@ class InvertedResidual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """``pixels (B, 3, S, S) -> (B, (S/32)^2, F)``: every region of the last map, described by
-    colours, the stem, the end of each row of table 1, and the last layer."""
+    """``pixels (B, 3, S, S) -> (B, (S/region)^2, F)``: every region, described by colours, the
+    stem, the end of each row of table 1, and the last layer. Where ``region`` is 16 pixels, a
+    region of the last maps (32 pixels) describes four."""
 
     norm_of: ClassVar[dict[str, str]] = {"stem": "stem_norm", "last": "last_norm"}
 
-    def __init__(self, size: str) -> None:
+    def __init__(self, size: str, region: int = LAST_REGION) -> None:
         super().__init__()
+        self.finer = LAST_REGION // region
         rows = rows_of(size)
         self.colours = nn.Conv2d(3, COLOURS, 1)
         nn.init.normal_(self.colours.weight, std=COLOUR_SPREAD)
@@ -151,9 +154,15 @@ class Trunk(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         maps = self.maps(pixels)
-        grid = maps[-1].shape[2:]
-        pooled = [functional.adaptive_avg_pool2d(each, grid) for each in maps[:-1]]
-        return torch.cat([*pooled, maps[-1]], 1).flatten(2).transpose(1, 2)
+        height, width = (self.finer * side for side in maps[-1].shape[2:])
+        return torch.cat([_on_grid(each, height, width) for each in maps], 1).flatten(2).mT
+
+
+def _on_grid(seen: Tensor, height: int, width: int) -> Tensor:
+    """A map on another grid: a finer map's means, a coarser map's values repeated."""
+    if seen.shape[2] < height:
+        return functional.interpolate(seen, (height, width))
+    return functional.adaptive_avg_pool2d(seen, (height, width))
 
 
 class Head(nn.Module):
@@ -189,6 +198,9 @@ class EfficientNetConfig(TextSizes):
 
     size: Literal["lite0", "lite1", "lite2"] = "lite0"
     """Size of the picture tower."""
+    region: Literal[16, 32] = 32
+    """Pixels of a region, a side, for fusions that read regions: at 16 there are four times as
+    many, so that a region may be a part of a thing."""
     hidden: int = Field(512, ge=1)
     """Width of the network between its features and the shared space."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -215,15 +227,21 @@ class EfficientNetEncoder(WithTextTower):
     int8_percentile = 99.999
 
     def build_image_tower(self, config: EfficientNetConfig) -> None:
-        self.trunk = Trunk(config.size)
+        self.trunk = Trunk(config.size, config.region)
         self.head = Head(self.trunk.widths, config.hidden, config.dim, config.dropout)
 
     @property
     def trunk_dim(self) -> int:
         return sum(self.trunk.widths)
 
+    @property
+    def trunk_settings(self) -> dict[str, Any] | None:
+        # Nothing at the default, so that caches made before there was a choice are still good.
+        region = self.config.region
+        return None if region == LAST_REGION else {"region": region}
+
     def trunk_features(self, pixels: Tensor) -> Features:
-        """``pixels (B, 3, S, S)``, S a multiple of 32, to regions ``(B, (S/32)^2, F)``."""
+        """``pixels (B, 3, S, S)``, S a multiple of 32, to regions ``(B, (S/region)^2, F)``."""
         regions = self.trunk(pixels)
         return Features(regions.mean(1), regions, every_token(regions))
 

@@ -63,7 +63,7 @@ class Learner(nn.Module):
         self.model, self.objective = model, objective
         self.encoder, self.compose = encoder, compose
 
-    def loss(self, batch: Batch, table: QueryTable) -> Tensor:
+    def forward(self, batch: Batch, table: QueryTable) -> Tensor:
         """The loss of a batch of queries of ``table``; this process encodes its share of it."""
         step = self.step(batch, table)
         if len(batch.queries):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samebut.errors import RecipeError
 from samebut.learning import distributed
@@ -100,6 +100,7 @@ class StageRun:
         for name, parameter in self.learner.model.named_parameters():
             parameter.requires_grad_(trains_weight(trains, name))
         self.average = Average(self.learner.model, self.recipe.ema, trains)
+        self.parallel = distributed.parallel(self.learner)
         self.optimizer = make_optimizer(self.learner, self.stage)
         self.checkpoint = StageCheckpoint(
             folder, self.learner, self.average, self.optimizer, trains
@@ -202,12 +203,9 @@ class StageRun:
         torch.manual_seed(rng.getrandbits(48))
         rate = learning_rate(step, self.planned.steps * self.queries.epochs, self.stage)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for batch in group:
-            loss = self.learner.loss(batch, table) / len(group)
-            losses.append(loss.detach())
-            loss.backward()
-        distributed.average_gradients(self.learner.parameters())
+        with distributed.gradients_kept_apart(self.parallel):
+            losses = [self._gradients(batch, table, len(group)) for batch in group[:-1]]
+        losses.append(self._gradients(group[-1], table, len(group)))
         length = nn.utils.clip_grad_norm_(self.learner.parameters(), LONGEST_GRADIENT)
         # Read together, and only here: whenever it is read a GPU runs dry.
         total, longest = torch.stack((torch.stack(losses).sum(), length)).tolist()
@@ -220,6 +218,12 @@ class StageRun:
         epoch = self.checkpoint.epoch
         self.journal.step(epoch, total, rate, self.queries.batch * len(group))
         return total
+
+    def _gradients(self, batch: Batch, table: QueryTable, parts: int) -> Tensor:
+        """Add gradients of a batch, one of ``parts`` of a step; returns its share of the loss."""
+        loss: Tensor = self.parallel(batch, table) / parts
+        loss.backward()
+        return loss.detach()
 
     def _require_finite(self, value: float, what: str, step: int) -> None:
         """RecipeError at a value that is no number; nothing of it was kept."""
