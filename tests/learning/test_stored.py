@@ -51,8 +51,8 @@ def small(_: Path | None = None, fusion: str = "combiner", **sizes: Any) -> CIRM
     return with_fusion(SmallEncoder.create({**OWN, **wide, **sizes}, TEXTS), fusion)
 
 
-def efficientnet(_: Path) -> CIRModel:
-    options = {**OWN, "hidden": 8, "pretrained": False}
+def efficientnet(_: Path, region: int = 32) -> CIRModel:
+    options = {**OWN, "hidden": 8, "pretrained": False, "region": region}
     return with_fusion(EfficientNetEncoder.create(options, TEXTS), "combiner")
 
 
@@ -68,6 +68,7 @@ def published(make: Callable[[Path], Path]) -> Callable[[Path], CIRModel]:
 MADE: dict[str, Callable[[Path], CIRModel]] = {
     "small": small,
     "efficientnet": efficientnet,
+    "efficientnet, finer": lambda folder: efficientnet(folder, region=16),
     **{kind: published(make) for kind, make in checkpoints.MAKERS.items()},
     **{
         fusion: lambda folder, name=fusion: small(folder, name)
@@ -144,7 +145,7 @@ def least_cosine(ours: list[Tensor], theirs: list[Tensor]) -> float:
 
 def test_every_family_and_fusion_is_tested() -> None:
     assert set(TINY) == set(FUSIONS)
-    assert {*MADE, "combiner"} == {*ENCODERS, *FUSIONS}
+    assert {*(name.partition(",")[0] for name in MADE), "combiner"} == {*ENCODERS, *FUSIONS}
 
 
 @torch.inference_mode()
