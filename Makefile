@@ -6,7 +6,7 @@ DEMO   ?= demo
 DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-gallery test check format bench dist examples train-bundled clean
+.PHONY: help demo demo-gallery test check format bench docs dist examples train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,12 +40,19 @@ check: $(VENV)/.dev ## format, lint, types, import floors: seconds
 	for platform in win32 darwin; do $(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python docs/tables.py --check
+	$(BIN)/python docs/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, whole commands
 	$(BIN)/python benchmarks/index_local.py
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
 	$(BIN)/python benchmarks/indexing.py src/samebut/demo_gallery
 	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
+
+docs: $(VENV)/.dev ## build the documentation's site into site/, its links checked (site/index.html opens as a file)
+	$(BIN)/python docs/tables.py
+	$(BIN)/python docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 # The files in the archives bear the time of the last commit, so that the same commit gives the same bytes.
 dist: $(VENV)/.base ## build the wheel and the source archive into dist/ (docs/releasing.md)

@@ -1,4 +1,5 @@
-"""Draws the pictures of docs/fusion.md: ``python docs/draw_fusion.py`` writes docs/images/.
+"""Draws the pictures of docs/fusion.md and docs/thesis.md: ``python docs/draw_fusion.py`` writes
+docs/images/.
 
 A picture is rows of boxes and arrows; columns and rows are in units of a grid. A new fusion is
 one more entry in ``PICTURES``.
@@ -181,6 +182,29 @@ PICTURES = {
     ),
 }
 
+SYSTEM = Picture(
+    "the system: a picture and a text become one query, which is compared with the gallery",
+    {
+        "p": Node("reference\npicture", 0, 0, "picture"),
+        "w": Node("“in blue”", 0, 2, "text"),
+        "pad": Node("target pad\n160 × 160", 1, 0, "plain"),
+        "tok": Node("tokenizer", 1, 2, "plain"),
+        "ei": Node("picture encoder", 2, 0),
+        "et": Node("text encoder", 2, 2),
+        "ca": Node("cross-attention\nregions ↔ words", 3, 1),
+        "co": Node("Combiner\ngate, correction", 4, 1),
+        "q": Node("query q", 5, 1, "query"),
+        "g": Node("gallery:\npictures", 2, 3, "picture"),
+        "eg": Node("picture encoder\n(the same)", 3, 3),
+        "r": Node("ranking by\ncosine", 6, 2, "query"),
+    },
+    (
+        *arrows("p > pad > ei > ca > co > q > r", "w > tok > et > ca", "g > eg > r"),
+        Arrow("ei", "co", ((4, 0),)),
+        Arrow("et", "co", ((4, 2),)),
+    ),
+)
+
 
 def draw(picture: Picture) -> str:
     """The picture as SVG, on white so that it can be read on any page."""
@@ -248,6 +272,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     for name, picture in PICTURES.items():
         (folder / f"fusion-{name}.svg").write_text(draw(picture), encoding="utf-8")
+    (folder / "thesis.svg").write_text(draw(SYSTEM), encoding="utf-8")
 
 
 if __name__ == "__main__":
