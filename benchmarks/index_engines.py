@@ -1,10 +1,15 @@
 """The embedded index, PostgreSQL and a numpy array, asked the same in one run.
 
     python benchmarks/index_engines.py [--count 100000] [--engines embedded postgresql numpy]
+        [--json FILE]
 
 Embeddings are made from real ones, those of the 300 pictures of the demo gallery by the bundled
 model: each is a mixture of two of them, in any proportion, with noise of `NOISE` times their
 length. Queries are made alike. A table says of each picture whether it is one of 10, 1 and 0.1 %.
+
+The embedded store is asked twice: before there is a file of clusters beside it, when all pictures
+are compared, and with it ("clusters"). Recall is that of the ten nearest by a scan of all
+embeddings in single precision, as they were before stores halved them.
 
 Every engine answers in a process of its own; PostgreSQL's server is the tests' own, with its
 settings as they come. Seconds of the processor are those of the client and the server together: on
@@ -22,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +36,7 @@ from numpy.typing import NDArray
 
 from samebut.demo import GALLERY
 from samebut.gallery import Gallery
-from samebut.index import Address, PictureRow
+from samebut.index import Address, Index, PictureRow, acceleration
 from samebut.index.address import address_of
 from samebut.index.local import StoreFile
 
@@ -40,35 +46,73 @@ NOISE = 0.5
 QUERIES = 100
 K = 10
 BATCH = 256
+CHUNK = 50_000
 RATES = {"all": 1.0, "10 %": 0.1, "1 %": 0.01, "0.1 %": 0.001}
 ENGINES = ("embedded", "postgresql", "numpy")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all engines are given: embeddings ``(N, D)``, queries ``(Q, D)``, and which of the
-    pictures are of a rate, ``(N,)`` each."""
+    """What all engines are given: ``count`` embeddings made of ``real (R, D)``, queries ``(Q, D)``,
+    which of the pictures are of a rate, ``(N,)`` each, and the places of the nearest by a scan of
+    all in single precision, ``truth[rate] (Q, K)``."""
 
-    rows: NDArray[np.float32]
-    queries: NDArray[np.float32]
-    chosen: dict[str, NDArray[np.bool_]]
+    real: NDArray[np.float32]
+    count: int
+    truth: dict[str, NDArray[np.int64]]
 
-    @classmethod
-    def made(cls, real: NDArray[np.float32], count: int) -> Task:
-        dice = np.random.default_rng(1)
+    @cached_property
+    def queries(self) -> NDArray[np.float32]:
+        return mixed(self.real, QUERIES, seed=2)
 
-        def mixed(number: int) -> NDArray[np.float32]:
-            share = dice.random((number, 1), np.float32)
-            first, second = (real[dice.integers(0, len(real), number)] for _ in range(2))
-            noise = dice.standard_normal((number, real.shape[1]), np.float32)
-            noise *= NOISE / np.sqrt(real.shape[1], dtype=np.float32)
-            rows = share * first + (1 - share) * second + noise
-            return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    @cached_property
+    def chosen(self) -> dict[str, NDArray[np.bool_]]:
+        dice = np.random.default_rng(3)
+        return {rate: dice.random(self.count) < share for rate, share in RATES.items()}
 
-        rows, queries = mixed(count), mixed(QUERIES)
-        return cls(
-            rows, queries, {rate: dice.random(count) < share for rate, share in RATES.items()}
-        )
+    def chunks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """All embeddings, some at a time with the place of the first: ten million at once would
+        take 10 GB."""
+        for start in range(0, self.count, CHUNK):
+            yield start, mixed(self.real, min(CHUNK, self.count - start), seed=(1, start))
+
+    def scanned(self) -> dict[str, NDArray[np.int64]]:
+        """The ``truth``."""
+        best = {
+            rate: (np.empty((QUERIES, 0), np.float32), np.empty((QUERIES, 0), int))
+            for rate in RATES
+        }
+        for start, rows in self.chunks():
+            scores = self.queries @ rows.T
+            for rate, (kept, places) in best.items():
+                some = np.flatnonzero(self.chosen[rate][start : start + len(rows)])
+                all_scores = np.concatenate([kept, scores[:, some]], axis=1)
+                all_places = np.concatenate(
+                    [places, np.broadcast_to(some + start, (QUERIES, len(some)))], axis=1
+                )
+                order = (
+                    np.argsort(-all_scores, axis=1)[:, :K]
+                    if all_scores.shape[1] <= K
+                    else (np.argpartition(-all_scores, K - 1, axis=1)[:, :K])
+                )
+                best[rate] = (
+                    np.take_along_axis(all_scores, order, 1),
+                    np.take_along_axis(all_places, order, 1),
+                )
+        return {rate: places for rate, (_, places) in best.items()}
+
+
+def mixed(
+    real: NDArray[np.float32], number: int, seed: int | tuple[int, int]
+) -> NDArray[np.float32]:
+    dice = np.random.default_rng(seed)
+    share = dice.random((number, 1), np.float32)
+    first, second = (real[dice.integers(0, len(real), number)] for _ in range(2))
+    noise = dice.standard_normal((number, real.shape[1]), np.float32)
+    noise *= NOISE / np.sqrt(real.shape[1], dtype=np.float32)
+    rows = share * first + (1 - share) * second + noise
+    made: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return made
 
 
 def name(number: int) -> str:
@@ -76,19 +120,20 @@ def name(number: int) -> str:
 
 
 def pictures(task: Task) -> Iterator[list[PictureRow]]:
-    for start in range(0, len(task.rows), BATCH):
-        rows = task.rows[start : start + BATCH]
-        yield [
-            PictureRow(name(i), 54_321, i, f"{i:032x}", 640, 480, row)
-            for i, row in enumerate(rows, start)
-        ]
+    for first, chunk in task.chunks():
+        for start in range(0, len(chunk), BATCH):
+            rows = chunk[start : start + BATCH]
+            yield [
+                PictureRow(name(i), 54_321, i, f"{i:032x}", 640, 480, row)
+                for i, row in enumerate(rows, first + start)
+            ]
 
 
 def said(task: Task) -> dict[str, dict[str, str]]:
     columns = {rate: np.where(chosen, "yes", "no").tolist() for rate, chosen in task.chosen.items()}
     return {
         name(i): {rate: columns[rate][i] for rate in columns} | {"title": f"Product {i}"}
-        for i in range(len(task.rows))
+        for i in range(task.count)
     }
 
 
@@ -112,7 +157,9 @@ class Stopwatch:
 
 def numpy_searches(task: Task) -> Callable[[NDArray[np.float32], str], list[int]]:
     """Exact search over the embeddings as stores keep them, in half precision."""
-    halves = task.rows.astype(np.float16).astype(np.float32)
+    halves = np.empty((task.count, task.real.shape[1]), np.float32)
+    for start, rows in task.chunks():
+        halves[start : start + len(rows)] = rows.astype(np.float16)
     places = {rate: np.flatnonzero(chosen) for rate, chosen in task.chosen.items()}
 
     def search(query: NDArray[np.float32], rate: str) -> list[int]:
@@ -125,14 +172,13 @@ def numpy_searches(task: Task) -> Callable[[NDArray[np.float32], str], list[int]
     return search
 
 
-def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch) -> None:
-    truth = numpy_searches(task)
+def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch, log: Log) -> None:
     if address is None:
-        report(engine, task, truth, truth, watch)
+        report(engine, task, numpy_searches(task), watch, log)
         return
 
     def put() -> None:
-        with closing(address.create(dim=task.rows.shape[1], fingerprint="f", model="m")) as index:
+        with closing(address.create(dim=task.real.shape[1], fingerprint="f", model="m")) as index:
             for batch in pictures(task):
                 index.put(batch)
             index.publish()
@@ -141,30 +187,47 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch) 
         with closing(address.open(writable=True)) as index:
             index.set_metadata(said(task))
 
+    def accelerate() -> None:
+        with closing(address.open(writable=True)) as index:
+            index.accelerate()
+
     for what, work in (("build", put), ("metadata", describe)):
-        line(engine, what, *watch.of(work))
-    with closing(address.open()) as index:
+        log.seconds(engine, what, watch.of(work))
+    searching(engine, task, address, watch, log)
+    if engine == "embedded":
+        log.seconds("clusters", "build of the file", watch.of(accelerate))
+        searching("clusters", task, address, watch, log)
 
-        def search(query: NDArray[np.float32], rate: str) -> list[int]:
-            where = None if rate == "all" else f"\"{rate}\" = 'yes'"
-            ids: list[int] = index.search(query[None], K, where=where).ids[0].tolist()
-            return ids
 
-        memory = psutil.Process().memory_info().rss
-        line(engine, "open to first answer", *watch.of(lambda: search(task.queries[0], "all")))
+def searching(engine: str, task: Task, address: Address, watch: Stopwatch, log: Log) -> None:
+    """What a store that is there is asked."""
+    opened: list[Index] = []
+
+    def search(query: NDArray[np.float32], rate: str) -> list[int]:
+        where = None if rate == "all" else f"\"{rate}\" = 'yes'"
+        ids: list[int] = opened[0].search(query[None], K, where=where).ids[0].tolist()
+        return ids
+
+    def first() -> None:
+        opened.append(address.open())
+        search(task.queries[0], "all")
+
+    memory = psutil.Process().memory_info().rss
+    log.seconds(engine, "open to first answer", watch.of(first))
+    with closing(opened[0]) as index:
+        report(engine, task, search, watch, log)
         grown = (psutil.Process().memory_info().rss - memory) / 1e6
-        print(f"{engine:11}{'memory of the client':24}{grown:9.0f} MB")
-        report(engine, task, truth, search, watch)
-        line(engine, "facets", *watch.of(lambda: index.facets(20)))
-        line(engine, "files", *watch.of(index.files))
+        log.megabytes(engine, "memory of the client", grown)
+        log.seconds(engine, "facets", watch.of(lambda: index.facets(20)))
+        log.seconds(engine, "files", watch.of(index.files))
 
 
 def report(
     engine: str,
     task: Task,
-    truth: Callable[[NDArray[np.float32], str], list[int]],
     search: Callable[[NDArray[np.float32], str], list[int]],
     watch: Stopwatch,
+    log: Log,
 ) -> None:
     for rate in RATES:
         search(task.queries[0], rate)
@@ -176,28 +239,54 @@ def report(
             clocks.append(time.perf_counter() - started)
         processors = (watch.processors() - spent) / len(task.queries)
         asked = 0
-        for query, answer in zip(task.queries, answers, strict=True):
-            expected = truth(query, rate)
+        for expected, answer in zip((task.truth[rate] + 1).tolist(), answers, strict=True):
             right += len(set(answer) & set(expected))
             asked += len(expected)
+        log.search(engine, rate, clocks, processors, right / asked)
+
+
+class Log:
+    """What was measured, printed, and kept as lines of JSON if there is a file."""
+
+    def __init__(self, file: Path | None, count: int) -> None:
+        self.file, self.count = file, count
+
+    def seconds(self, engine: str, what: str, took: tuple[float, float]) -> None:
+        clock, processors = took
+        print(f"{engine:11}{what:24}{clock:9.2f} s, processor {processors:8.2f} s", flush=True)
+        self._keep(engine, what, clock=clock, processors=processors)
+
+    def megabytes(self, engine: str, what: str, number: float) -> None:
+        print(f"{engine:11}{what:24}{number:9.0f} MB", flush=True)
+        self._keep(engine, what, megabytes=number)
+
+    def search(
+        self, engine: str, rate: str, clocks: list[float], processors: float, recall: float
+    ) -> None:
+        median, last = (float(np.quantile(clocks, at)) * 1e3 for at in (0.5, 0.99))
         print(
-            f"{engine:11}{f'search, {rate}':24}median {np.median(clocks) * 1e3:8.2f} ms, "
-            f"p99 {np.quantile(clocks, 0.99) * 1e3:8.2f} ms, processor {processors * 1e3:7.2f} ms, "
-            f"recall@{K} {right / asked:.4f}",
+            f"{engine:11}{f'search, {rate}':24}median {median:8.2f} ms, p99 {last:8.2f} ms, "
+            f"processor {processors * 1e3:7.2f} ms, recall@{K} {recall:.4f}",
             flush=True,
         )
+        kept = {"median": median, "p99": last, "processors": processors * 1e3, "recall": recall}
+        self._keep(engine, f"search, {rate}", **kept)
 
-
-def line(engine: str, what: str, clock: float, processors: float) -> None:
-    print(f"{engine:11}{what:24}{clock:9.2f} s, processor {processors:8.2f} s", flush=True)
+    def _keep(self, engine: str, what: str, **numbers: float) -> None:
+        if self.file is not None:
+            line = {"count": self.count, "engine": engine, "what": what, **numbers}
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 @contextmanager
-def place(engine: str, folder: Path) -> Iterator[tuple[Address | None, Stopwatch]]:
+def place(engine: str, folder: Path, log: Log) -> Iterator[tuple[Address | None, Stopwatch]]:
     """Where an engine's store may lie, and what counts the time that it takes."""
     if engine == "embedded":
         yield StoreFile(folder / "store.sqlite"), Stopwatch()
-        print(f"{engine:11}{'disk':24}{_bytes(folder) / 1e6:9.0f} MB")
+        clusters = sum(file.stat().st_size for file in folder.glob("*.ivf"))
+        log.megabytes(engine, "disk", (_bytes(folder) - clusters) / 1e6)
+        log.megabytes("clusters", "disk, the file", clusters / 1e6)
     elif engine == "postgresql":
         from postgres_server import started
 
@@ -210,7 +299,7 @@ def place(engine: str, folder: Path) -> Iterator[tuple[Address | None, Stopwatch
                 Stopwatch(lambda: [master, *master.children(recursive=True)]),
             )
             grown = _bytes(server.folder / "data" / "base") - before
-            print(f"{engine:11}{'disk, without its log':24}{max(grown, 0) / 1e6:9.0f} MB")
+            log.megabytes(engine, "disk, without its log", max(grown, 0) / 1e6)
     else:
         yield None, Stopwatch()
 
@@ -231,20 +320,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="add what is measured to this file")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    log = Log(asked.json, asked.count)
+    if asked.one:  # a process of one engine
+        acceleration.MANY = min(acceleration.MANY, asked.count)  # clusters are made of fewer too
+        task = Task(
+            np.load(asked.one / "real.npy"), asked.count, dict(np.load(asked.one / "truth.npz"))
+        )
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            place(asked.engines[0], Path(folder), log) as (address, watch),
+        ):
+            measure(asked.engines[0], task, address, watch, log)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        if asked.one:  # a process of one engine
-            real = np.load(asked.one)
-            task = Task.made(real, asked.count)
-            with place(asked.engines[0], Path(folder)) as (address, watch):
-                measure(asked.engines[0], task, address, watch)
-            return
-        np.save(Path(folder, "real.npy"), real_embeddings())
+        real = real_embeddings()
+        np.save(Path(folder, "real.npy"), real)
+        np.savez(Path(folder, "truth.npz"), **Task(real, asked.count, {}).scanned())
         load = [round(each, 1) for each in psutil.getloadavg()]
         print(json.dumps({"count": asked.count, "processors": psutil.cpu_count(), "load": load}))
         for engine in asked.engines:
-            given = ["--count", str(asked.count), "--one", f"{folder}/real.npy"]
+            given = ["--count", str(asked.count), "--one", folder]
+            given += ["--json", str(asked.json)] if asked.json else []
             subprocess.run([sys.executable, __file__, "--engines", engine, *given], check=True)
 
 

@@ -306,6 +306,22 @@ def test_facets_count_what_a_filter_would_find(index: Index) -> None:
     assert index.facets(2)["colour"] == [("blue", 3), ("red", 2)]
 
 
+def test_facets_follow_every_change(index: Index, address: Address) -> None:
+    """They are counted once for each state of the store, whoever changes it."""
+    index.put([picture(name, seed) for seed, name in enumerate("abc")])
+    index.set_metadata({name: {"colour": "blue"} for name in "abc"})
+    with closing(address.open()) as reader:
+        for each in (index, reader):
+            assert each.facets(5) == {"colour": [("blue", 3)]}
+            each.facets(5)["colour"].clear()
+            assert each.facets(5, "colour = 'red'") == {"colour": [("blue", 3)]}
+        index.remove(["a"])
+        assert reader.facets(5) == index.facets(5) == {"colour": [("blue", 2)]}
+        index.set_metadata({"b": {"colour": "red"}, "c": {"colour": "blue"}})
+        assert reader.facets(1) == index.facets(1) == {"colour": [("blue", 1)]}
+        assert reader.facets(5) == {"colour": [("blue", 1), ("red", 1)]}
+
+
 class Changes(RuleBasedStateMachine):
     """Any sequence of changes leaves the store equal to a dictionary that was treated the same."""
 

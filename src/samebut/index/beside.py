@@ -41,6 +41,11 @@ TABLES_3 = (
 """As schema version 3 of the store makes them."""
 
 
+UNCHECKED = "SELECT 'embedding' FROM inverted_file WHERE name IS NOT NULL"
+"""A search of a store with an inverted file reads that, whose checksum is compared, and not the
+table of embeddings, which has half of the store's pages: it is not checked at each opening then."""
+
+
 class Probes(NamedTuple):
     """How many clusters are looked into for up to ``nearest`` pictures, by a query whose cosine to
     the nearest cluster's centre is ``least`` or more, and which share of the truly ``nearest`` that

@@ -18,11 +18,14 @@ from samebut.index import rows as table_rows
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
 from samebut.index.sql import Transaction, Transactions
-from samebut.index.store import Store, StoredModel
+from samebut.index.store import Store, StoredModel, no_garbage
 from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import Labels
 from samebut.values import Column
+
+_Facets = dict[str, list[tuple[str, int]]]
+_FACETS_KEPT = 100  # filters, while nothing changes
 
 
 class DescribedStore(Store):
@@ -34,6 +37,7 @@ class DescribedStore(Store):
     def __init__(self, database: Transactions, model: StoredModel) -> None:
         super().__init__(database, model)
         self._vocabulary: tuple[object, Vocabulary] | None = None
+        self._facets: tuple[object, dict[tuple[int, Filter | None], _Facets]] | None = None
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
         with self.snapshot():
@@ -52,14 +56,17 @@ class DescribedStore(Store):
         Raises:
             MetadataError: a name or text with broken characters or a NUL.
         """
-        described = {path: {c: (text,) for c, text in row.items()} for path, row in rows.items()}
-        metadata.check(described)
-        by_name = {kept(path): columns for path, columns in described.items()}
-        with self._database.writing() as connection:
-            ids = give_ids(connection, by_name)
-            metadata.forget_all(connection)
-            table_rows.forget_all(connection)
-            metadata.change(connection, {ids[name]: row for name, row in by_name.items()})
+        with no_garbage():
+            described = {
+                path: {c: (text,) for c, text in row.items()} for path, row in rows.items()
+            }
+            metadata.check(described)
+            by_name = {kept(path): columns for path, columns in described.items()}
+            with self._database.writing() as connection:
+                ids = give_ids(connection, by_name)
+                metadata.forget_all(connection)
+                table_rows.forget_all(connection)
+                metadata.change(connection, {ids[name]: row for name, row in by_name.items()})
 
     def describe(
         self,
@@ -79,7 +86,7 @@ class DescribedStore(Store):
         """
         metadata.check(rows)
         paths = [kept(path) for path in places.values() if path is not None]
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, no_garbage():
             if afresh:
                 metadata.forget_all(connection)
                 table_rows.forget_all(connection)
@@ -132,16 +139,29 @@ class DescribedStore(Store):
         """
         asked = None if where is None else parsed(where)
         with self.snapshot() as connection:
-            known = metadata.fields(connection)
-            counted: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
+            state = self._database.state()
+            if self._facets is None or self._facets[0] != state:
+                self._facets = state, {}
+            counted_before = self._facets[1]
+            if (limit, asked) not in counted_before:
+                if len(counted_before) >= _FACETS_KEPT:
+                    counted_before.clear()
+                counted_before[limit, asked] = self._counted(connection, limit, asked)
+            return {name: [*values] for name, values in counted_before[limit, asked].items()}
 
-            def passing(name: str) -> NDArray[np.int64]:
-                rest = asked and selection.without(asked, name, known)
-                if rest not in counted:
-                    counted[rest] = self._passing(connection, rest) if rest else counted[None]
-                return counted[rest]
+    def _counted(
+        self, connection: Transaction, limit: int, asked: Filter | None
+    ) -> dict[str, list[tuple[str, int]]]:
+        known = metadata.fields(connection)
+        counted: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
 
-            return metadata.facets(connection, limit, passing)
+        def passing(name: str) -> NDArray[np.int64]:
+            rest = asked and selection.without(asked, name, known)
+            if rest not in counted:
+                counted[rest] = self._passing(connection, rest) if rest else counted[None]
+            return counted[rest]
+
+        return metadata.facets(connection, limit, passing)
 
     def readings(self) -> list[Reading]:
         """How the values of each column are read, in the order of the columns."""

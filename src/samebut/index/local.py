@@ -84,7 +84,9 @@ class LocalIndex(DescribedStore):
         Raises:
             StoreDamaged, StoreNewer, StoreBusy, StoreError: it can't be used; the hint says why.
         """
-        database = Database.create(path, schema.APPLICATION_ID, schema.MIGRATIONS)
+        database = Database.create(
+            path, schema.APPLICATION_ID, schema.MIGRATIONS, unchecked=beside.UNCHECKED
+        )
         return cls(database, model_of(database, StoredModel(fingerprint, dim, model)))
 
     @classmethod
@@ -95,7 +97,13 @@ class LocalIndex(DescribedStore):
             StoreMissing: nothing was indexed here yet.
             StoreDamaged, StoreNewer, StoreError: it can't be used; the hint says what to do.
         """
-        database = Database.open(path, schema.APPLICATION_ID, schema.MIGRATIONS, writable=writable)
+        database = Database.open(
+            path,
+            schema.APPLICATION_ID,
+            schema.MIGRATIONS,
+            writable=writable,
+            unchecked=beside.UNCHECKED,
+        )
         return cls(database, model_of(database))
 
     @property

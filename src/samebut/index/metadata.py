@@ -63,6 +63,9 @@ Columns = Mapping[str, Sequence[str]]
 def check(rows: Mapping[str, Columns]) -> None:
     """Refuse, with `MetadataError`, column names and texts that can't be kept as text."""
     for path, columns in rows.items():
+        whole = "".join(chain(columns, chain.from_iterable(columns.values())))
+        if selection.storable(whole):
+            continue  # and so is each of its parts
         for column, text in ((c, text) for c, texts in columns.items() for text in texts or [""]):
             if not (selection.storable(column) and selection.storable(text)):
                 raise MetadataError(
@@ -198,13 +201,27 @@ def facets(
             (number,),
         ).fetchall()
         counts = _counts([paths for *_, paths in rows], passing(name))
-        values: list[tuple[str, int]] = []
-        for _, group in groupby(zip(rows, counts, strict=True), lambda pair: pair[0][0]):
-            spellings = [(count, row[1]) for row, count in group]
-            if total := sum(count for count, _ in spellings):
-                values.append((max(spellings)[1], total))
-        found[name] = nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
+        found[name] = _commonest([row[:2] for row in rows], counts, limit)
     return found
+
+
+def _commonest(
+    spellings: Sequence[tuple[str, str]], counts: Sequence[int], limit: int
+) -> list[tuple[str, int]]:
+    """The ``limit`` commonest values, of (folded, text) in the order of the folded."""
+    if len({folded for folded, _ in spellings}) == len(spellings):
+        # Where each picture has a value of its own, all of them are not worth a loop.
+        number = np.asarray(counts, np.int64)
+        least = max(1, int(np.partition(number, -limit)[-limit]) if len(number) > limit else 1)
+        common = np.flatnonzero(number >= least).tolist()
+        values = [(spellings[at][1], counts[at]) for at in common]
+    else:
+        values = []
+        for _, group in groupby(zip(spellings, counts, strict=True), lambda pair: pair[0][0]):
+            alike = [(count, text) for (_, text), count in group]
+            if total := sum(count for count, _ in alike):
+                values.append((max(alike)[1], total))
+    return nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
 
 
 def select(
@@ -267,6 +284,8 @@ def _understood(connection: Transaction, number: int) -> Column:
 
 
 def _told(values: Sequence[str]) -> tuple[str, ...]:
+    if len(values) == 1:
+        return () if is_empty(values[0]) else (values[0],)
     return tuple(dict.fromkeys(value for value in values if not is_empty(value)))
 
 
@@ -355,16 +374,22 @@ def _ids(paths: bytes) -> list[int]:
 
 
 def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
+    if not paths and not removed:  # of a new value: most are, where each picture has its own
+        return Ids(np.array(sorted(set(added)), _ID).tobytes())
     ids = np.union1d(np.frombuffer(paths, _ID), np.array(added, _ID))
     left = np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True)
     return Ids(left.astype(_ID).tobytes())
 
 
 def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
-    """How many of the ids in each list, none of them empty, are of ``among``."""
+    """How many of the ids in each list, none of them empty, are of ``among``, which ascends."""
     if not lists:
         return []
-    present = np.isin(np.frombuffer(b"".join(lists), _ID), among)
+    ids = np.frombuffer(b"".join(lists), _ID)
+    size = int(among.max(initial=0)) + 1
+    marks = np.zeros(size + 1, np.bool_)
+    marks[among] = True
+    present = marks[np.clip(ids, -1, size)]  # beyond both ends is the mark of nothing
     lengths = np.fromiter((len(ids) // _ID.itemsize for ids in lists), np.int64)
     counts: list[int] = np.add.reduceat(
         present, np.cumsum(lengths) - lengths, dtype=np.int64
@@ -374,5 +399,8 @@ def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
 
 def indexed(connection: Transaction) -> NDArray[np.int64]:
     """Ids of the pictures that are indexed, ascending."""
+    count, last = connection.execute("SELECT count(*), max(id) FROM picture").fetchone()
+    if count == last:  # each id from 1 on
+        return np.arange(1, count + 1, dtype=np.int64)
     rows = connection.execute("SELECT id FROM picture ORDER BY id")
     return np.fromiter(chain.from_iterable(rows), np.int64)

@@ -162,6 +162,8 @@ def _columns(where: Filter, fields: Mapping[str, int]) -> set[str]:
 
 def storable(text: str) -> bool:
     """Whether a store can keep ``text`` as text: whole Unicode characters, none of them NUL."""
+    if text.isascii():
+        return "\0" not in text
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:

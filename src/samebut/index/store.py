@@ -6,8 +6,9 @@ Whatever was written is written whole. The statements are in the SQL of `samebut
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+import gc
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -198,11 +199,14 @@ class Store:
             _forget(connection, ids_of(connection, names).values())
 
     def files(self) -> dict[str, FileState]:
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, no_garbage():
             found = connection.execute(
                 "SELECT name, size, mtime_ns, digest FROM picture JOIN path USING (id)"
-            ).fetchall()
-        return {given(name): FileState(*state) for name, *state in found}
+            )
+            return {
+                given(name): FileState(size, mtime_ns, digest)
+                for name, size, mtime_ns, digest in found
+            }
 
     def skipped(self) -> list[Skipped]:
         with self._database.reading() as connection:
@@ -282,6 +286,19 @@ class Store:
     def _require(self, done: Cursor, path: str) -> None:
         if not done.rowcount:
             raise StoreError(f"{self.name}: holds no picture {path}")
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Leave the search for cycles be while very many objects are made: they would be gone through
+    again and again, which takes longer than to make them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _storable(mtime_ns: int) -> int:
