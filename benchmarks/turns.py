@@ -1,177 +1,185 @@
-"""How should several turns make one query? Ways compared on the real product photos.
+"""How should several turns make one query? Ways compared on conversations with known answers.
 
-    python benchmarks/turns.py ../shared/data/products [--split val] [--count 400]
+    python benchmarks/turns.py ../shared/data/products [--count 300] [--model bundled]
+        [--ways fold joined ...] [--fusion NAME]
+    python benchmarks/turns.py WARDROBE        # python -m samebut.wardrobe WARDROBE --benchmark
 
-Two kinds of conversation are made from the catalogue, each about one reference picture:
-"both": two turns ask for two changes (colour, then article) and the target has both;
-"taken back": the second turn asks for another colour than the first, and only the second counts.
-R@10 over the split's gallery, the reference removed; any picture that has what is asked for and
-shares the reference's other attributes is a hit.
+Half of the conversations are in English, half in Chinese (`conversations.py`). A hit: one of the
+first ten is right, the reference left out; percent, with 95 % bootstrap intervals. The last columns
+are means over the kinds, and the difference of each way to the first, paired.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from samebut import catalog
+import conversations
+from conversations import LANGUAGES, Talk
+from people_rows import products
+from people_rows.asking import Pictures
+from samebut import dialogue
+from samebut.data import triplets
 from samebut.embedding import Floats, unit
-from samebut.images import open_picture
-from samebut.loader import BATCH
-from samebut.runtime import FeatureArrays, Model
+from samebut.evaluate.significance import intervals
+from samebut.language.courtesy import without_courtesy
+from samebut.language.wishes import standing
+from samebut.metrics import Values
+from samebut.runtime import FeatureArrays, Model, Surroundings
+from samebut.turns import EncodedPicture, Turn, ask
 
-Row = dict[str, str]
-SAME = ("gender", "colour", "article")
+FIRST = 10
 
 
 @dataclass(frozen=True)
-class Talk:
-    """A conversation of two texts about ``reference``, and the pictures that satisfy it."""
+class Composer:
+    """Composes one query at a time; texts are encoded once."""
 
-    reference: int
-    texts: tuple[str, str]
-    targets: list[int]
+    model: Model
+    fusion: str
+    texts: dict[str, FeatureArrays] = field(default_factory=dict)
+
+    def said(self, text: str) -> FeatureArrays:
+        text = without_courtesy(text)
+        if text not in self.texts:
+            self.texts[text] = self.model.encode_texts([text])
+        return self.texts[text]
+
+    def __call__(self, image: FeatureArrays, text: str) -> Floats:
+        """``(D,)``"""
+        beside = Surroundings(said=[text])
+        return self.model.compose(image, self.said(text), self.fusion, beside).embedding[0]
+
+    def in_turn(self, image: FeatureArrays, texts: Sequence[str]) -> Floats:
+        """The query so far stands for the picture of the next text."""
+        length = np.linalg.norm(image.pooled, axis=-1, keepdims=True)
+        query = unit(image.pooled)[0]
+        for text in texts:
+            query = self(replace(image, pooled=query[None] * length), text)
+        return query
+
+    def joined(self, image: FeatureArrays, texts: Sequence[str]) -> Floats:
+        return self(image, dialogue.joined(texts))
+
+    def reminders(self, texts: Sequence[str]) -> Floats:
+        return sum((unit(self.said(text).pooled)[0] for text in texts[:-1]), np.float32(0))
 
 
-def last_only(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
-    return model.compose(image, model.encode_texts([texts[1]])).embedding
+Way = Callable[[Composer, FeatureArrays, Sequence[str]], Floats]
 
 
-def joined(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
-    return model.compose(image, model.encode_texts([", ".join(texts)])).embedding
+def mean(earlier: float) -> Way:
+    """A mean of each text's own query, each earlier one counting ``earlier`` times as much."""
 
-
-def mean(earlier: float) -> Callable[[Model, FeatureArrays, tuple[str, str]], Floats]:
-    def way(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
-        both = FeatureArrays(
-            *(np.repeat(part, 2, 0) for part in (image.pooled, image.tokens, image.mask))
-        )
-        first, second = model.compose(both, model.encode_texts(list(texts))).embedding
-        return unit(earlier * first + second)[None]
+    def way(compose: Composer, image: FeatureArrays, texts: Sequence[str]) -> Floats:
+        query = np.zeros(compose.model.dim, np.float32)
+        for text in texts:
+            query = earlier * query + compose(image, text)
+        return unit(query)
 
     return way
 
 
-def one_on_another(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
-    """The query of the first turn stands for the picture of the second."""
-    first = model.compose(image, model.encode_texts([texts[0]])).embedding
-    length = np.linalg.norm(image.pooled, axis=-1, keepdims=True)
-    reference = FeatureArrays(first * length, image.tokens, image.mask)
-    return model.compose(reference, model.encode_texts([texts[1]])).embedding
+def of_standing(joined: float, reminded: float) -> Way:
+    """What stands of the texts: joined, one after the other, and said again."""
 
-
-def joined_and_last(last: float) -> Callable[[Model, FeatureArrays, tuple[str, str]], Floats]:
-    def way(model: Model, image: FeatureArrays, texts: tuple[str, str]) -> Floats:
-        return unit(joined(model, image, texts) + last * last_only(model, image, texts))
+    def way(compose: Composer, image: FeatureArrays, texts: Sequence[str]) -> Floats:
+        left = [text for text in standing(texts, compose.model.as_read) if text]
+        query = joined * compose.joined(image, left) if joined else np.float32(0)
+        if joined < 1:
+            query = query + (1 - joined) * compose.in_turn(image, left)
+        return unit(query + reminded * compose.reminders(left))
 
     return way
 
 
-WAYS = {
-    "the last turn alone": last_only,
-    "texts joined into one": joined,
-    "one query on another": one_on_another,
-    **{f"joined, and last x {last}": joined_and_last(last) for last in (0.3, 0.5, 0.7, 1.0)},
-    **{f"mean, earlier x {earlier}": mean(earlier) for earlier in (1.0, 0.7, 0.5, 0.35, 0.2)},
+def as_searched(compose: Composer, image: FeatureArrays, texts: Sequence[str]) -> Floats:
+    """As `samebut.turns` does it."""
+    turns = [Turn(EncodedPicture(image, "", (1, 1)), texts[0]), *(Turn(text=t) for t in texts[1:])]
+    return ask(compose.model, turns, fusion=compose.fusion).embedding
+
+
+WAYS: dict[str, Way] = {
+    "one query on another": lambda compose, image, texts: compose.in_turn(image, texts),
+    "the last text alone": lambda compose, image, texts: compose(image, texts[-1]),
+    "texts joined": lambda compose, image, texts: compose.joined(image, texts),
+    "mean": mean(1),
+    "mean, earlier x 0.5": mean(0.5),
+    "standing, one on another": of_standing(0, 0),
+    "standing, joined": of_standing(1, 0),
+    "standing, 0.7 joined": of_standing(0.7, 0),
+    "standing, joined, reminded 0.2": of_standing(1, 0.2),
+    "standing, 0.7 joined, reminded 0.1": of_standing(0.7, 0.1),
+    "standing, 0.7 joined, reminded 0.2": of_standing(0.7, 0.2),
+    "standing, 0.7 joined, reminded 0.3": of_standing(0.7, 0.3),
+    "standing, 0.5 joined, reminded 0.2": of_standing(0.5, 0.2),
+    "as searched": as_searched,
 }
 
 
-def both(rows: list[Row], rng: random.Random) -> Iterator[Talk]:
-    """A colour and an article are changed, one after the other."""
-    for number in rng.sample(range(len(rows)), len(rows)):
-        row, wanted = rows[number], rng.choice(rows)
-        if not changed(row, wanted, "colour") or not changed(row, wanted, "article"):
-            continue
-        targets = matching(rows, {**row, "colour": wanted["colour"], "article": wanted["article"]})
-        if targets:
-            texts = [f"in {wanted['colour']}", f"change it to a {wanted['article']}"]
-            rng.shuffle(texts)
-            yield Talk(number, (texts[0], texts[1]), targets)
-
-
-def taken_back(rows: list[Row], rng: random.Random) -> Iterator[Talk]:
-    """A colour is asked for, then another one."""
-    for number in rng.sample(range(len(rows)), len(rows)):
-        row, first, second = rows[number], rng.choice(rows), rng.choice(rows)
-        if not changed(row, first, "colour") or not changed(row, second, "colour"):
-            continue
-        targets = matching(rows, {**row, "colour": second["colour"]})
-        if targets and changed(first, second, "colour"):
-            yield Talk(number, (f"in {first['colour']}", f"in {second['colour']}"), targets)
-
-
-def changed(row: Row, other: Row, column: str) -> bool:
-    return bool(row[column] and other[column]) and row[column] != other[column]
-
-
-def matching(rows: list[Row], wanted: Row) -> list[int]:
-    return [
-        number
-        for number, row in enumerate(rows)
-        if all(row[column] == wanted[column] for column in SAME)
-    ]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("root", type=Path)
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--count", type=int, default=300, help="conversations of a kind")
     parser.add_argument("--model", default="bundled")
+    parser.add_argument("--fusion", help="the composition; the model's usual one if left out")
+    parser.add_argument("--ways", nargs="*", default=[], help="those whose names hold one of these")
     arguments = parser.parse_args()
     model = Model.load(arguments.model)
-    table = catalog.read(arguments.root / "catalog.csv").rows
-    names = [name for name, row in table.items() if row.get("split") == arguments.split]
-    rows = [{column: table[name].get(column, "") for column in SAME} for name in names]
-    features = encode(model, [arguments.root / "images" / name for name in names])
-    gallery = model.embed(features)
-    kinds = {"both": both, "taken back": taken_back}
+    goods = products.read(model, triplets.read(arguments.root, "val"), arguments.root)
     talks = {
-        kind: list(itertools.islice(make(rows, random.Random(0)), arguments.count))
-        for kind, make in kinds.items()
+        kind: _talks(arguments.root, goods, kind, arguments.count) for kind in conversations.KINDS
     }
-    sizes = ", ".join(f"{len(found)} '{kind}'" for kind, found in talks.items())
-    print(f"{model.name} {model.fingerprint}, {len(names):,} pictures, {sizes}; R@10 in percent")
-    print(f"{'way':<24}" + "".join(f"{kind:>12}" for kind in talks))
+    talks = {kind: made for kind, made in talks.items() if made}
+    sizes = ", ".join(f"{len(made)} {kind}" for kind, made in talks.items())
+    compose = Composer(model, arguments.fusion or model.usual)
+    print(
+        f"`{model.name}` {model.fingerprint}, {compose.fusion}, {len(goods):,} pictures; {sizes}\n"
+    )
+    columns = [*talks, "mean", *LANGUAGES, "more than the first"]
+    print(f"| way | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    first: dict[str, Values] = {}
     for name, way in WAYS.items():
-        scores = [score(way, model, features, gallery, found) for found in talks.values()]
-        print(f"{name:<24}" + "".join(f"{value:>12.1f}" for value in scores))
+        if arguments.ways and not any(part in name for part in arguments.ways):
+            continue
+        hits = {kind: _hits(compose, way, goods, made) for kind, made in talks.items()}
+        first = first or hits
+        print(f"| {name} | {' | '.join(_cells(hits, first, talks))} |", flush=True)
 
 
-def encode(model: Model, files: list[Path]) -> FeatureArrays:
-    prepare = model.preprocess
-    chunks = []
-    for start in range(0, len(files), BATCH):
-        opened = [
-            open_picture(file, shorter_side=prepare.wanted_shorter_side)
-            for file in files[start : start + BATCH]
-        ]
-        chunks.append(model.encode_images(np.stack([prepare(picture) for picture in opened])))
-    fields = ("pooled", "tokens", "mask")
-    return FeatureArrays(*(np.concatenate([getattr(chunk, f) for chunk in chunks]) for f in fields))
+def _talks(root: Path, goods: Pictures, kind: str, count: int) -> list[Talk]:
+    if "sleeve" in goods.rows[0]:
+        return [*conversations.of_wardrobe(root, [*goods.files], kind, count)]
+    return [*conversations.of_table(goods.rows, kind, count)]
 
 
-def score(
-    way: Callable[[Model, FeatureArrays, tuple[str, str]], Floats],
-    model: Model,
-    features: FeatureArrays,
-    gallery: Floats,
-    talks: list[Talk],
-) -> float:
-    hits = 0
-    for talk in talks:
-        query = way(model, features[[talk.reference]], talk.texts)[0]
-        scores = gallery @ query
-        scores[talk.reference] = -np.inf
-        first = np.argsort(-scores, kind="stable")[:10]
-        hits += bool(set(first.tolist()) & set(talk.targets))
-    return 100 * hits / len(talks)
+def _hits(compose: Composer, way: Way, goods: Pictures, talks: Sequence[Talk]) -> Values:
+    """Whether one of the first ten is right, (Q,)."""
+    references = [talk.reference for talk in talks]
+    queries = [way(compose, goods.features[[talk.reference]], talk.texts) for talk in talks]
+    ids = goods.first(np.stack(queries), FIRST, references)
+    return np.array([talk.right[row].any() for talk, row in zip(talks, ids, strict=True)], float)
+
+
+def _cells(
+    hits: dict[str, Values], first: dict[str, Values], talks: dict[str, list[Talk]]
+) -> list[str]:
+    cells = [_cell(values) for values in hits.values()]
+    every = np.concatenate([*hits.values()])
+    spoken = np.array([talk.language for made in talks.values() for talk in made])
+    cells += [_cell(every), *(_cell(every[spoken == language]) for language in LANGUAGES)]
+    return [*cells, _cell(every - np.concatenate([*first.values()]))]
+
+
+def _cell(values: Values) -> str:
+    low, high = intervals({"": values}, [""] * len(values), macro=False)[""]
+    return f"{100 * values.mean():.1f} [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from conftest import COLOURS, draw_picture
+from samebut import dialogue
+from samebut.dialogue import Reference
 from samebut.embedding import unit
 from samebut.errors import PictureError, QueryError
 from samebut.runtime import FeatureArrays, Model, Surroundings
@@ -76,14 +78,34 @@ def test_a_picture_then_a_text_is_one_turn(model: Model) -> None:
     np.testing.assert_allclose(apart.embedding, together.embedding, atol=1e-6)
 
 
-def test_a_second_text_builds_on_the_query_so_far(model: Model) -> None:
-    reference = encode_picture(model, picture("red"))
-    first = composed(model, picture("red"), "in blue")
-    length = np.linalg.norm(reference.pooled)
-    so_far = replace(reference, pooled=length * first[None])
-    expected = usual(model, so_far, "striped")
+def test_more_texts_are_what_the_dialogue_makes_of_them(model: Model) -> None:
+    reference = Reference(encode_picture(model, picture("red")))
+    said = dialogue.read(model, ["in blue", "striped"])
+    expected = dialogue.compose(model, reference, said, model.usual)
     asked = ask(model, [Turn(picture("red"), "in blue"), Turn(text="striped")])
-    np.testing.assert_allclose(asked.embedding, expected, atol=1e-5)
+    np.testing.assert_allclose(asked.embedding, expected.embedding[0], atol=1e-5)
+    assert asked.gate == pytest.approx(float(expected.gate[0]))
+
+
+def test_what_is_taken_back_is_not_asked_for(model: Model) -> None:
+    red = picture("red")
+    back = ask(model, [Turn(red, "in green"), Turn(text="striped"), Turn(text="in blue")])
+    alone = ask(model, [Turn(red, "striped"), Turn(text="in blue")])
+    np.testing.assert_allclose(back.embedding, alone.embedding, atol=1e-6)
+
+
+def test_of_texts_alone_what_is_taken_back_is_not_asked_for(model: Model) -> None:
+    back = ask(model, [Turn(text="a dress, in red"), Turn(text="还是要蓝色")])
+    plain = ask(model, [Turn(text="a dress"), Turn(text="还是要蓝色")])
+    np.testing.assert_allclose(back.embedding, plain.embedding, atol=1e-6)
+
+
+def test_text_weight_of_several_texts_runs_from_the_picture_to_all_words(model: Model) -> None:
+    turns = [Turn(picture("red"), "in blue"), Turn(text="striped")]
+    at = {weight: ask(model, turns, text_weight=weight).embedding for weight in (0, 1)}
+    np.testing.assert_allclose(at[0], ask(model, [Turn(picture("red"))]).embedding, atol=1e-5)
+    words = ask(model, [Turn(text="in blue, striped")]).embedding
+    np.testing.assert_allclose(at[1], words, atol=1e-5)
 
 
 def test_texts_before_any_picture_are_joined(model: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from samebut.language.wishes import Look, fits, wishes
+from samebut.language.wishes import Look, fits, standing, wishes
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,33 @@ def test_a_value_of_a_table_fits_what_is_wished(
     look: Look, value: str, wished: str, expected: bool | None
 ) -> None:
     assert fits(look, value, wished) is expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["in red", "as a skirt"], ["in red", "as a skirt"]),
+        (["in red", "as a skirt", "back to blue"], ["", "as a skirt", "back to blue"]),
+        (["换成红色", "要裙子", "还是要蓝色"], ["", "要裙子", "还是要蓝色"]),
+        (["in red, with stripes", "in blue"], ["with stripes", "in blue"]),
+        (["a red skirt", "in blue"], ["a red skirt", "in blue"]),
+        (["in red", "not red after all"], ["", "not red after all"]),
+        (["换成红色", "还是不要红色了"], ["", "还是不要红色了"]),
+        (["not red", "not blue"], ["not red", "not blue"]),
+        (["not red", "in blue"], ["not red", "in blue"]),
+        (["not red", "in red"], ["", "in red"]),
+        (["from red to blue", "in green"], ["", "in green"]),
+        (["in red", "in blue", "in red"], ["", "", "in red"]),
+        (["shorter", "longer"], ["shorter", "longer"]),
+        (["in red,  shorter", "longer"], ["in red,  shorter", "longer"]),
+        ([], []),
+    ],
+)
+def test_what_stands_of_a_conversation(texts: list[str], expected: list[str]) -> None:
+    assert standing(texts) == expected
+
+
+def test_what_stands_is_judged_by_what_a_model_reads_and_given_as_it_was_said() -> None:
+    simplified = {"換成紅色": "换成红色", "還是要藍色": "还是要蓝色"}
+    said = ["換成紅色", "A, B", "還是要藍色"]
+    assert standing(said, lambda text: simplified.get(text, text)) == ["", *said[1:]]

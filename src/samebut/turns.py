@@ -5,20 +5,18 @@ picture go on about it:
 
     picture alone            the picture's embedding
     then a text              the model's fusion of picture and text
-    then another text        the fusion again, with the query so far standing for the picture
-    texts before a picture   the texts, joined into one
+    then more texts          all that stands of them (``samebut.dialogue``)
+    texts before a picture   what stands of them, joined into one
 
 Greetings, thanks and words that only ask are left out (``samebut.language.courtesy``).
-A second wish builds on the first ("in blue", then "a T-shirt"), and may take it back ("in red").
-Joining all texts into one sentence does not let it: of two colours the model sees both; a mean of
-the turns' queries does not build. ``benchmarks/turns.py`` compares these and others.
+A later wish builds on earlier ones ("in blue", then "a T-shirt"), or takes one back ("in red").
 
 A conversation with several pictures is the weighted mean of its passages, normalised, in which a
 passage counts ``EARLIER`` times as much as the one that follows it: who shows another picture
 means that one most.
 
 A composition that scores pictures twice (``samebut.composition.pairs``) does so for a conversation
-about one picture; where it goes on, or there are several, its vector stands for it.
+about one picture; where there are several, its vector stands for it.
 """
 
 from __future__ import annotations
@@ -34,8 +32,10 @@ from pathlib import Path
 
 import numpy as np
 
+from samebut import dialogue
 from samebut.composition.made import Around
 from samebut.composition.pairs import Pair
+from samebut.dialogue import Reference
 from samebut.embedding import Floats, unit
 from samebut.errors import PictureError, QueryError
 from samebut.images import MAX_PIXELS, Box, cropped, open_picture, picture_size
@@ -44,7 +44,7 @@ from samebut.language.wishes import wishes
 from samebut.loader import PictureFile, digest_of, read_picture
 from samebut.printable import shown
 from samebut.remote import Place, RemotePath
-from samebut.runtime import Composed, FeatureArrays, Model, Surroundings
+from samebut.runtime import Composed, FeatureArrays, Model
 from samebut.unwanted import Unwanted, refusals
 
 EARLIER = 0.5
@@ -129,7 +129,7 @@ class SearchSeconds:
 
 @dataclass(frozen=True, slots=True)
 class ConversationQuery:
-    """The query of a conversation: ``embedding (D,)``, and the gate of its last composed turn.
+    """The query of a conversation: ``embedding (D,)``, and the gate of its last composition.
 
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
     ``unread`` are the ends of texts that are longer than the model reads, oldest first.
@@ -202,19 +202,21 @@ def ask(
     for turn in turns:
         if (picture := turn.source) is not None:
             features = encode_picture(model, picture, max_pixels, spent, turn.box)
-            passages.append(_Passage(model, features, turn.caption.strip(), around))
+            passages.append(_Passage(model, Reference(features, turn.caption.strip(), around)))
             shares.append(turn.weight)
         if turn.says_something:
             if not passages:
                 passages.append(_Passage(model, None))
                 shares.append(turn.weight)
-            passages[-1].say(without_courtesy(turn.text.strip()), text_weight, fusion, spent)
+            passages[-1].texts.append(without_courtesy(turn.text.strip()))
+    for passage in passages:
+        passage.answer(text_weight, fusion, spent)
     weights = EARLIER ** np.arange(len(passages) - 1, -1, -1, dtype=np.float32)
     weights *= np.array(shares, np.float32)
     query = unit(weights @ np.concatenate([passage.query for passage in passages]))
     gates = [passage.gate for passage in passages if passage.gate is not None]
     unread = tuple(text for passage in passages for text in passage.unread)
-    seen = [model.embed(each.picture) for each in passages if each.picture is not None]
+    seen = [model.embed(each.reference.features) for each in passages if each.reference]
     pictures = _gathered(model, seen)
     pair = passages[0].pair if len(passages) == 1 else None
     if without and pair is not None:
@@ -315,56 +317,36 @@ def _check_box(turn: Turn) -> None:
 
 
 class _Passage:
-    """What is said about one picture, or before any: ``query (1, D)`` follows the conversation."""
+    """What is said about one picture, or before any: the ``texts``, oldest first, and the answer,
+    ``query (1, D)``."""
 
-    def __init__(
-        self,
-        model: Model,
-        picture: FeatureArrays | None,
-        caption: str = "",
-        around: Around | None = None,
-    ) -> None:
+    def __init__(self, model: Model, reference: Reference | None) -> None:
         self.model = model
-        self.picture = picture
-        self.caption = caption
-        self.around = around
-        self.pair: Pair | None = None
-        self.words: list[str] = []
+        self.reference = reference
+        self.texts: list[str] = []
         self.query = np.zeros((1, model.dim), np.float32)
-        if picture is not None:
-            self.query = model.embed(picture)
-            self.length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
         self.gate: float | None = None
+        self.pair: Pair | None = None
         self.unread: list[str] = []
 
-    def say(self, text: str, text_weight: float, fusion: str | None, spent: SearchSeconds) -> None:
-        """Go on with ``text``, which is not empty."""
-        self.words.append(text)
-        with spent.on("encode"):
-            said = [", ".join(self.words)] if self.picture is None else [text]
-            words = self.model.encode_texts(said)
-        # What is said before any picture is read anew as a whole, so the last reading counts.
-        before = [] if self.picture is None else self.unread
-        self.unread = [*before, *filter(None, map(self.model.unread, said))]
-        if self.picture is None:
-            self.query = self.model.embed(words)
+    def answer(self, text_weight: float, fusion: str, spent: SearchSeconds) -> None:
+        """Make the query of the picture and the texts."""
+        if self.reference is not None:
+            self.query = self.model.embed(self.reference.features)
+        if not self.texts:
             return
-        # A fusion reads pooled features as long as encoders make them; a query has length one.
-        so_far = replace(self.picture, pooled=self.query * self.length)
+        with spent.on("encode"):
+            said = dialogue.read(self.model, self.texts, whole=self.reference is None)
+        if self.reference is None:
+            self.query = self.model.embed(said.joined)
+            self.unread = [*filter(None, [self.model.unread(said.text)])]
+            return
+        self.unread = [*filter(None, map(self.model.unread, said.texts))]
         with spent.on("fuse"):
-            composed = self.model.compose(so_far, words, fusion, self._beside(fusion))
-            self.query = _leaning(self.model, composed, so_far, words, text_weight)
+            composed = dialogue.compose(self.model, self.reference, said, fusion)
+            picture = self.reference.features
+            self.query = _leaning(self.model, composed, picture, said.joined, text_weight)
         self.gate, self.pair = float(composed.gate[0]), composed.pair
-
-    def _beside(self, fusion: str | None) -> Surroundings:
-        composition = self.model.composition(fusion)
-        if composition is None or not composition.reads_caption or not self.caption:
-            return Surroundings(around=self.around, said=self.words[-1:])
-        # What was wished for before is of the reference by now.
-        described = ", ".join([self.caption, *self.words[:-1]])
-        texts = self.model.encode_texts([described, f"{described}, {self.words[-1]}"])
-        caption, captioned = self.model.embed(texts)
-        return Surroundings(caption[None], captioned[None], self.around, self.words[-1:])
 
 
 def encoded(

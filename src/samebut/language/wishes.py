@@ -6,8 +6,9 @@ Only words of the lexicon are found; what else a sentence says is for the model 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from samebut.language import lexicon, palette
@@ -54,6 +55,7 @@ _FUNCTION_WORDS = (
     " 的 了 要 换 成 换成 改 改成 变 变成 变为 把 将 这 那 一 件 条 个 双 和 与 或 是 有 带 上 加"
     " 加上 请 给 我 想 找 同款 再 点 一点 一些 但 但是 而 吗 呢 吧"
 )
+_PARTS = re.compile(r"\s*[,，;；]\s*")
 _PLURAL = 3  # letters of a word that may lose its s, at least
 
 
@@ -76,6 +78,35 @@ def wishes(texts: Iterable[str]) -> list[Wish]:
         ]
         said += new
     return said
+
+
+def standing(texts: Sequence[str], as_read: Callable[[str], str] = str) -> list[str]:
+    """The texts of a conversation, oldest first, without the parts that a later text replaces:
+    "in red, with stripes", then "in blue" leaves "with stripes". A text may be left empty.
+
+    A part goes from comma to comma. It is replaced if all that it wishes for is: by a later wish of
+    the same look, or by one that refuses the same ("not red after all"). Of "from red to blue" the
+    blue counts. ``as_read`` makes of a text what is searched for words.
+    """
+    found = [[*_found(as_read(text))] for text in texts]
+    kept = []
+    for place, text in enumerate(texts):
+        later = list(chain.from_iterable(found[place + 1 :]))
+        parts = [part for part in _PARTS.split(text) if not _is_replaced(as_read(part), later)]
+        kept.append(text if len(parts) == len(_PARTS.split(text)) else ", ".join(parts))
+    return kept
+
+
+def _is_replaced(part: str, later: Sequence[Wish]) -> bool:
+    said = [*_found(part)]
+    wanted = [wish for wish in said if not wish.is_refused] or said
+    return bool(wanted) and all(any(_replaces(new, old) for new in later) for old in wanted)
+
+
+def _replaces(new: Wish, old: Wish) -> bool:
+    if (new.look, new.value) == (old.look, old.value):
+        return True
+    return new.look == old.look and not new.is_refused and not old.is_refused
 
 
 def canonical(look: Look, value: str) -> str:
