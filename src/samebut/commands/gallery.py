@@ -27,6 +27,17 @@ from samebut.commands.building import (
 from samebut.commands.output import results as to_stdout
 from samebut.commands.output import say, say_json, say_zero_ended
 from samebut.commands.progress import progress_shown
+from samebut.commands.reranking import (
+    Rerank,
+    RerankKey,
+    RerankModel,
+    RerankTimeout,
+    RerankUrl,
+    report_as_json,
+    say_report,
+    searched,
+    second_stage,
+)
 from samebut.errors import QueryError
 from samebut.printable import shown
 from samebut.remote import RemotePath, place
@@ -186,6 +197,11 @@ def search(
     why: Annotated[
         bool, typer.Option("--why", help="Say which of the wishes each hit fulfils.")
     ] = False,
+    rerank: Rerank = None,
+    rerank_url: RerankUrl = "",
+    rerank_model: RerankModel = "",
+    rerank_key: RerankKey = "",
+    rerank_timeout: RerankTimeout = 60.0,
     look: Annotated[
         bool, typer.Option("--look", help="Say what the first picture shows, and search nothing.")
     ] = False,
@@ -213,13 +229,17 @@ def search(
     turns = _turns(image or [], text or [], caption, weight or [])
     if look and text:
         raise QueryError("--look reads no text", hint="Leave out -t, or --look.")
+    stage = second_stage(rerank, rerank_url, rerank_model, rerank_key, rerank_timeout)
     with Gallery.open(photos, store=store, model=model) as gallery:
         if look:
             _say_what_is_seen(gallery, image or [], as_json=as_json)
             return
-        results = gallery.search(
+        results, report = searched(
+            gallery,
             turns,
             count,
+            stage,
+            rerank,
             where=where,
             text_weight=text_weight,
             fusion=fusion,
@@ -234,6 +254,7 @@ def search(
             why=why,
             exact=exact,
         )
+        say_report(report, rerank_model)
         _say_filters(gallery, results)
         for lent in results.lent:
             say(shown(f"read “{lent.text}”: picture {lent.picture + 1}, {lent.say}"), err=True)
@@ -245,7 +266,7 @@ def search(
             for sentence in gallery.index.why_nothing(results.where):
                 say(f"nothing passes the filter: {shown(sentence)}", err=True)
         if as_json:
-            say_json(_as_json(gallery, results))
+            say_json(_as_json(gallery, results) | {"rerank": report_as_json(report)})
         elif print0:
             for hit in results.hits:
                 say_zero_ended(str(gallery.file_of(hit.path)))
