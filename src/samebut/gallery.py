@@ -17,6 +17,7 @@ import numpy as np
 
 from samebut import catalog
 from samebut.catalog import Catalog
+from samebut.cluster import Ray
 from samebut.composition.choice import Choice
 from samebut.composition.made import Sample
 from samebut.confidence import UNSURE, Kind
@@ -175,6 +176,7 @@ class Gallery:
         move: bool = False,
         rules: ScanRules | None = None,
         recheck: bool = False,
+        ray: Ray | None = None,
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
         """Index ``folder`` into its store, from where an earlier run left off, and make the
@@ -186,7 +188,7 @@ class Gallery:
         Pictures embedded by another model are encoded anew only with ``replace_model``. A store
         elsewhere than in ``folder`` belongs to the folder it was made for; ``move`` gives it to
         this one. ``rules`` say what is left out, now and in later updates of this gallery;
-        ``recheck`` is as for ``update``.
+        ``recheck`` and ``ray`` are as for ``update``.
 
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
@@ -216,6 +218,7 @@ class Gallery:
                 file_column=file_column,
                 replace_metadata=replace_metadata,
                 recheck=recheck,
+                ray=ray,
                 progress=progress,
             )
             report.acceleration = gallery._accelerated(progress)
@@ -277,12 +280,14 @@ class Gallery:
         file_column: str | None = None,
         replace_metadata: bool = False,
         recheck: bool = False,
+        ray: Ray | None = None,
         progress: Progress = silent,
     ) -> UpdateReport:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
-        With ``recheck`` files are read again whose size and time are as they were. Pictures of a
-        folder that can't be read now stay as they are.
+        With ``ray`` other machines encode (`samebut.cluster`). With ``recheck`` files are read
+        again whose size and time are as they were. Pictures of a folder that can't be read now stay
+        as they are.
 
         Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
         was reported, and the same call carries on.
@@ -303,6 +308,7 @@ class Gallery:
                 self.model,
                 progress,
                 recheck=recheck,
+                ray=ray,
                 addresses=self._addresses(table, afresh=replace_metadata),
             ).run()
             report.metadata = describe(self.index, table, afresh=replace_metadata)

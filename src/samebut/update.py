@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from samebut.cluster import NodeReport, Ray, encode_on_ray
 from samebut.describe import MetadataReport
 from samebut.encode import Encoded, IndexingSeconds, Outcome, encode_pictures
 from samebut.errors import StoreError
@@ -19,7 +20,8 @@ from samebut.scan import Scan, ScanRules, scan
 @dataclass(slots=True)
 class UpdateReport:
     """What an update did, in numbers of pictures. ``skipped`` is what could not be used, folders
-    among it; ``scan`` says what was passed over, ``acceleration`` how searches were made faster."""
+    among it; ``scan`` says what was passed over, ``acceleration`` how searches were made faster,
+    ``nodes`` which machines encoded, with Ray."""
 
     encoded: int = 0
     copied: int = 0  # same content as a picture that is indexed
@@ -31,6 +33,7 @@ class UpdateReport:
     spent: IndexingSeconds = field(default_factory=IndexingSeconds)
     acceleration: str = ""
     scan: Scan = field(default_factory=Scan)
+    nodes: NodeReport = field(default_factory=NodeReport)
 
 
 class Update:
@@ -46,9 +49,11 @@ class Update:
         *,
         recheck: bool,
         addresses: Collection[str] = (),
+        ray: Ray | None = None,
     ) -> None:
         self.index, self.model, self.progress = index, model, progress
         self.recheck = recheck
+        self.folder, self.ray = folder, ray
         self.is_remote = isinstance(folder, RemotePath)
         self.stored = self.index.files()
         self.scan = scan(folder, rules, addresses)
@@ -65,13 +70,7 @@ class Update:
 
     def run(self) -> UpdateReport:
         done = 0
-        for outcomes in encode_pictures(
-            self.model,
-            self.todo,
-            is_known=self._is_known,
-            workers=THREADS if self.is_remote else None,
-            spent=self.report.spent,
-        ):
+        for outcomes in self._encoded():
             started = time.monotonic()
             self._keep(outcomes)
             self.report.spent.write += time.monotonic() - started
@@ -81,6 +80,26 @@ class Update:
         self.report.removed = len(self.gone)
         self._keep_unreadable()
         return self.report
+
+    def _encoded(self) -> Iterator[list[Outcome]]:
+        if self.ray is None:
+            return encode_pictures(
+                self.model,
+                self.todo,
+                is_known=self._is_known,
+                workers=THREADS if self.is_remote else None,
+                spent=self.report.spent,
+            )
+        last = {path: stored.digest for path, stored in self.stored.items()}
+        return encode_on_ray(
+            self.ray,
+            self.model,
+            self.folder,
+            [(source, last.get(source.path, "")) for source in self.todo],
+            known=self.twins,
+            spent=self.report.spent,
+            report=self.report.nodes,
+        )
 
     def _keep_unreadable(self) -> None:
         """Note the folders that could not be looked into, and what stays indexed of them."""
@@ -167,9 +186,10 @@ class Update:
         self.report.skipped += skipped
 
     def _skipped(self, unusable: Unusable) -> Skipped:
-        """As it is remembered: what another machine did not give is asked for again next time."""
+        """As it is remembered: what could not be read elsewhere is tried again next time."""
         source = unusable.source
-        size = -1 if unusable.unread and self.is_remote else source.size
+        elsewhere = self.is_remote or self.ray is not None
+        size = -1 if unusable.unread and elsewhere else source.size
         return Skipped(source.path, size, source.mtime_ns, unusable.reason)
 
 

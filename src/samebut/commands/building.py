@@ -99,6 +99,8 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
             f"waited {spent.wait:.1f} s for pictures)",
             err=True,
         )
+    for sentence in report.nodes.lines():
+        say(f"ray        {shown(sentence)}", err=True)
     if not len(gallery) and not report.skipped:
         say(f"{gallery.folder} holds no pictures that are read", err=True)
     for sentence in report.scan.passed_over():

@@ -91,8 +91,18 @@ def index(
         bool,
         typer.Option("--recheck", help="Read files again whose size and time did not change."),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Let the machines of a Ray cluster encode; auto: the one that this machine is of, "
+            "or its own cores.",
+        ),
+    ] = None,
 ) -> None:
     """Index a folder of pictures, or bring its index up to date."""
+    from samebut.cluster import Ray
     from samebut.gallery import Gallery
 
     check_file_column(file_column, metadata)
@@ -110,6 +120,7 @@ def index(
             move=move,
             rules=rules(exclude, no_follow),
             recheck=recheck,
+            ray=None if ray is None else Ray(ray),
             progress=progress,
         )
     with gallery:
