@@ -73,7 +73,7 @@ examples: .venv-examples/.ready ## run every example with the real libraries (so
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).
 train-bundled: $(VENV)/.dev ## train the model that ships: DATA=folder with products/, clothing/ and groceries/
 	$(BIN)/python -m samebut.learning.recolour $(DATA)/products runs/recoloured --pieces 1000
-	$(BIN)/samebut train recipes/bundled.toml --out runs/bundled \
+	$(BIN)/samebut train bundled --out runs/bundled \
 	  --data products=$(DATA)/products --data clothing=$(DATA)/clothing --data groceries=$(DATA)/groceries \
 	  --data recoloured=runs/recoloured --data wardrobe=runs/wardrobe
 	$(BIN)/samebut export runs/bundled/model src/samebut/bundled --trainable --data $(DATA)/products

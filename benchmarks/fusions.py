@@ -1,6 +1,6 @@
 """Fusions on one frozen encoder, each with the same budget: learning rates first, then seeds.
 
-    samebut train recipes/ablation.toml --data ../shared/data/products --out runs/ablation/target
+    samebut train ablation --data ../shared/data/products --out runs/ablation/target
     python benchmarks/fusions.py runs/ablation/target/model --data ../shared/data/products
 
 Of every fusion a grid of learning rates is tried on the first seed, and the best by the headline

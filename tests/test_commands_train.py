@@ -12,6 +12,7 @@ from drawn_shapes import ALIGN_AND_COMPOSE, COMBINER, HEAD, draw
 from samebut.cli import app
 from samebut.commands import train as command
 from samebut.errors import QueryError, RecipeError
+from samebut.recipes import recipe_file, shipped
 
 
 @pytest.fixture
@@ -74,5 +75,36 @@ def test_without_torch_it_says_what_to_install(
 
 def test_the_help_names_every_option() -> None:
     done = CliRunner().invoke(app, ["train", "--help"])
-    for option in ("--data", "--out", "--cache", "--threads", "--set", "--dry-run"):
-        assert re.search(rf"{option}\b", done.stdout)
+    for option in ["data", "out", "cache", "threads", "set", "dry-run", "list", "show"]:
+        assert re.search(rf"--{option}\b", done.stdout)
+
+
+def test_a_recipe_that_ships_is_found_by_its_name(root: Path, tmp_path: Path) -> None:
+    arguments = ["train", "catalogue", "--data", str(root), "--out", str(tmp_path), "--dry-run"]
+    small = (f"--set=stages.{number}.queries.batch=2" for number in (1, 2, 3))
+    done = CliRunner().invoke(app, [*arguments, *small], catch_exceptions=False)
+    assert "stage 2" in done.stdout
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
+    arguments = ["train", "finetun", "--data", "x", "--out", "x"]
+    with pytest.raises(RecipeError, match="there is no recipe 'finetun'") as error:
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "Did you mean 'finetune'?" in error.value.hint
+    assert ", ".join(shipped()) in error.value.hint
+
+
+def test_the_recipes_that_ship_are_listed_with_what_they_are_for() -> None:
+    done = CliRunner().invoke(app, ["train", "--list"])
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(shipped())
+    assert all(line.endswith(".") for line in done.stdout.splitlines())  # whole sentences
+
+
+def test_a_recipe_is_printed_as_it_ships() -> None:
+    done = CliRunner().invoke(app, ["train", "--show", "finetune"])
+    assert done.stdout == shipped()["finetune"].read_text(encoding="utf-8")
+
+
+def test_a_file_of_ones_own_is_no_name(recipe: Path, tmp_path: Path) -> None:
+    assert recipe_file(str(recipe)) == recipe
+    assert recipe_file("gone.toml") == Path("gone.toml")  # whoever reads it says that it is gone

@@ -23,10 +23,9 @@ from samebut.learning.run.initial_model import (
     weights_digest,
 )
 from samebut.learning.run.train import dry_run
+from samebut.recipes import shipped
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
-
-RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +218,7 @@ def test_what_a_model_can_not_be_built_from(
 
 
 def test_the_bundled_model_is_trained_on(corpus: Corpus) -> None:
-    model = initial_model(read_recipe(RECIPES / "finetune.toml"), corpus).model.state_dict()
+    model = initial_model(read_recipe(shipped()["finetune"]), corpus).model.state_dict()
     bundled = CIRModel.load("bundled").state_dict()
     assert all(torch.equal(value, model[name]) for name, value in bundled.items())
 

@@ -20,6 +20,7 @@ from samebut.learning.recipe.schema import Recipe
 from samebut.learning.run.initial_model import encoder_family, initial_model
 from samebut.learning.run.plan import make_plan
 from samebut.learning.run.train import dry_run, train
+from samebut.recipes import shipped
 
 pytestmark = pytest.mark.usefixtures("quiet_torch")
 
@@ -27,7 +28,6 @@ ANNOTATIONS = Path(__file__).parents[3] / "shared" / "data" / "annotations"
 needs_annotations = pytest.mark.skipif(
     not ANNOTATIONS.is_dir(), reason="the annotations are not beside the repository"
 )
-RECIPES = Path(__file__).parents[2] / "recipes"
 QUERIES = 5  # of each category: batches of eight
 
 
@@ -274,7 +274,7 @@ def test_a_limit_makes_an_epoch_shorter(root: Path, tmp_path: Path) -> None:
 
 def cut_down(name: str, folder: Path) -> Recipe:
     """A recipe of the repository with its stages and fusion, for tiny pictures."""
-    recipe, tiny = read_recipe(RECIPES / name), recipe_of(folder)
+    recipe, tiny = read_recipe(shipped()[name]), recipe_of(folder)
     said = recipe.model_dump()
     for stage in said["stages"]:
         queries, loss = stage["queries"], stage["loss"]
@@ -311,14 +311,14 @@ def tiny_words(monkeypatch: pytest.MonkeyPatch) -> None:
     use_tiny_words(monkeypatch)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
-def test_every_recipe_of_the_repository_can_start(name: str, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", shipped())
+def test_every_recipe_that_ships_can_start(name: str, root: Path, tmp_path: Path) -> None:
     recipe = cut_down(name, tmp_path)
     lines = dry_run(recipe, {"shapes": root}, tmp_path / "run")
     assert sum(line.startswith("stage ") for line in lines) == len(recipe.stages)
 
 
-@pytest.mark.parametrize("name", ["products.toml", "bundled.toml"])
+@pytest.mark.parametrize("name", ["products", "bundled"])
 def test_a_recipe_of_photos_runs_to_its_end(name: str, root: Path, tmp_path: Path) -> None:
     recipe = cut_down(name, tmp_path)
     folder = train(recipe, {"shapes": root}, tmp_path / "run")

@@ -10,6 +10,8 @@ import typer
 
 from samebut.commands.output import say
 from samebut.errors import QueryError, RecipeError
+from samebut.files import read_text
+from samebut.recipes import purpose, recipe_file, shipped
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,8 +19,34 @@ def add_to(app: typer.Typer) -> None:
     app.command()(train)
 
 
+def _list(wanted: bool) -> None:
+    """Print the recipes that ship, and end."""
+    if wanted:
+        say("\n".join(f"{name:<12} {purpose(file)}" for name, file in shipped().items()))
+        raise typer.Exit
+
+
+def _show(recipe: str | None) -> None:
+    """Print the text of a recipe, and end."""
+    if recipe is not None:
+        say(read_text(recipe_file(recipe)).rstrip("\n"))
+        raise typer.Exit
+
+
+def _starting_with(typed: str) -> list[str]:
+    """What a shell offers to complete: names of recipes."""
+    return [name for name in shipped() if name.startswith(typed)]
+
+
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file; see recipes/.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A TOML file, or the name of a recipe that ships: see --list.",
+            autocompletion=_starting_with,
+        ),
+    ],
     data: Annotated[
         list[str],
         typer.Option(
@@ -46,6 +74,22 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and print the plan.")
     ] = False,
+    list_recipes: Annotated[
+        bool,
+        typer.Option(
+            "--list", is_eager=True, callback=_list, help="Name the recipes that ship, and end."
+        ),
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            is_eager=True,
+            callback=_show,
+            autocompletion=_starting_with,
+            help="Print a recipe, to change it in a file of your own, and end.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model by a recipe.
 
@@ -59,7 +103,7 @@ def train(
 
     distributed.use_threads(threads)
     folders = _folders(data)
-    wanted = read_recipe(recipe, change or [])
+    wanted = read_recipe(recipe_file(recipe), change or [])
     if dry_run:
         say("\n".join(training.dry_run(wanted, folders, out, cache=cache)))
         return

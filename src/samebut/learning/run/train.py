@@ -1,6 +1,6 @@
 """Training: the stages of a recipe, one after another.
 
-    samebut train recipes/products.toml --data [NAME=]FOLDER ... --out RUN
+    samebut train products --data [NAME=]FOLDER ... --out RUN
 
 The first data folder is also what every epoch is scored on. The same command resumes: a
 checkpoint is written every few minutes and after each epoch, and all random numbers come from
