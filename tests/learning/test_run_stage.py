@@ -171,8 +171,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
         loss = whole(self, *arguments)
         return loss * float("nan") if steps == 5 else loss
 
-    whole = Learner.loss
-    monkeypatch.setattr(Learner, "loss", broken)
+    whole = Learner.forward
+    monkeypatch.setattr(Learner, "forward", broken)
     with pytest.raises(RecipeError, match=r"stage1: the loss became nan at step 5 \(epoch 2\)"):
         train(recipe, {"shapes": root}, tmp_path / "run")
     said = json.loads((tmp_path / "run" / "stage1" / "progress.json").read_text())
