@@ -26,9 +26,9 @@ class Wanted:
 
 
 def wanted(
-    photos: Sequence[str],
+    photos: Sequence[str | Path],
     stores: Sequence[str],
-    tables: Sequence[str],
+    tables: Sequence[str | Path],
     columns: Sequence[str],
 ) -> list[Wanted]:
     """The galleries that a command line asks for.
@@ -40,7 +40,7 @@ def wanted(
     """
     folders = {"": place(photos[0])} if len(photos) == 1 else _named(photos)
     of_store = _by_name("--store", stores, folders)
-    of_table = _by_name("--metadata", tables, folders)
+    of_table = _by_name("--metadata", [str(table) for table in tables], folders)
     of_column = _by_name("--file-column", columns, folders)
     return [
         Wanted(
@@ -54,9 +54,9 @@ def wanted(
     ]
 
 
-def _named(photos: Sequence[str]) -> dict[str, Place]:
+def _named(photos: Sequence[str | Path]) -> dict[str, Place]:
     named: dict[str, Place] = {}
-    for said in photos:
+    for said in map(str, photos):
         name, sign, folder = said.partition("=")
         if not sign or not _NAME.fullmatch(name) or Path(said).exists():
             name, folder = _NOT_IN_NAMES.sub("-", _last_part(place(said))).strip("-")[:60], said
