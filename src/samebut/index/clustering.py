@@ -24,7 +24,7 @@ _FEWEST = 16  # clusters: fewer save nothing, and queries of other kinds may nee
 _WORTH = 0.3  # of all clusters: beyond, all of them take hardly longer
 OFF = (0.5, 1.0, 2.0)
 """How far from the line between two pictures queries are made: as far as compositions are, and as
-words are (`docs/log.md`)."""
+words are (`docs/experiments/stores.md`)."""
 _NEAREST = 0.25  # of queries that far: what is nearer to a cluster than these is asked as they are
 
 

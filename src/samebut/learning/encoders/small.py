@@ -1,8 +1,9 @@
 """The small encoder that ships: a residual CNN for pictures, a short transformer for texts.
 
 Convolutions, because the data is small: a vision transformer of the same size learned next to
-nothing in the same time (see docs/log.md). Both towers project their tokens into the shared space
-and pool by the mean, so a pooled feature is the mean of region or word features of its own space.
+nothing in the same time (docs/experiments/samebut-small.md). Both towers project their tokens into
+the shared space and pool by the mean, so a pooled feature is the mean of region or word features of
+its own space.
 """
 
 from __future__ import annotations
@@ -85,9 +86,9 @@ class SmallEncoder(WithTextTower):
     std = (0.25, 0.25, 0.25)
     int8_operators = ("Conv", "Relu")
     # The first convolution stays fp32: its rounded weights were most of what int8 cost
-    # (docs/log.md).
+    # (docs/experiments/samebut-small.md).
     int8_from = 1
-    int8_percentile = 99.999  # a few activations are far out (docs/log.md)
+    int8_percentile = 99.999  # a few activations are far out (same page)
 
     def build_image_tower(self, config: SmallConfig) -> None:
         self.image_tower = ImageTower(config)
