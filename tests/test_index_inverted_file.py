@@ -34,6 +34,7 @@ RATES = {"half": 2, "tenth": 10, "hundredth": 100}
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few pictures are many here, so that not all of them are compared."""
     monkeypatch.setattr(acceleration, "MANY", MANY)
+    monkeypatch.setattr(acceleration, "_AT_ONCE", 700)
     monkeypatch.setattr(inverted_file, "FEW", FEW)
     monkeypatch.setattr(clustering, "_FEWEST", 2)
 
