@@ -17,10 +17,11 @@ import pytest
 
 from samebut import doctor
 from samebut.errors import DiskFull
-from samebut.gallery import Gallery, store_path
+from samebut.gallery import Gallery
 from samebut.index import acceleration, clustering
 from samebut.serve import accelerating
 from samebut.serve.current import CurrentGallery
+from samebut.store_place import store_path
 from samebut.turns import Turn
 from serving import API, RED, client_of, drawn, form
 from test_cli import samebut

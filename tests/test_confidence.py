@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samebut.answers import kind_of
 from samebut.confidence import (
     FILE,
     KINDS,
@@ -20,7 +21,7 @@ from samebut.confidence import (
     spread,
 )
 from samebut.errors import ModelError
-from samebut.gallery import Gallery, kind_of
+from samebut.gallery import Gallery
 from samebut.runtime import BUNDLED, Model
 from samebut.turns import Turn
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from samebut.answers import Hit
 from samebut.contact_sheet import THUMBNAIL, Answer, contact_sheet
-from samebut.gallery import Hit
 from samebut.turns import Turn
 
 EVIL = '<script>alert("x")</script>&\'"'

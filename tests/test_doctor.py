@@ -138,9 +138,9 @@ def test_triplets_are_examined_in_every_split(tmp_path: Path) -> None:
 
 def test_a_gallery_is_compared_with_its_index(tmp_path: Path) -> None:
     from samebut.embedding import unit
-    from samebut.gallery import store_path
     from samebut.index import PictureRow
     from samebut.index.local import LocalIndex
+    from samebut.store_place import store_path
 
     for i, name in enumerate(("kept", "changed", "new")):
         paint(tmp_path / f"{name}.png", 20 * i)

@@ -28,10 +28,11 @@ from samebut.errors import (
     StoreError,
     StoreMissing,
 )
-from samebut.gallery import Gallery, store_path
+from samebut.gallery import Gallery
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.scan import ScanRules
+from samebut.store_place import store_path
 from samebut.turns import Turn, ask
 from samebut.update import UpdateReport
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import StoreError
-from samebut.gallery import store_address
 from samebut.index.address import address_of
 from samebut.index.local import StoreFile
+from samebut.store_place import store_address
 
 
 def test_a_file_is_an_embedded_store(tmp_path: Path) -> None:

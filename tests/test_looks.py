@@ -37,12 +37,12 @@ def test_columns_are_found_by_their_values_whatever_they_are_called(
     table.write_text("file,c1,was,brand,gender\n" + "\n".join(rows), encoding="utf-8")
     gallery, _ = Gallery.build(photos, metadata=table)
     with gallery:
-        assert [(each.look, each.column) for each in gallery.looks] == [
+        assert [(each.look, each.column) for each in gallery.table.looks] == [
             ("article", "was"),
             ("colour", "c1"),
         ]
-        assert set(gallery.looks[1].values) == {"Red", "sea green"}
-        assert gallery.called("article", "裙子")["en"] == "skirt"
+        assert set(gallery.table.looks[1].values) == {"Red", "sea green"}
+        assert gallery.table.called("article", "裙子")["en"] == "skirt"
 
 
 def test_of_two_columns_about_kinds_the_finer_one_is_taken() -> None:

@@ -134,7 +134,7 @@ def test_search_takes_pictures_and_tables_from_elsewhere(
         assert [hit.path for hit in found.hits] == ["blue-round.png"]
         assert gallery.search(Turn(red), 1, include_references=True).hits[0].path == red.name
         assert gallery.search(Turn(red), 1).hits[0].path != red.name
-        assert gallery.labels.columns["colour"] == {"zh": "颜色"}
+        assert gallery.table.labels.columns["colour"] == {"zh": "颜色"}
         assert gallery.beside_store("x") == tmp_path / "store" / "x"
         with pytest.raises(PictureError, match="can't be read"):
             gallery.search(Turn(place(f"{filled.address}/no.png")))

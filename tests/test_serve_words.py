@@ -153,13 +153,13 @@ def test_the_nearest_values_are_named_where_nothing_passes(client: TestClient, p
 def test_labels_are_read_again_when_they_change(shop: Path) -> None:
     with Gallery.open(shop, threads=1) as gallery:
         file = shop / "labels.toml"
-        assert gallery.labels.column("Marque", "brand")["zh"] == "牌子"
+        assert gallery.table.labels.column("Marque", "brand")["zh"] == "牌子"
         try:
             file.write_text("[Marque]\nzh = 3\n")
-            assert "Marque.zh" in str(gallery.labels_error)
-            assert gallery.labels.column("Marque", "brand")["zh"] == "品牌"
+            assert "Marque.zh" in str(gallery.table.labels_error)
+            assert gallery.table.labels.column("Marque", "brand")["zh"] == "品牌"
             file.unlink()
-            assert gallery.labels_error is None
+            assert gallery.table.labels_error is None
         finally:
             file.write_text(LABELS, encoding="utf-8")
 
@@ -184,12 +184,12 @@ def test_words_follow_the_table_when_it_changes(shop: Path, tmp_path: Path) -> N
     store = tmp_path / "store"
     table.write_text("file,brand\nred-round.png,Acme\n")
     with Gallery.build(shop, store=store, metadata=table)[0] as gallery:
-        assert [m.text for m in mentions_in("by Acme", gallery.vocabulary)] == ["Acme"]
-        assert gallery.vocabulary is gallery.vocabulary
+        assert [m.text for m in mentions_in("by Acme", gallery.table.vocabulary)] == ["Acme"]
+        assert gallery.table.vocabulary is gallery.table.vocabulary
         table.write_text("file,brand\nred-round.png,Umbro\n")
         with Gallery.open(shop, store=store) as other:
-            assert [m.text for m in mentions_in("by Acme", other.vocabulary)] == ["Acme"]
+            assert [m.text for m in mentions_in("by Acme", other.table.vocabulary)] == ["Acme"]
             gallery.update(metadata=table)
             for each in (gallery, other):
-                found = mentions_in("by Acme or Umbro", each.vocabulary)
+                found = mentions_in("by Acme or Umbro", each.table.vocabulary)
                 assert [mention.text for mention in found] == ["Umbro"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Hit, Results
+    from samebut.answers import Hit, Results
+    from samebut.gallery import Gallery
     from samebut.runtime import Model
     from samebut.turns import Turn
 
@@ -19,8 +20,8 @@ __all__ = ["Gallery", "Hit", "Model", "Results", "Turn"]
 
 _HOMES = {
     "Gallery": "samebut.gallery",
-    "Hit": "samebut.gallery",
-    "Results": "samebut.gallery",
+    "Hit": "samebut.answers",
+    "Results": "samebut.answers",
     "Model": "samebut.runtime",
     "Turn": "samebut.turns",
 }

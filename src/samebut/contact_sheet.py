@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from samebut.answers import Hit
 from samebut.errors import PictureError
-from samebut.gallery import Hit
 from samebut.images import open_picture
 from samebut.remote import Place
 from samebut.turns import EncodedPicture, Turn

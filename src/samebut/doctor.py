@@ -136,8 +136,8 @@ def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
 
 
 def _examine_gallery(root: Path, store: str | Path | None, progress: Progress) -> Diagnosis:
-    from samebut.gallery import store_address
     from samebut.scan import scan
+    from samebut.store_place import store_address
 
     title = f"gallery in {root}"
     if not root.is_dir():

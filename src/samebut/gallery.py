@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Callable, Collection, Hashable, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +14,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from samebut import catalog
+from samebut.answers import Hit, Results, check_page, is_as_wished, kind_of
 from samebut.catalog import Catalog
 from samebut.cluster import Ray
 from samebut.composition.choice import Choice
@@ -25,37 +24,23 @@ from samebut.describe import MetadataReport, describe
 from samebut.embedding import Floats
 from samebut.errors import (
     FingerprintMismatch,
-    LabelsError,
     ModelError,
-    OtherFolder,
     QueryError,
-    StoreDamaged,
     StoreError,
-    StoreMissing,
     UnknownPicture,
 )
-from samebut.facets import Facet, facets
+from samebut.facets import Facet
 from samebut.facts import Fact, read_facts
 from samebut.files import writing
 from samebut.images import MAX_PIXELS, Box
 from samebut.index import Address, Entry, Index
-from samebut.index.address import address_of
-from samebut.index.vocabulary import Vocabulary
 from samebut.index.where import Filter, parse
-from samebut.language.labels import FILE as LABELS_FILE
-from samebut.language.labels import Labels, read_labels
-from samebut.language.wishes import LOOKS, Look, Wish, wishes
+from samebut.language.wishes import wishes
 from samebut.loader import Progress, silent
 from samebut.looks import (
-    NEIGHBOURS,
-    Eyes,
-    Fulfilment,
-    LookColumn,
     SeenValue,
-    look_columns,
-    usual_column,
 )
-from samebut.references import Lent, SeenLook, resolved
+from samebut.references import resolved
 from samebut.remote import Place, RemotePath, place
 from samebut.rescoring import (
     RESCORE,
@@ -67,71 +52,22 @@ from samebut.rescoring import (
     sample_of,
 )
 from samebut.runtime import BUNDLED, PLAIN, Model
-from samebut.scan import STORE_FOLDER, Scan, ScanRules, scan
+from samebut.scan import Scan, ScanRules, scan
 from samebut.stacks import AnswerPage, Finding, page, page_of_stacks
+from samebut.store_place import (
+    existing_folder,
+    file_inside,
+    folder_name,
+    is_usual_place,
+    model_reference,
+    own_folder,
+    refuse_other_folder,
+    remembered_model,
+    store_address,
+)
+from samebut.table_view import TableView
 from samebut.turns import NEUTRAL, SearchSeconds, Source, Turn, ask, fetched, spoken
 from samebut.update import Update, UpdateReport
-
-STORE_FILE = "gallery.sqlite"
-_HOLDS_SHOWN = 4  # kinds of things, where none may be meant
-_REMOTE_LABELS_SECONDS = 60.0  # between two looks at a labels file elsewhere
-_LOOK_VALUES = 50  # of a column, that a picture may be taken for
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1, or what a
-    composition that scores pictures twice makes of both similarities.
-
-    ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
-    ids of its near-copies, best first, if a search collapses them; ``why`` says which of the
-    wishes it fulfils, if a search was asked why.
-    """
-
-    rank: int
-    score: float
-    id: int
-    path: str
-    width: int
-    height: int
-    metadata: dict[str, str]
-    copies: tuple[int, ...] = ()
-    why: tuple[Fulfilment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """The answer to a search: its hits, best first, and how far the query leaned to the text.
-
-    ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
-    likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
-    whichever page was asked for; None if the model's folder has no ``confidence.json``, or another
-    composition than the usual one was used. ``unsure``: none of the hits may be what was meant, for
-    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
-    ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
-    read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
-    that was asked for. ``lent`` is what one of several pictures lends to another
-    (``samebut.references``). ``exact``: all of these pictures were compared; else ``recall`` says
-    which share of the nearest such an answer has on average, as it was measured when the index was
-    made.
-    """
-
-    hits: list[Hit]
-    gate: float | None
-    total: int = 0
-    spent: SearchSeconds = field(default_factory=SearchSeconds)
-    confidence: float | None = None
-    unread: tuple[str, ...] = ()
-    unsure: bool = False
-    filters: tuple[Fact, ...] = ()
-    where: Filter | None = None
-    holds: tuple[str, ...] = ()
-    lent: tuple[Lent, ...] = ()
-    recall: float | None = None
-
-    @property
-    def exact(self) -> bool:
-        return self.recall is None
 
 
 class _Described(NamedTuple):
@@ -157,10 +93,8 @@ class Gallery:
         """Whether every search compares all pictures, however many there are."""
         self._sample: tuple[object, Sample] | None = None
         self.rules = rules or ScanRules()
-        self._labels: tuple[object, Labels, LabelsError | None] | None = None
-        self._labels_looked = -math.inf
-        self._eyes = Eyes(model)
-        self._looks: tuple[Hashable, list[LookColumn]] | None = None
+        self.table = TableView(folder, index, model)
+        """What the table says, in the reader's language, and what pictures show in its values."""
 
     @classmethod
     def build(
@@ -193,25 +127,25 @@ class Gallery:
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
         """
-        folder = _existing(place(folder))
+        folder = existing_folder(place(folder))
         address = store_address(folder, store)
-        model = model or _remembered(address) or "bundled"
+        model = model or remembered_model(address) or "bundled"
         chosen = Model.load(model)
         index = address.create(
-            dim=chosen.dim, fingerprint=chosen.fingerprint, model=_reference(model)
+            dim=chosen.dim, fingerprint=chosen.fingerprint, model=model_reference(model)
         )
         gallery = cls(folder, index, chosen, rules)
         try:
             if not move:
-                _refuse_other_folder(index, folder)
-            if index.folder != _whole(folder):
-                index.keep_folder(_whole(folder))
+                refuse_other_folder(index, folder)
+            if index.folder != folder_name(folder):
+                index.keep_folder(folder_name(folder))
             if index.fingerprint != chosen.fingerprint:
                 if not replace_model:
                     raise gallery._mismatch()
                 with index.writer_lock():
                     index.replace_model(
-                        fingerprint=chosen.fingerprint, dim=chosen.dim, model=_reference(model)
+                        fingerprint=chosen.fingerprint, dim=chosen.dim, model=model_reference(model)
                     )
             report = gallery.update(
                 metadata=metadata,
@@ -243,10 +177,10 @@ class Gallery:
         of that name, since changed) is not the one that embedded it, OtherFolder if the store
         belongs to another folder.
         """
-        folder = _existing(place(folder))
+        folder = existing_folder(place(folder))
         index = store_address(folder, store).open()
         try:
-            _refuse_other_folder(index, folder)
+            refuse_other_folder(index, folder)
             gallery = cls(folder, index, Model.load(model or index.model, threads=threads), rules)
             if index.fingerprint != gallery.model.fingerprint:
                 raise gallery._mismatch()
@@ -406,16 +340,19 @@ class Gallery:
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
         turns = [turns] if isinstance(turns, Turn) else list(turns)
-        _check_page(k, offset)
+        check_page(k, offset)
         chosen = None if where is None else parse(where)
         facts: tuple[Fact, ...] = ()
         if read_filters:
-            read = read_facts(turns, self.vocabulary, self.index.count, where=chosen, ignore=ignore)
+            vocabulary, count = self.table.vocabulary, self.index.count
+            read = read_facts(turns, vocabulary, count, where=chosen, ignore=ignore)
             turns, chosen, facts = read.turns, read.where, read.facts
         turns = [fetched(turn) for turn in turns]
         without = [fetched(turn) for turn in without]
         shown = turns
-        turns, lent = resolved(turns, partial(self._seen, max_pixels=max_pixels))
+        turns, lent = resolved(
+            turns, partial(self.table.seen, max_pixels=max_pixels, exact=self.exact)
+        )
         turns = spoken(turns)
         left_out = set() if include_references else _digests(shown)
         left_out |= _digests(without)
@@ -459,7 +396,8 @@ class Gallery:
                 first = page(finding(asked.said), 1, 0).first
                 confidence = self._confidence(kind, first, asked.said)
             said = wishes(self.model.as_read(turn.text) for turn in turns)
-            reasons = self._reasons(answer, said)
+            rows = [hit.metadata for hit in answer.hits]
+            reasons = self.table.reasons(said, answer.page.embeddings, rows, answer.revision)
             if why:
                 hits = [replace(hit, why=each) for hit, each in zip(hits, reasons, strict=True)]
         sure = confidence
@@ -471,9 +409,9 @@ class Gallery:
             hits = [hit for hit in hits if hit.score >= min_score]
         if unsure and min_confidence is not None:
             hits = []
-        elif unsure and reasons and _is_as_wished(reasons[0]):
+        elif unsure and reasons and is_as_wished(reasons[0]):
             unsure = False  # by its kind: a name makes queries that the confidence knows little of
-        holds = self._commonest(answer.revision) if unsure else ()
+        holds = self.table.commonest(answer.revision) if unsure else ()
         unread = asked.unread
         return Results(
             hits,
@@ -517,7 +455,7 @@ class Gallery:
 
         Raises UnknownPicture if there is no such picture, FilterError.
         """
-        _check_page(k, offset)
+        check_page(k, offset)
         spent = SearchSeconds()
 
         def search() -> AnswerPage:
@@ -546,87 +484,7 @@ class Gallery:
 
         Raises PictureError for a picture that can't be used, QueryError for a box in no picture.
         """
-        columns = self.looks
-        turn = fetched(Turn(picture, box=box))
-        (embedding,) = ask(self.model, [turn], max_pixels=max_pixels).pictures
-        with self.index.snapshot():
-            nearest = self.index.ranking(embedding, NEIGHBOURS, exact=self.exact)
-            rows = [entry.metadata for entry in self.index.pictures(nearest.ids.tolist())]
-        scores = nearest.scores.tolist()
-        return [
-            seen for column in columns for seen in self._eyes.seen(column, embedding, scores, rows)
-        ]
-
-    def _seen(self, turn: Turn, look: Look, *, max_pixels: int = MAX_PIXELS) -> SeenLook:
-        """The likeliest value of a turn's picture, of the table or, without such a column, of the
-        lexicon."""
-        assert turn.source is not None
-        seen = self.look(turn.source, turn.box, max_pixels=max_pixels)
-        value = next((each.value for each in seen if each.look == look), "")
-        if not value:
-            (embedding,) = ask(self.model, [replace(turn, text="", called="")]).pictures
-            value = self._eyes.seen(usual_column(look), embedding, [], [])[0].value
-        return SeenLook(value, self.called(look, value))
-
-    @property
-    def looks(self) -> list[LookColumn]:
-        """The columns that say how things look, as the store is now."""
-        return self._looks_at(self.index.revision())
-
-    def _looks_at(self, revision: Hashable) -> list[LookColumn]:
-        kept = self._looks
-        if kept is None or kept[0] != revision:
-            values, shown = self.facets(_LOOK_VALUES)
-            columns = [
-                LookColumn(look, facet.column, tuple(value for value, _ in values[facet.column]))
-                for facet in shown
-                for look in LOOKS
-                if facet.kind == look
-            ]
-            self._looks = kept = revision, look_columns(columns)
-        return kept[1]
-
-    def called(self, look: Look, value: str) -> dict[str, str]:
-        """What a value of the column that is about ``look`` is called, by language."""
-        column = next((each.column for each in self.looks if each.look == look), "")
-        return self.labels.value(column, look, value)
-
-    def _commonest(self, revision: Hashable) -> tuple[str, ...]:
-        """The commonest kinds of things, as the table calls them."""
-        looks = self._looks_at(revision)
-        kinds = [column.values for column in looks if column.look == "article"]
-        return kinds[0][:_HOLDS_SHOWN] if kinds else ()
-
-    def _reasons(self, answer: _Described, said: list[Wish]) -> list[tuple[Fulfilment, ...]]:
-        """What of the wishes ``said`` each of the hits fulfils."""
-        if not said or not answer.hits:
-            return [()] * len(answer.hits)
-        rows = [hit.metadata for hit in answer.hits]
-        looks = self._looks_at(answer.revision)
-        found = self._eyes.fulfilled(said, looks, answer.page.embeddings, rows)
-        return [tuple(each) for each in found]
-
-    def listing(
-        self, count: int, *, offset: int = 0, where: str | None = None
-    ) -> tuple[list[Entry], int]:
-        """``count`` pictures by path, from ``offset`` on, and how many ``where`` lets through.
-
-        Raises FilterError.
-        """
-        with self.index.snapshot():
-            ids = self.index.listing(count, offset=offset, where=where)
-            return self.index.pictures(ids), self.index.count(where)
-
-    @property
-    def labels(self) -> Labels:
-        """What people call columns and values, from ``labels.toml`` in the folder, as it is now;
-        none while that can't be read: `labels_error` says why."""
-        return self._read_labels()[0]
-
-    @property
-    def labels_error(self) -> LabelsError | None:
-        """Why ``labels.toml`` can't be read; None if it can, or is not there."""
-        return self._read_labels()[1]
+        return self.table.look(picture, box, max_pixels=max_pixels, exact=self.exact)
 
     def facets(
         self, count: int, where: str | None = None
@@ -638,31 +496,18 @@ class Gallery:
 
         Raises FilterError.
         """
-        columns = self.index.facets(count, where)
-        return columns, facets(columns, self.vocabulary, self.labels)
+        return self.table.facets(count, where)
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What sentences can say about the metadata."""
-        return self.index.vocabulary(self.labels)
+    def listing(
+        self, count: int, *, offset: int = 0, where: str | None = None
+    ) -> tuple[list[Entry], int]:
+        """``count`` pictures by path, from ``offset`` on, and how many ``where`` lets through.
 
-    def _read_labels(self) -> tuple[Labels, LabelsError | None]:
-        file, kept = self.folder / LABELS_FILE, self._labels
-        looked_again = time.monotonic() - self._labels_looked > _REMOTE_LABELS_SECONDS
-        if isinstance(file, RemotePath) and kept is not None and not looked_again:
-            return kept[1:]  # one request for each search would be too many
-        self._labels_looked = time.monotonic()
-        try:
-            state: object = (file.stat().st_mtime_ns, file.stat().st_size)
-        except OSError:
-            state = None
-        if kept is None or kept[0] != state:
-            try:
-                kept = state, read_labels(file) if state else Labels(), None
-            except LabelsError as error:
-                kept = state, Labels(), error
-            self._labels = kept
-        return kept[1:]
+        Raises FilterError.
+        """
+        with self.index.snapshot():
+            ids = self.index.listing(count, offset=offset, where=where)
+            return self.index.pictures(ids), self.index.count(where)
 
     def picture(self, number: int) -> Entry:
         """The indexed picture with this id. Raises UnknownPicture."""
@@ -733,7 +578,7 @@ class Gallery:
     def choice(self) -> Choice | None:
         """The composition that was chosen for this gallery; None where none was, or for another
         model. Raises StoreError if it can't be read."""
-        if self._own_folder is None:
+        if own_folder(self.index.address, self.folder) is None:
             return None
         found = Choice.read(self.choice_file)
         return found if found and found.fingerprint == self.model.fingerprint else None
@@ -749,33 +594,17 @@ class Gallery:
     def beside_store(self, name: str) -> Path:
         """A file beside the store; in the gallery's own folder if that is on a server. Raises
         QueryError if both are elsewhere."""
-        if self._own_folder is None:
+        folder = own_folder(self.index.address, self.folder)
+        if folder is None:
             raise QueryError(
                 f"{name} has no place: the pictures and their store are on other machines",
                 hint="Name a file here, or a store in a folder: --store FOLDER.",
             )
-        return self._own_folder / name
-
-    @property
-    def _own_folder(self) -> Path | None:
-        """Where files about the gallery go; None if its pictures and its store are elsewhere."""
-        if (beside := self.index.address.folder) is not None:
-            return beside
-        return None if isinstance(self.folder, RemotePath) else self.folder / STORE_FOLDER
+        return folder / name
 
     def file_of(self, path: str) -> Place:
-        """Where a hit's picture lies. Raises StoreDamaged for a path that leads out of the folder.
-
-        A store refuses such paths when it is opened; this one holds on every system.
-        """
-        inside = Path(path)
-        if inside.is_absolute() or inside.drive or inside.root or ".." in inside.parts:
-            raise StoreDamaged(
-                f"{self.index.address}: names {path!r}, which lies outside of {self.folder}",
-                hint="This store was not made by indexing: "
-                f"{self.index.address.discard} and index again.",
-            )
-        return self.folder / path if isinstance(self.folder, RemotePath) else self.folder / inside
+        """Where a hit's picture lies. Raises StoreDamaged for a path that leads elsewhere."""
+        return file_inside(self.folder, path, self.index.address)
 
     def model_on_disk(self) -> ModelError | FingerprintMismatch | None:
         """What is wrong with the model's folder, if it does not hold the model that is used here
@@ -792,7 +621,7 @@ class Gallery:
         command = ["samebut index", str(self.folder), "--replace-model"]
         if self.model.folder != BUNDLED:
             command += ["--model", str(self.model.folder)]
-        if not _is_usual(self.index.address, self.folder):
+        if not is_usual_place(self.index.address, self.folder):
             command += ["--store", str(self.index.address)]
         return FingerprintMismatch(
             f"{self.index.address} was embedded by model {self.index.fingerprint}, "
@@ -801,108 +630,7 @@ class Gallery:
         )
 
 
-def _is_usual(address: Address, folder: Place) -> bool:
-    return not isinstance(folder, RemotePath) and address == store_address(folder, None)
-
-
-def store_address(folder: Place, store: str | Path | Address | None) -> Address:
-    """Where a gallery's store is: in the folder itself, or as ``--store`` says.
-
-    Raises StoreError for an address that can't be understood, or none for a folder elsewhere.
-    """
-    if store is None or isinstance(store, Path) or (isinstance(store, str) and "://" not in store):
-        store = store_path(folder, store)
-    return address_of(store) if isinstance(store, str | Path) else store
-
-
-def store_path(folder: Place, store: str | Path | None) -> Path:
-    """The file of a gallery's store: in the folder itself, or as ``--store`` says.
-
-    ``store`` may be a file's name or a folder's. Raises StoreError if it has to be said.
-    """
-    if store is None and isinstance(folder, RemotePath):
-        raise StoreError(
-            f"{folder} can't hold a store: a database needs a disk, or a server of its own",
-            hint="Say where it goes: --store FOLDER, or --store postgresql://HOST/DATABASE.",
-        )
-    if store is None:
-        return Path(str(folder)) / STORE_FOLDER / STORE_FILE
-    path = Path(store)
-    return path / STORE_FILE if path.is_dir() or not path.suffix else path
-
-
-def _is_as_wished(why: Sequence[Fulfilment]) -> bool:
-    """Whether an answer is of the kind that was wished for, and fails no other wish."""
-    of_kind = any(each.look == "article" and each.fulfilled for each in why)
-    return of_kind and all(each.fulfilled is not False for each in why)
-
-
-def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Kind:
-    """What the query is made of: a text weight of 0 or 1 leaves one side out of composed turns."""
-    if gate is not None and text_weight in (0, 1):
-        return "text" if text_weight else "picture"
-    has_picture = any(turn.picture is not None for turn in turns)
-    if has_picture and any(turn.says_something for turn in turns):
-        return "composed"
-    return "picture" if has_picture else "text"
-
-
 def _digests(turns: Sequence[Turn]) -> set[str]:
     """What identifies the contents of the turns' pictures. Raises PictureError for a file that
     can't be read any more."""
     return {digest_of_picture(turn.source) for turn in turns if turn.source is not None}
-
-
-def _check_page(k: int, offset: int) -> None:
-    if k < 1:
-        raise QueryError(f"k is {k}; ask for at least one picture")
-    if offset < 0:
-        raise QueryError(f"an offset of {offset} is below 0")
-
-
-def _existing(folder: Place) -> Place:
-    if isinstance(folder, Path) and not folder.is_dir():  # of others, reading says what is wrong
-        raise QueryError(f"{folder} is not a folder", hint="Give the folder your pictures are in.")
-    return folder
-
-
-def _remembered(address: Address) -> str | None:
-    """The model a store was built with, or None if there is no store yet."""
-    try:
-        with closing(address.open()) as index:
-            return index.model
-    except StoreMissing:  # or one whose making was cut off
-        return None
-
-
-def _whole(folder: Place) -> str:
-    """How a store remembers its folder."""
-    return str(folder if isinstance(folder, RemotePath) else folder.resolve())
-
-
-def _refuse_other_folder(index: Index, folder: Place) -> None:
-    """One that lies in the folder itself has moved with it; of any other the folder must be the
-    one that was indexed, under whatever name."""
-    theirs = index.folder
-    if theirs is None or theirs == _whole(folder):
-        return
-    if isinstance(folder, Path) and _is_same(folder, theirs, index.address.folder):
-        return
-    raise OtherFolder(
-        f"{index.address} belongs to the folder {theirs}, not to {folder}",
-        hint=f"Give {folder} a store of its own: --store FOLDER. If the pictures were moved: "
-        f"samebut index {folder} --store {index.address} --move",
-    )
-
-
-def _is_same(folder: Path, theirs: str, home: Path | None) -> bool:
-    if home is not None and home.resolve().is_relative_to(folder.resolve()):
-        return True
-    with suppress(OSError):
-        return folder.samefile(theirs)
-    return False
-
-
-def _reference(model: str | Path) -> str:
-    """How a store remembers a model: by name if it ships, else by its absolute path."""
-    return "bundled" if str(model) == "bundled" else str(Path(model).resolve())

@@ -44,8 +44,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from odd_pictures import BROKEN, make_odd_pictures
 from samebut import doctor, images
 from samebut.errors import PictureError, SamebutError
-from samebut.gallery import STORE_FILE, Gallery
+from samebut.gallery import Gallery
 from samebut.runtime import BUNDLED, Model
+from samebut.store_place import STORE_FILE
 from samebut.turns import Turn
 from test_serve_hostile import CONTENTS
 

@@ -31,10 +31,10 @@ from typing import NamedTuple
 import numpy as np
 
 from samebut.errors import StoreMissing
-from samebut.gallery import STORE_FILE
 from samebut.index import Index
 from samebut.index.address import address_of
 from samebut.runtime import BUNDLED
+from samebut.store_place import STORE_FILE
 
 # Each child says "begin" when its work starts, and then how many rows are stored. Gallery.update
 # promises that they are stored when it says that they are done.

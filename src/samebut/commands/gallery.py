@@ -43,7 +43,8 @@ from samebut.printable import shown
 from samebut.remote import RemotePath, place
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Results
+    from samebut.answers import Results
+    from samebut.gallery import Gallery
     from samebut.index import Reading
     from samebut.looks import Fulfilment
     from samebut.turns import Turn
@@ -458,7 +459,7 @@ def _say_filters(gallery: Gallery, results: Results) -> None:
 
 
 def _say_labels_error(gallery: Gallery) -> None:
-    if error := gallery.labels_error:
+    if error := gallery.table.labels_error:
         say(f"not read: {shown(f'{error}. {error.hint}')}", err=True)
 
 

@@ -11,7 +11,8 @@ import typer
 from samebut.commands.output import say
 
 if TYPE_CHECKING:
-    from samebut.gallery import Gallery, Results
+    from samebut.answers import Results
+    from samebut.gallery import Gallery
     from samebut.reranking import RerankReport, SecondStage
     from samebut.turns import Turn
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from samebut.answers import Hit, Results
 from samebut.errors import PictureError, QueryError, SamebutError
-from samebut.gallery import Gallery, Hit, Results
+from samebut.gallery import Gallery
 from samebut.images import Box, cropped, open_picture
 from samebut.reranking.chat import chat
 from samebut.reranking.request import Candidate, Ordered, RerankError, RerankRequest, Shown

@@ -25,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.types import ASGIApp
 
 from samebut import __version__
+from samebut.answers import Hit, Results
 from samebut.errors import PictureError, SamebutError
-from samebut.gallery import Gallery, Hit, Results
+from samebut.gallery import Gallery
 from samebut.serve import schemas
 from samebut.serve.current import CurrentGallery
 from samebut.serve.guard import Guard

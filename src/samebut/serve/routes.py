@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 from samebut import __version__
+from samebut.answers import Hit, Results
 from samebut.composition.choice import Choice
 from samebut.composition.rows import BLEND, COMPOSITIONS
 from samebut.errors import PictureError, SamebutError
 from samebut.explain import explain
-from samebut.gallery import Gallery, Hit, Results
+from samebut.gallery import Gallery
 from samebut.images import picture_size
 from samebut.index import Entry
 from samebut.index.where import Filter
@@ -202,7 +203,7 @@ async def facets(serving: Shared, where: Where = None) -> schemas.Facets:
 
     def job(current: Gallery) -> schemas.Facets:
         columns, shown = current.facets(SHOWN_VALUES, _filter(where))
-        serving.note_labels(current.labels_error)
+        serving.note_labels(current.table.labels_error)
         return schemas.Facets(
             columns={name: values[:FACET_VALUES] for name, values in columns.items()},
             shown=[schemas.ShownColumn(**asdict(facet)) for facet in shown],
@@ -398,7 +399,9 @@ def _look(serving: Serving, current: Gallery, asked: ReceivedQuery) -> schemas.L
                 label=called,
                 say=in_words(each.look, called),
             )
-            for each, called in ((each, current.called(each.look, each.value)) for each in found)
+            for each, called in (
+                (each, current.table.called(each.look, each.value)) for each in found
+            )
         ],
     )
 
@@ -474,7 +477,9 @@ def _answer(
             )
             for each in results.lent
         ],
-        holds=[schemas.Held(value=v, label=current.called("article", v)) for v in results.holds],
+        holds=[
+            schemas.Held(value=v, label=current.table.called("article", v)) for v in results.holds
+        ],
         exact=results.exact,
         recall=results.recall,
     )

@@ -1,0 +1,93 @@
+"""What a search answers: hits, and what is said about them as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from samebut.confidence import Kind
+from samebut.errors import QueryError
+from samebut.facts import Fact
+from samebut.index.where import Filter
+from samebut.looks import Fulfilment
+from samebut.references import Lent
+from samebut.turns import SearchSeconds, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. ``rank`` counts from 1; ``score`` is the cosine to the query, -1 to 1, or what a
+    composition that scores pictures twice makes of both similarities.
+
+    ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
+    ids of its near-copies, best first, if a search collapses them; ``why`` says which of the
+    wishes it fulfils, if a search was asked why.
+    """
+
+    rank: int
+    score: float
+    id: int
+    path: str
+    width: int
+    height: int
+    metadata: dict[str, str]
+    copies: tuple[int, ...] = ()
+    why: tuple[Fulfilment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The answer to a search: its hits, best first, and how far the query leaned to the text.
+
+    ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
+    likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
+    whichever page was asked for; None if the model's folder has no ``confidence.json``, or another
+    composition than the usual one was used. ``unsure``: none of the hits may be what was meant, for
+    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
+    ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
+    read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
+    that was asked for. ``lent`` is what one of several pictures lends to another
+    (``samebut.references``). ``exact``: all of these pictures were compared; else ``recall`` says
+    which share of the nearest such an answer has on average, as it was measured when the index was
+    made.
+    """
+
+    hits: list[Hit]
+    gate: float | None
+    total: int = 0
+    spent: SearchSeconds = field(default_factory=SearchSeconds)
+    confidence: float | None = None
+    unread: tuple[str, ...] = ()
+    unsure: bool = False
+    filters: tuple[Fact, ...] = ()
+    where: Filter | None = None
+    holds: tuple[str, ...] = ()
+    lent: tuple[Lent, ...] = ()
+    recall: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        return self.recall is None
+
+
+def is_as_wished(why: Sequence[Fulfilment]) -> bool:
+    """Whether an answer is of the kind that was wished for, and fails no other wish."""
+    of_kind = any(each.look == "article" and each.fulfilled for each in why)
+    return of_kind and all(each.fulfilled is not False for each in why)
+
+
+def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Kind:
+    """What the query is made of: a text weight of 0 or 1 leaves one side out of composed turns."""
+    if gate is not None and text_weight in (0, 1):
+        return "text" if text_weight else "picture"
+    has_picture = any(turn.picture is not None for turn in turns)
+    if has_picture and any(turn.says_something for turn in turns):
+        return "composed"
+    return "picture" if has_picture else "text"
+
+
+def check_page(k: int, offset: int) -> None:
+    if k < 1:
+        raise QueryError(f"k is {k}; ask for at least one picture")
+    if offset < 0:
+        raise QueryError(f"an offset of {offset} is below 0")
