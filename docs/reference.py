@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import re
 import sys
 from collections import defaultdict
@@ -56,13 +57,20 @@ def _described(name: str, command: Any) -> Iterator[str]:
     rows = [_row(each, context) for each in command.params if each.name != "help"]
     if rows:
         yield _table(("", "", "default"), rows)
+    yield _block(command.epilog or "")
+
+
+def _block(text: str) -> str:
+    """The lines of an epilog, after its first two (a mark of the formatter, a heading)."""
+    head, *lines = inspect.cleandoc(text).removeprefix("\b").strip("\n").splitlines()
+    return "\n".join([head, "", *(f"    {line.strip()}" for line in lines)])
 
 
 def _row(parameter: Any, context: Any) -> tuple[str, str, str]:
     record = parameter.get_help_record(context)
     said = record[1] if record else ""
     default = re.search(r"\[default: (.*?)\]", said, re.DOTALL)
-    said = re.sub(r"\s*\[(default|required|env var)[^\]]*\]", "", said)
+    said = re.sub(r"\s*\[(default|required)[^\]]*\]", "", said)
     name = record[0] if record else parameter.human_readable_name
     needed = "needed" if parameter.required else ""
     return f"`{' '.join(name.split())}`", _plain(said), _plain(default[1]) if default else needed

@@ -24,6 +24,7 @@ from samebut.commands import (
     benchmarks,
     calibrate,
     embeddings,
+    examples,
     export,
     gallery,
     mcp,
@@ -64,6 +65,7 @@ train.add_to(app)
 export.add_to(app)
 embeddings.add_to(app)
 calibrate.add_to(app)
+examples.add_to(app)  # the last: to what is there
 
 
 def main() -> None:

@@ -24,12 +24,28 @@ PROBLEMS_SHOWN = 20
 ALL_MODES = "all"
 
 submit = typer.Typer(
-    help="Files for the test servers of CIRR and CIRCO.", no_args_is_help=True, add_completion=False
+    help="Write, check and score files for the test servers of CIRR and CIRCO.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
-Root = Annotated[Path, typer.Option(help="The folder the data set was unpacked into.")]
-Split = Annotated[str | None, typer.Option(help="Which split.", show_default="the benchmark's own")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that eval --out wrote.")]
+Root = Annotated[
+    Path,
+    typer.Option(
+        metavar="FOLDER", help="Read the data set from this folder, into which it was unpacked."
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPLIT",
+        help="Use this split of the data set, such as val or test.",
+        show_default="the benchmark's own",
+    ),
+]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Name a folder that 'samebut eval --out' wrote.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,16 +59,28 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     benchmark: Annotated[
         str,
-        typer.Argument(help=f"One of: {', '.join(READERS)}. 'triplets' are a folder of your own."),
+        typer.Argument(
+            metavar="BENCHMARK",
+            help=f"Name the benchmark: {', '.join(READERS)}. 'triplets' is a folder of your own.",
+        ),
     ],
     root: Root,
     split: Split = None,
-    model: Annotated[str, typer.Option(help="A model folder, or 'bundled'.")] = "bundled",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Use the model in this folder (as 'samebut export' writes it), or 'bundled', "
+            "the one that ships.",
+        ),
+    ] = "bundled",
     query: Annotated[
         list[str] | None,
         typer.Option(
-            help="How to ask: composed, image, text, all (of these and sum), or a composition: "
-            "sum, slerp:0.65, product, basic, pdv, blend:0.75:sum; may be repeated.",
+            metavar="MODE",
+            help="Ask by picture and words (composed), by one of them (image, text), by all of"
+            " these and their sum (all), or by a composition: sum, slerp:0.65, product, "
+            "basic, pdv, blend:0.75:sum; may be repeated.",
             show_default="composed",
         ),
     ] = None,
@@ -60,7 +88,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="PHOTOS",
-            help="Also ask as a search in this indexed folder does: by the composition that "
+            help="Ask also as a search in this indexed folder does: by the composition that "
             "'samebut calibrate PHOTOS' chose for it, or the usual one.",
         ),
     ] = None,
@@ -71,23 +99,37 @@ def evaluate(
             "-o",
             "--option",
             metavar="NAME=VALUE",
-            help="A choice of the benchmark: gallery=union, captions=maaf, category=dress ...; "
-            "missing=drop ranks the pictures that are there.",
+            help="Set a choice that the benchmark offers, such as gallery=union, "
+            "captions=maaf, category=dress; missing=drop ranks only the pictures that are"
+            " there. May be repeated.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Keep ranking, metrics.json and a page of errors here.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the ranking, metrics.json and a page of the worst errors to this folder.",
+        ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Keep embeddings here.", show_default="OUT/cache")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep embeddings in this folder, so that the next run need not encode again.",
+            show_default="OUT/cache",
+        ),
     ] = None,
-    page: Annotated[bool, typer.Option(help="Write the page of errors.")] = True,
+    page: Annotated[bool, typer.Option(help="Write the page of errors, or leave it out.")] = True,
     trec: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write a TREC run for each way to ask, and qrels."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write a TREC run for each --query, and the qrels, to this folder: for "
+            "trec_eval and others.",
+        ),
     ] = None,
 ) -> None:
-    """Measure a model on a benchmark, the protocol beside every number."""
+    """Measure a model on a benchmark, and print its protocol beside every number."""
     from samebut.data import readers
     from samebut.evaluate import error_page, report
     from samebut.evaluate import trec as trec_files
@@ -146,15 +188,33 @@ def _of_gallery(photos: Path, store: str | None, model: Model) -> dict[str, str]
 
 def compare(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN] [RUN]", help="Folders of eval --out.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN] [RUN]", help="Name one or two folders that 'samebut eval --out' wrote."
+        ),
     ] = None,
     published: Annotated[
-        str | None, typer.Option(help="Compare with published systems on this benchmark.")
+        str | None,
+        typer.Option(
+            metavar="BENCHMARK",
+            help="Compare with published systems on this benchmark, such as cirr.",
+        ),
     ] = None,
     unstated: Annotated[
-        bool, typer.Option(help="Also systems that don't say if the reference was removed.")
+        bool,
+        typer.Option(
+            help="Include systems whose authors do not say if the reference was removed from "
+            "the gallery."
+        ),
     ] = False,
-    most: Annotated[int, typer.Option(min=0, help="How many queries to name each way.")] = 5,
+    most: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Name this many queries that got better, and as many that got worse.",
+        ),
+    ] = 5,
 ) -> None:
     """Compare two runs, or one with published systems.
 
@@ -180,13 +240,17 @@ def compare(
 def doctor(
     kind: Annotated[
         str,
-        typer.Argument(help=f"One of: {', '.join(READERS)}, gallery, model."),
+        typer.Argument(
+            metavar="KIND", help=f"Name what it is: {', '.join(READERS)}, gallery, model."
+        ),
     ],
-    root: Annotated[Path, typer.Argument(help="Its folder.")],
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="Name its folder.")],
     store: Annotated[
         str | None,
         typer.Option(
-            help="Where the index of a gallery is kept.", show_default="its folder/.samebut"
+            metavar="STORE",
+            help="Look for a gallery's index here.",
+            show_default="its folder/.samebut",
         ),
     ] = None,
 ) -> None:
@@ -206,7 +270,7 @@ def doctor(
 @submit.command("write")
 def write_files(
     run: Run,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write the files to this folder.")],
 ) -> None:
     """Write the files that the server takes."""
     from samebut import submit as submission
@@ -218,9 +282,19 @@ def write_files(
 
 @submit.command("check")
 def check_files(
-    files: Annotated[list[Path], typer.Argument(help="Submission files, yours or others'.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Name the submission files, by whatever program they were written.",
+        ),
+    ],
     root: Annotated[
-        Path | None, typer.Option(help="The annotations, to check every id and picture.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Check every id and picture against the annotations in this folder.",
+        ),
     ] = None,
     split: Split = None,
 ) -> None:
@@ -244,7 +318,12 @@ def check_files(
 
 @submit.command("score")
 def score_files(
-    files: Annotated[list[Path], typer.Argument(help="Files of a split with public targets.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Name submission files of a split whose targets are public."
+        ),
+    ],
     root: Root,
     split: Split = None,
 ) -> None:

@@ -22,13 +22,17 @@ PAGE_PORT = 8620
 Photos = Annotated[
     str,
     typer.Argument(
-        metavar="PHOTOS", help="The folder of pictures, or an address as s3://bucket/folder."
+        metavar="PHOTOS",
+        help="Name the folder of pictures, or an address such as s3://bucket/folder.",
     ),
 ]
-STORE_HELP = "Where the index is kept: a file, a folder, or postgresql://HOST/DATABASE."
+STORE_HELP = (
+    "Use the index in this place: a file, a folder, or a database, postgresql://HOST/DATABASE."
+)
 Store = Annotated[
     str | None,
     typer.Option(
+        metavar="STORE",
         help=STORE_HELP,
         show_default="PHOTOS/.samebut",
     ),
@@ -36,31 +40,39 @@ Store = Annotated[
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
-        help="Leave out what fits, as in drafts/ or *.gif; repeat it. "
-        "Lines of .samebutignore in the folder do the same for good.",
+        metavar="PATTERN",
+        help="Leave out files and folders that match a pattern, such as drafts/ or *.gif; "
+        "may be repeated. Lines of the file .samebutignore in the folder do the same "
+        "for every run.",
         show_default=False,
     ),
 ]
 NoFollow = Annotated[
-    bool, typer.Option("--no-follow", help="Don't look into folders that are links.")
+    bool, typer.Option("--no-follow", help="Do not follow symbolic links to folders.")
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(help="A model folder, or 'bundled'.", show_default="the store's, or bundled"),
+    typer.Option(
+        metavar="MODEL",
+        help="Use the model in this folder (as 'samebut export' writes it), or 'bundled', "
+        "the one that ships.",
+        show_default="the store's, or bundled",
+    ),
 ]
 
 Metadata = Annotated[
     str | None,
     typer.Option(
         metavar="TABLE",
-        help="What is said of the pictures: CSV, .xlsx, JSON Lines, or a shop's export.",
+        help="Read this table about the pictures, to filter and describe hits by: CSV, "
+        ".xlsx, JSON Lines, or a shop's export.",
     ),
 ]
 FileColumn = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="The table's column that names the pictures.",
+        help="Take the pictures' names from this column of the table.",
         show_default="file, image, ..., or the one whose cells look so",
     ),
 ]

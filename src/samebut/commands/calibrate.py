@@ -27,30 +27,40 @@ def calibrate(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|PHOTOS", help="A model folder or 'bundled'; or a folder that is indexed."
+            metavar="MODEL|PHOTOS",
+            help="Name a model folder or 'bundled'; or an indexed folder of pictures.",
         ),
     ],
     data: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FOLDER",
-            help="A folder with images/ and catalog.csv; may be repeated. Its val is asked, and "
-            "pictures of the others are strangers there: give several subjects.",
+            help="Fit on this folder with images/ and catalog.csv; may be repeated. Queries of"
+            " its validation split are asked, and pictures of the other folders serve as "
+            "wrong answers: give several subjects.",
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the processor.", show_default="all")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Use this many threads of the processor.", show_default="all"
+        ),
     ] = None,
     triplets: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Of PHOTOS: queries of your own to choose by, instead of those of its table.",
+            help="Choose by queries of your own in this folder of triplets, instead of by "
+            "those that the table of PHOTOS gives.",
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which queries of --triplets.")] = "val",
+    split: Annotated[
+        str, typer.Option(metavar="SPLIT", help="Use this split of --triplets.")
+    ] = "val",
     store: Store = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure and print, but write nothing.")
+    ] = False,
 ) -> None:
     """Fit a model's confidence, or choose how a gallery composes picture and words.
 

@@ -19,7 +19,11 @@ def add_to(app: typer.Typer) -> None:
 def export_embeddings(
     photos: Photos,
     out: Annotated[
-        Path, typer.Argument(help="The file to write: .npz (NumPy) or .parquet (pandas).")
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="Write this file: .npz (NumPy) or .parquet (pandas; extra 'parquet').",
+        ),
     ],
     store: Store = None,
 ) -> None:

@@ -25,31 +25,74 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    source: Annotated[str, typer.Argument(help="A trained folder, or a name on the hub.")],
-    out: Annotated[Path, typer.Argument(help="The model folder to write; replaced if it is one.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Name the folder of a trained model (RUN/model), or a published encoder on "
+            "the Hugging Face hub.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="Write the model to this folder; an older model there is replaced."
+        ),
+    ],
     data: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="A triplets folder to measure int8 on."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            metavar="FOLDER",
+            help="Measure on this folder of triplets what int8 costs.",
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which split of --data.")] = "val",
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="Use this split of --data.")] = "val",
     pictures: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Pictures to check with, without --data."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            metavar="FOLDER",
+            help="Check the export on the pictures in this folder, if there is no --data.",
+        ),
     ] = None,
     fusion: Annotated[
         str | None,
-        typer.Option(help='Of a published encoder: "sum", "sum normalised=true weight=0.5".'),
+        typer.Option(
+            metavar="FUSION",
+            help='Combine a published encoder\'s embeddings so: "sum", or "sum normalised=true '
+            'weight=0.5".',
+        ),
     ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Its input, in pixels.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="PIXELS", help="Set the side of a published encoder's input, in pixels."
+        ),
+    ] = None,
     padding: Annotated[
-        str | None, typer.Option(help="none, stretch, square or target; its own if left out.")
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Bring pictures to the input's shape so: none (crop), stretch, square or target.",
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Give the model this name.")
+    ] = None,
     trainable: Annotated[
-        bool, typer.Option("--trainable", help="Let a recipe's init train on from it.")
+        bool,
+        typer.Option(
+            "--trainable", help="Add what training on from this model needs, by init in a recipe."
+        ),
     ] = False,
 ) -> None:
-    """Write a model folder for `--model`: from training, or a published encoder."""
+    """Export a trained model or a published encoder to a folder that needs no torch.
+
+    That folder is what --model takes in the other commands.
+    """
     check_installed()
     check_target(out)
     from samebut.data import triplets

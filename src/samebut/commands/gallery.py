@@ -57,10 +57,16 @@ UNREAD_SHOWN = 3
 WAITING_SHOWN = 20
 LONGEST_LINE = 1_000
 
-Count = Annotated[int, typer.Option("-k", "--count", min=1, help="How many hits.")]
+Count = Annotated[
+    int, typer.Option("-k", "--count", min=1, metavar="N", help="Return this many hits.")
+]
 Where = Annotated[
     str | None,
-    typer.Option(help="Only pictures whose metadata fit, such as \"colour = 'blue'\"."),
+    typer.Option(
+        metavar="FILTER",
+        help='Search only pictures whose table row passes this filter, such as "colour = '
+        "'blue' and price < 50\".",
+    ),
 ]
 
 
@@ -76,29 +82,46 @@ def index(
     file_column: FileColumn = None,
     replace_metadata: Annotated[
         bool,
-        typer.Option("--replace-metadata", help="Forget what earlier tables said of pictures."),
+        typer.Option(
+            "--replace-metadata",
+            help="Replace everything that earlier tables said of the pictures, instead of "
+            "adding to it.",
+        ),
     ] = False,
     model: ModelOption = None,
     store: Store = None,
     replace_model: Annotated[
-        bool, typer.Option("--replace-model", help="Embed everything anew with another model.")
+        bool,
+        typer.Option(
+            "--replace-model",
+            help="Encode all pictures again when --model differs from the model that the index"
+            " was made with.",
+        ),
     ] = False,
     move: Annotated[
-        bool, typer.Option("--move", help="The pictures were moved: the store is about PHOTOS now.")
+        bool,
+        typer.Option(
+            "--move",
+            help="Keep the index of a folder that was moved: the store is about PHOTOS from "
+            "now on.",
+        ),
     ] = False,
     exclude: Exclude = None,
     no_follow: NoFollow = False,
     recheck: Annotated[
         bool,
-        typer.Option("--recheck", help="Read files again whose size and time did not change."),
+        typer.Option(
+            "--recheck",
+            help="Read every file again, even where size and time of change are as they were.",
+        ),
     ] = False,
     ray: Annotated[
         str | None,
         typer.Option(
             "--ray",
             metavar="ADDRESS",
-            help="Let the machines of a Ray cluster encode; auto: the one that this machine is of, "
-            "or its own cores.",
+            help="Encode on the machines of the Ray cluster at this address; 'auto' finds the "
+            "cluster that this machine belongs to, or else uses its own cores.",
         ),
     ] = None,
 ) -> None:
@@ -134,15 +157,30 @@ def index(
 def search(
     photos: Photos,
     image: Annotated[
-        list[str] | None, typer.Option("-i", "--image", help="The picture to start from.")
+        list[str] | None,
+        typer.Option(
+            "-i",
+            "--image",
+            metavar="PICTURE",
+            help="Start from this picture; repeat it for several pictures.",
+        ),
     ] = None,
     text: Annotated[
-        list[str] | None, typer.Option("-t", "--text", help="What shall be different.")
+        list[str] | None,
+        typer.Option(
+            "-t",
+            "--text",
+            metavar="TEXT",
+            help='Say what shall be different, such as "in blue"; repeat it for several turns.',
+        ),
     ] = None,
     weight: Annotated[
         list[float] | None,
         typer.Option(
-            "--weight", metavar="W", help="How much the picture counts among several, above 0."
+            "--weight",
+            metavar="W",
+            help="Let the picture count this much among several, 1 being as much as any; the "
+            "first --weight is the first picture's.",
         ),
     ] = None,
     count: Count = 10,
@@ -150,64 +188,97 @@ def search(
     text_weight: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="0: as the picture; 1: as the words; 0.5: the model decides."
+            min=0,
+            max=1,
+            metavar="W",
+            help="Move the query towards the picture (0) or the words (1); at 0.5 the model "
+            "decides.",
         ),
     ] = 0.5,
     fusion: Annotated[
         str | None,
         typer.Option(
-            help="How picture and words become one query: sum, slerp:0.65, product, basic, pdv, "
-            "blend:0.75:sum ...",
+            metavar="NAME",
+            help="Combine picture and words in another way than the model's: sum, slerp:0.65, "
+            "product, basic, pdv, blend:0.75:sum ...",
             show_default="the model's",
         ),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option("--not", metavar="TEXT", help="What it shall not be.")
+        list[str] | None,
+        typer.Option(
+            "--not", metavar="TEXT", help="Rank lower what fits this text; may be repeated."
+        ),
     ] = None,
     without_pictures: Annotated[
         list[str] | None,
-        typer.Option("--not-like", metavar="PICTURE", help="What it shall not look like."),
+        typer.Option(
+            "--not-like",
+            metavar="PICTURE",
+            help="Rank lower what looks like this picture; may be repeated.",
+        ),
     ] = None,
     without_weight: Annotated[
         float | None,
         typer.Option(
             "--not-weight",
             min=0,
-            help="How strongly, 1 being as strong as the query.",
+            metavar="W",
+            help="Set how strongly --not and --not-like count, 1 being as strong as the query.",
             show_default="0.75 for a text, 0.1 for pictures",
         ),
     ] = None,
     rescore: Annotated[
         int,
         typer.Option(
-            min=1, help="How many pictures, at first, a fusion like 'product' scores again."
+            min=1,
+            metavar="N",
+            help="Score this many of the nearest pictures again, for fusions that need it, "
+            "such as 'product'; more if the answer could still change.",
         ),
     ] = 200,
     caption: Annotated[
-        str, typer.Option(help="What the picture shows, for the fusion 'pdv'; else its title.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Describe what the picture shows, for the fusion 'pdv'; otherwise its title "
+            "in the table is used.",
+        ),
     ] = "",
     read_filters: Annotated[
         bool,
         typer.Option(
             "--read-filters/--no-read-filters",
-            help="Whether words that name a value of the table, a price or a size are filters.",
+            help='Turn words that name a value of the table, a price or a size ("under 50") '
+            "into filters, or leave them to the model.",
         ),
     ] = True,
     include_reference: Annotated[
-        bool, typer.Option("--include-reference", help="Let the picture itself be a hit.")
+        bool,
+        typer.Option("--include-reference", help="Allow the query's own pictures among the hits."),
     ] = False,
     collapse: Annotated[
-        bool, typer.Option("--collapse", help="Show near-copies as one hit, with their number.")
+        bool,
+        typer.Option(
+            "--collapse",
+            help="Show pictures that are nearly identical as one hit, with their number.",
+        ),
     ] = False,
     min_score: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Leave out hits that score less.")
+        float | None,
+        typer.Option(min=-1, max=1, metavar="SCORE", help="Leave out hits with a lower score."),
     ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Show no hits if it is less likely that the first fits."),
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="P",
+            help="Show no hits at all if the first one is less likely than this to fit the query.",
+        ),
     ] = None,
     why: Annotated[
-        bool, typer.Option("--why", help="Say which of the wishes each hit fulfils.")
+        bool, typer.Option("--why", help="Say for each hit which parts of the wish it fulfils.")
     ] = False,
     rerank: Rerank = None,
     rerank_url: RerankUrl = "",
@@ -215,27 +286,49 @@ def search(
     rerank_key: RerankKey = "",
     rerank_timeout: RerankTimeout = 60.0,
     look: Annotated[
-        bool, typer.Option("--look", help="Say what the first picture shows, and search nothing.")
+        bool,
+        typer.Option(
+            "--look",
+            help="Say what the picture shows in the values of the table, and do not search.",
+        ),
     ] = False,
     model: ModelOption = None,
     store: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    paths: Annotated[bool, typer.Option("--paths", help="Print files alone, one a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Print only the hits' file names, one per line.")
+    ] = False,
     print0: Annotated[
         bool,
-        typer.Option("--print0", help="Print files alone, bytes as they are, each ended by a NUL."),
+        typer.Option(
+            "--print0",
+            help="Print only the hits' file names, unescaped, each ended by a NUL byte (for "
+            "xargs -0).",
+        ),
     ] = False,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Compare all pictures, however many there are.")
+        bool,
+        typer.Option(
+            "--exact",
+            help="Compare the query with every picture; otherwise galleries of 300,000 "
+            "pictures and more are searched approximately.",
+        ),
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a contact sheet to look at.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the hits to this file as an HTML page of thumbnails."
+        ),
+    ] = None,
     open_sheet: Annotated[
-        bool, typer.Option("--open", help="Show the contact sheet in a browser.")
+        bool, typer.Option("--open", help="Open the page of thumbnails in a browser.")
     ] = False,
 ) -> None:
-    """Search by example plus words. Repeat -i and -t for several turns: the first -i goes with
-    the first -t, and so on. A text may speak of several pictures: -i a.jpg -i b.jpg -t "the shape
-    of the first in the colour of the second"."""
+    """Search an indexed folder by a picture, words, or both.
+
+    Repeat -i and -t for several turns: the first -i goes with the first -t, and so on. A text may
+    speak of several pictures, by their order.
+    """
     from samebut.gallery import Gallery
 
     turns = _turns(image or [], text or [], caption, weight or [])
@@ -297,7 +390,7 @@ def search(
 
 
 def info(photos: Photos, store: Store = None) -> None:
-    """Say what is indexed, by which model, and what can be filtered by."""
+    """Say what is indexed, by which model, and which columns of the table --where can use."""
     from samebut.gallery import Gallery
 
     with Gallery.open(photos, store=store) as gallery:
@@ -324,19 +417,31 @@ def info(photos: Photos, store: Store = None) -> None:
 def demo(
     photos: Annotated[
         Path | None,
-        typer.Argument(metavar="[PHOTOS]", help="Your own folder; else the demo gallery."),
+        typer.Argument(
+            metavar="[PHOTOS]",
+            help="Name a folder of your own; without it the demo's own 300 pictures are searched.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the index and the contact sheet go.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Write the index and the page of thumbnails to this folder."
+        ),
+    ] = Path("demo"),
     serve: Annotated[
-        bool, typer.Option("--serve", help="Then serve the page to search it yourself.")
+        bool, typer.Option("--serve", help="Serve the search page afterwards, until Ctrl+C.")
     ] = False,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of the page; 0: any free one.")
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve the page on this port; 0 takes any free one.",
+        ),
     ] = PAGE_PORT,
 ) -> None:
-    """Show the main job on the demo gallery or on your own folder: index, search, look."""
+    """Index the demo's pictures or a folder of your own, search it, and show the hits."""
     from samebut import demo as demonstration
     from samebut.gallery import Gallery
 

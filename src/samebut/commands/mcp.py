@@ -30,30 +30,48 @@ def mcp(
     store: Store = None,
     model: ModelOption = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Bring the index in line with the folder first.")
+        bool,
+        typer.Option(
+            "--watch", help="Bring the index up to date with the folder before answering."
+        ),
     ] = False,
     port: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=65535,
-            help="Answer over HTTP on this port; 0: any free one.",
+            metavar="PORT",
+            help="Answer over HTTP on this port instead; 0 takes any free one.",
             show_default="standard input and output",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="With --port: the address to listen on.")] = HOST,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Listen on this address, together with --port.")
+    ] = HOST,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="SAMEBUT_TOKEN",
-            help="With --port: what clients must send as Authorization: Bearer.",
+            metavar="TOKEN",
+            help="Require clients to send this token as Authorization: Bearer, together with "
+            "--port.",
             show_default=False,
         ),
     ] = None,
-    max_upload_mb: Annotated[float, typer.Option(min=0.1, help="Largest request.")] = 20,
-    max_megapixels: Annotated[float, typer.Option(min=0.1, help="Largest picture.")] = 40,
+    max_upload_mb: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="MB", help="Refuse requests larger than this many megabytes."
+        ),
+    ] = 20,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="N", help="Refuse pictures of more than this many million pixels."
+        ),
+    ] = 40,
 ) -> None:
-    """Offer an indexed folder to an assistant, as tools of the Model Context Protocol."""
+    """Offer an indexed folder to an assistant, as tools of the Model Context Protocol (MCP)."""
     _check_installed()
     from samebut.serve import mcp as tools
     from samebut.serve.current import warm_up

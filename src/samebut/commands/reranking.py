@@ -21,8 +21,9 @@ Rerank = Annotated[
     typer.Option(
         min=2,
         max=100,
-        help="Let a vision-language model at --rerank-url look at so many of the best hits and put "
-        "them in order. Your pictures are sent there.",
+        metavar="N",
+        help="Let a vision-language model at --rerank-url look at this many of the best "
+        "hits and put them in order. Your pictures are sent there.",
     ),
 ]
 RerankUrl = Annotated[
@@ -30,13 +31,18 @@ RerankUrl = Annotated[
     typer.Option(
         envvar="SAMEBUT_RERANK_URL",
         show_default=False,
-        help="A server that speaks the chat-completions protocol, such as http://localhost:8080/v1.",
+        metavar="URL",
+        help="Send hits to this server, which speaks the chat-completions protocol, such "
+        "as http://localhost:8080/v1.",
     ),
 ]
 RerankModel = Annotated[
     str,
     typer.Option(
-        envvar="SAMEBUT_RERANK_MODEL", show_default=False, help="What the server calls the model."
+        envvar="SAMEBUT_RERANK_MODEL",
+        show_default=False,
+        metavar="NAME",
+        help="Ask the server at --rerank-url for the model of this name.",
     ),
 ]
 RerankKey = Annotated[
@@ -44,11 +50,16 @@ RerankKey = Annotated[
     typer.Option(
         envvar="SAMEBUT_RERANK_KEY",
         show_default=False,
-        help="The server's key. Rather set the variable: others see the options of a process.",
+        metavar="KEY",
+        help="Authenticate at --rerank-url by this key. The environment variable is safer: other "
+        "users of a machine can read the options of a process.",
     ),
 ]
 RerankTimeout = Annotated[
-    float, typer.Option(min=0.1, help="Seconds that the server has for each request.")
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Wait this many seconds for each answer of that server."
+    ),
 ]
 
 

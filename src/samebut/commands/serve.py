@@ -54,79 +54,160 @@ def serve(
         list[str],
         typer.Argument(
             metavar="PHOTOS...",
-            help="The folder of pictures, or an address as s3://bucket/folder; several are "
-            "galleries of their own, called as their folders or NAME=PHOTOS, and take --store, "
-            "--metadata and --file-column as NAME=...",
+            help="Name the folder of pictures, or an address such as s3://bucket/folder. "
+            "Several become galleries of their own, named after their folders or as "
+            "NAME=PHOTOS; --store, --metadata and --file-column are then given as "
+            "NAME=VALUE.",
         ),
     ],
     store: Annotated[
         list[str] | None,
-        typer.Option(help=STORE_HELP, show_default="PHOTOS/.samebut"),
+        typer.Option(metavar="STORE", help=STORE_HELP, show_default="PHOTOS/.samebut"),
     ] = None,
     model: ModelOption = None,
     metadata: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="TABLE", help="A table about the pictures, taken up whenever it changes."
+            metavar="TABLE",
+            help="Read this table about the pictures, and again whenever it changes.",
         ),
     ] = None,
     file_column: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="The table's column that names the pictures.",
+            help="Take the pictures' names from this column of the table.",
             show_default="file, image, ..., or the one whose cells look so",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = PAGE_PORT,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Listen on this address; any but this machine's own needs --token or --no-auth.",
+        ),
+    ] = HOST,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Listen on this port; 0 takes any free one."
+        ),
+    ] = PAGE_PORT,
     token: Annotated[
         str | None,
-        typer.Option(envvar="SAMEBUT_TOKEN", help="What clients must show.", show_default=False),
+        typer.Option(
+            envvar="SAMEBUT_TOKEN",
+            metavar="TOKEN",
+            help="Require this token of every client. The environment variable is safer: other "
+            "users of a machine can read the options of a process.",
+            show_default=False,
+        ),
     ] = None,
     no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="Let anybody in who reaches the address.")
+        bool,
+        typer.Option(
+            "--no-auth", help="Serve without a token on an address that others can reach."
+        ),
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Take up what changes in the folder while serving.")
+        bool,
+        typer.Option(
+            "--watch", help="Index the folder first, and keep the index up to date while serving."
+        ),
     ] = False,
     exclude: Exclude = None,
     no_follow: NoFollow = False,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="Compare all pictures in every search, however many."),
+        typer.Option(
+            "--exact",
+            help="Compare every query with every picture; otherwise galleries of 300,000 "
+            "pictures and more are searched approximately.",
+        ),
     ] = False,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name clients may call this server by; repeat it.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Answer requests that call the server by this host name; may be repeated.",
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="A site, such as https://shop.example, whose pages may ask this server and show "
-            "its search box; repeat it."
+            metavar="ORIGIN",
+            help="Let pages of this site, such as https://shop.example, use the API and show "
+            "the search box; may be repeated.",
         ),
     ] = None,
     root_path: Annotated[
         str,
-        typer.Option(help="The path a proxy mounts this server below, such as /photos."),
+        typer.Option(
+            metavar="PATH",
+            help="Serve below this path, under which a proxy mounts the server, such as /photos.",
+        ),
     ] = "",
     behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="Believe a local proxy who the client is.")
+        bool,
+        typer.Option(
+            "--behind-proxy",
+            help="Trust the X-Forwarded headers of a proxy on this machine: client address and"
+            " scheme.",
+        ),
     ] = False,
-    max_upload_mb: Annotated[float, typer.Option(min=0.1, help="Largest request.")] = 20,
-    max_megapixels: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 40,
+    max_upload_mb: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="MB", help="Refuse requests larger than this many megabytes."
+        ),
+    ] = 20,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            metavar="N",
+            help="Refuse uploaded pictures of more than this many million pixels.",
+        ),
+    ] = 40,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Model threads.", show_default="as many as cores")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Run the model in this many threads.",
+            show_default="as many as cores",
+        ),
     ] = None,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for one.")] = 32,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 20,
+    queue: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Let this many requests wait for a free model thread; the next is answered 503.",
+        ),
+    ] = 32,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            metavar="SECONDS",
+            help="End a request that takes longer than this many seconds.",
+        ),
+    ] = 20,
     rate: Annotated[
-        int, typer.Option(min=0, help="Searches a client may make a minute; 0: any number.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Allow each client this many searches per minute; 0 allows any number.",
+        ),
     ] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Serve a page and an API to search a folder, or several. With --watch it is indexed first,
-    and kept so; with --metadata a table is, too."""
+    """Serve a page and an API to search a folder of pictures, or several folders.
+
+    The folder has to be indexed, by 'samebut index' or by --watch.
+    """
     check_installed()
     check_access(host, token, no_auth=no_auth)
     galleries = wanted(photos, store or [], metadata or [], file_column or [])

@@ -43,7 +43,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="A TOML file, or the name of a recipe that ships: see --list.",
+            help="Name a recipe that ships (--list names them), or a TOML file of your own.",
             autocompletion=_starting_with,
         ),
     ],
@@ -51,33 +51,51 @@ def train(
         list[str],
         typer.Option(
             metavar="[NAME=]FOLDER",
-            help="A folder to learn from; may be repeated. The first one's val is what every "
-            "epoch is scored on. fashioniq=FOLDER and cirr=FOLDER are read as those.",
+            help="Learn from this folder; may be repeated. Every epoch is scored on the first "
+            "one's validation split. Names of benchmarks, such as fashioniq=FOLDER, are "
+            "read in their formats.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The run: checkpoints, logs and, at last, model/.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="RUN",
+            help="Write the run to this folder: checkpoints, logs and, at its end, model/.",
+        ),
+    ],
     cache: Annotated[
         Path | None,
-        typer.Option(help="Keep decoded pictures and features here.", show_default="OUT/cache"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep decoded pictures and features in this folder; several runs may share it.",
+            show_default="OUT/cache",
+        ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the processor.", show_default="as torch takes")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Use this many threads of the processor.",
+            show_default="as torch takes",
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change the recipe, for example stages.2.lr=1e-4 or seed=3; may be repeated.",
+            help="Change a key of the recipe for this run, such as stages.2.lr=1e-4 or seed=3;"
+            " may be repeated.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and print the plan.")
+        bool, typer.Option("--dry-run", help="Check recipe and data, print the plan, and stop.")
     ] = False,
     list_recipes: Annotated[
         bool,
         typer.Option(
-            "--list", is_eager=True, callback=_list, help="Name the recipes that ship, and end."
+            "--list", is_eager=True, callback=_list, help="List the recipes that ship, and stop."
         ),
     ] = False,
     show: Annotated[
@@ -87,13 +105,14 @@ def train(
             is_eager=True,
             callback=_show,
             autocompletion=_starting_with,
-            help="Print a recipe, to change it in a file of your own, and end.",
+            help="Print the text of a recipe, to save and change it, and stop.",
         ),
     ] = None,
 ) -> None:
     """Train a model by a recipe.
 
-    The same command carries on after a kill. Several processes: torchrun -m samebut train ...
+    The same command goes on where an interrupted run ended. On several GPUs:
+    torchrun --nproc-per-node N -m samebut train ...
     """
     if find_spec("torch") is None:
         raise RecipeError("training needs torch", hint="pip install 'samebut[train]'")

@@ -21,20 +21,42 @@ def add_to(app: typer.Typer) -> None:
 
 
 def triplets(
-    catalogue: Annotated[Path, typer.Argument(help="A CSV with a row for each picture.")],
-    images: Annotated[Path, typer.Option(help="The folder of the pictures.")],
-    attributes: Annotated[
-        str, typer.Option(metavar="A,B,...", help="The columns that may change.")
+    catalogue: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CATALOGUE",
+            help="Name a table with a row for each picture: CSV, .xlsx, or another that "
+            "'samebut index --metadata' reads.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="A folder to write, or one file that ends in .jsonl.")],
+    images: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Look for the pictures in this folder.")
+    ],
+    attributes: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...", help="Ask for changes of these columns, such as colour,pattern."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="OUT", help="Write to this folder, or to one file whose name ends in .jsonl."
+        ),
+    ],
     group: Annotated[
-        str, typer.Option(metavar="A,...", help="Columns that stay, unless they are asked for.")
+        str,
+        typer.Option(
+            metavar="A,...",
+            help="Keep these columns the same in the target, unless the query asks to change them.",
+        ),
     ] = "",
     details: Annotated[
         str | None,
         typer.Option(
             metavar="A,...",
-            help="Attributes that no change keeps; 'none' for none.",
+            help="Let these attributes differ between reference and target whatever is asked; "
+            "'none' for none.",
             show_default="those that fewer than half of the rows know",
         ),
     ] = None,
@@ -42,48 +64,85 @@ def triplets(
         str,
         typer.Option(
             metavar="A,A+B=2,...",
-            help="What is asked for, and how often.",
+            help="Ask for these changes, in this proportion; A+B changes two columns at once.",
             show_default="each column, and every two attributes",
         ),
     ] = "",
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="CHANGE=A,B", help="What one change keeps; may be repeated."),
+        typer.Option(
+            metavar="CHANGE=A,B",
+            help="Set which columns one change keeps the same; may be repeated.",
+        ),
     ] = None,
     when_empty: Annotated[
         str,
         typer.Option(
             metavar="skip|open",
-            help="A picture that lacks what a change keeps: ask nothing, or let it differ there.",
+            help="Choose what happens to a picture that lacks a value which the change keeps: "
+            "skip it, or leave that column open.",
         ),
     ] = "skip",
-    max_per_reference: Annotated[int, typer.Option(min=1, help="Queries of one picture.")] = 3,
+    max_per_reference: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Make at most this many queries for each reference picture."
+        ),
+    ] = 3,
     max_targets: Annotated[
-        int, typer.Option(min=0, help="Right answers a query may have; 0 for any number.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Leave out queries with more right answers than this; 0 allows any number.",
+        ),
     ] = 60,
     min_support: Annotated[
-        int, typer.Option(min=1, help="Pictures that a value must be on to be asked for.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Ask only for values that at least this many pictures have."
+        ),
     ] = 1,
-    chinese: Annotated[float, typer.Option(min=0, max=1, help="Share of Chinese.")] = 0.2,
+    chinese: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Write this share of the queries in Chinese."
+        ),
+    ] = 0.2,
     templates: Annotated[
-        Path | None, typer.Option(help="Your own templates and translations, TOML.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Add templates and translations of your own from this TOML file."
+        ),
     ] = None,
-    val_share: Annotated[float, typer.Option(help="Share that is kept for val.")] = 0.2,
+    val_share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Keep this share of the pictures for validation.")
+    ] = 0.2,
     split_by: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Rows that are equal here stay in one split.",
+            help="Keep rows with the same value in this column in one split.",
             show_default="the column split if there is one, else the title",
         ),
     ] = None,
     file_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Names the picture.", show_default="file, path, image"),
+        typer.Option(
+            metavar="COLUMN",
+            help="Take the pictures' names from this column.",
+            show_default="file, path, image",
+        ),
     ] = None,
     exclude: Exclude = None,
     no_follow: NoFollow = False,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Start the random numbers from this seed; the same seed writes the same files.",
+        ),
+    ] = 0,
 ) -> None:
     """Make composed queries from a table of attributes, for training and measuring.
 
