@@ -46,7 +46,7 @@ def durable(server: Server) -> Iterator[str]:
         where.insert(rows(batch), timeout=5)
         acknowledged.update(batch)
 
-    for kill in range(2):
+    for kill in range(3):
         with meanwhile(insert):
             time.sleep(1 + kill)
             server.kill()
