@@ -13,9 +13,9 @@ last weights are scored, on val and test together: nothing is chosen by a score.
 
 Finished runs lie in ``--out`` and are not run again; a killed one goes on from its checkpoint.
 ``--encoders`` trains for some encoders alone and prints no table, so that several such commands,
-each with its own ``--cache``, share the work. By the processor time of its steps all of it takes
-about 35 minutes of one idle core (8 for features of the trunk, 5 for encoders, 22 for fusions, of
-which cross-attention has 11), 2 GB of disk for features, and 3 GB of memory.
+each with its own ``--cache``, share the work; ``--arms`` trains and prints some arms alone. All of
+it takes two hours or so of one core, most of that cross-attention and MAAF over 64 regions, 2 GB
+of disk for features, and 4.5 GB of memory.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def fusion_rows(thesis: Thesis) -> Iterator[str]:
     part = parts_of(thesis.benchmarks)["of a part alone"]
     yield f"| fusion | {' | '.join(SHOWN)} | R@10, a part alone |"
     yield "|---" * (len(SHOWN) + 2) + "|"
-    for name in FUSIONS:
+    for name in (name for name in FUSIONS if name in thesis.asked.arms):
         found = {metric: thesis.of_all_seeds(name, metric) for metric in SHOWN}
         cells = [spread(values[:, ~np.isnan(values[0])]) for values in found.values()]
         cells.append(spread(found["R@10"][:, part]))
@@ -270,6 +270,7 @@ def claim_lines(thesis: Thesis, metric: str) -> list[Line]:
     return [
         line
         for claim, (having, without) in CLAIMS.items()
+        if {having, without} <= set(thesis.asked.arms)
         for line in lines_of(
             claim,
             thesis.of_all_seeds(having, metric),
@@ -284,7 +285,7 @@ def work(thesis: Thesis, encoders: list[str]) -> None:
     for seed in thesis.asked.seeds:
         thesis.beginning(seed)
     for name in (*FIRST, *(name for name in ARMS if name not in FIRST)):
-        if ARMS[name].encoder in encoders:
+        if name in thesis.asked.arms and ARMS[name].encoder in encoders:
             for seed in thesis.asked.seeds:
                 thesis.scores(name, seed)
 
@@ -297,6 +298,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/thesis"))
     parser.add_argument("--cache", type=Path, help="default: OUT/cache")
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, help="train for these alone")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="these alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--size", type=int, default=128, help="side of the pictures, in pixels")
     parser.add_argument("--align", type=int, default=6, help="epochs")
