@@ -6,7 +6,7 @@ DEMO   ?= demo
 DATA   ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-gallery test check format bench docs dist examples train-bundled clean
+.PHONY: help demo demo-gallery test check format bench bench-peers docs dist examples train-bundled clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,11 @@ bench: $(VENV)/.dev ## speed and memory: the index, indexing the demo gallery, w
 	$(BIN)/samebut demo --out $(DEMO) > /dev/null
 	$(BIN)/python benchmarks/indexing.py src/samebut/demo_gallery
 	$(BIN)/python benchmarks/commands.py src/samebut/demo_gallery src/samebut/demo_gallery/0000-blue-dress.webp --store $(DEMO)/store
+
+# Each gets an environment of its own below .venv-peers. Figures are added to those that are there.
+bench-peers: $(VENV)/.dev ## what one would use instead, beside samebut: DATA=folder with products/
+	$(BIN)/python benchmarks/peers.py $(DATA)/products --out runs/peers.json
+	$(BIN)/python benchmarks/peers_report.py runs/peers.json --plot runs/peers.svg
 
 docs: $(VENV)/.dev ## build the documentation's site into site/, its links checked (site/index.html opens as a file)
 	$(BIN)/python docs/tables.py
