@@ -13,9 +13,9 @@ last weights are scored, on val and test together: nothing is chosen by a score.
 
 Finished runs lie in ``--out`` and are not run again; a killed one goes on from its checkpoint.
 ``--encoders`` trains for some encoders alone and prints no table, so that several such commands,
-each with its own ``--cache``, share the work; ``--arms`` trains and prints some arms alone. All of
-it takes two hours or so of one core, most of that cross-attention and MAAF over 64 regions, 2 GB
-of disk for features, and 4.5 GB of memory.
+each with its own ``--cache``, share the work; ``--arms`` trains and prints some arms alone:
+cross-attention and MAAF over 64 regions take most of the time. It wants 2 GB of disk for features
+and 4.5 GB of memory.
 """
 
 from __future__ import annotations
