@@ -1,5 +1,5 @@
-"""The benchmarks of compositions, choices, refusals and several pictures, on a tiny drawn shop:
-they run, and what they print are numbers of these pictures."""
+"""The benchmarks of compositions, choices, refusals, several pictures and second looks, on a tiny
+drawn shop: they run, and what they print are numbers of these pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -16,6 +17,7 @@ import choices
 import compositions
 import negatives
 import references
+import reranking
 from conftest import COLOURS
 from people_rows import products
 from people_rows.asking import Pictures
@@ -162,3 +164,31 @@ def test_compositions(
         re.search(r"\| \d+\.\d \| \d+\.\d \| 100\.00 % over 60 queries \|", line)
         for line in timed[3:5]
     )
+
+
+def test_reranking(model: Model, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = printed("reranking.py", shop, capsys, reranking.main)
+    benchmark = triplets.read(shop, "val")
+    goods = products.read(model, benchmark, shop, tokens=True)
+    usual = products.scored(benchmark, goods, products.composed(benchmark, goods))
+    said = [f"{100 * usual[name].mean():.1f}" for name in ("R@1", "R@10")]
+    assert f"In the first order R@1 {said[0]}, R@10 {said[1]}." in rows[0] + rows[1]
+    found = [line for line in rows if line.startswith("| ")]
+    assert len(found) == 2 * len(reranking.SIGNALS) + 2
+    gains = [re.findall(r"([+-]\d+\.\d) \[", line) for line in found]
+    assert all(len(each) == 2 for each in gains) and len({tuple(each) for each in gains}) > 5
+
+
+def test_weights_of_signals_find_the_one_that_tells() -> None:
+    rng = np.random.default_rng(0)
+    right = np.arange(20) == rng.integers(0, 20, (200, 1))
+    signals = reranking.relative(rng.normal(size=(3, 200, 20)))
+    signals[1] = reranking.relative((right + rng.normal(size=right.shape) / 4)[None])[0]
+    first = -np.sort(-rng.normal(size=(200, 20)), axis=1)
+    of = reranking.Asked(first, signals, right, reranking.halves([n // 2 for n in range(200)]))
+    assert of.half.sum() == 100 and (of.half[::2] == of.half[1::2]).all()
+    weights = reranking.learned(of, of.half)
+    assert weights.argmax() == 2 and weights[2] > 5 * np.abs(weights[[1, 3]]).max()
+    assert reranking.chosen(of, signals[1], of.half) == 1
+    usual, best = of.hits(first), of.hits(np.tensordot(weights, [first, *signals], axes=1))
+    assert best[0, ~of.half].mean() > 0.8 > usual[0].mean() + 0.5

@@ -84,7 +84,7 @@ class Shown:
 class Pictures:
     """Pictures by name with their features, ``embeddings (N, D)`` and what is known of each.
 
-    ``features`` lack tokens where the model composes without them.
+    ``features`` lack tokens where the model composes without them, and they were not asked for.
     """
 
     model: Model
@@ -169,8 +169,15 @@ class Pictures:
         )
 
 
-def encode(model: Model, files: Mapping[str, Path], rows: Sequence[Mapping[str, str]]) -> Pictures:
-    """Open and encode ``files`` once. DataError if one can't be used."""
+def encode(
+    model: Model,
+    files: Mapping[str, Path],
+    rows: Sequence[Mapping[str, str]],
+    *,
+    tokens: bool = False,
+) -> Pictures:
+    """Open and encode ``files`` once, with ``tokens`` even if the model composes without them.
+    DataError if one can't be used."""
     prepare = model.preprocess
     sources = [PictureFile(file, name) for name, file in files.items()]
     chunks = []
@@ -180,7 +187,7 @@ def encode(model: Model, files: Mapping[str, Path], rows: Sequence[Mapping[str, 
             if not isinstance(each, Loaded):
                 raise DataError(f"{each.source.file} can't be measured on: {each}")
         pixels = np.stack([each.content for each in batch if isinstance(each, Loaded)])
-        chunks.append(_features(model, pixels))
+        chunks.append(_features(model, pixels, tokens=tokens))
     return gathered(model, files, rows, chunks)
 
 
@@ -245,9 +252,9 @@ def average_precision(pictures: Pictures, queries: Floats, right: Right) -> Valu
     return metrics.average_precision(ranks, right.sum(axis=1), len(pictures))
 
 
-def _features(model: Model, pixels: Floats) -> FeatureArrays:
+def _features(model: Model, pixels: Floats, *, tokens: bool = False) -> FeatureArrays:
     made = model.encode_images(pixels)
-    if model.reads_tokens:
+    if tokens or model.reads_tokens:
         return made
     return FeatureArrays(made.pooled, made.tokens[:, :1], made.mask[:, :1])
 

@@ -35,10 +35,11 @@ REFERENCES = 40  # a colour, at most
 SPOILT = 600  # queries whose texts are spoilt
 
 
-def read(model: Model, benchmark: Benchmark, root: Path) -> Pictures:
+def read(model: Model, benchmark: Benchmark, root: Path, *, tokens: bool = False) -> Pictures:
     """The benchmark's gallery with what the folder's catalogue says of it, if it has one."""
     table = catalog.rows_beside(root)
-    return encode(model, benchmark.images, [table.get(name, {}) for name in benchmark.images])
+    rows = [table.get(name, {}) for name in benchmark.images]
+    return encode(model, benchmark.images, rows, tokens=tokens)
 
 
 def of_benchmark(
