@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
@@ -92,23 +93,40 @@ def raised() -> dict[str, list[Raised]]:
         place = file.relative_to(SOURCE).parts
         room = place[0].removesuffix(".py") if place[0] != "learning" else "learning"
         tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = _constants(tree)
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                 continue
-            if node.func.id in kinds and (one := _of_call(node)) and one not in found[room]:
+            if node.func.id in kinds and (one := _of_call(node, names)) and one not in found[room]:
                 found[room].append(one)
     return {room: them for room, them in found.items() if them}
 
 
-def _of_call(call: ast.Call) -> Raised | None:
-    said = [text for each in call.args if (text := _text(each))]
-    hint = next((_text(each.value) for each in call.keywords if each.arg == "hint"), "")
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """Texts that a file gives a name, once: in place of the name they are what is said."""
+    found = defaultdict(list)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    found[target.id].append(_text(node.value))
+    return {name: texts[0] for name, texts in found.items() if len(texts) == 1 and texts[0]}
+
+
+def _of_call(call: ast.Call, names: Mapping[str, str]) -> Raised | None:
     assert isinstance(call.func, ast.Name)
+    said = [text for each in call.args if (text := _text(each, names))]
+    if call.func.id.startswith("Picture"):  # a picture's name and a reason
+        said = [": ".join(_text(each, names) or "{…}" for each in call.args)]
+    hints = [each.value for each in call.keywords if each.arg == "hint"]
+    hint = (_text(hints[0], names) or "{…}") if hints else ""
     return Raised(call.func.id, said[-1], hint) if said else None
 
 
-def _text(node: ast.expr) -> str:
+def _text(node: ast.expr, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """A text with ``{…}`` for what is filled in; "" for what is no text of ours."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, "")
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -134,7 +152,8 @@ def all_errors() -> str:
     parts = [
         "# Errors",
         f"Every error that samebut explains, {sum(map(len, found.values()))} of them, by the room "
-        "of the code that raises it; `{…}` stands for a name or a number of yours. The command "
+        "of the code that raises it; `{…}` stands for a name, a number or a "
+        "sentence that depends on the case. The command "
         "line prints the first column after `samebut:` and the second below it, and ends with "
         "status 1; in Python both are `str(error)` and `error.hint` of a "
         "`samebut.errors.SamebutError`; the API answers with one of the "

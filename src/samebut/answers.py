@@ -88,6 +88,9 @@ def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Ki
 
 def check_page(k: int, offset: int) -> None:
     if k < 1:
-        raise QueryError(f"k is {k}; ask for at least one picture")
+        raise QueryError(f"k, the number of pictures to find, is {k}", hint="Give 1 or more.")
     if offset < 0:
-        raise QueryError(f"an offset of {offset} is below 0")
+        raise QueryError(
+            f"offset is {offset}, which is below 0",
+            hint="Give 0 or more: it counts the best hits that are left out.",
+        )

@@ -43,7 +43,6 @@ TRIES = 3
 _AHEAD = 2  # claims for each core, so that none waits for the caller
 _LOOK_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
-_NO_WORKER = "a cluster of no cores: start nodes, and give the address that `ray start` says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,10 @@ class _Claiming:
     def _hand_out(self) -> None:
         cores = int(self.library.cluster_resources().get("CPU", 0))
         if not cores and not self.running:
-            raise QueryError(f"there is {_NO_WORKER}")
+            raise QueryError(
+                "the Ray cluster has no core to encode on",
+                hint="Start a node with `ray start`, and give the address that it says.",
+            )
         while self.waiting and len(self.running) < _AHEAD * max(cores, 1):
             claim = self.waiting.popleft()
             self.running[self.task.remote(self.job, claim.files)] = claim

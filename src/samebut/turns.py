@@ -179,14 +179,20 @@ def ask(
     can't be had or takes no ``without``; PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
-        raise QueryError(f"a text weight of {text_weight} is outside 0 to 1")
+        raise QueryError(
+            f"a text weight of {text_weight} is outside 0 to 1",
+            hint="Give a number from 0, the picture alone, to 1, the words alone.",
+        )
     fusion = fusion or model.usual
     model.composition(fusion)
     turns = spoken(turns)
     if not any(turn.picture is not None or turn.says_something for turn in turns):
         raise QueryError("there is nothing to search for", hint="Give a picture, a text, or both.")
     if without_weight is not None and without_weight < 0:
-        raise QueryError(f"a weight of {without_weight} of what is not wanted is below 0")
+        raise QueryError(
+            f"the weight of what is not wanted is {without_weight}, which is below 0",
+            hint="Give 0 or more, or leave it out for the usual weight.",
+        )
     for turn in (*turns, *without):
         if any("\ud800" <= sign <= "\udfff" for sign in turn.text):
             raise QueryError(
@@ -195,7 +201,10 @@ def ask(
             )
         _check_box(turn)
         if not turn.weight > 0:
-            raise QueryError(f"a turn's weight of {turn.weight} is not above 0")
+            raise QueryError(
+                f"a turn's weight of {turn.weight} is not above 0",
+                hint="Give a number above 0; 1 is usual.",
+            )
     spent = SearchSeconds()
     passages: list[_Passage] = []
     shares: list[float] = []
@@ -307,7 +316,10 @@ def _check_box(turn: Turn) -> None:
     if turn.box is None:
         return
     if isinstance(turn.picture, EncodedPicture) and turn.picture.box != turn.box:
-        raise QueryError(f"the picture was encoded without the box {turn.box}")
+        raise QueryError(
+            f"the picture was encoded without the box {turn.box}",
+            hint="Encode the picture with this box, or leave the box out of the turn.",
+        )
     left, top, right, bottom = turn.box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise QueryError(

@@ -95,7 +95,11 @@ def encode(model: Model, files: Mapping[str, Place], progress: Progress = silent
         pixels = []
         for each in batch:
             if not isinstance(each, Loaded):
-                raise DataError(f"{each.source.file} can't be calibrated with: {each}")
+                why = getattr(each, "reason", "can't be used")
+                raise DataError(
+                    f"{each.source.file} can't be calibrated with: it {why}",
+                    hint="Mend the picture, or take its row out of the folder's catalogue.",
+                )
             pixels.append(each.content)
         chunks.append(_kept(model, model.encode_images(np.stack(pixels))))
         done += len(pixels)

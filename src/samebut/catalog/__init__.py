@@ -84,7 +84,10 @@ class Catalog:
         """Raise MetadataError if a row can't be used: a benchmark must not shrink silently."""
         if self.unusable:
             first = "; ".join(f"line {e.line} {e.reason}" for e in self.unusable[:_NAMED])
-            raise MetadataError(f"{self.path}: {len(self.unusable):,} rows can't be used: {first}")
+            raise MetadataError(
+                f"{self.path}: {len(self.unusable):,} rows can't be used: {first}",
+                hint="Mend these lines in the table, or take them out.",
+            )
 
 
 def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty) -> Catalog:
@@ -98,7 +101,10 @@ def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty
     """
     sheet = read_sheet(path, lambda columns: _is_header(columns, file_column))
     if not sheet.columns:
-        raise MetadataError(f"{path} is empty")
+        raise MetadataError(
+            f"{path} is empty",
+            hint="Give a table whose first row names its columns, such as: file,title,colour",
+        )
     sheet.rows = [_without_empty(row, empty) for row in sheet.rows]
     form = None if file_column else shops.form_of(sheet.columns)
     column = None if form else _file_column(path, sheet, file_column)

@@ -88,7 +88,10 @@ def read_sheet(path: Place, is_header: Tells) -> TableSheet:
     notes = [] if encoding == "UTF-8" else [encoding]
     text = text.lstrip("\ufeff")
     if not text.strip():
-        raise MetadataError(f"{path} is empty")
+        raise MetadataError(
+            f"{path} is empty",
+            hint="Give a table whose first row names its columns, such as: file,title,colour",
+        )
     if feed.is_feed(text):
         return _of_feed(path, text, notes)
     if text.lstrip()[0] in "{[" and (objects := _objects(text)) is not None:
@@ -104,9 +107,15 @@ def _bytes(path: Place) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MetadataError(f"{path} can't be read: {error.strerror}") from error
+        raise MetadataError(
+            f"{path} can't be read: {error.strerror}",
+            hint="Give the path of a table that is there and that you may read.",
+        ) from error
     except ValueError as error:  # a NUL in the name
-        raise MetadataError(f"{path} can't be read: {error}") from error
+        raise MetadataError(
+            f"{path} can't be read: {error}",
+            hint="Give the path of a table that is there and that you may read.",
+        ) from error
     if len(data) > MAX_BYTES:
         raise MetadataError(
             f"{path} is larger than {MAX_BYTES:,} bytes", hint="Split it: a second table adds."
@@ -188,7 +197,10 @@ def _titled(lines: _Records, is_header: Tells, notes: list[str]) -> TableSheet:
         notes.append(f"header at line {records[place][0]}, not used: line {above}")
     header = records[place][1]
     if len(header) > MAX_COLUMNS:
-        raise MetadataError(f"the header has {len(header):,} columns, more than {MAX_COLUMNS:,}")
+        raise MetadataError(
+            f"the header has {len(header):,} columns, more than {MAX_COLUMNS:,}",
+            hint="Leave out the columns that nobody filters by.",
+        )
     sheet = TableSheet(_distinct(_names(header), notes), notes=notes)
     sheet.unusable += [each for each in lines.unusable if each.line > records[place][0]]
     _fill(sheet, records[place + 1 :])
@@ -317,7 +329,11 @@ def _of_feed(path: Place, text: str, notes: list[str]) -> TableSheet:
     found, cut_off = feed.items(path, text)
     if not found:
         why = f": line {cut_off[0]} {cut_off[1]}" if cut_off else ""
-        raise MetadataError(f"{path} is a feed without items{why}")
+        raise MetadataError(
+            f"{path} is a feed in which no product was found{why}",
+            hint="A feed lists its products as <item> (RSS) or <entry> (Atom): "
+            "download it again, or export a CSV.",
+        )
     sheet = _of_objects(found, [*notes, "a feed in XML"])
     if cut_off:
         sheet.unusable.append(UnusableRow(*cut_off))

@@ -60,7 +60,10 @@ def read(
         )
     filled = {title: rows for title, rows in sheets.items() if rows}
     if not filled:
-        raise MetadataError(f"{path} is empty")
+        raise MetadataError(
+            f"{path} is empty",
+            hint="Give a workbook with a row that names the columns, such as file, title, colour.",
+        )
 
     def has_header(title: str) -> bool:
         return any(is_header(cells) for _, cells in filled[title][:_HEADER_WITHIN])

@@ -228,13 +228,20 @@ def compare(
     if published and not given:
         say(literature.listing(published))
     elif published and len(given) == 1:
-        if given[0].about["benchmark"] != published:
-            raise DataError(f"{(runs or [])[0]} is a run of {given[0].about['benchmark']}")
+        benchmark = given[0].about["benchmark"]
+        if benchmark != published:
+            raise DataError(
+                f"{(runs or [])[0]} is a run of {benchmark}, not of {published}",
+                hint=f"Give a run of {published}, or write: --published {benchmark}",
+            )
         say(literature.beside(given[0], given[0].score(), unstated=unstated))
     elif len(given) == 2 and not published:
         say(comparison.as_text(comparison.compare(*given, most=most)))
     else:
-        raise QueryError("give two runs, or one run and --published, or --published alone")
+        raise QueryError(
+            "two runs can be compared, or one run with published numbers, and neither was given",
+            hint="Write samebut compare RUN RUN, or samebut compare RUN --published BENCHMARK.",
+        )
 
 
 def doctor(
@@ -344,7 +351,10 @@ def _benchmark_of(checked: Checked, root: Path, split: str | None) -> Benchmark:
     from samebut.data import readers
 
     if checked.form is None:
-        raise DataError(f"{checked.path}: {checked.problems[0]}")
+        raise DataError(
+            f"{checked.path}: {checked.problems[0]}",
+            hint=f"Every fault is named by: samebut submit check {checked.path}",
+        )
     return readers.read(checked.form.benchmark, root, split or checked.split or None)
 
 

@@ -76,7 +76,10 @@ def _last_part(folder: Place) -> str:
 def _by_name(option: str, said: Sequence[str], folders: dict[str, Place]) -> dict[str, str]:
     if "" in folders:
         if len(said) > 1:
-            raise QueryError(f"{option} was given {len(said)} times for one gallery")
+            raise QueryError(
+                f"{option} was given {len(said)} times for one gallery",
+                hint=f"Give {option} once; more are for several folders, each as NAME=FOLDER.",
+            )
         return dict.fromkeys([""], said[0]) if said else {}
     pairs = [each.partition("=") for each in said]
     for name, sign, _ in pairs:

@@ -692,7 +692,10 @@ def _write_sheet(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise QueryError(f"{path} can't be written: {error.strerror}") from error
+        raise QueryError(
+            f"{path} can't be written: {error.strerror}",
+            hint="Give a place you may write to: --html FILE, or --out FOLDER of samebut demo.",
+        ) from error
 
 
 def _spoken(turns: Sequence[Turn]) -> str:

@@ -79,7 +79,10 @@ def basic(asked: Asked, styles: float, directions: float, expand: float, harris:
     pictures, `min_t` that of a word and a picture. (The authors divide both by `min_i`, too.)
     """
     if asked.around is None:
-        raise QueryError("'basic' reads the gallery that is searched, and there is none here")
+        raise QueryError(
+            "the fusion 'basic' reads the gallery that is searched, and there is none here",
+            hint="Name a fusion that reads no gallery, such as sum.",
+        )
     words = of_words(asked.corpora(), styles, int(directions))
     image, text = asked.sides
     sample = asked.around.sample()
