@@ -16,6 +16,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -103,7 +104,16 @@ def raised() -> dict[str, list[Raised]]:
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:
-    """Texts that a file gives a name, once: in place of the name they are what is said."""
+    """Texts that a file gives a name, once, or imports: what is said in place of the name."""
+    imported: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (file := _file_of(node.module or "")):
+            theirs = _own_constants(file)
+            imported |= {n.name: theirs[n.name] for n in node.names if n.name in theirs}
+    return imported | _assigned(tree)
+
+
+def _assigned(tree: ast.Module) -> dict[str, str]:
     found = defaultdict(list)
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
@@ -111,6 +121,17 @@ def _constants(tree: ast.Module) -> dict[str, str]:
                 if isinstance(target, ast.Name):
                     found[target.id].append(_text(node.value))
     return {name: texts[0] for name, texts in found.items() if len(texts) == 1 and texts[0]}
+
+
+@cache
+def _own_constants(file: Path) -> dict[str, str]:
+    return _assigned(ast.parse(file.read_text(encoding="utf-8")))
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module of ours that can hold texts."""
+    file = SOURCE.parent.joinpath(*module.split(".")).with_suffix(".py")
+    return file if module.startswith("samebut.") and file.is_file() else None
 
 
 def _of_call(call: ast.Call, names: Mapping[str, str]) -> Raised | None:

@@ -378,7 +378,7 @@ def test_fashion200k_marks_are_spelled_out_and_damage_is_named(tmp_path: Path) -
     with pytest.raises(DataError, match=r"query 0: women/dresses/9/9_0\.jpeg is not among"):
         fashion200k.read(tmp_path, "test")
     write(tmp_path / "labels" / "dress_test_detect_all.txt", "a.jpeg\t0.9\n")
-    with pytest.raises(DataError, match="line 1: is not picture, score, caption"):
+    with pytest.raises(DataError, match="line 1: does not hold a picture, a score and a caption"):
         fashion200k.read(tmp_path, "test")
 
 
@@ -412,7 +412,7 @@ def test_every_reader_refuses_a_wrong_root(tmp_path: Path, name: str) -> None:
 def test_options_are_checked_against_the_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gallery can't be 'big'"):
         readers.read("fashioniq", tmp_path, options={"gallery": "big"})
-    with pytest.raises(DataError, match="seed is a whole number"):
+    with pytest.raises(DataError, match="seed takes a whole number"):
         readers.read("css", tmp_path, options={"seed": "one"})
     with pytest.raises(DataError, match="no benchmark called 'cir'") as caught:
         readers.read("cir", tmp_path)

@@ -48,7 +48,7 @@ def test_icir_without_a_right_answer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 5: no picture of 'lamp' is 'upside down'"):
         icir.read(tmp_path)
     path.write_text("picture,text\n")
-    with pytest.raises(DataError, match="line 1: is not a picture, a text and an instance"):
+    with pytest.raises(DataError, match="line 1: does not hold a picture, a text and an instance"):
         icir.read(tmp_path)
 
 
@@ -68,7 +68,7 @@ def test_pinpoint_damage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rows = parquet.read_table(path).to_pylist()
     for changed, message in [
         ({"instruction": None}, "row 0: instruction is no str"),
-        ({"positive_candidates": []}, "row 0: has no right answer"),
+        ({"positive_candidates": []}, "row 0: the query has no right answer"),
         ({"query_image_signature": "a" * 32}, "pictures named by queries are not in the gallery"),
     ]:
         parquet.write_table(pyarrow.Table.from_pylist([rows[0] | changed, *rows[1:]]), path)

@@ -220,8 +220,8 @@ def test_search_in_an_empty_store(index: Index) -> None:
 @pytest.mark.parametrize(
     ("queries", "k", "words"),
     [
-        (unit(1), 5, "queries of shape 8, this store wants Qx8"),
-        (unit(1, 9)[None], 5, "queries of shape 1x9, this store wants Qx8"),
+        (unit(1), 5, "queries of shape 8; this store takes Qx8"),
+        (unit(1, 9)[None], 5, "queries of shape 1x9; this store takes Qx8"),
         (np.full((1, DIM), np.inf), 5, "not finite"),
         (np.full((1, DIM), np.nan), 5, "not finite"),
         (unit(1)[None], 0, "0 results were asked for"),

@@ -48,7 +48,10 @@ def _first(rows: Mapping[str, Mapping[str, str]], wish: DemoRequest) -> str:
     for name, row in rows.items():
         if row.get("kind") == wish.kind and row.get(column) != value:
             return name
-    raise QueryError(f"the demo gallery has no {wish.kind}")
+    raise QueryError(
+        f"the demo gallery has no {wish.kind}",
+        hint="Install samebut again: its demo gallery is incomplete.",
+    )
 
 
 def _anywhere(gallery: Gallery) -> list[list[Turn]]:
@@ -56,7 +59,10 @@ def _anywhere(gallery: Gallery) -> list[list[Turn]]:
     stored = gallery.index.files()
     paths = [source.path for source in scan(gallery.folder).pictures if source.path in stored]
     if not paths:
-        raise QueryError(f"{gallery.folder} has no picture that could be indexed")
+        raise QueryError(
+            f"{gallery.folder} has no picture that could be indexed",
+            hint="Give a folder of pictures, such as JPEG or PNG files.",
+        )
     return [
         [Turn(gallery.file_of(paths[place * len(paths) // len(ANYWHERE)]), text)]
         for place, text in enumerate(ANYWHERE)

@@ -84,7 +84,7 @@ def _prepared(model: Model, picture: Image.Image) -> Floats:
         raise
     except Exception as error:
         said = f"can't be prepared for the model: {type(error).__name__} {error}".strip()
-        raise PictureError("the picture", said) from error
+        raise PictureError("the picture", said, hint="save it as a JPEG or PNG") from error
 
 
 def _encode(

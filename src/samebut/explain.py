@@ -152,7 +152,10 @@ def as_square(regions: Floats) -> Floats:
     """
     side = math.isqrt(len(regions))
     if side * side != len(regions):
-        raise ModelError(f"{len(regions)} region tokens make no square: they can't be placed")
+        raise ModelError(
+            f"{len(regions)} region tokens make no square, so they can't be placed on the picture",
+            hint="Explain with a model whose picture encoder gives a square grid of regions.",
+        )
     return regions.reshape(side, side)
 
 

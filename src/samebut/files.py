@@ -25,7 +25,10 @@ def read_text(path: Path) -> str:
             f"{path}: is not text in UTF-8, byte {error.start}", hint="Save it as UTF-8."
         ) from error
     except OSError as error:
-        raise DataError(f"{path}: can't be read, {error.strerror or error}") from error
+        raise DataError(
+            f"{path}: can't be read, {error.strerror or error}",
+            hint="Give a file that is there and that you may read.",
+        ) from error
 
 
 def read_lines(path: Path) -> list[str]:

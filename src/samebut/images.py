@@ -422,7 +422,7 @@ def time_limit(seconds: float, stopped: threading.Event | None = None) -> Iterat
 def check_time() -> None:
     """Raises PictureError if the `time_limit` that this thread is in has passed."""
     if _opening.is_late:
-        raise PictureError("the picture", _TOO_SLOW)
+        raise PictureError("the picture", _TOO_SLOW, hint="save a smaller copy of it")
 
 
 # ------------------------------------------------------------------------------- the file

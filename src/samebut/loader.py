@@ -183,7 +183,7 @@ def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
     try:
         size = _size(source)
         if reason := too_large(size):
-            raise PictureError(source.path, reason)
+            raise PictureError(source.path, reason, hint="save a smaller copy of it")
         if size > READ_AT_ONCE:
             return source.file, file_digest(source.file)
         with _opened(source.file, size) as file:
@@ -191,7 +191,11 @@ def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
             return content, digest_of(content)
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise PictureUnread(source.path, f"can't be read: {reason}") from error
+        raise PictureUnread(
+            source.path,
+            f"can't be read: {reason}",
+            hint="see that it is there and that you may read it",
+        ) from error
 
 
 def _size(source: PictureFile) -> int:
@@ -201,7 +205,7 @@ def _size(source: PictureFile) -> int:
         return source.size
     found = source.file.stat()
     if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
-        raise PictureError(source.path, "is not a file")
+        raise PictureError(source.path, "is not a file", hint="give an ordinary file")
     return found.st_size
 
 

@@ -114,7 +114,11 @@ def digest_of_picture(source: Source) -> str:
     try:
         return file_digest(source)
     except OSError as error:
-        raise PictureError(str(source), f"can't be read: {error.strerror or error}") from error
+        raise PictureError(
+            str(source),
+            f"can't be read: {error.strerror or error}",
+            hint="see that it is there and that you may read it",
+        ) from error
 
 
 def _title(index: Index, digest: str) -> str:

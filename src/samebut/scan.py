@@ -153,7 +153,10 @@ class _Scanning:
                 if not path and self._names_are_told(error):
                     return
                 if not path:
-                    raise StoreError(f"{self.top} can't be read: {reason}") from error
+                    raise StoreError(
+                        f"{self.top} can't be read: {reason}",
+                        hint="give a folder that is there and that you may read",
+                    ) from error
                 self.found.unreadable[path] = f"is a folder that can't be read: {reason}"
             else:
                 waiting += reversed(folders)
@@ -331,7 +334,9 @@ def _of_file(path: Place) -> Iterator[_Pattern]:
     except FileNotFoundError:
         return
     except ConnectionError as error:
-        raise StoreError(f"{path} can't be read: {error.strerror}") from error
+        raise StoreError(
+            f"{path} can't be read: {error.strerror}", hint="try again when the server answers"
+        ) from error
     except OSError as error:
         raise QueryError(
             f"{path} can't be read: {error.strerror}",

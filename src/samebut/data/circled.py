@@ -15,7 +15,7 @@ from typing import Any
 
 from samebut.data import circo, cirr, fashioniq
 from samebut.data.benchmark import Benchmark, Query, QueryStep, Rules
-from samebut.data.folders import Folder, require_fields, whatever_can_be_read
+from samebut.data.folders import OTHER_VERSION, Folder, require_fields, whatever_can_be_read
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -101,7 +101,9 @@ def _sessions(folder: Folder, split: str) -> list[dict[str, Any]]:
 def _session(entry: Any, split: str, where: str) -> dict[str, Any]:
     session = require_fields(entry, FIELDS, where)
     if not session["turns"] or not session["ground_truth_ids"]:
-        raise DataError(f"{where}: has no turn, or no right answer")
+        raise DataError(
+            f"{where}: the conversation has no turn, or no right answer", hint=OTHER_VERSION
+        )
     turns = [
         require_fields(turn, TURN_FIELDS, f"{where} turn {n}")
         for n, turn in enumerate(session["turns"], 1)
@@ -120,7 +122,7 @@ def _session(entry: Any, split: str, where: str) -> dict[str, Any]:
 def _picture(name: Any, split: str, where: str) -> str:
     """CIRCO's pictures are named by twelve digits there, and by their number here."""
     if not isinstance(name, str) or (split == "circo_val" and not name.isdecimal()):
-        raise DataError(f"{where}: {name!r} is no picture of the data set")
+        raise DataError(f"{where}: {name!r} is no picture of the data set", hint=OTHER_VERSION)
     return str(int(name)) if split == "circo_val" else name
 
 

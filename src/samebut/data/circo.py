@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, require_fields
+from samebut.data.folders import OTHER_VERSION, Folder, require_fields
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -67,7 +67,10 @@ def _entry(entry: Any, split: str, where: str) -> dict[str, Any]:
     if split == "val":
         truths = checked["gt_img_ids"]
         if checked["target_img_id"] not in truths or len(set(truths)) != len(truths):
-            raise DataError(f"{where}: its target is not among its ground truths, or one repeats")
+            raise DataError(
+                f"{where}: its target is not among its ground truths, or one repeats",
+                hint=OTHER_VERSION,
+            )
     return checked
 
 

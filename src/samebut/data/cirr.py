@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, require_fields, whatever_can_be_read
+from samebut.data.folders import OTHER_VERSION, Folder, require_fields, whatever_can_be_read
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -71,7 +71,10 @@ def _entry(entry: Any, split: str, where: str) -> dict[str, Any]:
     checked = require_fields(entry, kinds, where)
     members = require_fields(checked["img_set"], {"members": list}, f"{where} img_set")["members"]
     if len(set(members)) != 6 or checked["reference"] not in members:
-        raise DataError(f"{where}: its subset is not six pictures with the reference among them")
+        raise DataError(
+            f"{where}: its subset is not six pictures with the reference among them",
+            hint=OTHER_VERSION,
+        )
     return checked
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder
+from samebut.data.folders import OTHER_VERSION, Folder
 from samebut.errors import DataError
 from samebut.files import read_lines
 
@@ -80,10 +80,16 @@ def _captions(folder: Folder, split: str) -> dict[str, str]:
         for number, line in enumerate(lines, 1):
             parts = line.split("\t")
             if len(parts) != 3 or not parts[2].strip():
-                raise DataError(f"{name} line {number}: is not picture, score, caption")
+                raise DataError(
+                    f"{name} line {number}: does not hold a picture, a score and a caption",
+                    hint=OTHER_VERSION,
+                )
             captions.setdefault(parts[0], _spelled(parts[2]))
     if not captions:
-        raise DataError(f"{folder.root}: the {split} labels are empty")
+        raise DataError(
+            f"{folder.root}: the label files of {split} (*_{split}_detect_all.txt) are empty",
+            hint=OTHER_VERSION,
+        )
     return captions
 
 
@@ -110,7 +116,9 @@ def _fixed_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         names = line.split()
         if len(names) != 2:
-            raise DataError(f"{QUERIES} line {number}: is not two pictures")
+            raise DataError(
+                f"{QUERIES} line {number}: does not name two pictures", hint=OTHER_VERSION
+            )
         yield names[0], names[1]
 
 
@@ -144,7 +152,8 @@ def _queries(pairs: Iterator[tuple[str, str]], captions: Mapping[str, str]) -> t
         unknown: Sequence[str] = [name for name in (reference, target) if name not in captions]
         if unknown:
             raise DataError(
-                f"{QUERIES} query {number}: {unknown[0]} is not among the labelled pictures"
+                f"{QUERIES} query {number}: {unknown[0]} is not among the labelled pictures",
+                hint=OTHER_VERSION,
             )
         others = [name for name in sharing[captions[target]] if name != target]
         queries.append(

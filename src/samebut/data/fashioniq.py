@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder, require_fields, whatever_can_be_read
+from samebut.data.folders import OTHER_VERSION, Folder, require_fields, whatever_can_be_read
 from samebut.errors import DataError
 from samebut.files import read_json
 
@@ -198,7 +198,10 @@ def _entries(folder: Folder, category: str, split: str) -> list[dict[str, Any]]:
     ]
     for i, entry in enumerate(entries):
         if len(entry["captions"]) != 2 or not all(isinstance(c, str) for c in entry["captions"]):
-            raise DataError(f"{path.name} entry {i}: has not two captions, as FashionIQ does")
+            raise DataError(
+                f"{path.name} entry {i}: has not two captions, as FashionIQ does",
+                hint=OTHER_VERSION,
+            )
     return entries
 
 
@@ -206,9 +209,12 @@ def _split_names(folder: Folder, category: str, split: str) -> list[str]:
     path = folder.file(f"split.{category}.{split}.json")
     names: list[str] = read_json(path, list)
     if not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path.name}: is not a list of names of pictures")
+        raise DataError(f"{path.name}: is not a list of names of pictures", hint=OTHER_VERSION)
     if len(set(names)) != len(names):
-        raise DataError(f"{path.name}: lists {len(names) - len(set(names)):,} pictures twice")
+        raise DataError(
+            f"{path.name}: lists {len(names) - len(set(names)):,} pictures twice",
+            hint=OTHER_VERSION,
+        )
     return names
 
 

@@ -15,6 +15,8 @@ from samebut.images import PICTURE_SUFFIXES
 T = TypeVar("T")
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".part", ".crdownload"})
+OTHER_VERSION = "The file may be of another version of the data set, or cut short: fetch it again."
+"""What to do where a file does not hold what its data set's files do."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,16 @@ def whatever_can_be_read(readings: Iterable[Callable[[], T]]) -> list[T]:
 def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[str, Any]:
     """``entry`` itself, if it is an object with these fields of these types; else DataError."""
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: is a {type(entry).__name__}, not an object with named fields")
+        raise DataError(
+            f"{where}: is a {type(entry).__name__}, not an object with named fields",
+            hint=OTHER_VERSION,
+        )
     for field, kind in kinds.items():
         if not isinstance(entry.get(field), kind):
             state = "is missing" if field not in entry else f"is no {kind.__name__}"
             raise DataError(
                 f"{where}: {field} {state}",
-                hint="The file may be of another version of the data set.",
+                hint=OTHER_VERSION,
             )
     return entry
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samebut.data.benchmark import Benchmark, Query, Rules
-from samebut.data.folders import Folder
+from samebut.data.folders import OTHER_VERSION, Folder
 from samebut.errors import DataError
 from samebut.files import read_lines
 
@@ -85,7 +85,10 @@ def _lines(path: Path) -> list[_Line]:
     for number, line in enumerate(read_lines(path), 1):
         fields = line.strip().split(",")
         if len(fields) < 3 or not all(fields[:3:2]):
-            raise DataError(f"{path.name} line {number}: is not a picture, a text and an instance")
+            raise DataError(
+                f"{path.name} line {number}: does not hold a picture, a text and an instance",
+                hint=OTHER_VERSION,
+            )
         name, text, instance = fields[:3]
         lines.append(_Line(name, text, instance, _picture(path, name)))
     return lines

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from samebut.data.benchmark import Benchmark, Query, QueryStep, Rules
-from samebut.data.folders import Folder
+from samebut.data.folders import OTHER_VERSION, Folder
 from samebut.errors import DataError
 from samebut.files import read_lines
 
@@ -106,7 +106,9 @@ def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
     try:
         rows: list[dict[str, Any]] = parquet.read_table(path, columns=list(FIELDS)).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: is no table of PinPoint that can be read, {error}") from error
+        raise DataError(
+            f"{path}: is no table of PinPoint that can be read, {error}", hint=OTHER_VERSION
+        ) from error
     return (_checked(row, f"{path.name} row {number}") for number, row in enumerate(rows))
 
 
@@ -115,9 +117,9 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, Any]:
     row["negative_candidates"] = row.get("negative_candidates") or []
     for name, kind in FIELDS.items():
         if not isinstance(row.get(name), kind):
-            raise DataError(f"{where}: {name} is no {kind.__name__}")
+            raise DataError(f"{where}: {name} is no {kind.__name__}", hint=OTHER_VERSION)
     if not row["positive_candidates"]:
-        raise DataError(f"{where}: has no right answer")
+        raise DataError(f"{where}: the query has no right answer", hint=OTHER_VERSION)
     return row
 
 

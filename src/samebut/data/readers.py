@@ -198,6 +198,9 @@ def _value(name: str, option: str, value: str) -> Any:
         )
     if not options[option]:
         if not value.isdecimal():
-            raise DataError(f"{name}: {option} is a whole number, not {value!r}")
+            raise DataError(
+                f"{name}: {option} takes a whole number, not {value!r}",
+                hint=f"Write it as -o {option}=NUMBER.",
+            )
         return int(value)
     return value

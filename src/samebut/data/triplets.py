@@ -164,10 +164,15 @@ def _csv_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             line = _from_cells(row, where)
             same = (line["reference"], line["text"], tuple(line["targets"]))
             if seen.setdefault(same, where) != where:
-                raise DataError(f"{where}: is the same query as {seen[same]}")
+                raise DataError(
+                    f"{where}: is the same query as {seen[same]}", hint="Remove one of the two."
+                )
             yield where, line
     except csv.Error as error:
-        raise DataError(f"{path.name} line {table.reader.line_num}: {error}") from error
+        raise DataError(
+            f"{path.name} line {table.reader.line_num}: {error}",
+            hint="Mend that line, or save the table as CSV UTF-8 again.",
+        ) from error
 
 
 def _from_cells(row: dict[Any, Any], where: str) -> dict[str, Any]:
@@ -244,11 +249,20 @@ def _query(line: dict[str, Any], where: str, split: str) -> Query:
     subset = _names(line, "subset", where)
     reference = catalog.file_name(_name(line, "reference", where))
     if target not in targets:
-        raise DataError(f"{where}: target {target} is not among its targets")
+        raise DataError(
+            f"{where}: target {target} is not among its targets",
+            hint="Add it to targets, or leave targets out: then it is the one right answer.",
+        )
     if reference in targets:
-        raise DataError(f"{where}: reference {reference} is among its targets")
+        raise DataError(
+            f"{where}: reference {reference} is among its targets",
+            hint="Take it out of targets: a query's own picture is not an answer.",
+        )
     if subset is not None and target not in subset:
-        raise DataError(f"{where}: target {target} is not in its subset")
+        raise DataError(
+            f"{where}: target {target} is not in its subset",
+            hint="Add it to subset, or leave subset out.",
+        )
     return Query(
         id=str(line.get("id", f"{split} {where.rpartition(' ')[2]}")),
         reference=reference,
@@ -275,7 +289,7 @@ def _names(line: dict[str, Any], field: str, where: str) -> tuple[str, ...] | No
         raise DataError(f"{where}: {field} is not a list of file names", hint=LAYOUT)
     names = tuple(map(catalog.file_name, value))
     if len(set(names)) != len(names):
-        raise DataError(f"{where}: {field} names a picture twice")
+        raise DataError(f"{where}: {field} names a picture twice", hint="Name each picture once.")
     return names
 
 
@@ -292,7 +306,10 @@ def _gallery(root: Path, split: str, queries: tuple[Query, ...]) -> tuple[list[s
     by_split = "split" in table.columns
     for name, values in table.values.items():
         if len(values.get("split", ())) > 1:
-            raise DataError(f"{path}: puts {name} into the splits {table.rows[name]['split']}")
+            raise DataError(
+                f"{path}: puts {name} into the splits {table.rows[name]['split']}",
+                hint="Give all rows of a picture one split.",
+            )
     names = [n for n, row in table.rows.items() if not by_split or row.get("split", "") == split]
     if not names:
         there = {row.get("split", "") for row in table.rows.values()}

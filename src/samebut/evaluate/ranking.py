@@ -114,4 +114,7 @@ def _galleries(
 
 def _require_rows(what: str, embeddings: Floats | Scorer, expected: int) -> None:
     if len(embeddings) != expected:
-        raise DataError(f"{len(embeddings):,} {what} embeddings for {expected:,} of the benchmark")
+        raise DataError(
+            f"{len(embeddings):,} {what} embeddings for {expected:,} of the benchmark",
+            hint="Give one embedding for each, in the order of the benchmark.",
+        )

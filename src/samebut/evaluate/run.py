@@ -96,7 +96,10 @@ class Run:
                 hint="Give a folder written by: samebut eval --out FOLDER",
             ) from error
         if found != FORMAT or len(queries) != len(ranked.ids):
-            raise DataError(f"{folder}: a run of format {found}, or one cut short")
+            raise DataError(
+                f"{folder}: the run has format {found}, not {FORMAT}, or is cut short",
+                hint="Make the run again: samebut eval --out FOLDER",
+            )
         benchmark = Benchmark(
             about["benchmark"], about["split"], images, queries, rules, about["protocol"]
         )

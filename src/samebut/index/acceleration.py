@@ -54,7 +54,10 @@ def accelerate(
         DiskFull, StoreError: it can't be written; searches compare all pictures, as before.
     """
     path = database.path
-    busy = StoreBusy(f"{path}: another process makes its inverted file")
+    busy = StoreBusy(
+        f"{path}: another process is making its inverted file",
+        hint="let it finish; until then searches compare all pictures",
+    )
     try:
         if not _is_wanted(database):
             return None

@@ -32,7 +32,10 @@ def as_blob(picture: PictureRow, dim: int) -> Halves:
         )
     length = float(np.linalg.norm(embedding))
     if not abs(length - 1) <= _UNIT_TOLERANCE:
-        raise StoreError(f"{picture.path}: its embedding has length {length:g}, not 1")
+        raise StoreError(
+            f"{picture.path}: its embedding has length {length:g}, not 1",
+            hint="divide the embedding by its length before it is stored",
+        )
     return Halves(embedding.astype(_HALF).tobytes())
 
 

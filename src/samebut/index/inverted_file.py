@@ -55,13 +55,17 @@ class InvertedFile:
 
     def __init__(self, path: Path, file: FileBeside, dim: int) -> None:
         if checksum(path) != file.checksum:
-            raise StoreDamaged(f"{path}: is not as it was written")
+            raise StoreDamaged(
+                f"{path}: is not as it was written", hint="index again, which makes it anew"
+            )
         self.probes = file.probes
         self._bytes = np.memmap(path, np.uint8, "r")
         reader = _FAISS.ZeroCopyIOReader(faiss.swig_ptr(self._bytes), len(self._bytes))
         self._index = _FAISS.read_index(reader)
         if self._index.d != dim or self._index.ntotal != file.pictures:
-            raise StoreDamaged(f"{path}: is not of this store")
+            raise StoreDamaged(
+                f"{path}: is not of this store", hint="index again, which makes it anew"
+            )
         self._row_bytes = int(self._index.code_size)
         lists = self._index.invlists
         self._sizes = np.array([lists.list_size(n) for n in range(lists.nlist)], np.int64)

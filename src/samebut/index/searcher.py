@@ -83,9 +83,15 @@ def checked(queries: NDArray[np.float32], k: int, dim: int) -> NDArray[np.float3
     queries = np.ascontiguousarray(queries, np.float32)
     if queries.ndim != 2 or queries.shape[1] != dim:
         shape = "x".join(map(str, queries.shape))
-        raise QueryError(f"queries of shape {shape}, this store wants Qx{dim}")
+        raise QueryError(
+            f"queries of shape {shape}; this store takes Qx{dim}",
+            hint="embed the queries with the model that the store was made with",
+        )
     if not np.isfinite(queries).all():
-        raise QueryError("a query holds numbers that are not finite")
+        raise QueryError(
+            "a query holds numbers that are not finite",
+            hint="look for NaN and infinity in the query's embedding",
+        )
     if k < 1:
-        raise QueryError(f"{k} results were asked for; ask for at least one")
+        raise QueryError(f"{k} results were asked for", hint="ask for one or more")
     return queries

@@ -230,7 +230,10 @@ def _within(operator: str, asked: Span) -> Condition:
 
 def _membership(where: Among, column: Column) -> Condition:
     if len(where.values) > MAX_LENGTH:
-        raise FilterError(f"more than {MAX_LENGTH:,} values for {where.column}")
+        raise FilterError(
+            f"the filter lists more than {MAX_LENGTH:,} values for {where.column}",
+            hint="put the list in a metadata column of its own and filter on that",
+        )
     texts = [_folded(value) for value in where.values if isinstance(value, str)]
     by_value = [v for v in where.values if column.by_value or not isinstance(v, str)]
     spans = [span for value in by_value if (span := column.asked(value))]
@@ -256,7 +259,10 @@ def _folded(value: str) -> str:
     folded = fold(value)
     # Folding can make a text eighteen times as long, and SQLite refuses long patterns.
     if len(folded) > MAX_LENGTH:
-        raise FilterError(f"a value is longer than {MAX_LENGTH:,} characters")
+        raise FilterError(
+            f"a value in the filter is longer than {MAX_LENGTH:,} characters",
+            hint="give a shorter value",
+        )
     return folded
 
 

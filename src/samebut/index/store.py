@@ -285,7 +285,10 @@ class Store:
 
     def _require(self, done: Cursor, path: str) -> None:
         if not done.rowcount:
-            raise StoreError(f"{self.name}: holds no picture {path}")
+            raise StoreError(
+                f"{self.name}: holds no picture {path}",
+                hint="name it by its path within the folder that was indexed",
+            )
 
 
 @contextmanager

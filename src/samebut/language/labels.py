@@ -76,7 +76,10 @@ def read_labels(path: Place) -> Labels:
     """
     try:
         if path.stat().st_size > _LARGEST:
-            raise LabelsError(f"{path}: is larger than {_LARGEST / 1e6:g} MB")
+            raise LabelsError(
+                f"{path}: is larger than {_LARGEST / 1e6:g} MB",
+                hint="Take out the columns and values that the table does not have.",
+            )
         said = toml_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)

@@ -61,7 +61,10 @@ def read_template(text: Any, known: frozenset[str] | None, where: str) -> Templa
         raise DataError(f"{where}: {text!r} is no text", hint="A template is a text in quotes.")
     pieces = _SLOT.split(text)
     if any("{" in piece or "}" in piece for piece in pieces[::2]):
-        raise DataError(f"{where}: a brace without its partner in {text!r}")
+        raise DataError(
+            f"{where}: a brace without its partner in {text!r}",
+            hint="Write each name between two braces, such as {colour}.",
+        )
     parts: list[str | Slot] = []
     for number, piece in enumerate(pieces):
         if number % 2:

@@ -53,6 +53,8 @@ _REASONS: Mapping[str, str] = {
     r"(.+?): no picture has (.+)": r"\1：没有图片是 \2",
     r"no column (\S+): this gallery has no metadata": r"没有 \1 这一列：此图库没有元数据",
     r"no column (\S+)": r"没有 \1 这一列",
+    r"the filter lists more than (.+) values for (.+)": r"筛选条件为 \2 列出的值超过 \1 个",
+    r"a value in the filter is longer than (.+) characters": r"筛选条件里的值超过 \1 个字符",
 }
 
 _HINTS: Mapping[str, str] = {
@@ -69,6 +71,13 @@ _HINTS: Mapping[str, str] = {
     r"Give a picture, a text, or both.": "请给出图片、文字，或两者。",
     r"Give the turn both of them.": "请同时给出图片和文字。",
     r"known columns: (.*)": r"已有的列：\1。",
+    r"give a shorter value": "请把值写短一些。",
+    r"put the list in a metadata column of its own and filter on that": (
+        "请把这份列表写成元数据中单独的一列，再按那一列筛选。"
+    ),
+    r"index again: what is gone leaves the gallery": "请重新建立索引，已不存在的图片会移出图库。",
+    r"see that it is there and that you may read it": "请确认文件存在，并且可以读取。",
+    r"give an ordinary file": "请换成普通文件。",
 }
 
 
