@@ -31,6 +31,7 @@ import psutil
 
 from postgres_server import PostgresServer, started
 from samebut.index.address import address_of
+from samebut.index.postgres import graph
 from samebut.index.postgres import index as postgres_index
 from samebut.index.postgres.index import PostgresIndex
 
@@ -55,8 +56,10 @@ def filled(server: PostgresServer, task: Task) -> PostgresIndex:
 
 
 def make(index: PostgresIndex, m: int, construction: int) -> None:
-    graph = {"_M": m, "_CONSTRUCTION": construction, "GRAPH_FROM": 0}
-    with mock.patch.multiple(postgres_index, **graph):
+    with (
+        mock.patch.multiple(graph, _M=m, _CONSTRUCTION=construction),
+        mock.patch.object(postgres_index, "GRAPH_FROM", 0),
+    ):
         index.publish()
 
 
@@ -65,7 +68,6 @@ def drop(index: PostgresIndex) -> float:
     with index._database.writing() as link:
         size = link.execute("SELECT pg_relation_size('embedding_graph')").fetchone()[0]
         link.execute("DROP INDEX embedding_graph")
-    index._has_graph = False
     return float(size) / 1e6
 
 
@@ -118,9 +120,11 @@ def graphs(index: PostgresIndex, task: Task, asked_for: list[str], watch: Stopwa
     everything = [searching(index, task)(number) for number in range(len(task.queries))]
     few = asked(20, searching(index, task), everything, watch)
     print(f"{'no graph, all compared':34}{few}", flush=True)
-    for graph in asked_for:
-        m, construction = map(int, graph.split(","))
-        if index._has_graph:
+    for said_of in asked_for:
+        m, construction = map(int, said_of.split(","))
+        with index._database.reading() as link:
+            there = graph.is_there(link)
+        if there:
             drop(index)
         clock, processor = watch.of(lambda m=m, c=construction: make(index, m, c))  # type: ignore[misc]
         with index._database.reading() as link:

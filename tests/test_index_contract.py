@@ -210,6 +210,8 @@ def test_search(index: Index) -> None:
     ids, _ = index.search(queries[:1], 100, where="kind = 'vowel'", exclude=[5])
     assert ids.tolist() == [[1]]
     assert index.search(queries, 5, where="kind = 'other'").ids.shape == (3, 0)
+    for where in (None, "kind = 'vowel'", "kind = 'other'"):
+        assert index.ranking(queries[0], 4, where=where).recall is None  # all were compared
 
 
 def test_search_in_an_empty_store(index: Index) -> None:

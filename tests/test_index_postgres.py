@@ -26,6 +26,7 @@ from samebut.gallery import Gallery
 from samebut.index import Address, Index, PictureRow
 from samebut.index.address import address_of
 from samebut.index.local import StoreFile
+from samebut.index.postgres import graph, schema
 from samebut.index.postgres import index as postgres_index
 from samebut.index.postgres.adapt import escaped, unescaped
 from samebut.index.postgres.database import Link
@@ -283,6 +284,8 @@ def clusters(postgres: PostgresServer) -> Iterator[PostgresIndex]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres_index, "GRAPH_FROM", 1000)
         patch.setattr(postgres_index, "EXACT_BELOW", 100)
+        # So few pictures the server would compare by itself, and not ask the graph.
+        patch.setattr(schema, "SETTINGS", f"{schema.SETTINGS}; SET enable_seqscan = off")
         yield from clustered(address_of(postgres.url()))
 
 
@@ -310,7 +313,7 @@ def clustered(address: Address) -> Iterator[PostgresIndex]:
 
 def has_graph(index: PostgresIndex) -> bool:
     with index._database.reading() as link:
-        return bool(link.execute(postgres_index._GRAPH).fetchone()[0])
+        return graph.is_there(link)
 
 
 def test_the_graph_finds_what_a_comparison_of_all_finds(clusters: PostgresIndex) -> None:
@@ -336,6 +339,51 @@ def test_the_graph_finds_what_a_comparison_of_all_finds(clusters: PostgresIndex)
             result.scores, np.sort(scores, axis=1)[:, ::-1][:, :10], atol=0.02
         )
         assert excluded not in result.ids
+
+
+def test_an_answer_of_the_graph_says_how_much_of_the_truth_it_has(
+    clusters: PostgresIndex,
+) -> None:
+    with clusters._database.reading() as link:
+        measured = graph.measured(link)
+        assert measured is not None and measured.pictures == 3000
+        every = clusters.embedding(clusters.listing(3000))
+        asked = measure_again(link, clusters)
+    assert measured == asked and 0.9 < measured.recalls[10] <= 1
+    for where, recall in (
+        (None, measured.recalls[10]),
+        ("part != 'tenth'", measured.recalls[10]),
+        ("part = 'hundredth'", None),
+    ):
+        assert clusters.ranking(every[0], 10, where=where).recall == recall
+    assert clusters.ranking(every[0], 10, exact=True).recall is None
+    assert clusters.ranking(every[0], 2999).recall is None  # never measured for so many
+
+
+def measure_again(link: Link, index: PostgresIndex) -> graph.Measured | None:
+    return graph.measure(link, 3000, index._spread(link))
+
+
+def test_a_graph_that_finds_little_says_so(clusters: PostgresIndex) -> None:
+    with clusters._database.reading() as link:
+        link.execute("SET LOCAL hnsw.ef_search = 1")
+        link.execute("SET LOCAL hnsw.iterative_scan = off")
+        measured = measure_again(link, clusters)
+    assert measured is not None and measured.recalls[10] < 0.5
+
+
+def test_a_graph_that_nobody_measured_is_not_searched_until_the_next_run(
+    clusters: PostgresIndex,
+) -> None:
+    with clusters._database.reading() as link:
+        before = graph.measured(link)
+    for comment in ("NULL", "'mine'", "'[1]'"):
+        with clusters._database.writing() as link:
+            link.execute(f"COMMENT ON INDEX embedding_graph IS {comment}")
+        assert clusters.ranking(clusters.embedding([1])[0], 10).recall is None
+    clusters.publish()
+    with clusters._database.reading() as link:
+        assert graph.measured(link) == before
 
 
 def test_a_graph_that_gives_up_is_no_reason_to_answer_with_less(
@@ -372,9 +420,9 @@ def test_a_graph_is_built_by_one_process_where_shared_memory_is_short(
     index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = f"""DO $$ BEGIN IF current_setting('max_parallel_maintenance_workers') <> '0' THEN
-        RAISE SQLSTATE '53100'; END IF; {postgres_index._MAKE_GRAPH}; END $$"""
+        RAISE SQLSTATE '53100'; END IF; {graph._MAKE}; END $$"""
     monkeypatch.setattr(postgres_index, "GRAPH_FROM", 1)
-    monkeypatch.setattr(postgres_index, "_MAKE_GRAPH", short)
+    monkeypatch.setattr(graph, "_MAKE", short)
     index.put([picture("a", 1)])
     index.publish()
     assert has_graph(index)

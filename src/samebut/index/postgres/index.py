@@ -1,7 +1,7 @@
 """A store on a PostgreSQL server that can be searched there.
 
-Few pictures are compared one by one. Of many, pgvector's graph (HNSW, of half-precision vectors)
-gives candidates, which are scored again exactly.
+Few pictures are compared one by one. Of many, a graph gives candidates
+(`samebut.index.postgres.graph`), which are scored again exactly.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from samebut.confidence import spread
 from samebut.errors import StoreBusy
 from samebut.index import Acceleration, Found, RankedPictures, searcher
 from samebut.index.described import DescribedStore, parsed
-from samebut.index.postgres import filters
+from samebut.index.postgres import filters, graph
 from samebut.index.postgres.database import Link, PostgresDatabase, make_store
 from samebut.index.postgres.schema import MAX_GRAPH_DIM
 from samebut.index.postgres.server import Server, server_of
@@ -35,17 +34,9 @@ GRAPH_FROM = 10_000
 EXACT_BELOW = 10_000
 """Pictures that pass a filter, below which all of them are compared: the graph, which has to pass
 by those that do not pass, would take longer (benchmarks/postgres_graph.py)."""
-_CANDIDATES = 4  # times k that are scored again
 
-_M = 16  # neighbours of a picture in the graph
-_CONSTRUCTION = 200  # pictures that are looked at to find them
-_MAX_WORKING_MB = 4096  # that the server is asked to build the graph in
-
-_GRAPH = "SELECT to_regclass('embedding_graph') IS NOT NULL"
-_MAKE_GRAPH = """CREATE INDEX embedding_graph ON embedding USING hnsw (vector halfvec_ip_ops)
-    WITH (m = {m}, ef_construction = {construction})"""
-_SCORED = "SELECT id, -(vector::vector <#> ?::vector)::float4 AS score"
-_BEST = "ORDER BY score DESC, id LIMIT ?"
+_Answer = tuple[graph.Scored, float | None]
+"""What was found, and the recall that was measured of such answers; None: all were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +80,6 @@ class PostgresIndex(DescribedStore):
     def __init__(self, database: PostgresDatabase, model: StoredModel) -> None:
         super().__init__(database, model)
         self._sample: tuple[Revision, NDArray[np.float32]] | None = None
-        self._has_graph = False
 
     @classmethod
     def open(cls, server: Server, *, writable: bool = False) -> Self:
@@ -136,14 +126,13 @@ class PostgresIndex(DescribedStore):
             old, _ = gallery_of(link, self.name)
         if old.fingerprint != fingerprint:
             self._database.fill(new)
-            self._has_graph = False
         self._model = old if old.fingerprint == fingerprint else new
 
     def publish(self) -> None:
-        """Make the graph if there are pictures enough, then let every process search what
-        `replace_model` began. A picture that comes later is put into the graph as it comes, which
-        takes several times as long."""
-        if not self._has_graph and self.dim <= MAX_GRAPH_DIM:
+        """Make the graph if there are pictures enough and measure it, then let every process search
+        what `replace_model` began. A picture that comes later is put into the graph as it comes,
+        which takes several times as long."""
+        if self.dim <= MAX_GRAPH_DIM:
             self._grow_graph()
         self._database.publish()
 
@@ -194,11 +183,8 @@ class PostgresIndex(DescribedStore):
         """
         queries = searcher.checked(queries, k, self.dim)
         with self._database.reading() as link:
-            self.revision_in(link)
-            chosen = filters.passing(link, None if where is None else parsed(where))
-            compared = _among(chosen) if exact else self._compared(link, chosen)
-            each = [_best(link, query, k, chosen, compared, exclude) for query in queries]
-        return _together(each)
+            each = self._answers(link, queries, k, where, exclude, exact=exact)
+        return _together([scored for scored, _ in each])
 
     def ranking(
         self,
@@ -209,11 +195,11 @@ class PostgresIndex(DescribedStore):
         exclude: Sequence[int] = (),
         exact: bool = False,
     ) -> RankedPictures:
-        with self._database.reading():
-            found = self.search(query[None], k, where=where, exclude=exclude, exact=exact)
-            return RankedPictures(
-                found.ids[0], found.scores[0], self.embedding(found.ids[0].tolist())
-            )
+        queries = searcher.checked(query[None], k, self.dim)
+        with self._database.reading() as link:
+            ((scored, recall),) = self._answers(link, queries, k, where, exclude, exact=exact)
+            ids, scores = _together([scored])
+            return RankedPictures(ids[0], scores[0], self.embedding(ids[0].tolist()), recall)
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = searcher.checked(queries, 1, self.dim)
@@ -235,33 +221,47 @@ class PostgresIndex(DescribedStore):
         )
         return np.fromiter((number for (number,) in rows), np.int64)
 
-    def _compared(self, link: Link, chosen: Condition) -> Condition | None:
-        """Which embeddings are compared one by one; None if the graph is asked."""
-        if not link.execute(_GRAPH).fetchone()[0]:
-            return _among(chosen)
-        if chosen is filters.EVERY:
-            return None
-        rows = link.execute(
-            f"SELECT id FROM ({chosen.sql}) AS chosen (id) LIMIT ?",
-            (*chosen.parameters, EXACT_BELOW),
-        ).fetchall()
-        return (
-            None if len(rows) == EXACT_BELOW else Condition("id = ANY(?)", ([i for (i,) in rows],))
-        )
+    def _answers(
+        self,
+        link: Link,
+        queries: NDArray[np.float32],
+        k: int,
+        where: str | Filter | None,
+        exclude: Sequence[int],
+        *,
+        exact: bool,
+    ) -> list[_Answer]:
+        self.revision_in(link)
+        chosen = filters.passing(link, None if where is None else parsed(where))
+        measured = None if exact else graph.measured(link)
+        recall = None if measured is None else measured.recall(k)
+        few = None if recall is None else _few(link, chosen)
+        if recall is None or few is not None:
+            among = _among(chosen) if few is None else few
+            return [(graph.compared(link, query, k, among, exclude), None) for query in queries]
+        among = _among(chosen)
+        return [_asked(link, query, k, among, exclude, recall) for query in queries]
 
     def _grow_graph(self) -> None:
         with self._database.reading() as link:
-            self._has_graph = link.execute(_GRAPH).fetchone()[0]
+            there, measured = graph.is_there(link), graph.measured(link)
             (count,) = link.execute("SELECT count(*) FROM embedding").fetchone()
-        if self._has_graph or count < GRAPH_FROM:
+        if not there:
+            if count < GRAPH_FROM:
+                return
+            with self._database.writing() as link:
+                graph.make(link, count, self.dim)
+        elif measured is not None and not measured.is_old(count):
             return
-        with self._database.writing() as link:
-            # What does not fit is built on the disk, in many times the time.
-            needed = count * (2 * self.dim + 64 * _M + 200) // 1_000_000 + 64
-            memory = min(needed, _MAX_WORKING_MB)
-            link.execute(f"SET LOCAL maintenance_work_mem = '{memory}MB'")
-            _make_graph(link)
-        self._has_graph = True
+        self._measure_graph(count)
+
+    def _measure_graph(self, count: int) -> None:
+        """After the graph was made, for the transaction that makes it may not search it."""
+        with self._database.reading() as link:
+            measured = graph.measure(link, count, self._spread(link))
+        if measured is not None:
+            with self._database.writing() as link:
+                graph.keep(link, measured)
 
     def _spread(self, link: Link) -> NDArray[np.float32]:
         """Embeddings ``(S, D)`` of pictures from all over, the same as the embedded index takes."""
@@ -274,56 +274,41 @@ class PostgresIndex(DescribedStore):
         return halves.reshape(-1, self.dim).astype(np.float32)
 
 
-def _make_graph(link: Link) -> None:
-    statement = _MAKE_GRAPH.format(m=_M, construction=_CONSTRUCTION)
-    try:
-        with link.raw.transaction():  # part of the one that the link is in
-            link.execute(statement)
-    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
-        # Several processes build it in shared memory, of which a container has little.
-        link.execute("SET LOCAL max_parallel_maintenance_workers = 0")
-        link.execute(statement)
+def _few(link: Link, chosen: Condition) -> Condition | None:
+    """The pictures that pass, if they are so few that they are compared one by one."""
+    if chosen is filters.EVERY:
+        return None
+    rows = link.execute(
+        f"SELECT id FROM ({chosen.sql}) AS chosen (id) LIMIT ?",
+        (*chosen.parameters, EXACT_BELOW),
+    ).fetchall()
+    return None if len(rows) == EXACT_BELOW else Condition("id = ANY(?)", ([i for (i,) in rows],))
 
 
-def _best(
+def _asked(
     link: Link,
     query: NDArray[np.float32],
     k: int,
-    chosen: Condition,
-    compared: Condition | None,
+    among: Condition,
     exclude: Sequence[int],
-) -> list[tuple[int, float]]:
-    """The best ids with their scores, as many as there are up to ``k``."""
-    found: list[tuple[int, float]]
-    asked = "[" + ",".join(map(str, query.tolist())) + "]"
-    left_out = [int(number) for number in exclude]
-    if compared is None:
-        among = _among(chosen)
-        found = link.execute(
-            f"""WITH near AS MATERIALIZED (SELECT id, vector FROM embedding
-                WHERE {among.sql} AND id <> ALL(?) ORDER BY vector <#> ?::halfvec LIMIT ?)
-            {_SCORED} FROM near {_BEST}""",
-            (*among.parameters, left_out, asked, max(_CANDIDATES * k, k + 100), asked, k),
-        ).fetchall()
-        if len(found) == k:
-            return found
-        compared = among  # the graph was given up before it had found them all
-    found = link.execute(
-        f"{_SCORED} FROM embedding WHERE {compared.sql} AND id <> ALL(?) {_BEST}",
-        (asked, *compared.parameters, left_out, k),
-    ).fetchall()
-    return found
+    recall: float,
+) -> _Answer:
+    """What the graph finds, or if it gives up before it has found enough, what all compared are."""
+    found = graph.nearest(link, query, k, among, exclude)
+    if len(found) == k:
+        return found, recall
+    return graph.compared(link, query, k, among, exclude), None
 
 
 def _among(chosen: Condition) -> Condition:
     """That a picture is chosen. ``IS TRUE`` keeps PostgreSQL from joining the two, for which it
     would have to guess how many are chosen: it looks each up in a table that it makes once."""
     if chosen is filters.EVERY:
-        return Condition("TRUE", ())
+        return graph.EVERY
     return Condition(f"(id IN ({chosen.sql})) IS TRUE", chosen.parameters)
 
 
-def _together(each: Sequence[list[tuple[int, float]]]) -> Found:
+def _together(each: Sequence[graph.Scored]) -> Found:
     shape = (len(each), len(each[0]) if each else 0)
     ids = np.array([[number for number, _ in row] for row in each], np.int64)
     scores = np.array([[score for _, score in row] for row in each], np.float32)

@@ -1,0 +1,170 @@
+"""pgvector's graph (HNSW, of half-precision vectors), and how much of the truth it finds.
+
+The graph gives candidates, which are scored again exactly. What that finds is measured against a
+comparison of all and kept as the graph's comment, so that it goes wherever the graph goes and
+leaves with it. A graph without a measurement is not searched, so no answer is approximate without
+saying how much.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from samebut.index.postgres.database import Link
+from samebut.index.selection import Condition
+
+Scored = list[tuple[int, float]]
+"""Ids with their scores, best first."""
+
+COUNTS = (10, 100, 1_000, 10_000)
+"""How many pictures the recall is measured for."""
+QUERIES = 17
+"""At each of the distances of `samebut.index.clustering.made_queries`."""
+EVERY = Condition("TRUE", ())
+_SHARE = 20  # of the pictures: when so many have come or left, it is measured again
+_CANDIDATES = 4  # times k that are scored again
+
+_M = 16  # neighbours of a picture in the graph
+_CONSTRUCTION = 200  # pictures that are looked at to find them
+_MAX_WORKING_MB = 4096  # that the server is asked to build the graph in
+
+_IS_THERE = "SELECT to_regclass('embedding_graph') IS NOT NULL"
+_COMMENT = "SELECT obj_description(to_regclass('embedding_graph'), 'pg_class')"
+_MAKE = """CREATE INDEX embedding_graph ON embedding USING hnsw (vector halfvec_ip_ops)
+    WITH (m = {m}, ef_construction = {construction})"""
+_SCORED = "SELECT id, -(vector::vector <#> ?::vector)::float4 AS score"
+_BEST = "ORDER BY score DESC, id LIMIT ?"
+
+
+class Measured(NamedTuple):
+    """The ``recalls`` of a graph by how many pictures are asked for, rising, of those counts that
+    the server asks the graph for; and how many ``pictures`` there were."""
+
+    pictures: int
+    recalls: dict[int, float]
+
+    def recall(self, k: int) -> float | None:
+        """Of ``k`` pictures; None if more were measured for no such number."""
+        return next((share for count, share in self.recalls.items() if count >= k), None)
+
+    def is_old(self, pictures: int) -> bool:
+        return abs(pictures - self.pictures) > self.pictures // _SHARE
+
+
+def is_there(link: Link) -> bool:
+    return bool(link.execute(_IS_THERE).fetchone()[0])
+
+
+def measured(link: Link) -> Measured | None:
+    """What was measured of the graph; None if there is no graph or that is not known of it."""
+    (text,) = link.execute(_COMMENT).fetchone()
+    try:
+        pictures, recalls = json.loads(text or "")
+        return Measured(int(pictures), {int(count): float(share) for count, share in recalls})
+    except (ValueError, TypeError):  # made by an earlier samebut, or by hand
+        return None
+
+
+def keep(link: Link, found: Measured) -> None:
+    text = json.dumps([found.pictures, [*found.recalls.items()]])
+    link.execute(f"COMMENT ON INDEX embedding_graph IS '{text}'")  # numbers alone
+
+
+def make(link: Link, pictures: int, dim: int) -> None:
+    """Make the graph, in the transaction that the link is in."""
+    # What does not fit is built on the disk, in many times the time.
+    needed = pictures * (2 * dim + 64 * _M + 200) // 1_000_000 + 64
+    link.execute(f"SET LOCAL maintenance_work_mem = '{min(needed, _MAX_WORKING_MB)}MB'")
+    statement = _MAKE.format(m=_M, construction=_CONSTRUCTION)
+    try:
+        with link.raw.transaction():
+            link.execute(statement)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
+        # Several processes build it in shared memory, of which a container has little.
+        link.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        link.execute(statement)
+
+
+def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> Measured | None:
+    """Measure the graph with queries between the pictures of ``sample (S, D)`` and off them; None
+    if the server does not ask it for anything, as while a transaction runs that began before."""
+    from samebut.index.clustering import made_queries  # FAISS: a search has no need to wait for it
+
+    dice = np.random.default_rng(pictures)
+    queries = made_queries(sample.astype(np.float16), QUERIES, dice)
+    counts = [count for count in COUNTS if count < pictures and _is_asked(link, queries[0], count)]
+    if not counts:
+        return None
+    shares = np.array([_shares(link, query, counts) for query in queries])
+    means = shares.mean(axis=0).round(4).tolist()
+    return Measured(pictures, dict(zip(counts, means, strict=True)))
+
+
+def nearest(
+    link: Link,
+    query: NDArray[np.float32],
+    k: int,
+    among: Condition = EVERY,
+    exclude: Sequence[int] = (),
+) -> Scored:
+    """Of the graph's candidates the best ``k``; fewer if it was given up before it had as many."""
+    found: Scored = link.execute(*_asking(query, k, among, exclude)).fetchall()
+    return found
+
+
+def compared(
+    link: Link,
+    query: NDArray[np.float32],
+    k: int,
+    among: Condition = EVERY,
+    exclude: Sequence[int] = (),
+) -> Scored:
+    """Of all the best, as many as there are up to ``k``."""
+    found: Scored = link.execute(
+        f"{_SCORED} FROM embedding WHERE {among.sql} AND id <> ALL(?) {_BEST}",
+        (_text(query), *among.parameters, _ids(exclude), k),
+    ).fetchall()
+    return found
+
+
+def _shares(link: Link, query: NDArray[np.float32], counts: Sequence[int]) -> list[float]:
+    """Which share of the nearest the graph finds, for each of ``counts``."""
+    best = [number for number, _ in compared(link, query, counts[-1])]
+    found = [{number for number, _ in nearest(link, query, count)} for count in counts]
+    return [
+        len(some.intersection(best[:count])) / count
+        for some, count in zip(found, counts, strict=True)
+    ]
+
+
+def _is_asked(link: Link, query: NDArray[np.float32], k: int) -> bool:
+    """Whether the server asks the graph for so many, rather than comparing all by itself."""
+    statement, parameters = _asking(query, k, EVERY, ())
+    plan = link.execute(f"EXPLAIN {statement}", parameters).fetchall()
+    return any("embedding_graph" in line for (line,) in plan)
+
+
+def _asking(
+    query: NDArray[np.float32], k: int, among: Condition, exclude: Sequence[int]
+) -> tuple[str, tuple[object, ...]]:
+    """The statement that asks the graph, and its parameters."""
+    asked = _text(query)
+    statement = f"""WITH near AS MATERIALIZED (SELECT id, vector FROM embedding
+            WHERE {among.sql} AND id <> ALL(?) ORDER BY vector <#> ?::halfvec LIMIT ?)
+        {_SCORED} FROM near {_BEST}"""
+    candidates = max(_CANDIDATES * k, k + 100)
+    return statement, (*among.parameters, _ids(exclude), asked, candidates, asked, k)
+
+
+def _text(query: NDArray[np.float32]) -> str:
+    return "[" + ",".join(map(str, query.tolist())) + "]"
+
+
+def _ids(exclude: Sequence[int]) -> list[int]:
+    return [int(number) for number in exclude]
