@@ -42,7 +42,7 @@ _SCORED = "SELECT id, -(vector::vector <#> ?::vector)::float4 AS score"
 _BEST = "ORDER BY score DESC, id LIMIT ?"
 
 
-class Measured(NamedTuple):
+class GraphRecall(NamedTuple):
     """The ``recalls`` of a graph by how many pictures are asked for, rising, of those counts that
     the server asks the graph for; and how many ``pictures`` there were."""
 
@@ -61,17 +61,17 @@ def is_there(link: Link) -> bool:
     return bool(link.execute(_IS_THERE).fetchone()[0])
 
 
-def measured(link: Link) -> Measured | None:
+def measured(link: Link) -> GraphRecall | None:
     """What was measured of the graph; None if there is no graph or that is not known of it."""
     (text,) = link.execute(_COMMENT).fetchone()
     try:
         pictures, recalls = json.loads(text or "")
-        return Measured(int(pictures), {int(count): float(share) for count, share in recalls})
+        return GraphRecall(int(pictures), {int(count): float(share) for count, share in recalls})
     except (ValueError, TypeError):  # made by an earlier samebut, or by hand
         return None
 
 
-def keep(link: Link, found: Measured) -> None:
+def keep(link: Link, found: GraphRecall) -> None:
     text = json.dumps([found.pictures, [*found.recalls.items()]])
     link.execute(f"COMMENT ON INDEX embedding_graph IS '{text}'")  # numbers alone
 
@@ -91,7 +91,7 @@ def make(link: Link, pictures: int, dim: int) -> None:
         link.execute(statement)
 
 
-def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> Measured | None:
+def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> GraphRecall | None:
     """Measure the graph with queries between the pictures of ``sample (S, D)`` and off them; None
     if the server does not ask it for anything, as while a transaction runs that began before."""
     from samebut.index.clustering import made_queries  # FAISS: a search has no need to wait for it
@@ -103,7 +103,7 @@ def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> Measured 
         return None
     shares = np.array([_shares(link, query, counts) for query in queries])
     means = shares.mean(axis=0).round(4).tolist()
-    return Measured(pictures, dict(zip(counts, means, strict=True)))
+    return GraphRecall(pictures, dict(zip(counts, means, strict=True)))
 
 
 def nearest(
