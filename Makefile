@@ -69,10 +69,11 @@ dist: $(VENV)/.base ## build the wheel and the source archive into dist/ (docs/r
 
 .venv-examples/.ready: pyproject.toml constraints.txt examples/requirements.txt
 	test -x .venv-examples/bin/python || $(PYTHON) -m venv .venv-examples
-	.venv-examples/bin/python -m pip install -q --disable-pip-version-check -e . -r examples/requirements.txt
+	.venv-examples/bin/python -m pip install -q --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	.venv-examples/bin/python -m pip install -q --disable-pip-version-check -e '.[train]' -r examples/requirements.txt
 	@touch $@
 
-examples: .venv-examples/.ready ## run every example with the real libraries (some 800 MB of them)
+examples: .venv-examples/.ready ## run every example with the real libraries (some 2 GB of them, torch with it)
 	.venv-examples/bin/python -m pytest -c /dev/null --rootdir examples -p no:cacheprovider examples
 
 # DATA holds products/ (images/, catalog.csv, train.jsonl, val.jsonl) and clothing/ (images/, catalog.csv).

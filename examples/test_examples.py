@@ -164,3 +164,12 @@ def test_pandas_reads_the_embeddings(gallery: Gallery, tmp_path: Path) -> None:
     embeddings = np.stack(list(frame["embedding"]))
     ids = [int(each) for each in frame["id"]]
     np.testing.assert_array_equal(embeddings, gallery.index.embedding(ids))
+
+
+def test_a_drawn_shop_gets_a_model_of_its_own(tmp_path: Path) -> None:
+    said = run("train_a_drawn_shop.py", tmp_path, "--tiny")
+    commands = [line.split()[4] for line in said.splitlines() if line.startswith("$ python")]
+    assert commands[1:] == ["triplets", "eval", "train", "export", "eval", "compare"]
+    model = json.loads((tmp_path / "model" / "model.json").read_text(encoding="utf-8"))
+    after = json.loads((tmp_path / "after" / "ranking.json").read_text(encoding="utf-8"))
+    assert model["name"] == "finetuned" in json.dumps(after["model"])
