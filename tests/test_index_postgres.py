@@ -362,7 +362,7 @@ def test_an_answer_of_the_graph_says_how_much_of_the_truth_it_has(
     assert clusters.ranking(every[0], 101).recall is None  # never measured for so many
 
 
-def measure_again(link: Link, index: PostgresIndex) -> graph.Measured | None:
+def measure_again(link: Link, index: PostgresIndex) -> graph.GraphRecall | None:
     return graph.measure(link, 3000, index._spread(link))
 
 

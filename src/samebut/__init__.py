@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from samebut.runtime import Model
     from samebut.turns import Turn
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Gallery", "Hit", "Model", "Results", "Turn"]
 
 _HOMES = {
