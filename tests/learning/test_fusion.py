@@ -479,7 +479,8 @@ def test_a_fusion_of_ones_own_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (DOCS / "fusion.md").read_text(encoding="utf-8")
-    code = page.partition("```python\n")[2].partition("```")[0]
+    blocks = [each.partition("```")[0] for each in page.split("```python\n")[1:]]
+    (code,) = (block for block in blocks if "class WeighedSum" in block)
     (tmp_path / "weighed_sum.py").write_text(code, encoding="utf-8")
     written = runpy.run_path(str(tmp_path / "weighed_sum.py"))
     (line,) = (line for line in page.splitlines() if line.startswith('    "weighed_sum":'))
