@@ -243,7 +243,7 @@ def _connected(address: str) -> Iterator[Any]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a node that does not start in time is a bare one
         raise _no_answer(address) from error
     try:
         yield library
