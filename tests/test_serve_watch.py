@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -79,17 +78,17 @@ def test_how_long_a_change_took_does_not_put_off_the_next_look(
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
-    real_scan, real_update = watching.scan, watch._update
+    real_scan, real_update = watch._gallery.scan, watch._update
 
-    def scan(*arguments: Any) -> object:
+    def scan() -> object:
         now[0] += 0.5
-        return real_scan(*arguments)
+        return real_scan()
 
     def update() -> object:
         now[0] += 600
         return real_update()
 
-    monkeypatch.setattr(watching, "scan", scan)
+    monkeypatch.setattr(watch._gallery, "scan", scan)
     monkeypatch.setattr(watch, "_update", update)
     assert watch._pause == 0.01
     assert watch.look() and now[0] >= 600

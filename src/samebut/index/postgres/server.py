@@ -68,10 +68,13 @@ class Server:
         try:
             return connect(self.parameters)
         except psycopg.Error as error:
-            raise StoreError(
-                f"{self}: the server can't be reached: {_first_line(error)}",
-                hint="is it running, and may you use it? Passwords are read from ~/.pgpass",
-            ) from error
+            raise self._unreached(error) from error
+
+    def _unreached(self, error: psycopg.Error) -> StoreError:
+        return StoreError(
+            f"{self}: the server can't be reached: {_first_line(error)}",
+            hint="is it running, and may you use it? Passwords are read from ~/.pgpass",
+        )
 
     def vector(self, connection: Any) -> Vector:
         """Its pgvector, whose types ``connection`` then knows.
@@ -103,6 +106,8 @@ class Server:
             cause = _CAUSES.get(error.sqlstate or "")
             if cause is not None:
                 raise cause.error(f"{self}: {cause.phrase}", hint=cause.hint) from error
+            if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+                raise self._unreached(error) from error  # it broke off: no server said anything
             raise StoreError(
                 f"{self}: the server says: {_first_line(error)}",
                 hint="what was stored before is still there; run the same command again",
