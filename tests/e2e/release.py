@@ -30,9 +30,9 @@ NEVER = ("tests/", "benchmarks/", "runs/", "examples/", ".sqlite", "__pycache__"
 NEEDED = (
     "samebut/py.typed",
     "samebut/bundled/model.json",
-    "samebut/bundled/image.int8.onnx",
+    "samebut/bundled/image.fp32.onnx",
     "samebut/demo_gallery/catalog.csv",
-    "samebut/serve/static/page.js",
+    "samebut/serve/static/js/page.js",
 )
 PICTURES = (".webp", ".jpg", ".jpeg", ".png")
 DRAWN = ("samebut/demo_gallery/", "samebut/serve/static/")
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("dist", type=Path)
     parser.add_argument("--python", action="append", default=[], help="repeat it")
     asked = parser.parse_args()
-    faults = list(_faults(asked.dist, asked.python or [sys.executable]))
+    faults = list(_faults(asked.dist.resolve(), asked.python or [sys.executable]))
     for fault in faults:
         print(f"WRONG  {fault}")
     print("fit to be published" if not faults else f"{len(faults)} faults")
