@@ -279,3 +279,15 @@ def test_without_a_token_nobody_else_is_let_in(folder: Path) -> None:
         text=True,
     )
     assert done.returncode == 1 and "--token" in done.stderr
+
+
+def test_for_other_machines_it_answers_to_any_name_with_the_token(folder: Path) -> None:
+    with listening(folder, "--host", "0.0.0.0", "--token", TOKEN) as address:
+        found = over_http(address, lambda client: client.call_tool("gallery_info", {}), TOKEN)
+        assert about(found)["pictures"] == 10
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        known = {"Authorization": f"Bearer {TOKEN}", "Host": "photos.example.org"}
+        accepted = {"Accept": "application/json, text/event-stream"}
+        named = httpx2.post(address, json=body, headers=known | accepted)
+        assert named.status_code not in (403, 421), named.text
+        assert httpx2.post(address, json=body, headers=accepted).status_code == 401

@@ -13,7 +13,7 @@ import binascii
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -155,17 +155,17 @@ def http_app(serving: Serving) -> ASGIApp:
         json_response=True,
         max_request_body_size=settings.upload_bytes,
         transport_security=TransportSecuritySettings(
-            enable_dns_rebinding_protection=True, allowed_hosts=_hosts(settings)
+            enable_dns_rebinding_protection=settings.hosts is not None,
+            allowed_hosts=_hosts(settings.hosts or ()),
         ),
     )
     return Guard(app, settings, serving.telemetry)
 
 
-def _hosts(settings: Settings) -> list[str]:
-    """The names of this server as the SDK checks them; of any the guard decides alone."""
-    if settings.hosts is None:
-        return ["*"]
-    named = [f"[{name}]" if ":" in name else name for name in sorted(settings.hosts)]
+def _hosts(names: Collection[str]) -> list[str]:
+    """The names of this server as the SDK checks them. A server that may be called anything has
+    clients that must show a token, which no page of a web site has."""
+    named = [f"[{name}]" if ":" in name else name for name in sorted(names)]
     return [form for name in named for form in (name, f"{name}:*")]
 
 
