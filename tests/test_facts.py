@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from samebut.facts import Facts, read_facts
-from samebut.index.metadata import Value
+from samebut.index.counting import Value
 from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.index.where import And, Compare, Filter, Not, Or, parse
 from samebut.language.labels import Labels

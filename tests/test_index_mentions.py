@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from samebut.index.counting import Value
 from samebut.index.mentions import Mention, mentions_in
-from samebut.index.metadata import Value
 from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.language.kinds import kind_of
 from samebut.language.labels import Labels

@@ -6,15 +6,16 @@ It puts the rows of `samebut.index.store` together with `samebut.index.metadata`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import Changes, Entry, Reading, TableRow, metadata, nearest, selection
+from samebut.index import Changes, Entry, Reading, TableRow, counting, metadata, nearest, selection
 from samebut.index import rows as table_rows
+from samebut.index.counting import Counting, Value
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
 from samebut.index.sql import Transaction, Transactions
@@ -28,6 +29,15 @@ _Facets = dict[str, list[tuple[str, int]]]
 _FACETS_KEPT = 100  # filters, while nothing changes
 
 
+@dataclass
+class _Counted:
+    """What was counted at one ``state`` of the store."""
+
+    state: object
+    counting: Counting = field(default_factory=Counting)
+    facets: dict[tuple[int, Filter | None], _Facets] = field(default_factory=dict)
+
+
 class DescribedStore(Store):
     """A store that knows what is said of its pictures.
 
@@ -37,7 +47,7 @@ class DescribedStore(Store):
     def __init__(self, database: Transactions, model: StoredModel) -> None:
         super().__init__(database, model)
         self._vocabulary: tuple[object, Vocabulary] | None = None
-        self._facets: tuple[object, dict[tuple[int, Filter | None], _Facets]] | None = None
+        self._counted: _Counted | None = None
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
         with self.snapshot():
@@ -132,36 +142,43 @@ class DescribedStore(Store):
         their counts. What ``where`` asks of a column alone does not narrow the column's own.
 
         Spellings that a filter takes for the same are counted together, under the commonest of
-        them. Values with equal counts are in the order of their texts.
+        them. Values with equal counts are in the order of their texts, upper and lower case alike.
 
         Raises:
             FilterError: ``where`` can't be understood, or names an unknown column.
         """
         asked = None if where is None else parsed(where)
         with self.snapshot() as connection:
-            state = self._database.state()
-            if self._facets is None or self._facets[0] != state:
-                self._facets = state, {}
-            counted_before = self._facets[1]
-            if (limit, asked) not in counted_before:
-                if len(counted_before) >= _FACETS_KEPT:
-                    counted_before.clear()
-                counted_before[limit, asked] = self._counted(connection, limit, asked)
-            return {name: [*values] for name, values in counted_before[limit, asked].items()}
+            before = self._counted_before()
+            if (limit, asked) not in before.facets:
+                if len(before.facets) >= _FACETS_KEPT:
+                    before.facets.clear()
+                passing = self._passing_but_for(connection, asked)
+                found = before.counting.facets(connection, limit, passing)
+                before.facets[limit, asked] = found
+            return {name: [*values] for name, values in before.facets[limit, asked].items()}
 
-    def _counted(
-        self, connection: Transaction, limit: int, asked: Filter | None
-    ) -> dict[str, list[tuple[str, int]]]:
+    def _counted_before(self) -> _Counted:
+        """What was counted at the store's state now, inside a transaction."""
+        state = self._database.state()
+        if self._counted is None or self._counted.state != state:
+            self._counted = _Counted(state)
+        return self._counted
+
+    def _passing_but_for(
+        self, connection: Transaction, asked: Filter | None
+    ) -> Callable[[str], NDArray[np.int64]]:
+        """The pictures that pass what ``asked`` asks of other columns than a given one."""
         known = metadata.fields(connection)
-        counted: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
+        found: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
 
         def passing(name: str) -> NDArray[np.int64]:
             rest = asked and selection.without(asked, name, known)
-            if rest not in counted:
-                counted[rest] = self._passing(connection, rest) if rest else counted[None]
-            return counted[rest]
+            if rest not in found:
+                found[rest] = self._passing(connection, rest) if rest else found[None]
+            return found[rest]
 
-        return metadata.facets(connection, limit, passing)
+        return passing
 
     def readings(self) -> list[Reading]:
         """How the values of each column are read, in the order of the columns."""
@@ -169,7 +186,7 @@ class DescribedStore(Store):
             total = len(self)
             readings = []
             for name, column in metadata.understood(connection).items():
-                values = metadata.values_of(connection, name)
+                values = counting.values_of(connection, name)
                 unread = tuple(
                     (value.text, value.pictures) for value in values if value.number is None
                 )
@@ -194,13 +211,21 @@ class DescribedStore(Store):
             state = self._database.state(), labels
             if self._vocabulary is not None and self._vocabulary[0] == state:
                 return self._vocabulary[1]
-            table = {
-                name: ColumnValues(column or Column(), metadata.values_of(connection, name))
-                for name, column in metadata.understood(connection).items()
-            }
+            counts = self._counted_before().counting
+            table = {}
+            for name, column in metadata.understood(connection).items():
+                called = [folded for folded, _ in labels.own_words(name)]
+                values, is_whole = counts.values_of(connection, name, called)
+                table[name] = ColumnValues(column or Column(), values, is_whole)
         # Outside of the transaction, where it would hold up all other threads.
-        self._vocabulary = made = state, Vocabulary.of(table, labels)
+        self._vocabulary = made = state, Vocabulary.of(table, labels, self._values_named)
         return made[1]
+
+    def _values_named(
+        self, columns: Sequence[str], folded: Iterable[str]
+    ) -> list[tuple[str, Value]]:
+        with self._database.reading() as connection:
+            return counting.values_named(connection, columns, folded)
 
     def count(self, where: str | Filter | None = None) -> int:
         """How many pictures the filter lets through.

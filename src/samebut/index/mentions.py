@@ -8,7 +8,8 @@ Only what the table holds is read, the longest first. What a picture shows (colo
 patterns) stays with the model, and so does a name that the sentence means as something to be seen:
 "with a Nike logo". Short values and plain numbers are read beside their column's name alone. A
 value of two columns is either. A sentence is read in a tenth of a millisecond, for a table of
-20,000 pictures too; the vocabulary of the table is made once.
+20,000 pictures too; the vocabulary of the table is made once. Values of a column that has more
+than 10,000 are looked up in the store, as they are written there.
 """
 
 from __future__ import annotations
@@ -55,12 +56,18 @@ class _Sentence:
     """One sentence, with the places of its folded letters in what was written."""
 
     def __init__(self, vocabulary: Vocabulary, sentence: str) -> None:
-        self.known = vocabulary
         self.sentence = sentence
         parts = [(fold(letter), place) for place, letter in enumerate(sentence)]
         self.text = "".join(part for part, _ in parts)
         self.places = [place for part, place in parts for _ in part]
         self.tokens = tokens(self.text)
+        self.known = vocabulary.naming([*self._phrases()]) if vocabulary.sampled else vocabulary
+
+    def _phrases(self) -> Iterator[str]:
+        """All that may be a value's name."""
+        for place, first in enumerate(self.tokens):
+            for last in self.tokens[place : place + LONGEST]:
+                yield self.text[first.start : last.end]
 
     def mentions(self) -> list[Mention]:
         found: list[tuple[int, int, Mention]] = []

@@ -14,9 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import nsmallest
-from itertools import chain, groupby
-from typing import NamedTuple
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,16 +42,8 @@ metadata is older."""
 TEXTS = "SELECT texts FROM description WHERE id = ?"
 """What is said of one path."""
 
-_ID = np.dtype("<i8")
-
-
-class Value(NamedTuple):
-    """A value of a column, what it is compared by besides its text, and how many pictures have
-    it."""
-
-    text: str
-    number: float | None
-    pictures: int
+ID = np.dtype("<i8")
+"""Of a list of paths."""
 
 
 Columns = Mapping[str, Sequence[str]]
@@ -189,41 +179,6 @@ def fields(connection: Transaction) -> dict[str, int]:
     return dict(connection.execute("SELECT name, id FROM field ORDER BY id"))
 
 
-def facets(
-    connection: Transaction, limit: int, passing: Callable[[str], NDArray[np.int64]]
-) -> dict[str, list[tuple[str, int]]]:
-    """The ``limit`` commonest values of each column among the pictures that ``passing`` gives for
-    the column, by id."""
-    found: dict[str, list[tuple[str, int]]] = {}
-    for name, number in fields(connection).items():
-        rows = connection.execute(
-            "SELECT folded, text, paths FROM value WHERE field_id = ? ORDER BY folded, id",
-            (number,),
-        ).fetchall()
-        counts = _counts([paths for *_, paths in rows], passing(name))
-        found[name] = _commonest([row[:2] for row in rows], counts, limit)
-    return found
-
-
-def _commonest(
-    spellings: Sequence[tuple[str, str]], counts: Sequence[int], limit: int
-) -> list[tuple[str, int]]:
-    """The ``limit`` commonest values, of (folded, text) in the order of the folded."""
-    if len({folded for folded, _ in spellings}) == len(spellings):
-        # Where each picture has a value of its own, all of them are not worth a loop.
-        number = np.asarray(counts, np.int64)
-        least = max(1, int(np.partition(number, -limit)[-limit]) if len(number) > limit else 1)
-        common = np.flatnonzero(number >= least).tolist()
-        values = [(spellings[at][1], counts[at]) for at in common]
-    else:
-        values = []
-        for _, group in groupby(zip(spellings, counts, strict=True), lambda pair: pair[0][0]):
-            alike = [(count, text) for (_, text), count in group]
-            if total := sum(count for count, _ in alike):
-                values.append((max(alike)[1], total))
-    return nsmallest(limit, values, key=lambda value: (-value[1], value[0]))
-
-
 def select(
     connection: Transaction,
     where: Filter,
@@ -248,28 +203,9 @@ def select(
                 f"SELECT paths FROM value WHERE field_id = ? AND {condition.sql}",
                 (number, *condition.parameters),
             )
-        return among(np.frombuffer(b"".join(chain.from_iterable(rows)), _ID))
+        return among(np.frombuffer(b"".join(chain.from_iterable(rows)), ID))
 
     return selection.select(where, passing)
-
-
-def values_of(connection: Transaction, column: str) -> list[Value]:
-    """What the indexed pictures have in a column, the commonest first.
-
-    Raises:
-        FilterError: an unknown column.
-    """
-    number = selection.field_id(column, fields(connection))
-    rows = connection.execute(
-        "SELECT text, number, paths FROM value WHERE field_id = ? ORDER BY id", (number,)
-    ).fetchall()
-    counts = _counts([paths for *_, paths in rows], indexed(connection))
-    found = [
-        Value(text, compared_by, count)
-        for (text, compared_by, _), count in zip(rows, counts, strict=True)
-        if count
-    ]
-    return sorted(found, key=lambda value: -value.pictures)
 
 
 def understood(connection: Transaction) -> dict[str, Column | None]:
@@ -356,7 +292,7 @@ def _understand(connection: Transaction, field_id: int) -> None:
     """Read a column's values as a whole again: what one of them means depends on the others."""
     rows = connection.execute(
         "SELECT id, text, number, length(paths) / ? FROM value WHERE field_id = ?",
-        (_ID.itemsize, field_id),
+        (ID.itemsize, field_id),
     ).fetchall()
     column = understand({text: count for _, text, _, count in rows})
     connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
@@ -369,37 +305,23 @@ def _understand(connection: Transaction, field_id: int) -> None:
 
 def _ids(paths: bytes) -> list[int]:
     """The ids of a list; of one that is cut those that are whole."""
-    numbers: list[int] = np.frombuffer(paths, _ID, len(paths) // _ID.itemsize).tolist()
+    numbers: list[int] = np.frombuffer(paths, ID, len(paths) // ID.itemsize).tolist()
     return numbers
 
 
 def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
     if not paths and not removed:  # of a new value: most are, where each picture has its own
-        return Ids(np.array(sorted(set(added)), _ID).tobytes())
-    ids = np.union1d(np.frombuffer(paths, _ID), np.array(added, _ID))
-    left = np.setdiff1d(ids, np.array(removed, _ID), assume_unique=True)
-    return Ids(left.astype(_ID).tobytes())
-
-
-def _counts(lists: Sequence[bytes], among: NDArray[np.int64]) -> list[int]:
-    """How many of the ids in each list, none of them empty, are of ``among``, which ascends."""
-    if not lists:
-        return []
-    ids = np.frombuffer(b"".join(lists), _ID)
-    size = int(among.max(initial=0)) + 1
-    marks = np.zeros(size + 1, np.bool_)
-    marks[among] = True
-    present = marks[np.clip(ids, -1, size)]  # beyond both ends is the mark of nothing
-    lengths = np.fromiter((len(ids) // _ID.itemsize for ids in lists), np.int64)
-    counts: list[int] = np.add.reduceat(
-        present, np.cumsum(lengths) - lengths, dtype=np.int64
-    ).tolist()
-    return counts
+        return Ids(np.array(sorted(set(added)), ID).tobytes())
+    ids = np.union1d(np.frombuffer(paths, ID), np.array(added, ID))
+    left = np.setdiff1d(ids, np.array(removed, ID), assume_unique=True)
+    return Ids(left.astype(ID).tobytes())
 
 
 def indexed(connection: Transaction) -> NDArray[np.int64]:
     """Ids of the pictures that are indexed, ascending."""
-    count, last = connection.execute("SELECT count(*), max(id) FROM picture").fetchone()
+    # Each in a statement of its own: together they read the table, apart an index and its end.
+    (count,) = connection.execute("SELECT count(*) FROM picture").fetchone()
+    (last,) = connection.execute("SELECT max(id) FROM picture").fetchone()
     if count == last:  # each id from 1 on
         return np.arange(1, count + 1, dtype=np.int64)
     rows = connection.execute("SELECT id FROM picture ORDER BY id")

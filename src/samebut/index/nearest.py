@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from samebut.index import metadata, selection
-from samebut.index.metadata import Value
+from samebut.index import counting, metadata, selection
+from samebut.index.counting import Value
 from samebut.index.sql import Transaction
 from samebut.index.where import Among, And, Compare, Filter, Missing, Not, Or
 from samebut.values import Column, fold, is_empty
@@ -43,7 +43,7 @@ def why_nothing(
     for test in dict.fromkeys(_tests(where)):
         if not passing(test).size:
             name = selection.field_of(test.column, known)
-            values = metadata.values_of(connection, name)
+            values = counting.values_of(connection, name)
             said.append(_about(name, test, values, columns[name] or Column()))
     return said or ["some pictures pass each test of the filter, and none passes all of it"]
 

@@ -4,11 +4,11 @@ with. `samebut.index.mentions` reads sentences by it; it is made once for a stat
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from samebut.index.metadata import Value
+from samebut.index.counting import Value
 from samebut.index.where import Compare, Filter, Or
 from samebut.language import lexicon
 from samebut.language.kinds import HIDDEN, SEEN, Kind, kind_of, plain
@@ -42,10 +42,20 @@ _NOT_HELD: frozenset[Kind] = SEEN | {"split", "url", "date", "gender"}
 
 @dataclass(frozen=True, slots=True)
 class ColumnValues:
-    """A column of a table as it is understood, with its values, the commonest first."""
+    """A column of a table as it is understood, with its values, the commonest first; all of them,
+    or a sample."""
 
     column: Column
     values: Sequence[Value]
+    is_whole: bool = True
+
+
+FindValues = Callable[[Sequence[str], Iterable[str]], Iterable[tuple[str, Value]]]
+"""Values of columns that fold to one of some texts, with their columns."""
+
+
+def _none_found(columns: Sequence[str], folded: Iterable[str]) -> Iterable[tuple[str, Value]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +74,26 @@ class Meaning:
 @dataclass(slots=True)
 class Vocabulary:
     """What can be said about one table, made by `of`: how its ``columns`` are read, what they are
-    about (``kinds``), and which are ``choosable``, with values that pictures share."""
+    about (``kinds``), and which are ``choosable``, with values that pictures share. Of the
+    ``sampled`` columns, which have too many values, ``find`` looks up those that a sentence may
+    name (`naming`)."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
-    values: dict[str, list[Meaning]] = field(default_factory=dict)
+    values: MutableMapping[str, list[Meaning]] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
     people: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    longest: dict[str, int] = field(default_factory=dict)
+    longest: MutableMapping[str, int] = field(default_factory=dict)
     choosable: frozenset[str] = frozenset()
+    sampled: tuple[str, ...] = ()
+    find: FindValues = _none_found
 
     @classmethod
-    def of(cls, table: Mapping[str, ColumnValues], labels: Labels) -> Vocabulary:
+    def of(
+        cls, table: Mapping[str, ColumnValues], labels: Labels, find: FindValues = _none_found
+    ) -> Vocabulary:
         """The vocabulary of a table, by column, with the words that people gave its values."""
-        made = cls()
+        made = cls(find=find)
         for name, known in table.items():
             counts = {value.text: value.pictures for value in known.values}
             made.columns[name] = known.column
@@ -92,7 +108,26 @@ class Vocabulary:
         for name, known in table.items():
             if made.kinds[name] == "title" and not has_brands:
                 made._begin_titles(name, known.values)
+        made.sampled = tuple(
+            name
+            for name, known in table.items()
+            if not known.is_whole and made._holds(name, len(known.values))
+        )
         return made
+
+    def naming(self, folded: Sequence[str]) -> Vocabulary:
+        """This vocabulary, with the values of sampled columns that fold to one of these texts."""
+        found = self.find(self.sampled, folded) if self.sampled else ()
+        more = Vocabulary(columns=self.columns, kinds=self.kinds)
+        for name, value in found:
+            more._value(name, value, value.text)
+        if not more.values:
+            return self
+        values = {key: [*self.values.get(key, ()), *more.values[key]] for key in more.values}
+        longest = {key: max(self.longest.get(key, 0), more.longest[key]) for key in more.longest}
+        return replace(
+            self, values=ChainMap(values, self.values), longest=ChainMap(longest, self.longest)
+        )
 
     def _name(self, name: str, labels: Labels) -> None:
         kind = self.kinds[name]
@@ -103,22 +138,26 @@ class Vocabulary:
                 self._longest(each)
 
     def _hold(self, name: str, known: ColumnValues, labels: Labels) -> None:
-        kind, column = self.kinds[name], known.column
-        if kind == "gender":
+        if self.kinds[name] == "gender":
             for value in known.values:
                 whose = lexicon.people(_english_gender(value.text))[0]
                 self.people.setdefault(whose, []).append((name, value.text))
-        is_number = column.kind != "text"
-        if kind in _NOT_HELD or (is_number and len(known.values) > _NUMBERS):
+        if not self._holds(name, len(known.values)):
             return
         own: dict[str, list[str]] = {}
         for folded, word in labels.own_words(name):
             own.setdefault(folded, []).append(word)
         for value in known.values:
             for word in (value.text, *own.get(fold(value.text), ())):
-                self._value(name, kind, column, value, word)
+                self._value(name, value, word)
 
-    def _value(self, name: str, kind: Kind, column: Column, value: Value, word: str) -> None:
+    def _holds(self, name: str, count: int) -> bool:
+        """Whether values of a column, which has so many, are read in sentences."""
+        is_number = self.columns[name].kind != "text"
+        return self.kinds[name] not in _NOT_HELD and not (is_number and count > _NUMBERS)
+
+    def _value(self, name: str, value: Value, word: str) -> None:
+        kind, column = self.kinds[name], self.columns[name]
         keys = key_of(word).split()
         if not keys or len(keys) > LONGEST:
             return

@@ -1,0 +1,267 @@
+"""How many pictures have each value of a column, in a time that rare values hardly add to.
+
+A column may have a value of its own for each picture, as titles do, and reading a million of them
+takes seconds. The commonest are found by the lengths of their lists of paths, which a filter can
+only make shorter; rarer values are read as far as they can matter.
+
+Everything here runs inside a transaction of the caller and reads the tables of
+`samebut.index.metadata`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import chain, groupby
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samebut.index import metadata, selection
+from samebut.index.sql import Transaction, found_by
+from samebut.values import fold
+
+READ_WHOLE = 10_000
+"""Values of a column: of one that has no more, all are read, which takes 25 ms."""
+
+_HEAD = 1_000  # commonest values of a longer column
+_FEW = 5_000  # pictures whose descriptions are read instead: 40 ms
+_AT_ONCE = 1_000  # rare values read in one statement
+_SPREAD = 2_654_435_761  # Knuth's multiplicative hash: ids of one column may have a rhythm
+
+_SPELLINGS = "SELECT folded, text, paths FROM value WHERE field_id = ?"
+_VALUES = "SELECT id, text, number, paths FROM value WHERE field_id = ?"
+
+Ids = NDArray[np.int64]
+Facet = tuple[int, str, str]
+"""Minus the number of pictures, the folded value, and its commonest spelling: they sort so."""
+
+
+class Value(NamedTuple):
+    """A value of a column, what it is compared by besides its text, and how many pictures have
+    it."""
+
+    text: str
+    number: float | None
+    pictures: int
+
+
+class Head(NamedTuple):
+    """The commonest values of a column that has many: ``values``, folded, and the beginning of the
+    `Facet` of the commonest that is not one of them. If that is of one picture, all others are of
+    one picture and one spelling."""
+
+    values: frozenset[str]
+    next: tuple[int, str]
+
+
+@dataclass
+class Counting:
+    """Counts at one state of the store. The heads of its columns are found once."""
+
+    heads: dict[int, Head | None] = field(default_factory=dict)
+
+    def facets(
+        self, connection: Transaction, limit: int, passing: Callable[[str], Ids]
+    ) -> dict[str, list[tuple[str, int]]]:
+        """The ``limit`` commonest values of each column among the pictures that ``passing`` gives
+        for the column, by rising id; equal counts are in the order of the folded values."""
+        descriptions = _Descriptions(connection)
+        return {
+            name: [
+                (text, -count)
+                for count, _, text in self._commonest(
+                    connection, name, number, limit, passing(name), descriptions
+                )
+            ]
+            for name, number in metadata.fields(connection).items()
+        }
+
+    def values_of(
+        self, connection: Transaction, column: str, also: Iterable[str] = ()
+    ) -> tuple[list[Value], bool]:
+        """What the indexed pictures have in a column, the commonest first, and whether that is
+        all. If it is not, it is the commonest, those that fold to one of ``also``, and a sample of
+        all, as many as would have been read whole."""
+        number = metadata.fields(connection)[column]
+        head = self._head(connection, number)
+        if head is None:
+            return values_of(connection, column), True
+        step = _how_many(connection, number) // READ_WHOLE
+        sample = connection.execute(f"{_VALUES} AND id * {_SPREAD} / 65536 % ? = 0", (number, step))
+        rows = [*sample, *_named(connection, number, {*head.values, *also})]
+        return _values(connection, list(dict.fromkeys(rows))), False
+
+    def _head(self, connection: Transaction, number: int) -> Head | None:
+        """None for a column of which all values are read."""
+        if number not in self.heads:
+            self.heads[number] = _head(connection, number)
+        return self.heads[number]
+
+    def _commonest(
+        self,
+        connection: Transaction,
+        name: str,
+        number: int,
+        limit: int,
+        among: Ids,
+        descriptions: _Descriptions,
+    ) -> list[Facet]:
+        head = self._head(connection, number)
+        if head is not None:
+            rows = found_by(
+                connection,
+                f"SELECT folded, text, paths FROM value WHERE field_id = {number}"
+                " AND folded IN ({keys})",
+                sorted(head.values),
+            )
+            best = nsmallest(limit, _counted(sorted(rows), among))
+            if len(best) == limit and best[-1][:2] <= head.next:
+                return best  # the others have no more pictures than this one, filter or not
+            if len(among) <= _FEW:
+                return nsmallest(limit, descriptions.counted(name, among))
+            if head.next[0] == -1:
+                return _with_rare(connection, number, head, limit, among, best)
+        every = connection.execute(f"{_SPELLINGS} ORDER BY folded", (number,)).fetchall()
+        return nsmallest(limit, _counted(every, among))
+
+
+def values_of(connection: Transaction, column: str) -> list[Value]:
+    """All that the indexed pictures have in a column, the commonest first.
+
+    Raises:
+        FilterError: an unknown column.
+    """
+    number = selection.field_id(column, metadata.fields(connection))
+    rows = connection.execute(f"{_VALUES} ORDER BY id", (number,)).fetchall()
+    return _values(connection, rows)
+
+
+def values_named(
+    connection: Transaction, columns: Iterable[str], folded: Iterable[str]
+) -> list[tuple[str, Value]]:
+    """Those of the values that fold to one of these, with their columns. A column that has left
+    has none."""
+    known, asked = metadata.fields(connection), set(folded)
+    return [
+        (column, value)
+        for column in columns
+        if column in known
+        for value in _values(connection, list(_named(connection, known[column], asked)))
+    ]
+
+
+def _values(connection: Transaction, rows: Sequence[tuple[int, str, float, bytes]]) -> list[Value]:
+    counts = _counts([paths for *_, paths in rows], metadata.indexed(connection))
+    found = [
+        Value(text, number, count)
+        for (_, text, number, _), count in zip(rows, counts, strict=True)
+        if count
+    ]
+    return sorted(found, key=lambda value: -value.pictures)
+
+
+def _named(
+    connection: Transaction, number: int, folded: Iterable[str]
+) -> Iterator[tuple[int, str, float, bytes]]:
+    sql = f"SELECT id, text, number, paths FROM value WHERE field_id = {number}"
+    return found_by(connection, f"{sql} AND folded IN ({{keys}})", sorted(folded))
+
+
+def _how_many(connection: Transaction, number: int) -> int:
+    (count,) = connection.execute(
+        "SELECT count(*) FROM value WHERE field_id = ?", (number,)
+    ).fetchone()
+    return int(count)
+
+
+def _head(connection: Transaction, number: int) -> Head | None:
+    if _how_many(connection, number) <= READ_WHOLE:
+        return None
+    totals: Counter[str] = Counter()
+    several = "SELECT folded, length(paths) FROM value WHERE field_id = ? AND length(paths) > ?"
+    for folded, length in connection.execute(several, (number, metadata.ID.itemsize)):
+        totals[folded] += length // metadata.ID.itemsize
+    alike = "SELECT folded FROM value WHERE field_id = ? GROUP BY folded HAVING count(*) > 1"
+    spelled = [folded for (folded,) in connection.execute(alike, (number,))]
+    single = (
+        f"SELECT folded FROM value WHERE field_id = {number} AND folded IN ({{keys}})"
+        f" AND length(paths) <= {metadata.ID.itemsize}"
+    )
+    totals.update(folded for (folded,) in found_by(connection, single, spelled))
+    first = nsmallest(_HEAD + 1, ((-total, folded) for folded, total in totals.items()))
+    return Head(
+        frozenset(folded for _, folded in first[:_HEAD]),
+        first[_HEAD] if len(first) > _HEAD else (-1, ""),
+    )
+
+
+def _with_rare(
+    connection: Transaction, number: int, head: Head, limit: int, among: Ids, best: list[Facet]
+) -> list[Facet]:
+    """The ``limit`` commonest, if the ``best`` of the head and values of one picture each are all
+    there are."""
+    rare = f"{_SPELLINGS} AND folded {{}} ? ORDER BY folded LIMIT {_AT_ONCE}"
+    rows = connection.execute(rare.format(">="), (number, "")).fetchall()
+    while rows:
+        last = rows[-1][0]
+        outside = [row for row in rows if row[0] not in head.values]
+        best = nsmallest(limit, chain(best, _counted(outside, among)))
+        if len(best) == limit and best[-1][:2] <= (-1, last):
+            break
+        rows = connection.execute(rare.format(">"), (number, last)).fetchall()
+    return best
+
+
+@dataclass
+class _Descriptions:
+    """What is said of some pictures, one by one."""
+
+    connection: Transaction
+    among: Ids | None = None
+    said: Sequence[metadata.Columns] = ()
+
+    def counted(self, column: str, among: Ids) -> Iterator[Facet]:
+        if self.among is not among:
+            self.among = among
+            self.said = [*metadata.said_of(self.connection, among.tolist()).values()]
+        texts = Counter(chain.from_iterable(columns.get(column, ()) for columns in self.said))
+        spellings = sorted((fold(text), text, count) for text, count in texts.items())
+        return _grouped(spellings)
+
+
+def _counted(rows: Sequence[tuple[str, str, bytes]], among: Ids) -> Iterator[Facet]:
+    """Of (folded, text, paths), in the order of the folded: values that some of ``among`` have."""
+    counts = _counts([paths for *_, paths in rows], among)
+    return _grouped(
+        [(folded, text, count) for (folded, text, _), count in zip(rows, counts, strict=True)]
+    )
+
+
+def _grouped(spellings: Iterable[tuple[str, str, int]]) -> Iterator[Facet]:
+    """Of (folded, text, pictures), in the order of the folded."""
+    for folded, group in groupby(spellings, lambda spelling: spelling[0]):
+        alike = [(count, text) for _, text, count in group]
+        if total := sum(count for count, _ in alike):
+            yield -total, folded, max(alike)[1]
+
+
+def _counts(lists: Sequence[bytes], among: Ids) -> list[int]:
+    """How many of the ids in each list, none of them empty, are of ``among``, which ascends."""
+    if not lists:
+        return []
+    ids = np.frombuffer(b"".join(lists), metadata.ID)
+    size = int(among.max(initial=0)) + 1
+    marks = np.zeros(size + 1, np.bool_)
+    marks[among] = True
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) <= size:
+        ids = np.clip(ids, -1, size)  # beyond both ends is the mark of nothing
+    present = marks[ids]
+    lengths = np.fromiter((len(ids) // metadata.ID.itemsize for ids in lists), np.int64)
+    counts: list[int] = np.add.reduceat(
+        present, np.cumsum(lengths) - lengths, dtype=np.int64
+    ).tolist()
+    return counts
