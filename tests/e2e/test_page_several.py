@@ -78,3 +78,34 @@ def test_on_a_phone_in_chinese(visiting: Visiting, drawn: Path) -> None:
     visit.say("图1的款式，图2的颜色")
     expect(visit.page.locator("#lent")).to_contain_text("（图 2）")
     assert grave_faults(visit) == []
+
+
+def test_a_picture_of_two_counts_more(visit: Visit, drawn: Path) -> None:
+    """By hand and by keys, kept in the address, undone by Back, and of no use once words say what
+    is taken from which picture."""
+    visit.go().upload(first_picture(drawn, "dress"))
+    times = visit.page.locator("#trail .times")
+    expect(times).to_have_count(0)
+    with visit.page.expect_file_chooser() as chooser:
+        visit.page.get_by_role("button", name="Add another picture").click()
+    chooser.value.set_files(first_picture(drawn, "shirt"))
+    expect(times).to_have_text(["×1", "×1"])
+    shown = visit.settled().shown
+    first = visit.page.get_by_role("button", name="×1: how much picture 1 counts beside the others")
+    first.click()
+    expect(times).to_have_text(["×2", "×1"])
+    visit.page.keyboard.press("Enter")
+    expect(times).to_have_text(["×4", "×1"])
+    leaning = visit.settled().shown
+    assert leaning != shown
+    assert grave_faults(visit) == []
+    visit.page.reload()
+    visit.settled()
+    assert visit.shown == leaning
+    expect(times).to_have_text(["×4", "×1"])
+    visit.page.go_back()
+    expect(times).to_have_text(["×1", "×1"])
+    assert visit.settled().shown == shown
+    visit.say("the shape of 1 in the colour of 2")
+    expect(visit.page.locator("#lent")).to_contain_text("(picture 2)")
+    expect(times.first).to_be_hidden()

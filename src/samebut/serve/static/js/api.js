@@ -100,7 +100,7 @@ const isSame = (one, other) => one.upload === other.upload && String(one.box) ==
  * out of their turns.
  */
 export function queryOf(state, sent = uploadsOf(state)) {
-  const turns = state.turns.map(({ picture, upload, box, called, text }) => {
+  const turns = state.turns.map(({ picture, upload, box, called, text, weight }) => {
     const place = sent.findIndex((part) => isSame(part, { upload, box }));
     return {
       ...(picture !== null && { picture, ...(box && { box }) }),
@@ -108,6 +108,7 @@ export function queryOf(state, sent = uploadsOf(state)) {
       ...(pictureOf(upload) && place < 0 && { kept: keptOf({ upload, box }) }),
       ...(called && (picture !== null || pictureOf(upload)) && { called }),
       ...(text && { text }),
+      ...(weight !== 1 && { weight }),
     };
   });
   const where = whereOf(state.filters);

@@ -59,6 +59,8 @@ const parts = {
     onBack: (step) => go(states.backTo(state, step)),
     onEdit: (step, text) => go(states.edit(state, step, text)),
     onRemove: (step) => go(states.remove(state, step)),
+    onReweigh: (step) =>
+      go(states.reweighed(state, step), { isSlight: true, merge: `weight ${step}` }),
     onRestart: () => go({ ...states.nothing(), filters: state.filters }),
   }),
   grid: grid({

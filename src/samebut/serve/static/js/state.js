@@ -1,19 +1,21 @@
 /**
  * What is being asked, as plain data: `{turns, weight, filters, ignore, without}`. Every change makes a new state, so
- * the browser's own back button is the undo. A turn is `{picture, upload, box, called, text}`: a gallery
+ * the browser's own back button is the undo. A turn is `{picture, upload, box, called, text, weight}`: a gallery
  * number, or the key of the visitor's own picture, or neither; the part of it that is meant, as left,
- * top, right and bottom, 0 to 1, or null; what it is `called`, or ""; and words, or "". `ignore` has words
+ * top, right and bottom, 0 to 1, or null; what it is `called`, or ""; words, or ""; and how much it counts
+ * beside other pictures. `ignore` has words
  * that were read as filters and shall be none. `without` is what is not wanted, each as a gallery number or
  * words: `{picture, text}`.
  */
 
 export const NEUTRAL = 0.5;
+const WEIGHTS = [1, 2, 4, 0.25, 0.5]; // of a picture beside others, in turn
 const FINE = 1000; // steps of a box's edges in an address
 const FIRST_COMMA = /^([^,]*),(.*)$/s;
 
 export const nothing = () => ({ turns: [], weight: NEUTRAL, filters: {}, ignore: [], without: [] });
 
-const turn = (part) => ({ picture: null, upload: null, box: null, called: "", text: "", ...part });
+const turn = (part) => ({ picture: null, upload: null, box: null, called: "", text: "", weight: 1, ...part });
 
 export const hasPicture = (each) => each.picture !== null || each.upload !== null;
 
@@ -124,6 +126,13 @@ export function named(state, called) {
   return { ...state, turns: state.turns.map((each, i) => (i === step ? { ...each, called } : each)) };
 }
 
+/** The picture of a step counts more beside the others, then less, then as usual again. */
+export function reweighed(state, step) {
+  const next = (weight) => WEIGHTS[(WEIGHTS.indexOf(weight) + 1) % WEIGHTS.length];
+  const turns = state.turns.map((each, i) => (i === step ? { ...each, weight: next(each.weight) } : each));
+  return { ...state, turns };
+}
+
 export const backTo = (state, step) => ({ ...state, turns: state.turns.slice(0, step + 1) });
 
 /** Other words for a step. Without words a step of words alone has nothing left, and goes. */
@@ -135,10 +144,10 @@ export function edit(state, step, text) {
 
 /** Removes a step. If the next one spoke about its picture, it inherits the picture. */
 export function remove(state, step) {
-  const { picture, upload, box, called } = state.turns[step];
+  const { picture, upload, box, called, weight } = state.turns[step];
   const turns = state.turns.filter((_, i) => i !== step);
   const next = turns[step];
-  if (next && !hasPicture(next)) turns[step] = { ...next, picture, upload, box, called };
+  if (next && !hasPicture(next)) turns[step] = { ...next, picture, upload, box, called, weight };
   return { ...state, turns };
 }
 
@@ -192,7 +201,10 @@ export function toHash(state) {
     const part = box ? `~${box.map((share) => Math.round(share * FINE)).join("-")}` : "";
     said.append("t", `${who}${part},${text}`);
   }
-  state.turns.forEach(({ called }, step) => called && said.append("c", `${step},${called}`));
+  state.turns.forEach(({ called, weight }, step) => {
+    if (called) said.append("c", `${step},${called}`);
+    if (weight !== 1) said.append("p", `${step},${weight}`);
+  });
   if (state.weight !== NEUTRAL) said.set("w", String(state.weight));
   for (const [column, values] of Object.entries(state.filters)) {
     for (const value of values) said.append("f", JSON.stringify([column, value]));
@@ -210,6 +222,9 @@ export function fromHash(hash) {
   const turns = said.getAll("t").map(readTurn).filter((each) => hasPicture(each) || each.text);
   for (const [step, called] of said.getAll("c").map((each) => FIRST_COMMA.exec(each)?.slice(1) ?? [])) {
     if (turns[step] && hasPicture(turns[step])) turns[step].called = called;
+  }
+  for (const [step, weight] of said.getAll("p").map((each) => each.split(",").map(Number))) {
+    if (turns[step] && WEIGHTS.includes(weight)) turns[step].weight = weight;
   }
   const pairs = said.getAll("f").map(readPair).filter((pair) => pair !== null);
   return {

@@ -7,7 +7,10 @@ import { hasPicture, numberOf } from "./state.js";
 
 const SIZE = 56;
 
-/** Wires the trail to `onBack(step)`, `onEdit(step, text)`, `onRemove(step)`, `onRestart()`. */
+/**
+ * Wires the trail to `onBack(step)`, `onEdit(step, text)`, `onRemove(step)`, `onReweigh(step)` where there
+ * are several pictures, and `onRestart()`.
+ */
 export function trail(actions) {
   const list = byId("trail");
   return {
@@ -18,8 +21,11 @@ export function trail(actions) {
         class: "quiet",
         shown: true,
       });
+      const times = () => [...list.querySelectorAll(".times")];
+      const focused = times().indexOf(document.activeElement);
       list.replaceChildren(...steps, element("li", { class: "restart" }, restart));
       list.scrollLeft = steps.at(-1)?.offsetLeft ?? 0; // a phone has them in one row: see the last
+      times()[focused]?.focus(); // the new button, for whoever presses it again
     },
   };
 }
@@ -44,17 +50,26 @@ function step(turn, i, count, number, actions) {
     element("span", { class: said ? "said" : "said like" }, spoken),
   );
   const made = element("li", { class: "step", "aria-current": isLast ? "step" : null }, face);
+  const edit = iconButton("edit", t("trail.edit", values), () => editing(made, turn, i, edit, actions), {
+    class: "small",
+  });
+  if (number !== null) made.append(times(turn.weight, number, () => actions.onReweigh(i)));
   made.append(
-    iconButton("edit", t("trail.edit", values), () => editing(made, turn, i, actions), {
-      class: "small",
-    }),
+    edit,
     iconButton("close", t("trail.remove", values), () => actions.onRemove(i), { class: "small" }),
   );
   return made;
 }
 
+/** How much one picture of several counts, to be changed. */
+function times(weight, number, onclick) {
+  const said = `×${{ 0.25: "¼", 0.5: "½" }[weight] ?? weight}`;
+  const label = t("trail.weight", { times: said, number });
+  return element("button", { type: "button", class: "times", "aria-label": label, title: label, onclick }, said);
+}
+
 /** Puts a field in the place of the words. Enter keeps what was typed, Escape what was there. */
-function editing(made, turn, i, actions) {
+function editing(made, turn, i, edit, actions) {
   const before = [...made.children];
   const field = element("input", {
     type: "text",
@@ -77,7 +92,7 @@ function editing(made, turn, i, actions) {
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     made.replaceChildren(...before);
-    before[1].focus();
+    edit.focus();
   });
   made.replaceChildren(form);
   field.focus();
