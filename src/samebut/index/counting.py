@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import nsmallest
 from itertools import chain, groupby
 from typing import NamedTuple
@@ -28,7 +29,7 @@ READ_WHOLE = 10_000
 """Values of a column: of one that has no more, all are read, which takes 25 ms."""
 
 _HEAD = 1_000  # commonest values of a longer column
-_FEW = 5_000  # pictures whose descriptions are read instead: 40 ms
+_ROWS_A_PICTURE = 4  # values that are read in the time of one picture's description
 _AT_ONCE = 1_000  # rare values read in one statement
 _SPREAD = 2_654_435_761  # Knuth's multiplicative hash: ids of one column may have a rhythm
 
@@ -69,16 +70,14 @@ class Counting:
     ) -> dict[str, list[tuple[str, int]]]:
         """The ``limit`` commonest values of each column among the pictures that ``passing`` gives
         for the column, by rising id; equal counts are in the order of the folded values."""
-        descriptions = _Descriptions(connection)
-        return {
-            name: [
-                (text, -count)
-                for count, _, text in self._commonest(
-                    connection, name, number, limit, passing(name), descriptions
-                )
-            ]
-            for name, number in metadata.fields(connection).items()
-        }
+        found: dict[str, list[tuple[str, int]]] = {}
+        chosen = _Chosen(connection, np.empty(0, np.int64))
+        for name, number in metadata.fields(connection).items():
+            if (ids := passing(name)) is not chosen.ids:
+                chosen = _Chosen(connection, ids)
+            best = self._commonest(connection, name, number, limit, chosen)
+            found[name] = [(text, -count) for count, _, text in best]
+        return found
 
     def values_of(
         self, connection: Transaction, column: str, also: Iterable[str] = ()
@@ -102,13 +101,7 @@ class Counting:
         return self.heads[number]
 
     def _commonest(
-        self,
-        connection: Transaction,
-        name: str,
-        number: int,
-        limit: int,
-        among: Ids,
-        descriptions: _Descriptions,
+        self, connection: Transaction, name: str, number: int, limit: int, chosen: _Chosen
     ) -> list[Facet]:
         head = self._head(connection, number)
         if head is not None:
@@ -118,15 +111,42 @@ class Counting:
                 " AND folded IN ({keys})",
                 sorted(head.values),
             )
-            best = nsmallest(limit, _counted(sorted(rows), among))
+            best = nsmallest(limit, _counted(sorted(rows), chosen.marks))
             if len(best) == limit and best[-1][:2] <= head.next:
                 return best  # the others have no more pictures than this one, filter or not
-            if len(among) <= _FEW:
-                return nsmallest(limit, descriptions.counted(name, among))
+            affordable = _ROWS_A_PICTURE * len(chosen.ids)
             if head.next[0] == -1:
-                return _with_rare(connection, number, head, limit, among, best)
+                whole = _with_rare(connection, number, head, limit, chosen, best, affordable)
+                if whole is not None:
+                    return whole
+            if affordable < _how_many(connection, number):
+                return nsmallest(limit, chosen.described(name))
         every = connection.execute(f"{_SPELLINGS} ORDER BY folded", (number,)).fetchall()
-        return nsmallest(limit, _counted(every, among))
+        return nsmallest(limit, _counted(every, chosen.marks))
+
+
+@dataclass
+class _Chosen:
+    """Some pictures, by rising id."""
+
+    connection: Transaction
+    ids: Ids
+
+    @cached_property
+    def marks(self) -> NDArray[np.bool_]:
+        """Whether a picture is one of them, by id; of ids beyond the end, the last."""
+        marks = np.zeros(int(self.ids.max(initial=0)) + 2, np.bool_)
+        marks[self.ids] = True
+        return marks
+
+    @cached_property
+    def _said(self) -> Sequence[metadata.Columns]:
+        return [*metadata.said_of(self.connection, self.ids.tolist()).values()]
+
+    def described(self, column: str) -> Iterator[Facet]:
+        """What they have in a column, by their descriptions."""
+        texts = Counter(chain.from_iterable(each.get(column, ()) for each in self._said))
+        return _grouped(sorted((fold(text), text, count) for text, count in texts.items()))
 
 
 def values_of(connection: Transaction, column: str) -> list[Value]:
@@ -155,7 +175,8 @@ def values_named(
 
 
 def _values(connection: Transaction, rows: Sequence[tuple[int, str, float, bytes]]) -> list[Value]:
-    counts = _counts([paths for *_, paths in rows], metadata.indexed(connection))
+    marks = _Chosen(connection, metadata.indexed(connection)).marks
+    counts = _counts([paths for *_, paths in rows], marks)
     found = [
         Value(text, number, count)
         for (_, text, number, _), count in zip(rows, counts, strict=True)
@@ -182,7 +203,9 @@ def _head(connection: Transaction, number: int) -> Head | None:
     if _how_many(connection, number) <= READ_WHOLE:
         return None
     totals: Counter[str] = Counter()
-    several = "SELECT folded, length(paths) FROM value WHERE field_id = ? AND length(paths) > ?"
+    # The plus keeps SQLite from its index, by which the rows of a long column come in no order:
+    # twenty times as long as reading all that there are.
+    several = "SELECT folded, length(paths) FROM value WHERE +field_id = ? AND length(paths) > ?"
     for folded, length in connection.execute(several, (number, metadata.ID.itemsize)):
         totals[folded] += length // metadata.ID.itemsize
     alike = "SELECT folded FROM value WHERE field_id = ? GROUP BY folded HAVING count(*) > 1"
@@ -200,42 +223,34 @@ def _head(connection: Transaction, number: int) -> Head | None:
 
 
 def _with_rare(
-    connection: Transaction, number: int, head: Head, limit: int, among: Ids, best: list[Facet]
-) -> list[Facet]:
+    connection: Transaction,
+    number: int,
+    head: Head,
+    limit: int,
+    chosen: _Chosen,
+    best: list[Facet],
+    most: int,
+) -> list[Facet] | None:
     """The ``limit`` commonest, if the ``best`` of the head and values of one picture each are all
-    there are."""
+    there are. None if they are not among the first ``most`` of these."""
     rare = f"{_SPELLINGS} AND folded {{}} ? ORDER BY folded LIMIT {_AT_ONCE}"
     rows = connection.execute(rare.format(">="), (number, "")).fetchall()
-    while rows:
+    for _ in range(0, most, _AT_ONCE):
+        if not rows:
+            return best
         last = rows[-1][0]
         outside = [row for row in rows if row[0] not in head.values]
-        best = nsmallest(limit, chain(best, _counted(outside, among)))
+        best = nsmallest(limit, chain(best, _counted(outside, chosen.marks)))
         if len(best) == limit and best[-1][:2] <= (-1, last):
-            break
+            return best
         rows = connection.execute(rare.format(">"), (number, last)).fetchall()
-    return best
+    return None
 
 
-@dataclass
-class _Descriptions:
-    """What is said of some pictures, one by one."""
-
-    connection: Transaction
-    among: Ids | None = None
-    said: Sequence[metadata.Columns] = ()
-
-    def counted(self, column: str, among: Ids) -> Iterator[Facet]:
-        if self.among is not among:
-            self.among = among
-            self.said = [*metadata.said_of(self.connection, among.tolist()).values()]
-        texts = Counter(chain.from_iterable(columns.get(column, ()) for columns in self.said))
-        spellings = sorted((fold(text), text, count) for text, count in texts.items())
-        return _grouped(spellings)
-
-
-def _counted(rows: Sequence[tuple[str, str, bytes]], among: Ids) -> Iterator[Facet]:
-    """Of (folded, text, paths), in the order of the folded: values that some of ``among`` have."""
-    counts = _counts([paths for *_, paths in rows], among)
+def _counted(rows: Sequence[tuple[str, str, bytes]], marks: NDArray[np.bool_]) -> Iterator[Facet]:
+    """Of (folded, text, paths), in the order of the folded: values that pictures with a mark
+    have."""
+    counts = _counts([paths for *_, paths in rows], marks)
     return _grouped(
         [(folded, text, count) for (folded, text, _), count in zip(rows, counts, strict=True)]
     )
@@ -249,19 +264,15 @@ def _grouped(spellings: Iterable[tuple[str, str, int]]) -> Iterator[Facet]:
             yield -total, folded, max(alike)[1]
 
 
-def _counts(lists: Sequence[bytes], among: Ids) -> list[int]:
-    """How many of the ids in each list, none of them empty, are of ``among``, which ascends."""
+def _counts(lists: Sequence[bytes], marks: NDArray[np.bool_]) -> list[int]:
+    """How many of the ids in each list, none of them empty, have a mark."""
     if not lists:
         return []
     ids = np.frombuffer(b"".join(lists), metadata.ID)
-    size = int(among.max(initial=0)) + 1
-    marks = np.zeros(size + 1, np.bool_)
-    marks[among] = True
-    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) <= size:
-        ids = np.clip(ids, -1, size)  # beyond both ends is the mark of nothing
-    present = marks[ids]
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < len(marks):
+        ids = np.clip(ids, -1, len(marks) - 1)  # beyond both ends is the mark of nothing
     lengths = np.fromiter((len(ids) // metadata.ID.itemsize for ids in lists), np.int64)
     counts: list[int] = np.add.reduceat(
-        present, np.cumsum(lengths) - lengths, dtype=np.int64
+        marks[ids], np.cumsum(lengths) - lengths, dtype=np.int64
     ).tolist()
     return counts
