@@ -39,6 +39,7 @@ from samebut.gallery import Gallery
 from samebut.index import Address, Index, PictureRow, acceleration
 from samebut.index.address import address_of
 from samebut.index.local import StoreFile
+from samebut.language.labels import Labels
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -119,6 +120,11 @@ def name(number: int) -> str:
     return f"{number // 1000:05d}/{number:08d}.jpg"
 
 
+def title(number: int) -> str:
+    """One of its own, in no order, as titles are."""
+    return f"Product {number * 2_654_435_761 % 2**32:08x}"
+
+
 def pictures(task: Task) -> Iterator[list[PictureRow]]:
     for first, chunk in task.chunks():
         for start in range(0, len(chunk), BATCH):
@@ -132,7 +138,7 @@ def pictures(task: Task) -> Iterator[list[PictureRow]]:
 def said(task: Task) -> dict[str, dict[str, str]]:
     columns = {rate: np.where(chosen, "yes", "no").tolist() for rate, chosen in task.chosen.items()}
     return {
-        name(i): {rate: columns[rate][i] for rate in columns} | {"title": f"Product {i}"}
+        name(i): {rate: columns[rate][i] for rate in columns} | {"title": title(i)}
         for i in range(task.count)
     }
 
@@ -219,6 +225,9 @@ def searching(engine: str, task: Task, address: Address, watch: Stopwatch, log: 
         grown = (psutil.Process().memory_info().rss - memory) / 1e6
         log.megabytes(engine, "memory of the client", grown)
         log.seconds(engine, "facets", watch.of(lambda: index.facets(20)))
+        behind = "\"10 %\" = 'yes'"
+        log.seconds(engine, "facets, filtered", watch.of(lambda: index.facets(20, behind)))
+        log.seconds(engine, "vocabulary", watch.of(lambda: index.vocabulary(Labels())))
         log.seconds(engine, "files", watch.of(index.files))
 
 
