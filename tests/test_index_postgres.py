@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from postgres_server import PostgresServer
 from samebut.errors import (
@@ -363,7 +364,7 @@ def test_an_answer_of_the_graph_says_how_much_of_the_truth_it_has(
 
 
 def measure_again(link: Link, index: PostgresIndex) -> graph.GraphRecall | None:
-    return graph.measure(link, 3000, index._spread(link))
+    return graph.measure(link, index._spread(link))
 
 
 def test_a_graph_that_finds_little_says_so(clusters: PostgresIndex) -> None:
@@ -386,6 +387,59 @@ def test_a_graph_that_nobody_measured_is_not_searched_until_the_next_run(
     clusters.publish()
     with clusters._database.reading() as link:
         assert graph.measured(link) == before
+
+
+def test_a_graph_is_measured_again_when_a_twentieth_of_the_pictures_came_or_left(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_index, "GRAPH_FROM", 40)
+    monkeypatch.setattr(schema, "SETTINGS", f"{schema.SETTINGS}; SET enable_seqscan = off")
+    monkeypatch.setattr(graph, "COUNTS", (5,))
+    monkeypatch.setattr(graph, "QUERIES", 1)
+    measured: list[int] = []
+    measure = graph.measure
+
+    def noted(link: Link, sample: NDArray[np.float32]) -> graph.GraphRecall | None:
+        measured.append(len(index))
+        return measure(link, sample)
+
+    monkeypatch.setattr(graph, "measure", noted)
+
+    def come(*seeds: int) -> None:
+        index.put([picture(f"{seed}", seed) for seed in seeds])
+
+    with closing(create(address)) as index:
+        assert isinstance(index, PostgresIndex)
+        come(*range(40))
+        index.publish()
+        assert measured == [40]
+        come(40, 41)  # a twentieth, which is not more than one
+        index.publish()
+        assert measured == [40]
+        come(42)
+        index.publish()
+        assert measured == [40, 43]
+        index.remove(["0", "1"])
+        index.publish()
+        assert measured == [40, 43]
+        come(43, 44)  # with those that left, though there are as many as before
+        index.publish()
+        assert measured == [40, 43, 43]
+        index.remove(["2", "3"])
+        come(0)  # a path that had its id before the graph was measured
+        index.publish()
+        assert measured == [40, 43, 43]
+        index.remove(["4", "5"])
+        index.publish()
+        assert measured == [40, 43, 43, 40]
+        with index._database.writing() as link:  # as samebut 0.2.0 kept it
+            link.execute("COMMENT ON INDEX embedding_graph IS '[40, [[5, 0.75]]]'")
+        assert index.ranking(unit(1), 5).recall == 0.75
+        index.publish()
+        assert measured == [40, 43, 43, 40, 40]
+        index.remove(list(index.files()))
+        index.publish()
+        assert found(index, 1) == []
 
 
 def test_a_graph_that_gives_up_is_no_reason_to_answer_with_less(

@@ -44,17 +44,23 @@ _BEST = "ORDER BY score DESC, id LIMIT ?"
 
 class GraphRecall(NamedTuple):
     """The ``recalls`` of a graph by how many pictures are asked for, rising, of those counts that
-    the server asks the graph for; and how many ``pictures`` there were."""
+    the server asks the graph for; and how many ``pictures`` there were, up to which id."""
 
     pictures: int
     recalls: dict[int, float]
+    last_id: int
 
     def recall(self, k: int) -> float | None:
         """Of ``k`` pictures; None if more were measured for no such number."""
         return next((share for count, share in self.recalls.items() if count >= k), None)
 
-    def is_old(self, pictures: int) -> bool:
-        return abs(pictures - self.pictures) > self.pictures // _SHARE
+    def is_old(self, link: Link) -> bool:
+        """Whether so many pictures have come or left since that it should be measured again."""
+        now, come = link.execute(
+            "SELECT count(*), count(*) FILTER (WHERE id > ?) FROM embedding", (self.last_id,)
+        ).fetchone()
+        left = abs(self.pictures + come - now)  # or came to a path that had an id before
+        return bool(come + left > self.pictures // _SHARE)
 
 
 def is_there(link: Link) -> bool:
@@ -65,14 +71,16 @@ def measured(link: Link) -> GraphRecall | None:
     """What was measured of the graph; None if there is no graph or that is not known of it."""
     (text,) = link.execute(_COMMENT).fetchone()
     try:
-        pictures, recalls = json.loads(text or "")
-        return GraphRecall(int(pictures), {int(count): float(share) for count, share in recalls})
+        pictures, recalls, *rest = json.loads(text or "")
+        by_count = {int(count): float(share) for count, share in recalls}
+        # samebut 0.2.0 kept no id: by 0 all pictures have come since, so it is measured again.
+        return GraphRecall(int(pictures), by_count, int(rest[0]) if rest else 0)
     except (ValueError, TypeError):  # made by an earlier samebut, or by hand
         return None
 
 
 def keep(link: Link, found: GraphRecall) -> None:
-    text = json.dumps([found.pictures, [*found.recalls.items()]])
+    text = json.dumps([found.pictures, [*found.recalls.items()], found.last_id])
     link.execute(f"COMMENT ON INDEX embedding_graph IS '{text}'")  # numbers alone
 
 
@@ -91,11 +99,15 @@ def make(link: Link, pictures: int, dim: int) -> None:
         link.execute(statement)
 
 
-def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> GraphRecall | None:
+def measure(link: Link, sample: NDArray[np.float32]) -> GraphRecall | None:
     """Measure the graph with queries between the pictures of ``sample (S, D)`` and off them; None
-    if the server does not ask it for anything, as while a transaction runs that began before."""
+    if there are too few, or the server does not ask it for anything, as while a transaction runs
+    that began before."""
     from samebut.index.clustering import made_queries  # FAISS: a search has no need to wait for it
 
+    pictures, last_id = link.execute("SELECT count(*), max(id) FROM embedding").fetchone()
+    if pictures <= COUNTS[0]:
+        return None
     dice = np.random.default_rng(pictures)
     queries = made_queries(sample.astype(np.float16), QUERIES, dice)
     counts = [count for count in COUNTS if count < pictures and _is_asked(link, queries[0], count)]
@@ -103,7 +115,7 @@ def measure(link: Link, pictures: int, sample: NDArray[np.float32]) -> GraphReca
         return None
     shares = np.array([_shares(link, query, counts) for query in queries])
     means = shares.mean(axis=0).round(4).tolist()
-    return GraphRecall(pictures, dict(zip(counts, means, strict=True)))
+    return GraphRecall(pictures, dict(zip(counts, means, strict=True)), last_id)
 
 
 def nearest(

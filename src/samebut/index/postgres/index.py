@@ -245,20 +245,20 @@ class PostgresIndex(DescribedStore):
     def _grow_graph(self) -> None:
         with self._database.reading() as link:
             there, measured = graph.is_there(link), graph.measured(link)
+            if measured is not None and not measured.is_old(link):
+                return
             (count,) = link.execute("SELECT count(*) FROM embedding").fetchone()
         if not there:
             if count < GRAPH_FROM:
                 return
             with self._database.writing() as link:
                 graph.make(link, count, self.dim)
-        elif measured is not None and not measured.is_old(count):
-            return
-        self._measure_graph(count)
+        self._measure_graph()
 
-    def _measure_graph(self, count: int) -> None:
+    def _measure_graph(self) -> None:
         """After the graph was made, for the transaction that makes it may not search it."""
         with self._database.reading() as link:
-            measured = graph.measure(link, count, self._spread(link))
+            measured = graph.measure(link, self._spread(link))
         if measured is not None:
             with self._database.writing() as link:
                 graph.keep(link, measured)
