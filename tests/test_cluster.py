@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
@@ -23,6 +23,9 @@ from samebut.errors import ModelError, QueryError
 from samebut.gallery import Gallery
 from samebut.loader import PictureFile
 from samebut.runtime import Model
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
@@ -113,6 +116,25 @@ def test_a_node_killed_on_the_way_costs_no_row_and_no_bit(
     assert [(each.path, each.reason) for each in report.skipped] == [("broken.png", "is cut short")]
     assert sum(report.nodes.pictures.values()) == PICTURES and not report.nodes.other_bits
     two_nodes.add_node(num_cpus=1, object_store_memory=80 << 20)
+
+
+def test_a_worker_killed_on_the_way_costs_no_row_on_a_server(
+    two_nodes: Any,
+    many: Path,
+    tmp_path: Path,
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store in PostgreSQL, filled by two nodes, has the rows of a file filled by one process."""
+    monkeypatch.setattr(cluster, "CLAIMS", (5, 1))
+    monkeypatch.setattr(cluster, "_work", crashing_work.work)
+    (many / "17.png").rename(many / "17-crash-once.png")
+    gallery, report = Gallery.build(many, store=postgres.url(), ray=Ray())
+    with gallery:
+        assert rows(gallery) == alone(many, tmp_path / "alone.sqlite")
+        assert (report.nodes.died, report.skipped, len(gallery)) == (1, [], PICTURES)
+        assert gallery.index.damaged() == []
+        assert gallery.update(ray=Ray()).unchanged == PICTURES
 
 
 def test_what_is_known_is_not_encoded_again(two_nodes: Any, many: Path, tmp_path: Path) -> None:
