@@ -50,7 +50,7 @@ class Value(NamedTuple):
     pictures: int
 
 
-class Head(NamedTuple):
+class ColumnHead(NamedTuple):
     """The commonest values of a column that has many: ``values``, folded, and the beginning of the
     `Facet` of the commonest that is not one of them. If that is of one picture, all others are of
     one picture and one spelling."""
@@ -63,7 +63,7 @@ class Head(NamedTuple):
 class Counting:
     """Counts at one state of the store. The heads of its columns are found once."""
 
-    heads: dict[int, Head | None] = field(default_factory=dict)
+    heads: dict[int, ColumnHead | None] = field(default_factory=dict)
 
     def facets(
         self, connection: Transaction, limit: int, passing: Callable[[str], Ids]
@@ -94,7 +94,7 @@ class Counting:
         rows = [*sample, *_named(connection, number, {*head.values, *also})]
         return _values(connection, list(dict.fromkeys(rows))), False
 
-    def _head(self, connection: Transaction, number: int) -> Head | None:
+    def _head(self, connection: Transaction, number: int) -> ColumnHead | None:
         """None for a column of which all values are read."""
         if number not in self.heads:
             self.heads[number] = _head(connection, number)
@@ -199,7 +199,7 @@ def _how_many(connection: Transaction, number: int) -> int:
     return int(count)
 
 
-def _head(connection: Transaction, number: int) -> Head | None:
+def _head(connection: Transaction, number: int) -> ColumnHead | None:
     if _how_many(connection, number) <= READ_WHOLE:
         return None
     totals: Counter[str] = Counter()
@@ -216,7 +216,7 @@ def _head(connection: Transaction, number: int) -> Head | None:
     )
     totals.update(folded for (folded,) in found_by(connection, single, spelled))
     first = nsmallest(_HEAD + 1, ((-total, folded) for folded, total in totals.items()))
-    return Head(
+    return ColumnHead(
         frozenset(folded for _, folded in first[:_HEAD]),
         first[_HEAD] if len(first) > _HEAD else (-1, ""),
     )
@@ -225,7 +225,7 @@ def _head(connection: Transaction, number: int) -> Head | None:
 def _with_rare(
     connection: Transaction,
     number: int,
-    head: Head,
+    head: ColumnHead,
     limit: int,
     chosen: _Chosen,
     best: list[Facet],
