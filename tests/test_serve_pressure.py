@@ -202,9 +202,11 @@ app()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
 def test_a_signal_is_obeyed_whatever_a_worker_does(indexed: Path) -> None:
-    """Two servers at once, one for each signal: each takes some seconds to give its worker up."""
-    kinds = (signal.SIGTERM, signal.SIGINT)
-    folders = (indexed, Path(shutil.copytree(indexed, indexed.with_name("another"))))
+    """Three servers at once: each takes some seconds to give its worker up. Somebody types a
+    second Ctrl+C to the third."""
+    kinds = ((signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGINT))
+    others = (indexed.with_name(name) for name in ("another", "a third"))
+    folders = (indexed, *(Path(shutil.copytree(indexed, other)) for other in others))
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", STUCK, "serve", str(folder), "--port", "0", "--watch"],
@@ -217,8 +219,10 @@ def test_a_signal_is_obeyed_whatever_a_worker_does(indexed: Path) -> None:
     try:
         links = [stuck(process) for process in processes]
         before = time.monotonic()
-        for process, kind in zip(processes, kinds, strict=True):
-            process.send_signal(kind)
+        for process, signals in zip(processes, kinds, strict=True):
+            for number, kind in enumerate(signals):
+                time.sleep(number)  # two of one kind at once are one
+                process.send_signal(kind)
         for process in processes:
             _, log = process.communicate(timeout=60)
             assert time.monotonic() - before < 10

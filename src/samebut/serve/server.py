@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -109,8 +110,17 @@ def run(
         ws="none",
     )
     with contextlib.suppress(KeyboardInterrupt), bound:
-        uvicorn.Server(config).run(sockets=[bound])
+        _Server(config).run(sockets=[bound])
     _leave()
+
+
+class _Server(uvicorn.Server):
+    """A second Ctrl+C, soon after the first, ends the server as the first does: uvicorn would
+    leave the app without closing it, with a traceback. It ends within seconds in any case."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.force_exit = False
 
 
 def _leave() -> None:
