@@ -96,6 +96,16 @@ def test_a_wrong_option_and_a_wrong_command_are_found(tmp_path: Path) -> None:
             test_every_command_of_a_page_has_its_options(page)
 
 
+SITE = sorted((ROOT / "docs").glob("**/*.md"))
+
+
+@pytest.mark.parametrize("page", SITE, ids=page_id)
+def test_a_page_of_the_site_links_to_nothing_outside_the_site(page: Path) -> None:
+    """The site's build does not notice: the repository has such a file, the site has not."""
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).resolve().is_relative_to(ROOT / "docs"), target
+
+
 @pytest.fixture
 def in_a_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with an indexed ``photos`` and a ``shirt.jpg``, as the pages have them."""
