@@ -26,7 +26,7 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +154,10 @@ class Column:
             return None if span is None else span.low
         if self.kind == "yes/no":
             return _yes_no(text)
-        amount = self._amount(text)
+        return self._number_of(_quantity(text))
+
+    def _number_of(self, found: _Quantity | None) -> float | None:
+        amount = self._span(found)
         return None if amount is None else amount.low
 
     def asked(self, value: str | float) -> Span | None:
@@ -216,8 +219,10 @@ class Column:
         return cls(**{**kept, "units": tuple(kept["units"])})
 
     def _amount(self, text: str, *, asked: bool = False) -> Span | None:
+        return self._span(_quantity(text), asked=asked)
+
+    def _span(self, found: _Quantity | None, *, asked: bool = False) -> Span | None:
         """From the low end of what is written to its high end; both are the same of one number."""
-        found = _quantity(text)
         if found is None or (found.is_several and self.kind == "text"):
             return None
         ends = [self._in_unit(end, asked=asked) for end in (found, found.high) if end]
@@ -248,18 +253,30 @@ def understand(counts: Mapping[str, int]) -> Column:
 
     A column is of a kind if at least half of what it says is (of yes and no: nine tenths).
     """
+    return read_cells(counts)[0]
+
+
+def read_cells(counts: Mapping[str, int]) -> tuple[Column, dict[str, float]]:
+    """`understand`, and what the cells are compared by that are compared as more than text."""
     told = Counter({text: count for text, count in counts.items() if not is_empty(text)})
     total = told.total()
     if not total:
-        return Column()
+        return Column(), {}
     if _says_yes_and_no(told):
-        return Column("yes/no")
+        return _each_read(Column("yes/no"), told)
     day_first = _day_first(told)
     dated = {text for text in told if _date(text, day_first) and not _YEAR.fullmatch(text.strip())}
     with_years = {text for text in told if _date(text, day_first)} if dated else set()
     if 2 * sum(told[text] for text in with_years) >= total:
-        return Column("date", day_first=day_first)
-    return _quantities(told)
+        return _each_read(Column("date", day_first=day_first), told)
+    quantities = {text: found for text in told if (found := _quantity(text))}
+    column = _quantities(told, quantities)
+    numbers = {text: column._number_of(found) for text, found in quantities.items()}
+    return column, {text: number for text, number in numbers.items() if number is not None}
+
+
+def _each_read(column: Column, told: Iterable[str]) -> tuple[Column, dict[str, float]]:
+    return column, {text: n for text in told if (n := column.number(text)) is not None}
 
 
 # ------------------------------------------------------------------------------- quantities
@@ -429,13 +446,13 @@ def _is_grouped(whole: str, separator: str) -> bool:
     return thousands or lakhs
 
 
-def _quantities(told: Counter[str]) -> Column:
+def _quantities(told: Counter[str], quantities: Mapping[str, _Quantity]) -> Column:
     """The column of numbers, prices, percentages or sizes that ``told`` is, or one of texts."""
     total = told.total()
     found = {
         text: quantity
-        for text in told
-        if (quantity := _quantity(text)) and quantity.number(decimal_comma=False) is not None
+        for text, quantity in quantities.items()
+        if quantity.number(decimal_comma=False) is not None
     }
     dimensions: Counter[str] = Counter()
     units: dict[str, Counter[str]] = {}

@@ -24,7 +24,7 @@ from samebut.errors import MetadataError, StoreDamaged
 from samebut.index import selection
 from samebut.index.sql import Ids, Transaction, found_by
 from samebut.index.where import Filter
-from samebut.values import Column, fold, is_empty, understand
+from samebut.values import Column, fold, is_empty, read_cells
 
 TABLES_1 = (
     "CREATE TABLE description (id INTEGER PRIMARY KEY, texts TEXT NOT NULL)",
@@ -41,6 +41,8 @@ metadata is older."""
 
 TEXTS = "SELECT texts FROM description WHERE id = ?"
 """What is said of one path."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for each row
 
 ID = np.dtype("<i8")
 """Of a list of paths."""
@@ -77,23 +79,19 @@ def change(connection: Transaction, described: Mapping[int, Columns | None]) -> 
     """
     lists: dict[str, _Lists] = {}
     said = said_of(connection, described)
+    texts: list[tuple[int, str]] = []
     for path_id, columns in described.items():
-        old, new = said.get(path_id, {}), columns or {}
-        for column in dict.fromkeys((*new, *old)):
-            lists.setdefault(column, _Lists()).change(
-                path_id, old.get(column, ()), new.get(column, ())
-            )
+        old, new = said.get(path_id, {}), told(columns or {})
+        for column in dict.fromkeys((*(columns or {}), *old)):
+            if column not in lists:
+                lists[column] = _Lists()
+            lists[column].change(path_id, old.get(column, ()), new.get(column, ()))
+        if columns is not None:
+            texts.append((path_id, _as_json(new)))
     connection.executemany(
         "DELETE FROM description WHERE id = ?", ((path_id,) for path_id in described)
     )
-    connection.executemany(
-        "INSERT INTO description VALUES (?, ?)",
-        (
-            (number, as_json(columns))
-            for number, columns in described.items()
-            if columns is not None
-        ),
-    )
+    connection.executemany("INSERT INTO description VALUES (?, ?)", texts)
     known = fields(connection)
     for column, changed in lists.items():
         _change_field(connection, known.get(column), column, changed)
@@ -154,10 +152,16 @@ def as_shown(row: tuple[str] | None) -> dict[str, str]:
 
 def as_json(columns: Columns) -> str:
     """Columns that have a value, as they are kept: one as a text, several as a list."""
-    texts = {
-        c: v[0] if len(v) == 1 else [*v] for c, values in columns.items() if (v := _told(values))
-    }
-    return json.dumps(texts, ensure_ascii=False)
+    return _as_json(told(columns))
+
+
+def _as_json(columns: Columns) -> str:
+    return _ENCODER.encode({c: v[0] if len(v) == 1 else [*v] for c, v in columns.items()})
+
+
+def told(columns: Columns) -> dict[str, tuple[str, ...]]:
+    """The columns that have a value, without empty values."""
+    return {column: own for column, values in columns.items() if (own := _told(values))}
 
 
 def from_json(texts: str) -> dict[str, tuple[str, ...]]:
@@ -235,7 +239,6 @@ class _Lists:
     emptied: list[int] = field(default_factory=list)
 
     def change(self, path_id: int, old: Sequence[str], new: Sequence[str]) -> None:
-        new = _told(new)
         for text in new:
             if text not in old:
                 self.added.setdefault(text, []).append(path_id)
@@ -294,9 +297,9 @@ def _understand(connection: Transaction, field_id: int) -> None:
         "SELECT id, text, number, length(paths) / ? FROM value WHERE field_id = ?",
         (ID.itemsize, field_id),
     ).fetchall()
-    column = understand({text: count for _, text, _, count in rows})
+    column, numbers = read_cells({text: count for _, text, _, count in rows})
     connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
-    read = [(column.number(text), before, number) for number, text, before, _ in rows]
+    read = [(numbers.get(text), before, number) for number, text, before, _ in rows]
     connection.executemany(
         "UPDATE value SET number = ? WHERE id = ?",
         [(now, number) for now, before, number in read if now != before],
@@ -310,7 +313,9 @@ def _ids(paths: bytes) -> list[int]:
 
 
 def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
-    if not paths and not removed:  # of a new value: most are, where each picture has its own
+    if not paths and not removed:
+        if len(added) == 1:  # most are, where each picture has its own
+            return Ids(added[0].to_bytes(ID.itemsize, "little", signed=True))
         return Ids(np.array(sorted(set(added)), ID).tobytes())
     ids = np.union1d(np.frombuffer(paths, ID), np.array(added, ID))
     left = np.setdiff1d(ids, np.array(removed, ID), assume_unique=True)

@@ -146,7 +146,7 @@ def describe(
         back = taken.get(path_id, [])
         own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
         new = {**own, **given.get(path_id, {})}
-        if metadata.as_json(new) != metadata.as_json(old) or path_id not in known:
+        if [*metadata.told(new).items()] != [*old.items()] or path_id not in known:
             described[path_id] = new
         lost = [column for column in old if not new.get(column)]
         replaced = [column for column in old if new.get(column) and new[column] != old[column]]
