@@ -181,7 +181,7 @@ def test_a_node_that_lacks_the_folder_or_has_another_model_says_so(
             cluster.encode_on_ray(Ray(), model, folder, files, known=(), spent=spent, report=report)
         )
 
-    with pytest.raises(QueryError, match="is not there on the node"):
+    with pytest.raises(QueryError, match="can't see the folder"):
         encode(tmp_path / "no")
     with pytest.raises(ModelError, match="this machine another and 0"):
         cluster._model("bundled", "another", "0", "node")

@@ -79,7 +79,7 @@ def test_eval_asks_as_a_gallery_does_and_says_so(evaluated: Path, tmp_path: Path
     assert by_choice["R@1"] == by_name["R@1"]
     assert (by_choice["chosen"], "chosen" in by_name) == (said, False)
     other = run(*asked, "--model", _another_model(tmp_path))
-    assert "is indexed by another model" in str(other.exception)
+    assert "was indexed with another model" in str(other.exception)
 
 
 def _another_model(folder: Path) -> Path:

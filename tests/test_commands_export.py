@@ -89,7 +89,7 @@ def test_without_pictures_those_of_the_demo_gallery_are_taken() -> None:
 @pytest.mark.parametrize("option", ["--fusion", "--size", "--padding"])
 def test_a_trained_model_is_exported_as_it_is(tmp_path: Path, option: str) -> None:
     (tmp_path / "training.json").write_text("{}")
-    with pytest.raises(ModelError, match="was trained as it is") as error:
+    with pytest.raises(ModelError, match="is a trained model") as error:
         run("export", tmp_path, tmp_path / "out", option, 224 if option == "--size" else "sum")
     assert error.value.hint == f"Leave out {option}."
 

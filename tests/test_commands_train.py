@@ -68,7 +68,7 @@ def test_without_torch_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     arguments = ["train", str(recipe), "--data", str(root), "--out", "x"]
-    with pytest.raises(RecipeError, match="needs torch") as error:
+    with pytest.raises(RecipeError, match="needs PyTorch") as error:
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert "samebut[train]" in error.value.hint
 

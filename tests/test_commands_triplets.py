@@ -89,7 +89,7 @@ def test_choices_are_passed_on(shop: Path) -> None:
     [
         (("--changes", "color=often"), "'often' is no number"),
         (("--changes", "size"), "in a column 'size'"),
-        (("--keep", "color"), "keeps nothing"),
+        (("--keep", "color"), "does not say which columns stay the same"),
         (("--details", "price"), "the details names 'price'"),
         (("--split-by", "season"), "in a column 'season'"),
         (("--when-empty", "guess"), "skip or open"),

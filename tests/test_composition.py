@@ -242,7 +242,7 @@ def test_candidates_scored_again_are_what_a_scan_of_all_finds() -> None:
         ("slerp:0.5:0.5", "too many numbers"),
         ("blend:2", "share is '2'"),
         ("blend:0.5:film", "no fusion called 'film'"),
-        ("blend:0.5:blend:0.5", "blends a blend"),
+        ("blend:0.5:blend:0.5", "a blend can't be part of a blend"),
     ],
 )
 def test_names_that_are_refused_say_what_there_is(name: str, message: str) -> None:

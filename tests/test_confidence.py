@@ -87,7 +87,7 @@ def test_a_folder_without_it_has_none(tmp_path: Path) -> None:
     [
         ({"format": 9}, "format 9"),
         ({"signals": ["first"]}, "signals"),
-        ({"text": None}, "lacks or breaks"),
+        ({"text": None}, "a value is missing or wrong"),
         ({"picture": {"weights": [1, 2], "bias": 0, "usual": {"mean": 0, "std": 1}}}, "2 for 3"),
         ({"picture": {"weights": [1, 2, 3], "bias": 0, "usual": {"mean": 0, "std": 0}}}, "above 0"),
         ({"text": {"weights": [1, 2, 1e999], "bias": 0, "usual": {"mean": 0, "std": 1}}}, "finite"),

@@ -212,12 +212,12 @@ def test_fashioniq_unknown_options_name_the_known(
 def test_fashioniq_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = fashioniq_copy(tmp_path) / "fashionIQ_dataset" / "captions" / "cap.dress.val.json"
     for content, message in [
-        ('[{"candidate": "dress0", "targ', "not JSON to its end"),
+        ('[{"candidate": "dress0", "targ', "can't be read as JSON"),
         ({"data": []}, "holds a dict where a list is expected"),
         ([["dress0"]], "entry 0: is a list"),
         ([{"candidate": "dress0", "captions": ["a", "b"]}], "entry 0: target is missing"),
-        ([{"candidate": 3, "target": "dress1", "captions": []}], "candidate is no str"),
-        ([{"candidate": "dress0", "target": "dress1", "captions": ["a"]}], "not two captions"),
+        ([{"candidate": 3, "target": "dress1", "captions": []}], "candidate is not of type str"),
+        ([{"candidate": "dress0", "target": "dress1", "captions": ["a"]}], "have two captions"),
         ([{"candidate": "dress0", "target": "shirt1", "captions": ["a", "b"]}], "dress-0 → shirt1"),
     ]:
         write(path, content)
@@ -280,7 +280,7 @@ def test_cirr_subset_must_be_six_with_the_reference(tmp_path: Path) -> None:
     entry = json.loads(path.read_text())[0]
     entry["img_set"]["members"][0] = "dev-9-0-img0"
     write(path, [entry])
-    with pytest.raises(DataError, match="not six pictures with the reference"):
+    with pytest.raises(DataError, match="not six pictures that include the reference"):
         cirr.read(tmp_path, "val")
 
 
@@ -327,7 +327,7 @@ def test_circo_target_must_be_a_truth(tmp_path: Path) -> None:
     entry = {"id": 0, "reference_img_id": 1, "relative_caption": "x", "target_img_id": 2}
     for truths in ([3], [2, 2]):
         write(tmp_path / "val.json", [entry | {"gt_img_ids": truths}])
-        with pytest.raises(DataError, match="not among its ground truths"):
+        with pytest.raises(DataError, match="not among the ground truths"):
             circo.read(tmp_path, "val")
 
 

@@ -37,7 +37,7 @@ def test_another_seed_is_another_benchmark_and_needs_another_folder(
 ) -> None:
     css.draw(tmp_path, seed=1)
     assert (tmp_path / "test.jsonl").read_bytes() != (drawn / "test.jsonl").read_bytes()
-    with pytest.raises(DataError, match="drawn otherwise"):
+    with pytest.raises(DataError, match="drawn with other settings"):
         css.draw(drawn, seed=1)
 
 

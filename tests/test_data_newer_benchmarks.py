@@ -75,10 +75,10 @@ def test_pinpoint_damage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(DataError, match=message):
             pinpoint.read(tmp_path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match="is no table of PinPoint"):
+    with pytest.raises(DataError, match="can't be read as a table of PinPoint"):
         pinpoint.read(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match="reader is not installed") as caught:
+    with pytest.raises(DataError, match="package that reads it is not installed") as caught:
         pinpoint.read(tmp_path)
     assert "samebut[parquet]" in caught.value.hint
 
@@ -107,7 +107,7 @@ def test_circled_over_circo_names_pictures_by_number(tmp_path: Path) -> None:
     path = tmp_path / "data" / "circo_val.json"
     for changed, message in [
         ({"ground_truth_ids": ["cat"]}, "'cat' is no picture"),
-        ({"ground_truth_ids": []}, "has no turn, or no right answer"),
+        ({"ground_truth_ids": []}, "has no turn or no target picture"),
         ({"turns": [{"turn": 1, "relative_caption": "x"}]}, "turn 1: reference_image_id is miss"),
     ]:
         sessions = json.loads(path.read_text())

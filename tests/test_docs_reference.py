@@ -23,10 +23,11 @@ def test_no_page_is_stale(reference: dict[str, Any], page: str) -> None:
 
 
 def test_an_error_has_its_words_and_its_way_out(reference: dict[str, Any]) -> None:
-    found = [one for room in reference["raised"]().values() for one in room]
-    assert ("QueryError", "the server is not installed") in {one[:2] for one in found}
+    found = [one for part in reference["raised"]().values() for one in part]
+    said = {one[:2] for one in found}
+    assert ("QueryError", "the packages of the server are not installed") in said
     one = next(one for one in found if one.message == "--look needs a picture")
-    assert one.hint == "Give it: -i PICTURE."
+    assert one.hint == "Give one: -i PICTURE."
     assert len(found) > 300
 
 

@@ -83,7 +83,7 @@ def test_json_that_is_deep_or_broken_is_an_error_in_words(tmp_path: Path, text: 
     with pytest.raises(ValueError):
         json_of(text)
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(DataError, match="not JSON to its end"):
+    with pytest.raises(DataError, match="can't be read as JSON"):
         read_json(tmp_path / "x.json", dict)
 
 

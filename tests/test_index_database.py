@@ -118,7 +118,7 @@ def damaged_files(path: Path) -> Iterator[tuple[str, bytes]]:
     foreign = path.with_name("foreign")
     with closing(sqlite3.connect(foreign)) as connection:
         connection.execute("CREATE TABLE song (id)")
-    yield "belongs to something else", foreign.read_bytes()
+    yield "belongs to another program", foreign.read_bytes()
 
 
 def test_damage_is_named_and_nothing_is_touched(path: Path, tmp_path: Path) -> None:

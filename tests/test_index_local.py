@@ -80,9 +80,7 @@ def test_the_ladder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS | {taller: rung})
         with LocalIndex.open(path) as index:
             assert found(index, 1) == ["a"]
-    with pytest.raises(
-        StoreNewer, match=f"version {taller}, this samebut knows up to {taller - 1}"
-    ):
+    with pytest.raises(StoreNewer, match=f"version {taller}; this one knows up to {taller - 1}"):
         LocalIndex.open(path)
 
 

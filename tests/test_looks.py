@@ -77,7 +77,7 @@ def test_a_part_of_a_picture_is_looked_at(garments: Gallery, tmp_path: Path) -> 
         for box in ((0, 0, 0.5, 1), (0.5, 0, 1, 1))
     )
     assert (left, right) == ("dress", "shoe")
-    with pytest.raises(QueryError, match="lies in no picture"):
+    with pytest.raises(QueryError, match="is not a part of the picture"):
         garments.look(tmp_path / "both.png", (0.5, 0, 0.2, 1))
 
 

@@ -294,7 +294,7 @@ def test_a_title_is_made_where_there_is_none(shop: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -2.0])
 def test_a_share_for_val_is_a_share(shop: Path, share: float) -> None:
-    with pytest.raises(DataError, match="not between 0 and 1"):
+    with pytest.raises(DataError, match="share of the split val"):
         split_rows(table(shop), val_share=share)
 
 

@@ -183,7 +183,7 @@ def test_own_words_for_values(tmp_path: Path) -> None:
         ('en.colour = [" "]', "is no text", ""),
         ('en.colour = ["in {nwe}"]', r"nothing fills \{nwe\} in 'in \{nwe\}'", r"mean \{new\}"),
         ('en.colour = ["in {}"]', r"nothing fills \{\}", "Known: article"),
-        ('en.colour = ["in {new"]', "a brace without its partner", ""),
+        ('en.colour = ["in {new"]', "a brace is not closed or not opened", ""),
         (
             'en.fragments.colour = ["{old.price}"]',
             r"fragments\] colour: nothing fills",

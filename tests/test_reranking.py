@@ -117,7 +117,7 @@ def test_what_can_not_be_asked(gallery: Gallery) -> None:
     with pytest.raises(QueryError, match="ask for 2 to 100"):
         reranked(gallery, [Turn(text="red")], 3, stage=Backwards(), count=101)
     picture = encoded(gallery.model, gallery.file_of("00.png").read_bytes())
-    with pytest.raises(QueryError, match="can't be looked at again"):
+    with pytest.raises(QueryError, match="can't be shown to the second stage"):
         reranked(gallery, [Turn(picture)], 3, stage=Backwards(), count=3)
 
 
@@ -230,11 +230,11 @@ def test_a_server_that_is_not_there(gallery: Gallery) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("", "eyes"), "needs the address of a server"),
-        (("file:///etc/passwd", "eyes"), "needs the address of a server"),
-        (("http://me:secret@host/v1", "eyes"), "needs the address of a server"),
-        (("http://host/v1", ""), "needs a model's name"),
-        (("http://host/v1", "eyes", "a\nb"), "no header can"),
+        (("", "eyes"), "needs the http address of a server"),
+        (("file:///etc/passwd", "eyes"), "needs the http address of a server"),
+        (("http://me:secret@host/v1", "eyes"), "needs the http address of a server"),
+        (("http://host/v1", ""), "needs the name of a model"),
+        (("http://host/v1", "eyes", "a\nb"), "an HTTP header can't"),
         (("http://host/v1", "eyes", "", 0.0), "makes no sense"),
     ],
 )

@@ -162,7 +162,7 @@ def test_what_is_not_wanted(client: TestClient, folder: Path) -> None:
     two = client.post(f"{API}/search", **form(query | {"without": part}, p0=RED))
     error_of(two, 422, "query_malformed")
     product = client.post(f"{API}/search", **form(query | {"fusion": "product"}, p0=RED, p1=blue))
-    assert error_of(product, 400, "query_unclear")["hint"].startswith("Compose by another")
+    assert error_of(product, 400, "query_unclear")["hint"].startswith("Use another composition")
 
 
 def test_words_that_were_not_read_are_in_the_answer(client: TestClient) -> None:

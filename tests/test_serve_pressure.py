@@ -367,7 +367,7 @@ def test_a_model_that_is_overwritten_on_disk_is_told_and_not_mixed_in(
         assert "samebut_model_changed 1" in client.get(f"{API}/metrics").text
         (folder / "model.json").write_text("{", encoding="utf-8")
         assert client.get(f"{API}/info").status_code == 200
-        assert "can't be read as a model's description" in caplog.text
+        assert "can't be read as the description of a model" in caplog.text
         shutil.rmtree(folder)
         other_model(folder)
         Gallery.build(photos, model=folder, replace_model=True)[0].close()

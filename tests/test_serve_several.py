@@ -122,7 +122,7 @@ def test_the_list_wants_the_token(folders: dict[str, Path]) -> None:
         unknown = site.get("/")
         assert (unknown.status_code, unknown.headers["www-authenticate"]) == (401, "Bearer")
         assert "circles" not in unknown.text
-        assert "This server wants a token." in unknown.text
+        assert "This server needs a token." in unknown.text
         for path in (f"{API}/galleries", f"{API}/metrics", f"/g/circles{API}/browse"):
             error_of(site.get(path), 401, "token_needed")
         answer = site.get("/g/circles/", params={"token": TOKEN})

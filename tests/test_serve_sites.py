@@ -150,5 +150,5 @@ def test_origins(said: str, origin: str) -> None:
     ],
 )
 def test_what_is_no_origin(said: str) -> None:
-    with pytest.raises(QueryError, match="is not the origin of a site"):
+    with pytest.raises(QueryError, match="is not the origin of a website"):
         origins([said])

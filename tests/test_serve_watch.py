@@ -421,6 +421,6 @@ def test_the_base_install_needs_no_server(monkeypatch: pytest.MonkeyPatch) -> No
     code = "import sys, samebut.cli; sys.exit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(QueryError, match="the server is not installed") as error:
+    with pytest.raises(QueryError, match="the packages of the server are not installed") as error:
         serve.check_installed()
     assert "pip install 'samebut[serve]'" in error.value.hint

@@ -208,7 +208,7 @@ def test_a_box_is_the_picture_cut_out_by_hand(model: Model) -> None:
 def test_a_box_outside_of_the_picture_is_refused(
     model: Model, box: tuple[float, float, float, float]
 ) -> None:
-    with pytest.raises(QueryError, match="lies in no picture"):
+    with pytest.raises(QueryError, match="is not a part of the picture"):
         ask(model, [Turn(picture("red"), box=box)])
 
 

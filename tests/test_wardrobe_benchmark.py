@@ -270,7 +270,7 @@ def test_pictures_that_are_there_are_not_drawn_again(written: Path) -> None:
 
 
 def test_another_recipe_does_not_mix_into_the_folder(written: Path) -> None:
-    with pytest.raises(DataError, match="made otherwise"):
+    with pytest.raises(DataError, match="drawn with other settings"):
         write_benchmark(written, seed=3, families=SMALL, queries=10, size=48)
 
 
@@ -298,7 +298,7 @@ def test_as_a_benchmark_it_is_drawn_when_it_is_asked_for(tmp_path: Path) -> None
     assert pictures == set(drawn.images)  # the other splits are left for later
     again = readers.read("wardrobe", tmp_path / "w", "val", {"size": "small", "seed": "5"})
     assert again.queries == drawn.queries
-    with pytest.raises(DataError, match="made otherwise"):
+    with pytest.raises(DataError, match="drawn with other settings"):
         readers.read("wardrobe", tmp_path / "w", "val", {"size": "small"})
     with pytest.raises(DataError, match="no split 'nosuch'"):
         readers.read("wardrobe", tmp_path / "w", "nosuch")
@@ -307,7 +307,7 @@ def test_as_a_benchmark_it_is_drawn_when_it_is_asked_for(tmp_path: Path) -> None
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "catalog.csv"
     mine.write_text("file,colour\n")
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(DataError, match="holds other files"):
         readers.read("wardrobe", tmp_path, "val", {"size": "small"})
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.csv"]
     assert mine.read_text() == "file,colour\n"

@@ -92,5 +92,5 @@ def check_page(k: int, offset: int) -> None:
     if offset < 0:
         raise QueryError(
             f"offset is {offset}, which is below 0",
-            hint="Give 0 or more: it counts the best hits that are left out.",
+            hint="Give 0 or more: it is the number of best hits to skip.",
         )

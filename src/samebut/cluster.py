@@ -181,8 +181,8 @@ class _Claiming:
         cores = int(self.library.cluster_resources().get("CPU", 0))
         if not cores and not self.running:
             raise QueryError(
-                "the Ray cluster has no core to encode on",
-                hint="Start a node with `ray start`, and give the address that it says.",
+                "the Ray cluster has no CPU core for encoding",
+                hint="Add a node to the cluster: ray start --address=ADDRESS",
             )
         while self.waiting and len(self.running) < _AHEAD * max(cores, 1):
             claim = self.waiting.popleft()
@@ -265,7 +265,7 @@ def _check_address(address: str) -> None:
 def _no_answer(address: str) -> QueryError:
     return QueryError(
         f"no Ray cluster answers at {address}",
-        hint="Give the address that `ray start --head` says, or auto.",
+        hint="Start the cluster and give the address that `ray start --head` prints, or auto.",
     )
 
 
@@ -305,8 +305,9 @@ def _check_folder(folder: Place, node: str) -> None:
     """Without it all of its pictures would be said to be gone."""
     if isinstance(folder, Path) and not folder.is_dir():
         raise QueryError(
-            f"{folder} is not there on the node {node}",
-            hint="Mount it at the same path on every node, or give an address as s3://...",
+            f"the node {node} can't see the folder {folder}",
+            hint="Mount it at the same path on every node, or give an address such as "
+            "s3://BUCKET/FOLDER.",
         )
 
 
@@ -317,7 +318,7 @@ def _model(reference: str, fingerprint: str, version: str, node: str) -> tuple[M
         raise ModelError(
             f"the node {node} has model {model.fingerprint} and samebut {__version__}, "
             f"this machine {fingerprint} and {version}",
-            hint="Install the same on every node.",
+            hint="Install the same samebut and the same model on every node.",
         )
     return model, probe_of(model)
 

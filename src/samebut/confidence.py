@@ -29,7 +29,7 @@ SAMPLE = 2_000
 """How many pictures of a gallery stand for all of it, at most."""
 UNSURE = 0.3
 """Below this confidence a person is told that the answers may not be what was meant."""
-AGAIN = "Make it anew: samebut calibrate MODEL --data NAME=FOLDER."
+AGAIN = "Fit the confidence again: samebut calibrate MODEL --data NAME=FOLDER"
 
 Kind = Literal["text", "picture", "composed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -105,17 +105,17 @@ class Calibration:
             raise ModelError(str(error), hint=AGAIN) from error
         if said.get("format") != FORMAT or said.get("signals") != list(SIGNALS):
             raise ModelError(
-                f"{path} has format {said.get('format')!r} and signals {said.get('signals')!r}, "
-                f"this samebut reads {FORMAT} and {list(SIGNALS)}",
+                f"{path} has format {said.get('format')!r} and signals {said.get('signals')!r}; "
+                f"this samebut reads format {FORMAT} and signals {list(SIGNALS)}",
                 hint=AGAIN,
             )
         try:
             curves: dict[Kind, Curve] = {kind: _curve(said[kind]) for kind in KINDS}
             found = cls(str(said["fingerprint"]), curves)
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path} lacks or breaks {error}", hint=AGAIN) from error
+            raise ModelError(f"{path}: a value is missing or wrong: {error}", hint=AGAIN) from error
         if said.get("digest", (whole := _digest(said))) != whole:
-            raise ModelError(f"{path} is not as it was written", hint=AGAIN)
+            raise ModelError(f"{path} was changed after it was written", hint=AGAIN)
         return found
 
 

@@ -76,13 +76,13 @@ def examine(
     if kind == GALLERY:
         return _examine_gallery(Path(root), store, progress)
     if store is not None:
-        raise DataError(f"a {kind} has no store", hint="--store is for a gallery.")
+        raise DataError(f"--store is given, and a {kind} has no store", hint="Leave out --store.")
     if kind in READERS:
         return _examine_data(kind, Path(root), progress)
     if kind == MODEL:
         return _examine_model(Path(root))
     known = ", ".join((*READERS, *OTHERS))
-    raise DataError(f"no doctor for {kind!r}", hint=f"Known: {known}.")
+    raise DataError(f"doctor can't check a {kind!r}", hint=f"Known: {known}.")
 
 
 def _examine_data(name: str, root: Path, progress: Progress) -> Diagnosis:

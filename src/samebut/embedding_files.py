@@ -39,7 +39,7 @@ def write_embeddings(gallery: Gallery, out: Path) -> int:
     write = WRITERS.get(out.suffix.lower())
     if write is None:
         raise QueryError(
-            f"{out}: embeddings are not written as {out.suffix or 'a file without a suffix'}",
+            f"{out}: embeddings can't be written as {out.suffix or 'a file without a suffix'}",
             hint=f"Give a name that ends in {' or '.join(WRITERS)}.",
         )
     index = gallery.index
@@ -77,7 +77,7 @@ def _write_parquet(out: Path, gallery: Gallery, batches: Iterator[EmbeddedPictur
     if importlib.util.find_spec("pyarrow") is None:
         raise QueryError(
             "Parquet can't be written: pyarrow is not installed",
-            hint="Install it: pip install 'samebut[parquet]'; or give a name that ends in .npz.",
+            hint="Install it: pip install 'samebut[parquet]'. Or give a name that ends in .npz.",
         )
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -154,7 +154,7 @@ def as_square(regions: Floats) -> Floats:
     if side * side != len(regions):
         raise ModelError(
             f"{len(regions)} region tokens make no square, so they can't be placed on the picture",
-            hint="Explain with a model whose picture encoder gives a square grid of regions.",
+            hint="Use a model whose picture encoder gives a square grid of regions.",
         )
     return regions.reshape(side, side)
 

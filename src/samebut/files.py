@@ -22,12 +22,12 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: is not text in UTF-8, byte {error.start}", hint="Save it as UTF-8."
+            f"{path}: is not UTF-8 text, at byte {error.start}", hint="Save it as UTF-8."
         ) from error
     except OSError as error:
         raise DataError(
             f"{path}: can't be read, {error.strerror or error}",
-            hint="Give a file that is there and that you may read.",
+            hint="Give a file that exists and that you are allowed to read.",
         ) from error
 
 
@@ -71,13 +71,13 @@ def read_json(path: Path, kind: type) -> Any:
         content = json_of(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise DataError(
-            f"{path}: not JSON to its end, {error}",
-            hint="The download or the unpacking may have been cut short; fetch the file again.",
+            f"{path}: can't be read as JSON, {error}",
+            hint="Download or unpack the file again: it may be incomplete.",
         ) from error
     if not isinstance(content, kind):
         raise DataError(
             f"{path}: holds a {type(content).__name__} where a {kind.__name__} is expected",
-            hint="It may be of another version of the data set.",
+            hint="Download or write the file again: it may be of another version.",
         )
     return content
 
@@ -90,7 +90,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{path}: can't be written, {error.strerror or error}",
-            hint="Give a folder that may be written to, with room left.",
+            hint="Give a folder that you may write to, on a disk with free space.",
         ) from error
 
 

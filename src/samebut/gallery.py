@@ -597,8 +597,10 @@ class Gallery:
         folder = own_folder(self.index.address, self.folder)
         if folder is None:
             raise QueryError(
-                f"{name} has no place: the pictures and their store are on other machines",
-                hint="Name a file here, or a store in a folder: --store FOLDER.",
+                f"{name} can't be written beside the store: the pictures and the store are on "
+                "other "
+                "machines",
+                hint="Give a file on this machine, or a store in a folder: --store FOLDER.",
             )
         return folder / name
 
@@ -624,9 +626,9 @@ class Gallery:
         if not is_usual_place(self.index.address, self.folder):
             command += ["--store", str(self.index.address)]
         return FingerprintMismatch(
-            f"{self.index.address} was embedded by model {self.index.fingerprint}, "
-            f"{self.model.name} is {self.model.fingerprint}",
-            hint=f"To embed the pictures anew: {' '.join(command)}",
+            f"{self.index.address} was indexed with another model ({self.index.fingerprint}) than "
+            f"{self.model.name} ({self.model.fingerprint})",
+            hint=f"Embed the pictures again: {' '.join(command)}",
         )
 
 

@@ -187,7 +187,7 @@ _STRANGERS: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (
         "is a HEIC picture, which samebut can't read",
         f"{_OTHER_FORMAT}, or: {_HEIC_EXTRA}",
     ),
-    (_magic(rb"....ftyp"), "is a video, not a picture", ""),
+    (_magic(rb"....ftyp"), "is a video, not a picture", "save a still picture of it"),
     (_magic(rb"8BPS"), "is a Photoshop document, which samebut can't read", _OTHER_FORMAT),
     (_magic(rb"%PDF"), "is a PDF, not a picture", _OTHER_FORMAT),
     (_magic(rb"PK\x03\x04"), "is a ZIP archive, not a picture", "unpack it"),
@@ -322,7 +322,7 @@ def _in_words(error: Exception) -> tuple[str, str]:
         unknown = f"can't be read: {(error.strerror or str(error)).lower()}"
         return _FILE_REASONS.get(error.errno, unknown), ""
     if isinstance(error, MemoryError):
-        return "needs more memory than there is", ""
+        return "needs more memory than there is", _SMALLER
     if isinstance(error, Image.DecompressionBombError):
         return "has more pixels than Pillow allows", _SMALLER
     if isinstance(error, EOFError) or _CUT_SHORT.search(str(error)):
@@ -442,7 +442,7 @@ class _Metered:
 
     def read(self, size: int = -1) -> bytes:
         if _opening.is_late:
-            raise _RefusedError(_TOO_SLOW)
+            raise _RefusedError(_TOO_SLOW, hint=_SMALLER)
         data = self._stream.read(size)
         self._reads += 1
         self._bytes -= len(data)
@@ -508,7 +508,7 @@ def _format_of(head: bytes) -> str:
     for magic, reason, hint in _STRANGERS:
         if magic.match(head):
             raise _RefusedError(reason, hint=hint)
-    raise _RefusedError("is not a picture samebut can read")
+    raise _RefusedError("is not a picture samebut can read", hint=_OTHER_FORMAT)
 
 
 def _declared_bytes(name: str, head: bytes) -> int:
@@ -723,7 +723,7 @@ def _bands(image: Image.Image, multiple: int = 1) -> Iterator[Image.Image]:
     rows = max(1, _BAND_PIXELS // (image.width * multiple)) * multiple
     for top in range(0, image.height, rows):
         if _opening.is_late:
-            raise _RefusedError(_TOO_SLOW)
+            raise _RefusedError(_TOO_SLOW, hint=_SMALLER)
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
@@ -792,7 +792,7 @@ _one_large_picture = threading.Lock()
 def _turn_of_a_large_one() -> Iterator[None]:
     while not _one_large_picture.acquire(timeout=_TURN_SECONDS):
         if _opening.is_late:
-            raise _RefusedError(_TOO_SLOW)
+            raise _RefusedError(_TOO_SLOW, hint=_SMALLER)
     try:
         yield
     finally:

@@ -194,7 +194,7 @@ def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
         raise PictureUnread(
             source.path,
             f"can't be read: {reason}",
-            hint="see that it is there and that you may read it",
+            hint="check that it exists and that you may read it",
         ) from error
 
 

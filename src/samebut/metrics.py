@@ -273,16 +273,16 @@ def _require_matching(queries: Floats | Scorer, gallery: Floats) -> None:
         raise DataError(
             f"queries of shape {queries.shape} can't be ranked against a gallery of shape "
             f"{gallery.shape}",
-            hint="Both are one row an embedding, of the same dimension.",
+            hint="Pass both as arrays of one embedding a row, with the same dimension.",
         )
     if not len(gallery):
-        raise DataError("the gallery is empty", hint="Nothing can be ranked.")
+        raise DataError("the gallery is empty", hint="Give a gallery with one embedding or more.")
     for name, rows in (("query", queries), ("gallery", gallery)):
         broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(broken):
             raise DataError(
                 f"{len(broken):,} {name} embeddings hold a NaN or an infinity, first: {broken[0]}",
-                hint="A number that is not finite has no place in a ranking; look at the encoder.",
+                hint="Check the model that made them: only finite numbers can be ranked.",
             )
 
 

@@ -239,7 +239,7 @@ def _bilinear_weights(
 def _checked_choice(what: str, name: object, known: Mapping[str, Any]) -> None:
     if not isinstance(name, str) or name not in known:
         raise ModelError(
-            f"{what} {name!r} is not known", hint=f"known are: {', '.join(sorted(known))}"
+            f"{what} {name!r} is not known", hint=f"Known: {', '.join(sorted(known))}."
         )
 
 
@@ -250,7 +250,9 @@ def _is_number(value: object) -> bool:
 
 def _checked_channels(what: str, values: object) -> None:
     if not (isinstance(values, tuple) and len(values) == 3 and all(map(_is_number, values))):
-        raise ModelError(f"{what} must be three numbers, for red, green and blue; it is {values!r}")
+        raise ModelError(
+            f"{what} is {values!r}", hint="Give three numbers, for red, green and blue."
+        )
 
 
 @dataclass(frozen=True)
@@ -280,18 +282,24 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
-            raise ModelError(f"size must be a whole number of pixels above 0; it is {self.size!r}")
+            raise ModelError(
+                f"the input size is {self.size!r}", hint="Give a whole number of pixels above 0."
+            )
         if self.size > MAX_SIZE:
-            raise ModelError(f"size must be at most {MAX_SIZE:,} pixels; it is {self.size:,}")
+            raise ModelError(
+                f"the input size is {self.size:,} pixels", hint=f"Give at most {MAX_SIZE:,}."
+            )
         if not _is_number(self.target_ratio) or self.target_ratio < 1:
-            raise ModelError(f"target_ratio must be at least 1; it is {self.target_ratio!r}")
+            raise ModelError(
+                f"target_ratio is {self.target_ratio!r}", hint="Give a number of 1 or more."
+            )
         _checked_choice("padding", self.padding, PADDINGS)
         _checked_choice("fill", self.fill, FILLS)
         _checked_choice("resample", self.resample, RESAMPLES)
         _checked_channels("mean", self.mean)
         _checked_channels("std", self.std)
         if min(self.std) <= 0:
-            raise ModelError(f"std must be above 0; it is {self.std!r}")
+            raise ModelError(f"std is {self.std!r}", hint="Give three numbers above 0.")
 
     @property
     def wanted_shorter_side(self) -> int:
@@ -325,8 +333,8 @@ class Preprocess:
         """
         if picture.mode != "RGB":
             raise ModelError(
-                f"a picture must be RGB before it is padded; it is {picture.mode}",
-                hint="open it with samebut.images.open_picture",
+                f"the picture is of mode {picture.mode}, not RGB",
+                hint="Open it with samebut.images.open_picture.",
             )
         if self.size * picture.height > MAX_PIXELS:
             raise PictureError(
@@ -417,7 +425,7 @@ class Preprocess:
         """
         values = np.asarray(patch_map, dtype=np.float32)
         if values.ndim != 2 or 0 in values.shape:
-            raise ModelError(f"a patch map has two dimensions; this one is {values.shape}")
+            raise ValueError(f"a patch map has shape (h, w), not {values.shape}")
         width, height = picture_size
         plan = self._plan(picture_size)
         left, top, right, bottom = plan.borders
@@ -445,7 +453,11 @@ class Preprocess:
         wrong = {"missing": known - set(values), "not known": set(values) - known}
         complaints = [f"{', '.join(sorted(keys))} {what}" for what, keys in wrong.items() if keys]
         if complaints:
-            raise ModelError(f"preprocessing: {'; '.join(complaints)}")
+            raise ModelError(
+                f"the preprocessing of the model has other keys than expected: "
+                f"{'; '.join(complaints)}",
+                hint="Use the samebut that wrote the model, or export the model again.",
+            )
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()

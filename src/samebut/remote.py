@@ -199,14 +199,18 @@ def states(places: list[RemotePath]) -> list[os.stat_result | OSError]:
 def _checked(address: str) -> str:
     found = _ADDRESS.fullmatch(address)
     if found is None or not found[2].strip("/"):
-        raise QueryError(f"{address!r} names no folder", hint="Write it as in s3://bucket/folder.")
+        raise QueryError(
+            f"{address!r} is not the address of a folder",
+            hint="Write it like this: s3://bucket/folder",
+        )
     scheme, rest = found[1].lower(), found[2]
     holder = rest.partition("/")[0].rpartition("@")[0]
     if ":" in holder or "?" in rest or "#" in rest:
         # Neither the address nor a part of it is shown: it may hold the secret.
         raise QueryError(
-            f"the {scheme}:// address holds a password, a key or a query",
-            hint="Credentials come from the environment or a file, as docs/deploy.md says.",
+            f"the {scheme}:// address holds a password, a key or a query string",
+            hint="Leave it out, and give credentials by the environment or a file, as "
+            "docs/deploy.md says.",
         )
     return f"{scheme}://{rest.rstrip('/')}"
 
@@ -297,7 +301,8 @@ def _system_of(scheme: str, host: str) -> Any:
         import fsspec
     except ModuleNotFoundError as error:
         raise QueryError(
-            f"{scheme}:// is read through fsspec, which is not installed",
+            f"addresses that begin with {scheme}:// need the package fsspec, which is not "
+            "installed",
             hint=f"Install it: pip install 'samebut[{extra}]'",
         ) from error
     try:
@@ -307,12 +312,13 @@ def _system_of(scheme: str, host: str) -> Any:
     except ImportError as error:
         needed = f"pip install 'samebut[{extra}]'" if scheme in _EXTRAS else str(error)
         raise QueryError(
-            f"{scheme}:// needs a package that is not installed", hint=needed
+            f"addresses that begin with {scheme}:// need a package that is not installed",
+            hint=f"Install it: {needed}",
         ) from error
     except ValueError as error:
         raise QueryError(
-            f"{scheme}:// is no address of a file system",
-            hint="fsspec opens s3://, https://, gs://, sftp:// and others.",
+            f"{scheme}:// is not the address of a file system that fsspec knows",
+            hint="Give an address such as s3://, https://, gs:// or sftp://.",
         ) from error
 
 

@@ -117,7 +117,7 @@ def digest_of_picture(source: Source) -> str:
         raise PictureError(
             str(source),
             f"can't be read: {error.strerror or error}",
-            hint="see that it is there and that you may read it",
+            hint="check that it exists and that you may read it",
         ) from error
 
 

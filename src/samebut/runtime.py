@@ -42,6 +42,7 @@ PICTURES_AT_ONCE = 8
 indexing, grow with the batch (10 MB a picture in the model that ships); 8 are as fast as 32."""
 BUNDLED = Path(__file__).parent / "bundled"
 REINSTALL = "Install samebut again, or give another --model."
+RUN = "If memory is short, free some and try again. Otherwise give another --model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,10 @@ class Model:
         composition, or it lacks what it reads.
         """
         if len(image) != len(text):
-            raise QueryError(f"{len(image)} pictures can't be composed with {len(text)} texts")
+            raise QueryError(
+                f"there are {len(image)} pictures and {len(text)} texts to compose",
+                hint="Give one text for each picture.",
+            )
         composition = self.composition(fusion)
         if composition is None:
             return self._own(image, text)
@@ -295,7 +299,9 @@ class Model:
         try:
             tokenizer: Tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing more special
-            raise ModelError(f"{path} is no tokenizer: {error}", hint=REINSTALL) from error
+            raise ModelError(
+                f"{path} can't be read as a tokenizer: {error}", hint=REINSTALL
+            ) from error
         tokenizer.enable_truncation(int(rules["max_tokens"]))
         # A fixed length where an encoder pools by position, else as long as the longest text.
         tokenizer.enable_padding(length=rules.get("fixed_length"), pad_id=int(rules["pad_id"]))
@@ -309,9 +315,13 @@ class Model:
                 None, {k: v for k, v in inputs.items() if k in wanted}
             )
         except Exception as error:  # onnxruntime raises its own tree, RuntimeError among it
-            raise ModelError(f"{self.folder}: its {room} graph fails: {error}") from error
+            raise ModelError(f"{self.folder}: its {room} graph fails: {error}", hint=RUN) from error
         if len(outputs) < _OUTPUTS:
-            raise ModelError(f"{self.folder}: its {room} graph has too few outputs")
+            raise ModelError(
+                f"{self.folder}: its {room} graph has {len(outputs)} outputs, {_OUTPUTS} are "
+                "needed",
+                hint=REINSTALL,
+            )
         return outputs
 
     def _session(self, room: Room) -> onnxruntime.InferenceSession:
@@ -347,7 +357,7 @@ class Model:
         except OSError as error:
             raise ModelError(f"{path} is missing from the model folder", hint=REINSTALL) from error
         if digest != file["sha256"]:
-            raise ModelError(f"{path} is not the file that was exported", hint=REINSTALL)
+            raise ModelError(f"{path} was changed after the model was exported", hint=REINSTALL)
         return path
 
 
@@ -373,21 +383,21 @@ def _read_description(folder: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path} can't be read as a model's description", hint=REINSTALL
+            f"{path} can't be read as the description of a model", hint=REINSTALL
         ) from error
     if written != FORMAT:
         raise ModelError(
-            f"{path} has format {written}, this samebut reads {FORMAT}",
-            hint="Export the model again, or use the samebut that wrote it.",
+            f"{path} has format {written}, and this samebut reads format {FORMAT}",
+            hint="Export the model again, or use the samebut version that wrote it.",
         )
     missing = _PARTS.keys() - description.keys()
     if missing:
         raise ModelError(f"{path} lacks {', '.join(sorted(missing))}", hint=REINSTALL)
     for place, fits in _PARTS.items():
         if not fits(description[place]):
-            raise ModelError(f"{path} has a damaged {place}", hint=REINSTALL)
+            raise ModelError(f"{path}: the value of {place} is not valid", hint=REINSTALL)
     if not _is_knows(description.get("knows", {})):
-        raise ModelError(f"{path} has a damaged knows", hint=REINSTALL)
+        raise ModelError(f"{path}: the value of knows is not valid", hint=REINSTALL)
     checked: dict[str, Any] = description
     return checked
 

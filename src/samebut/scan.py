@@ -155,7 +155,7 @@ class _Scanning:
                 if not path:
                     raise StoreError(
                         f"{self.top} can't be read: {reason}",
-                        hint="give a folder that is there and that you may read",
+                        hint="Give a folder that exists and that you may read.",
                     ) from error
                 self.found.unreadable[path] = f"is a folder that can't be read: {reason}"
             else:
@@ -335,12 +335,12 @@ def _of_file(path: Place) -> Iterator[_Pattern]:
         return
     except ConnectionError as error:
         raise StoreError(
-            f"{path} can't be read: {error.strerror}", hint="try again when the server answers"
+            f"{path} can't be read: {error.strerror}", hint="Try again when the server answers."
         ) from error
     except OSError as error:
         raise QueryError(
             f"{path} can't be read: {error.strerror}",
-            hint="It says what to leave out of the index. Make it readable, or remove it.",
+            hint="Make it readable, or remove it: it lists what to leave out of the index.",
         ) from error
     for line in lines:
         if line.strip() and not line.startswith("#"):
@@ -357,8 +357,8 @@ def _pattern(text: str) -> _Pattern:
             raise ValueError
         regex = re.compile(anywhere + _regex(name.lstrip("/")), re.IGNORECASE | re.DOTALL)
     except (re.error, ValueError):
-        hint = "Write it as in drafts/ or *.gif."
-        raise QueryError(f"the pattern {text!r} names nothing", hint=hint) from None
+        hint = "Write a pattern such as drafts/ or *.gif."
+        raise QueryError(f"the pattern {text!r} can't match any file", hint=hint) from None
     return _Pattern(text, regex, plain.endswith("/"), text.startswith("!"))
 
 

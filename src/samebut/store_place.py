@@ -30,8 +30,9 @@ def file_inside(folder: Place, path: str, address: Address) -> Place:
     inside = Path(path)
     if inside.is_absolute() or inside.drive or inside.root or ".." in inside.parts:
         raise StoreDamaged(
-            f"{address}: names {path!r}, which lies outside of {folder}",
-            hint=f"This store was not made by indexing: {address.discard} and index again.",
+            f"{address}: holds the path {path!r}, which is outside of {folder}",
+            hint=f"To replace the store, {address.discard} and index again: indexing stores no "
+            "such path.",
         )
     return folder / path if isinstance(folder, RemotePath) else folder / inside
 
@@ -57,8 +58,8 @@ def store_path(folder: Place, store: str | Path | None) -> Path:
     """
     if store is None and isinstance(folder, RemotePath):
         raise StoreError(
-            f"{folder} can't hold a store: a database needs a disk, or a server of its own",
-            hint="Say where it goes: --store FOLDER, or --store postgresql://HOST/DATABASE.",
+            f"the store can't be kept in {folder}, which is not on a disk of this machine",
+            hint="Say where to keep it: --store FOLDER, or --store postgresql://HOST/DATABASE.",
         )
     if store is None:
         return Path(str(folder)) / STORE_FOLDER / STORE_FILE
@@ -95,7 +96,7 @@ def refuse_other_folder(index: Index, folder: Place) -> None:
     if isinstance(folder, Path) and _is_same(folder, theirs, index.address.folder):
         return
     raise OtherFolder(
-        f"{index.address} belongs to the folder {theirs}, not to {folder}",
+        f"{index.address} is the store of the folder {theirs}, not of {folder}",
         hint=f"Give {folder} a store of its own: --store FOLDER. If the pictures were moved: "
         f"samebut index {folder} --store {index.address} --move",
     )

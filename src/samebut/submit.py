@@ -27,6 +27,7 @@ from samebut.evaluate.scoring import Score, outcomes, score_outcomes
 from samebut.files import json_of, replacing, writing
 from samebut.metrics import NOBODY
 
+WRITE_AGAIN = "Write the file again, with samebut submit or with your own program."
 LARGEST = 5_000_000  # bytes; the CIRR server says 5 MB
 HEADER = ("version", "metric")
 
@@ -80,7 +81,7 @@ def write(run: Run, folder: Path) -> list[Path]:
     if benchmark.name not in FORMS:
         raise DataError(
             f"{benchmark.name} has no test server that takes a file",
-            hint=f"Those that have: {', '.join(FORMS)}.",
+            hint=f"Give a benchmark that has one: {', '.join(FORMS)}.",
         )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,10 +125,16 @@ def score_files(paths: Sequence[Path], benchmark: Benchmark) -> Score:
     for path in paths:
         checked = check(path, benchmark)
         if checked.problems or checked.form is None:
-            raise DataError(f"{path}: {checked.problems[0]}", hint="See: samebut submit check")
+            raise DataError(
+                f"{path}: {checked.problems[0]}",
+                hint=f"List every problem with: samebut submit check {path}",
+            )
         numbers = _file_outcomes(path, checked.form, benchmark)
         if found.keys() & numbers.keys():
-            raise DataError(f"{path}: a second file for {checked.form.metric or 'mAP and recall'}")
+            raise DataError(
+                f"{path}: another file with {checked.form.metric or 'mAP and recall'} was given",
+                hint="Give one file of each kind.",
+            )
         found |= numbers
     return score_outcomes(benchmark, found)
 
@@ -142,8 +149,8 @@ def _write_form(run: Run, form: Form, folder: Path) -> Path:
         partial.write_text(json.dumps(content), encoding="utf-8")
         if problems := check(partial, benchmark).problems:
             raise DataError(
-                f"the ranking does not make a valid {path.name}: {problems[0]}",
-                hint="A drawn or shortened gallery may hold too few pictures.",
+                f"the ranking is not enough for a valid {path.name}: {problems[0]}",
+                hint="Evaluate on the whole data set: a part of its gallery has too few pictures.",
             )
     return path
 
@@ -176,11 +183,16 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         content = json_of(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
     except OSError as error:
-        raise DataError(f"{path}: can't be read, {error.strerror or error}") from error
+        raise DataError(
+            f"{path}: can't be read, {error.strerror or error}",
+            hint="Give a file that exists and that you are allowed to read.",
+        ) from error
     except ValueError as error:
-        raise DataError(f"{path}: not JSON to its end, {error}") from error
+        raise DataError(f"{path}: can't be read as JSON, {error}", hint=WRITE_AGAIN) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, not one object")
+        raise DataError(
+            f"{path}: holds a {type(content).__name__}, not one object", hint=WRITE_AGAIN
+        )
     return content, repeated
 
 

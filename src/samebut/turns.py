@@ -196,8 +196,8 @@ def ask(
     for turn in (*turns, *without):
         if any("\ud800" <= sign <= "\udfff" for sign in turn.text):
             raise QueryError(
-                f"the text “{shown(turn.text)}” holds bytes that are no text",
-                hint="Give it in UTF-8.",
+                f"the text “{shown(turn.text)}” holds bytes that are not UTF-8",
+                hint="Give the text in UTF-8.",
             )
         _check_box(turn)
         if not turn.weight > 0:
@@ -231,7 +231,7 @@ def ask(
     if without and pair is not None:
         raise QueryError(
             "this composition scores every picture twice, so nothing can be left out of its query",
-            hint="Compose by another, such as slerp:0.65.",
+            hint="Use another composition, such as slerp:0.65.",
         )
     unwanted = Unwanted(
         _texts(model, [turn.text for turn in without], spent),
@@ -323,8 +323,10 @@ def _check_box(turn: Turn) -> None:
     left, top, right, bottom = turn.box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise QueryError(
-            f"the box {turn.box} lies in no picture",
-            hint="Give left, top, right and bottom as shares of the picture, 0 to 1.",
+            f"the box {turn.box} is not a part of the picture",
+            hint="Give left, top, right and bottom as shares of the picture, from 0 to 1, with "
+            "left "
+            "below right and top below bottom.",
         )
 
 
@@ -413,7 +415,7 @@ def _leaning(
     if lean and composed.pair is not None:
         raise QueryError(
             "this composition scores every picture twice, so it takes no text weight",
-            hint=f"Leave it at {NEUTRAL}, or compose by a sum: sum:2 leans to the words.",
+            hint=f"Leave it at {NEUTRAL}, or use a sum: sum:2 gives the words more weight.",
         )
     side = model.embed(text if text_weight > NEUTRAL else image)
     return unit((1 - lean) * composed.embedding + lean * side)

@@ -123,8 +123,8 @@ class Update:
         """An unmounted disk looks like an empty folder; it must not empty the store."""
         if self.gone and not self.sources:
             raise StoreError(
-                f"{folder} holds no pictures now, its store remembers {len(self.stored):,}",
-                hint="Is a disk not mounted? If they are really gone, "
+                f"{folder} holds no pictures now, and its store has {len(self.stored):,}",
+                hint="Check that the disk is mounted. If the pictures were deleted, "
                 f"{self.index.address.discard}: {self.index.address}",
             )
 

@@ -114,7 +114,7 @@ def test_a_gallery_composes_by_its_choice(photos: Path) -> None:
         assert gallery.search(turn, 9).hits == own.hits
         for text in ("{", '{"format": 2}', '{"format": 1, "composition": "film"}'):
             gallery.choice_file.write_text(text)
-            with pytest.raises(StoreError, match="no composition that can be used"):
+            with pytest.raises(StoreError, match="does not name a composition that can be used"):
                 gallery.search(turn)
         gallery.choose(None)
         assert gallery.search(turn, 9).hits == own.hits

@@ -101,7 +101,7 @@ def test_an_interval_of_perfect_order_is_a_point() -> None:
     assert fit.interval(np.arange(40.0), np.arange(40) > 20) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize(("fits", "message"), [(True, "no senseless"), (False, "finds what it")])
+@pytest.mark.parametrize(("fits", "message"), [(True, "answer fails"), (False, "answer fits")])
 def test_one_sided_queries_are_refused(fits: bool, message: str) -> None:
     each = asked("text", 8.0)
     alike = AnsweredQueries(

@@ -45,7 +45,7 @@ def test_a_table_without_kinds_is_refused(model: Model, tmp_path: Path) -> None:
     root = drawn(tmp_path / "t", {"shirt": "round"})
     text = (root / "catalog.csv").read_text(encoding="utf-8")
     (root / "catalog.csv").write_text(text.replace("kind", "sort"), encoding="utf-8")
-    with pytest.raises(DataError, match="no column that says what its pictures show"):
+    with pytest.raises(DataError, match="no column says what the pictures show"):
         pictures.read("t", root, model)
 
 

@@ -85,10 +85,10 @@ def test_several_pictures_in_a_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour\nblue\n", "no column that names the picture"),
+        ("colour\nblue\n", "no column could be found that names the pictures' files"),
         ("", "is empty"),
         (" \n\n", "is empty"),
-        ("a.jpg,blue\nb.jpg,red\n", "no column that names the picture"),
+        ("a.jpg,blue\nb.jpg,red\n", "no column could be found that names the pictures' files"),
     ],
 )
 def test_bad_tables(tmp_path: Path, text: str, message: str) -> None:

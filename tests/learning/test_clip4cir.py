@@ -104,7 +104,7 @@ class Trap:
 
 def test_nothing_in_the_file_is_run(tmp_path: Path) -> None:
     torch.save({"Combiner": Trap(tmp_path / "touched")}, tmp_path / "trap.pt")
-    with pytest.raises(ModelError, match="not a file of weights alone"):
+    with pytest.raises(ModelError, match="not a PyTorch file of weights alone"):
         clip4cir.read(tmp_path / "trap.pt")
     assert not (tmp_path / "touched").exists()
 
@@ -112,10 +112,10 @@ def test_nothing_in_the_file_is_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"these are not weights", b"PK\x03\x04 cut short"])
 def test_other_files_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "other.pt").write_bytes(content)
-    with pytest.raises(ModelError, match=r"other\.pt is not a file of weights alone"):
+    with pytest.raises(ModelError, match=r"other\.pt is not a PyTorch file of weights alone"):
         clip4cir.read(tmp_path / "other.pt")
     (tmp_path / "other.safetensors").write_bytes(content)
-    with pytest.raises(ModelError, match=r"other\.safetensors holds no Combiner"):
+    with pytest.raises(ModelError, match=r"other\.safetensors does not hold a Combiner"):
         clip4cir.load(tmp_path / "other.safetensors")
 
 
@@ -127,7 +127,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("saved", [3, {"epoch": 1, "CLIP": {"visual.proj": torch.ones(2)}}])
 def test_a_file_without_a_combiner(tmp_path: Path, saved: object) -> None:
     torch.save(saved, tmp_path / "clip.pt")
-    with pytest.raises(ModelError, match="holds no Combiner"):
+    with pytest.raises(ModelError, match="does not hold a Combiner"):
         clip4cir.read(tmp_path / "clip.pt")
 
 

@@ -487,9 +487,9 @@ def without(folder: Path, to: Path, *names: str) -> str:
 def test_missing_files_are_named(folders: dict[str, Path], tmp_path: Path) -> None:
     cases = [
         ("clip", "model.safetensors", "has no weights"),
-        ("clip", "config.json", r"it has no config\.json"),
+        ("clip", "config.json", r"it has neither config\.json"),
         ("clip", "tokenizer.json", r"no tokenizer\.json, nor vocab\.json, nor merges\.txt"),
-        ("siglip", "tokenizer_config.json", "does not say which piece is padding"),
+        ("siglip", "tokenizer_config.json", "does not say which token is padding"),
     ]
     for number, (kind, name, message) in enumerate(cases):
         folder = without(folders[kind], tmp_path / f"case{number}", name)
@@ -566,7 +566,7 @@ def test_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(ModelError, match="is not on this machine, and HF_HUB_OFFLINE is") as error:
         CIRModel.from_checkpoint("openai/clip-vit-base-patch32")
     assert "hf download openai/clip-vit-base-patch32" in error.value.hint
-    with pytest.raises(ModelError, match="neither a folder nor a name on the hub"):
+    with pytest.raises(ModelError, match="neither a folder nor a valid name on the hub"):
         CIRModel.from_checkpoint("no such/folder/at all")
 
 

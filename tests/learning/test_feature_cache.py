@@ -132,7 +132,7 @@ def test_tokens_of_those_that_are_asked_for(
     torch.testing.assert_close(found.tokens, wanted.tokens, rtol=2e-3, atol=2e-3)
     assert found.mask.all()
     assert encoder.encoded == len(files) + 1  # one blank, to know how many regions there are
-    with pytest.raises(RecipeError, match="not in the cache"):
+    with pytest.raises(ValueError, match="were not cached"):
         store.features(torch.tensor([2, 4]))
 
 

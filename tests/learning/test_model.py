@@ -136,7 +136,7 @@ def rewritten(folder: Path, **changed: Any) -> None:
 
 def test_loading_is_strict(folder: Path) -> None:
     rewritten(folder, fusion={"name": "sum"})
-    with pytest.raises(ModelError, match="weights of another model"):
+    with pytest.raises(ModelError, match="the weights do not fit the model"):
         CIRModel.load(folder)
 
 

@@ -89,7 +89,7 @@ def test_no_queries_have_no_negatives() -> None:
 def test_too_few_wrong_candidates_are_an_error() -> None:
     with pytest.raises(RecipeError, match="query 1 has 2 wrong candidates, 3 are to be mined"):
         mine(drawn(2, 1), drawn(5, 2), [[0], [0, 1, 2, 2]], 3)
-    with pytest.raises(RecipeError, match="1 lists of known answers for 2 queries"):
+    with pytest.raises(ValueError, match="1 lists of answers for 2 queries"):
         mine(drawn(2, 1), drawn(5, 2), [[0]], 3)
     with pytest.raises(RecipeError, match="0 negatives"):
         mine(drawn(2, 1), drawn(5, 2), [[0], [1]], 0)

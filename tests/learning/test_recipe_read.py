@@ -262,7 +262,7 @@ def test_a_file_that_is_no_recipe(path: Path) -> None:
         read_recipe(path)
     for content in (b"name", b"\xff\xfe"):
         path.write_bytes(content)
-        with pytest.raises(RecipeError, match="is not TOML"):
+        with pytest.raises(RecipeError, match="is not valid TOML"):
             read_recipe(path)
 
 

@@ -219,7 +219,7 @@ COMPOSE = {"preset": "compose", "lr": 1e-3}
     [
         ({"hard_negatives": 1}, {}, "queries.hard_negatives needs hard subsets"),
         ({"cluster_size": 2}, {}, "queries.cluster_size needs hard subsets"),
-        ({"resampled": 0.5}, {}, "nothing says by what rules"),
+        ({"resampled": 0.5}, {}, "no rules for it are given"),
         ({"mined": {"count": 27}}, {}, "mined.count = 27, and a query has only 26 wrong"),
         ({"batch": 800}, {}, "24 queries are less than one step of 1 x 800"),
         ({}, {"attributes": {"weight": 1.0, "columns": ["taste"]}}, "names 'taste'"),
@@ -259,7 +259,7 @@ def test_what_a_model_can_not_train(root: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="stage 2: the fusion 'sum' has no weights"):
         dry_run(with_keys(recipe, fusion={"name": "sum"}), {"shapes": root}, tmp_path / "run")
     stage = COMPOSE | {"queries": {"epochs": 1, "batch": 8}, "recompute": True}
-    with pytest.raises(RecipeError, match="batch norms would count every picture twice"):
+    with pytest.raises(RecipeError, match="trainable batch norms would count it twice"):
         dry_run(with_keys(recipe, stages=[stage]), {"shapes": root}, tmp_path / "run")
 
 

@@ -182,7 +182,7 @@ def test_a_folder_whose_recipe_is_none_is_left_alone(
 def test_a_recipe_that_could_not_start_leaves_the_folder_free(
     root: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="less than one step"):
+    with pytest.raises(RecipeError, match="fewer than one step needs"):
         large = with_stages(recipe, align(batch=800))
         train(large, {"shapes": root}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -228,10 +228,10 @@ def test_too_small_a_disk_is_said_before_anything_is_done(
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (align(batch=800), "30 pictures are less than one step of 1 x 800"),
+        (align(batch=800), "30 pictures are fewer than one step needs of 1 x 800"),
         (align(queries={"data": ["nowhere"]}), "names the data folder 'nowhere'"),
         (align(lr=1e9, warmup=0.0), "the (loss|gradient) became"),
-        (align(queries={"accumulate": 9}), "less than one step of 9 x 8"),
+        (align(queries={"accumulate": 9}), "fewer than one step needs of 9 x 8"),
     ],
 )
 def test_what_can_not_start(

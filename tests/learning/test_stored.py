@@ -278,7 +278,7 @@ def test_weights_of_other_shapes_are_refused(folder: Path) -> None:
     rest["encoder.text_tower.positions"] = torch.zeros(3, 16)
     save_file(rest, path)
     forget_fingerprint(folder)
-    with pytest.raises(ModelError, match="weights of another model") as error:
+    with pytest.raises(ModelError, match="the weights do not fit the model") as error:
         CIRModel.load(folder)
     assert "export it again" in error.value.hint
 

@@ -141,14 +141,17 @@ def measure(
     """
     if len(queries) < LEAST:
         raise DataError(
-            f"{len(queries)} queries are too few to choose by, at least {LEAST} are needed",
+            f"{len(queries)} queries are too few to choose a composition; at least {LEAST} are "
+            "needed",
             hint=HINT,
         )
     asking = _Asking.of(model, names, embeddings, queries, image)
     shown = [*dict.fromkeys(query.reference for query in queries)]
     chooses = np.array([catalog.in_val(name, 0.5) for name in shown])
     if not 0 < chooses.sum() < len(chooses):
-        raise DataError("the queries show too few pictures to be halved", hint=HINT)
+        raise DataError(
+            "the queries are about too few pictures to be split in two halves", hint=HINT
+        )
     row = {name: number for number, name in enumerate(shown)}
     owners = np.array([row[query.reference] for query in queries])
     usual = model.usual

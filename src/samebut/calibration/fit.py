@@ -150,9 +150,9 @@ def _of(asked: Sequence[AnsweredQueries], kind: Kind) -> list[AnsweredQueries]:
     chosen = [each for each in asked if each.kind == kind]
     fits = np.concatenate([each.fits for each in chosen]) if chosen else np.zeros(0, np.bool_)
     if not fits.any() or fits.all():
-        what = "no query that finds what it asks for" if not fits.any() else "no senseless query"
+        what = "fits" if not fits.any() else "fails"
         raise DataError(
-            f"of {kind} queries there is {what}",
+            f"the data gives no {kind} query whose first answer {what}, and both sorts are needed",
             hint="Give folders of several subjects, each with a catalogue: --data NAME=FOLDER.",
         )
     return chosen

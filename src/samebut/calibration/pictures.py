@@ -64,8 +64,8 @@ def read(name: str, root: Path, model: Model, progress: Progress = silent) -> Va
     kind = next((column for column in KINDS if column in columns), None)
     if kind is None:
         raise DataError(
-            f"{root / catalog.BESIDE}: has no column that says what its pictures show",
-            hint=f"Call it one of: {', '.join(KINDS)}.",
+            f"{root / catalog.BESIDE}: no column says what the pictures show",
+            hint=f"Add one, called {' or '.join(KINDS)}.",
         )
     rows = [table[name] for name in files]
     colour = next((c for c in sorted(columns) if lexicon.column(c) == "colour"), "")
@@ -97,8 +97,8 @@ def encode(model: Model, files: Mapping[str, Place], progress: Progress = silent
             if not isinstance(each, Loaded):
                 why = getattr(each, "reason", "can't be used")
                 raise DataError(
-                    f"{each.source.file} can't be calibrated with: it {why}",
-                    hint="Mend the picture, or take its row out of the folder's catalogue.",
+                    f"{each.source.file} can't be used for calibration: it {why}",
+                    hint="Replace the picture, or remove its row from the folder's catalog.csv.",
                 )
             pixels.append(each.content)
         chunks.append(_kept(model, model.encode_images(np.stack(pixels))))

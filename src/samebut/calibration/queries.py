@@ -86,8 +86,10 @@ def sorts(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Sort]
     """
     if len(gallery.common(LEAST)) < 2:
         raise DataError(
-            f"{gallery.name}: fewer than two kinds of its val have {LEAST} pictures or more",
-            hint="Give a folder with more pictures: kinds are what is asked for.",
+            f"{gallery.name}: its val split has fewer than two kinds of thing with {LEAST} "
+            "pictures "
+            "or more",
+            hint="Give a folder with more pictures of each kind: the queries ask for kinds.",
         )
     strangers = [other for other in others if _is_stranger(gallery, other)]
     lacked = [kind for stranger in strangers for kind in stranger.common(LEAST)]

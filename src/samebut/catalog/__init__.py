@@ -86,7 +86,7 @@ class Catalog:
             first = "; ".join(f"line {e.line} {e.reason}" for e in self.unusable[:_NAMED])
             raise MetadataError(
                 f"{self.path}: {len(self.unusable):,} rows can't be used: {first}",
-                hint="Mend these lines in the table, or take them out.",
+                hint="Correct these lines of the table, or remove them.",
             )
 
 
@@ -184,7 +184,8 @@ def _file_column(path: Place, sheet: TableSheet, named: str | None) -> str:
         column = _named_column(sheet.columns, named)
         if column is None:
             raise MetadataError(
-                f"{path} has no column {named}", hint=f"It has: {', '.join(sheet.columns)}."
+                f"{path} has no column {named}",
+                hint=f"Give one of its columns: {', '.join(sheet.columns)}.",
             )
         return column
     usual = _usual_column(sheet.columns)
@@ -193,9 +194,9 @@ def _file_column(path: Place, sheet: TableSheet, named: str | None) -> str:
     likely = next((name for name in sheet.columns if _looks_like_pictures(sheet, name)), None)
     if likely is None or is_picture(likely):
         raise MetadataError(
-            f"{path} has no column that names the picture",
-            hint=f"It has: {', '.join(sheet.columns)}. Name the one: --file-column COLUMN, or call "
-            "it file.",
+            f"{path}: no column could be found that names the pictures' files",
+            hint=f"Say which of its columns it is: --file-column COLUMN, or call it file. "
+            f"It has: {', '.join(sheet.columns)}.",
         )
     sheet.notes.append(f"pictures are named in the column '{likely}'")
     return likely

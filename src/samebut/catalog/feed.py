@@ -49,8 +49,9 @@ def items(path: Place, text: str) -> tuple[list[Item], tuple[int, str] | None]:
         parser.Parse(text.encode(errors="replace"), True)
     except _Stopped as error:
         raise MetadataError(
-            f"{path} has a document type (<!DOCTYPE ...>), which a feed has no use for",
-            hint="Export it without.",
+            f"{path} has a document type declaration (<!DOCTYPE ...>), which is not accepted in "
+            "a feed",
+            hint="Export the feed without it, or delete that line.",
         ) from error
     except expat.ExpatError as error:
         reason = f"is no XML ({expat.ErrorString(error.code)}); what stands behind it is not read"

@@ -79,7 +79,8 @@ def read_sheet(path: Place, is_header: Tells) -> TableSheet:
     data = _bytes(path)
     if data.startswith(_OLD_WORKBOOK):
         raise MetadataError(
-            f"{path} is a workbook of an old format", hint="Save it as .xlsx or as CSV UTF-8."
+            f"{path} is a workbook of an old format (.xls)",
+            hint="Save it as .xlsx or as CSV UTF-8.",
         )
     if data.startswith(_ZIP):
         name, records, notes = workbook.read(path, data, is_header)
@@ -109,16 +110,18 @@ def _bytes(path: Place) -> bytes:
     except OSError as error:
         raise MetadataError(
             f"{path} can't be read: {error.strerror}",
-            hint="Give the path of a table that is there and that you may read.",
+            hint="Give the path of a table that exists and that you are allowed to read.",
         ) from error
     except ValueError as error:  # a NUL in the name
         raise MetadataError(
             f"{path} can't be read: {error}",
-            hint="Give the path of a table that is there and that you may read.",
+            hint="Give the path of a table that exists and that you are allowed to read.",
         ) from error
     if len(data) > MAX_BYTES:
         raise MetadataError(
-            f"{path} is larger than {MAX_BYTES:,} bytes", hint="Split it: a second table adds."
+            f"{path} is larger than {MAX_BYTES:,} bytes",
+            hint="Split it into several tables, and index with one after the other: each adds its "
+            "rows.",
         )
     return data
 
@@ -331,8 +334,8 @@ def _of_feed(path: Place, text: str, notes: list[str]) -> TableSheet:
         why = f": line {cut_off[0]} {cut_off[1]}" if cut_off else ""
         raise MetadataError(
             f"{path} is a feed in which no product was found{why}",
-            hint="A feed lists its products as <item> (RSS) or <entry> (Atom): "
-            "download it again, or export a CSV.",
+            hint="Download it again, or export a CSV: products are read from <item> (RSS) and "
+            "<entry> (Atom).",
         )
     sheet = _of_objects(found, [*notes, "a feed in XML"])
     if cut_off:

@@ -37,7 +37,7 @@ def read(
         import openpyxl
     except ImportError as error:
         raise MetadataError(
-            f"{path} is a workbook, and the reader of workbooks is not installed",
+            f"{path} is a workbook, and the package that reads workbooks is not installed",
             hint=f"Install it: pip install 'samebut[xlsx]'. Or: {_AS_CSV}",
         ) from error
     try:
@@ -45,7 +45,9 @@ def read(
             unpacked = sum(part.file_size for part in parts.infolist())
         if unpacked > MAX_UNPACKED_BYTES:
             raise MetadataError(
-                f"{path} holds {unpacked:,} bytes, more than {MAX_UNPACKED_BYTES:,}", hint=_AS_CSV
+                f"{path} unpacks to {unpacked:,} bytes, more than the {MAX_UNPACKED_BYTES:,} "
+                "allowed",
+                hint=_AS_CSV,
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions, which are not read
@@ -55,14 +57,14 @@ def read(
     except MetadataError:
         raise
     except Exception as error:  # whatever a damaged file makes zipfile, the parser or openpyxl say
-        raise MetadataError(f"{path} is no workbook that can be read: {error}", hint=_AS_CSV) from (
+        raise MetadataError(f"{path} can't be read as a workbook: {error}", hint=_AS_CSV) from (
             error
         )
     filled = {title: rows for title, rows in sheets.items() if rows}
     if not filled:
         raise MetadataError(
             f"{path} is empty",
-            hint="Give a workbook with a row that names the columns, such as file, title, colour.",
+            hint="Give a workbook whose first row names the columns, such as file, title, colour.",
         )
 
     def has_header(title: str) -> bool:

@@ -174,8 +174,8 @@ def _of_gallery(photos: Path, store: str | None, model: Model) -> dict[str, str]
     with Gallery.open(photos, store=store) as gallery:
         if gallery.model.fingerprint != model.fingerprint:
             raise QueryError(
-                f"{photos} is indexed by another model than {model.name}",
-                hint=f"Name it: --model {gallery.model.folder}",
+                f"{photos} was indexed with another model than {model.name}",
+                hint=f"Evaluate with the gallery's model: --model {gallery.model.folder}",
             )
         if (choice := gallery.choice) is None:
             return {model.usual: f"the usual composition, for {photos.name} has chosen none"}
@@ -239,7 +239,7 @@ def compare(
         say(comparison.as_text(comparison.compare(*given, most=most)))
     else:
         raise QueryError(
-            "two runs can be compared, or one run with published numbers, and neither was given",
+            "compare takes two runs, or one run and a benchmark with published numbers",
             hint="Write samebut compare RUN RUN, or samebut compare RUN --published BENCHMARK.",
         )
 
@@ -353,7 +353,7 @@ def _benchmark_of(checked: Checked, root: Path, split: str | None) -> Benchmark:
     if checked.form is None:
         raise DataError(
             f"{checked.path}: {checked.problems[0]}",
-            hint=f"Every fault is named by: samebut submit check {checked.path}",
+            hint=f"List every problem with: samebut submit check {checked.path}",
         )
     return readers.read(checked.form.benchmark, root, split or checked.split or None)
 

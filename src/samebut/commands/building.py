@@ -130,7 +130,7 @@ def print_report(gallery: Gallery, report: UpdateReport) -> None:
 def check_file_column(file_column: str | None, metadata: object) -> None:
     """Raises QueryError if a column is named and no table."""
     if file_column is not None and metadata is None:
-        raise QueryError("--file-column needs a table", hint="Name it: --metadata TABLE.")
+        raise QueryError("--file-column needs a table", hint="Give the table: --metadata TABLE.")
 
 
 def print_metadata(report: MetadataReport) -> None:

@@ -139,8 +139,8 @@ def of_gallery(measured: Measured, usual: str) -> list[str]:
 def _fit(model: str, data: Sequence[str], threads: int | None, *, dry_run: bool) -> None:
     if not data:
         raise QueryError(
-            "a model's confidence is fitted on data folders",
-            hint="Give several subjects: --data NAME=FOLDER.",
+            "a model's confidence is fitted on data folders, and none was given",
+            hint="Give folders of several subjects: --data NAME=FOLDER, once for each.",
         )
     from samebut.calibration import fit, pictures, queries
     from samebut.confidence import FILE
@@ -206,8 +206,8 @@ def _folders(entries: Sequence[str]) -> dict[str, Path]:
         name, equals, folder = entry.partition("=")
         if not equals or not name or name in folders:
             raise QueryError(
-                f"--data {entry} names no folder, or a name again",
-                hint="Write it as --data products=FOLDER, each name once.",
+                f"--data {entry} has no folder, or a name that was given before",
+                hint="Write it as --data products=FOLDER, with a name of its own for each folder.",
             )
         folders[name] = Path(folder)
     return folders

@@ -112,7 +112,8 @@ def check_installed() -> None:
     """Raises ModelError if the extra ``train`` is not installed."""
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise ModelError(
-            "what exports models is not installed", hint="Install it: pip install 'samebut[hub]'"
+            "the packages that export models are not installed",
+            hint="Install them: pip install 'samebut[hub]'",
         )
 
 
@@ -123,7 +124,10 @@ def check_target(out: Path) -> None:
         and not (out / "model.json").is_file()
         and (out.is_file() or any(out.iterdir()))
     ):
-        raise ModelError(f"{out} is there, and is no model folder", hint="Give another place.")
+        raise ModelError(
+            f"{out} exists and is not a model folder, so it is not overwritten",
+            hint="Give another folder to write to, or remove this one.",
+        )
 
 
 def _model(source: str, fusion: str | None, size: int | None, padding: str | None) -> CIRModel:
@@ -134,7 +138,7 @@ def _model(source: str, fusion: str | None, size: int | None, padding: str | Non
         given = {"--fusion": fusion, "--size": size, "--padding": padding}
         if any(value is not None for value in given.values()):
             raise ModelError(
-                f"{source} was trained as it is",
+                f"{source} is a trained model, whose fusion, input size and padding are fixed",
                 hint=f"Leave out {', '.join(k for k, v in given.items() if v is not None)}.",
             )
         return CIRModel.load(source)
@@ -154,7 +158,7 @@ def parse_fusion(text: str) -> tuple[str, dict[str, Any]]:
             options[key] = json_of(value)
         except ValueError as error:
             raise ModelError(
-                f"--fusion has '{pair}', which is no option",
+                f"--fusion has '{pair}', which is not an option with a value",
                 hint='Write it like this: --fusion "sum weight=0.5 normalised=true".',
             ) from error
     return name, options

@@ -78,14 +78,15 @@ def _by_name(option: str, said: Sequence[str], folders: dict[str, Place]) -> dic
         if len(said) > 1:
             raise QueryError(
                 f"{option} was given {len(said)} times for one gallery",
-                hint=f"Give {option} once; more are for several folders, each as NAME=FOLDER.",
+                hint=f"Give {option} once. To serve several galleries, give each folder as "
+                "NAME=FOLDER.",
             )
         return dict.fromkeys([""], said[0]) if said else {}
     pairs = [each.partition("=") for each in said]
     for name, sign, _ in pairs:
         if not sign or name not in folders:
             raise QueryError(
-                f"{option}: of which gallery?",
-                hint=f"Say {option} NAME=..., a NAME of {', '.join(folders)}.",
+                f"{option} does not say which gallery it is for",
+                hint=f"Write {option} NAME=..., where NAME is one of {', '.join(folders)}.",
             )
     return {name: value for name, _, value in pairs}

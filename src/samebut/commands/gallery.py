@@ -131,7 +131,9 @@ def index(
 
     check_file_column(file_column, metadata)
     if replace_metadata and metadata is None:
-        raise QueryError("--replace-metadata needs a table", hint="Name it: --metadata TABLE.")
+        raise QueryError(
+            "--replace-metadata needs a table", hint="Give the table: --metadata TABLE."
+        )
     with progress_shown() as progress:
         gallery, report = Gallery.build(
             photos,
@@ -333,7 +335,7 @@ def search(
 
     turns = _turns(image or [], text or [], caption, weight or [])
     if look and text:
-        raise QueryError("--look reads no text", hint="Leave out -t, or --look.")
+        raise QueryError("--look can't be combined with -t", hint="Leave out -t, or --look.")
     stage = second_stage(rerank, rerank_url, rerank_model, rerank_key, rerank_timeout)
     with Gallery.open(photos, store=store, model=model) as gallery:
         if look:
@@ -449,7 +451,7 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise QueryError(
-            f"{out} can't be made: {error.strerror}", hint="Give another folder: --out FOLDER."
+            f"{out} can't be created: {error.strerror}", hint="Give another folder: --out FOLDER."
         ) from error
     folder = photos or demonstration.GALLERY
     table = None if photos else demonstration.CATALOG
@@ -529,7 +531,7 @@ def _turns(
         )
     if len(weights) > len(images):
         raise QueryError(
-            f"{len(weights)} weights are too many for {len(images)} pictures",
+            f"there are {len(weights)} weights for {len(images)} pictures",
             hint="Give one --weight for each -i, in their order.",
         )
     rest = [1.0] * max(len(images) - len(weights), len(texts) - len(weights))
@@ -617,7 +619,7 @@ def _say_what_is_seen(gallery: Gallery, images: Sequence[str], *, as_json: bool)
     from itertools import groupby
 
     if not images:
-        raise QueryError("--look needs a picture", hint="Give it: -i PICTURE.")
+        raise QueryError("--look needs a picture", hint="Give one: -i PICTURE.")
     seen = gallery.look(place(images[0]))
     if as_json:
         say_json(
@@ -694,7 +696,8 @@ def _write_sheet(
     except OSError as error:
         raise QueryError(
             f"{path} can't be written: {error.strerror}",
-            hint="Give a place you may write to: --html FILE, or --out FOLDER of samebut demo.",
+            hint="Give a file that you may write (--html FILE), or a folder (samebut demo --out "
+            "FOLDER).",
         ) from error
 
 

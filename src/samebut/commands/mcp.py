@@ -110,6 +110,6 @@ def _serve(gallery: Gallery, settings: Settings, host: str, port: int) -> None:
 def _check_installed() -> None:
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise QueryError(
-            "the tools for assistants are not installed",
-            hint="Install them: pip install 'samebut[mcp]'",
+            "the package for tools by MCP is not installed",
+            hint="Install it: pip install 'samebut[mcp]'",
         )

@@ -264,7 +264,8 @@ def check_installed() -> None:
     """Raises QueryError if the extra ``serve`` is not installed."""
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise QueryError(
-            "the server is not installed", hint="Install it: pip install 'samebut[serve]'"
+            "the packages of the server are not installed",
+            hint="Install them: pip install 'samebut[serve]'",
         )
 
 
@@ -273,11 +274,15 @@ def check_access(host: str, token: str | None, *, no_auth: bool) -> None:
     from samebut.serve.server import is_loopback
 
     if token is not None and len(token) < SHORTEST_TOKEN:
-        raise QueryError(f"a token of {len(token)} characters can be guessed", hint=_suggestion())
+        raise QueryError(
+            f"a token of {len(token)} characters is too short to be safe, "
+            f"{SHORTEST_TOKEN} are needed",
+            hint=_suggestion(),
+        )
     if token is None and not no_auth and not is_loopback(host):
         raise QueryError(
-            f"{host} can be reached by others, who could see every picture of the folder",
-            hint=f"{_suggestion()} To let anybody in: --no-auth",
+            f"other machines can reach {host}, and could see every picture without a token",
+            hint=f"{_suggestion()} To allow access without a token: --no-auth",
         )
 
 

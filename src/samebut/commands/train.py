@@ -115,7 +115,10 @@ def train(
     torchrun --nproc-per-node N -m samebut train ...
     """
     if find_spec("torch") is None:
-        raise RecipeError("training needs torch", hint="pip install 'samebut[train]'")
+        raise RecipeError(
+            "training needs PyTorch, which is not installed",
+            hint="Install it: pip install 'samebut[train]'",
+        )
     from samebut.learning import distributed
     from samebut.learning.recipe.read import read_recipe
     from samebut.learning.run import train as training
@@ -140,6 +143,9 @@ def _folders(given: list[str]) -> dict[str, Path]:
         path = Path(folder if equals else argument)
         name = name if equals else path.resolve().name
         if name in folders:
-            raise QueryError(f"--data names '{name}' twice", hint="Write it as NAME=FOLDER.")
+            raise QueryError(
+                f"--data gives the name '{name}' twice",
+                hint="Give each folder a name of its own: NAME=FOLDER.",
+            )
         folders[name] = path
     return folders

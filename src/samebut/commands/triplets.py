@@ -209,7 +209,8 @@ def _weights(text: str, column: Callable[[str], str]) -> dict[str, float]:
             weights[_change(name, column)] = float(weight or 1)
         except ValueError as error:
             raise QueryError(
-                f"--changes: {weight!r} is no number", hint="Write it as colour=2,article."
+                f"--changes: the weight {weight!r} is not a number",
+                hint="Write it as colour=2,article.",
             ) from error
     return weights
 
@@ -219,6 +220,9 @@ def _kept(entries: Sequence[str], column: Callable[[str], str]) -> dict[str, tup
     for entry in entries:
         name, equals, columns = entry.partition("=")
         if not equals:
-            raise QueryError(f"--keep {entry} keeps nothing", hint="Write it as CHANGE=A,B.")
+            raise QueryError(
+                f"--keep {entry} does not say which columns stay the same",
+                hint="Write it as CHANGE=COLUMN,COLUMN.",
+            )
         kept[_change(name, column)] = tuple(map(column, _names(columns)))
     return kept

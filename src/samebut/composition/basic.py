@@ -80,8 +80,8 @@ def basic(asked: Asked, styles: float, directions: float, expand: float, harris:
     """
     if asked.around is None:
         raise QueryError(
-            "the fusion 'basic' reads the gallery that is searched, and there is none here",
-            hint="Name a fusion that reads no gallery, such as sum.",
+            "the fusion 'basic' needs the embeddings of the gallery that is searched",
+            hint="Use another fusion, such as sum, or search a gallery.",
         )
     words = of_words(asked.corpora(), styles, int(directions))
     image, text = asked.sides

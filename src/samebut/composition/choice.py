@@ -44,8 +44,8 @@ class Choice:
             read(found.composition)
         except (DataError, QueryError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
-                f"{file} says no composition that can be used: {error}",
-                hint="Choose again: samebut calibrate PHOTOS. Or remove the file: the model's "
-                "usual composition is used then.",
+                f"{file} does not name a composition that can be used: {error}",
+                hint="Choose one again: samebut calibrate PHOTOS. Or remove the file, and the "
+                "model's usual composition is used.",
             ) from error
         return found

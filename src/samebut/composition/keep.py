@@ -36,7 +36,10 @@ def keep(asked: Asked, weight: float) -> Made:
     fusion lost, the more of it is added. ``V (K, D)`` are the directions in which words for kinds
     differ. Texts that name a kind get the model's own fusion alone."""
     if asked.said is None:
-        raise QueryError("'keep' needs the words of the queries")
+        raise QueryError(
+            "the fusion 'keep' needs the texts of the queries, not only their embeddings",
+            hint="Pass the texts as `said` of Surroundings, or use another fusion, such as sum.",
+        )
     own, gate = asked.own()
     across = asked.kinds()
     kind, found = asked.sides[0] @ across.T, own @ across.T

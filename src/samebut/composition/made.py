@@ -8,7 +8,6 @@ from typing import Protocol
 
 from samebut.composition.pairs import Pair
 from samebut.embedding import Floats, unit
-from samebut.errors import QueryError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Corpora:
 
 
 def _none() -> Floats:
-    raise QueryError("these queries have no words for kinds")
+    raise ValueError("this composition reads `kinds`, and the queries were made without")
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,9 @@ def pdv(asked: Asked, image: float, text: float, share: float) -> Made:
     """
     if asked.caption is None or asked.captioned is None:
         raise QueryError(
-            "'pdv' needs a text that describes the reference",
-            hint="Give it a caption, or use a picture that has a title in the table.",
+            "the fusion 'pdv' needs a text that describes the reference",
+            hint="Give a caption of the reference (--caption TEXT), or use a picture that has a "
+            "title in the table.",
         )
     change = asked.captioned - asked.caption
     picture, said = asked.sides[0] + image * change, asked.caption + text * change
@@ -179,7 +180,7 @@ def read(name: str) -> Composition:
     if kind == BLEND:
         share, rest = _number(name, _SHARE, said[0] if said else ""), said[1:] or ["sum"]
         if rest[0] == BLEND:
-            raise QueryError(f"'{name}' blends a blend", hint=known())
+            raise QueryError(f"'{name}': a blend can't be part of a blend", hint=known())
         other = read(":".join(rest))
         make = partial(blend, share=share, other=other.make)
         what = f"{share:g} of the model's fusion, the rest {other.what}"
@@ -221,7 +222,8 @@ def _number(name: str, parameter: Parameter, said: str) -> float:
         value = float("nan")
     if not parameter.least <= value <= parameter.most:
         raise QueryError(
-            f"'{name}': {parameter.name} is '{said}', and must be a number from "
-            f"{parameter.least:g} to {parameter.most:g}"
+            f"'{name}': {parameter.name} is '{said}'",
+            hint=f"Give a number from {parameter.least:g} to {parameter.most:g}; "
+            f"{parameter.default:g} is usual.",
         )
     return value

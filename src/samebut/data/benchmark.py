@@ -142,9 +142,10 @@ class Benchmark:
         )
         if not queries:
             raise DataError(
-                f"{self.name} {self.split}: no query is left; {len(there):,} of "
-                f"{len(self.images):,} pictures are there",
-                hint="Is this the folder that holds the pictures? See: samebut doctor",
+                f"{self.name} {self.split}: {len(there):,} of {len(self.images):,} pictures "
+                "exist, too few for any query",
+                hint="Check that this folder holds the pictures; `samebut doctor` lists the "
+                "missing ones.",
             )
         groups = {query.group for query in queries}
         counted = (
@@ -178,8 +179,8 @@ class Benchmark:
             raise DataError(
                 f"{self.name} {self.split}: {len(missing):,} of {len(self.images):,} pictures "
                 f"are missing, {_first_names(missing)}",
-                hint="samebut doctor lists them. -o missing=drop ranks what is there, which is "
-                "comparable with no full run.",
+                hint="Add them; `samebut doctor` lists them. Or leave them out with -o "
+                "missing=drop, which gives numbers that can't be compared with a full run.",
             )
 
     def require_consistent(self) -> None:
@@ -207,7 +208,8 @@ class Benchmark:
         if faults:
             raise DataError(
                 f"{self.name} {self.split}: {len(faults):,} {what}, {_first_names(faults)}",
-                hint="The annotation files and the list of pictures don't belong together.",
+                hint="The annotation files and the list of pictures are of different versions: "
+                "download both again.",
             )
 
 

@@ -102,7 +102,7 @@ def _session(entry: Any, split: str, where: str) -> dict[str, Any]:
     session = require_fields(entry, FIELDS, where)
     if not session["turns"] or not session["ground_truth_ids"]:
         raise DataError(
-            f"{where}: the conversation has no turn, or no right answer", hint=OTHER_VERSION
+            f"{where}: the conversation has no turn or no target picture", hint=OTHER_VERSION
         )
     turns = [
         require_fields(turn, TURN_FIELDS, f"{where} turn {n}")
@@ -122,7 +122,7 @@ def _session(entry: Any, split: str, where: str) -> dict[str, Any]:
 def _picture(name: Any, split: str, where: str) -> str:
     """CIRCO's pictures are named by twelve digits there, and by their number here."""
     if not isinstance(name, str) or (split == "circo_val" and not name.isdecimal()):
-        raise DataError(f"{where}: {name!r} is no picture of the data set", hint=OTHER_VERSION)
+        raise DataError(f"{where}: {name!r} is not a picture of the data set", hint=OTHER_VERSION)
     return str(int(name)) if split == "circo_val" else name
 
 

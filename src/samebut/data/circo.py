@@ -68,7 +68,7 @@ def _entry(entry: Any, split: str, where: str) -> dict[str, Any]:
         truths = checked["gt_img_ids"]
         if checked["target_img_id"] not in truths or len(set(truths)) != len(truths):
             raise DataError(
-                f"{where}: its target is not among its ground truths, or one repeats",
+                f"{where}: the target is not among the ground truths, or a ground truth repeats",
                 hint=OTHER_VERSION,
             )
     return checked

@@ -72,7 +72,7 @@ def _entry(entry: Any, split: str, where: str) -> dict[str, Any]:
     members = require_fields(checked["img_set"], {"members": list}, f"{where} img_set")["members"]
     if len(set(members)) != 6 or checked["reference"] not in members:
         raise DataError(
-            f"{where}: its subset is not six pictures with the reference among them",
+            f"{where}: the subset is not six pictures that include the reference",
             hint=OTHER_VERSION,
         )
     return checked

@@ -112,14 +112,14 @@ def draw(root: Path, *, size: str = "small", seed: int = 0) -> None:
         if found == wanted:
             return
         raise DataError(
-            f"{root}: holds a CSS drawn otherwise, {found}, not {wanted}",
-            hint="Give another folder, or the choices it was drawn with.",
+            f"{root}: its pictures were drawn with other settings, {found}, not {wanted}",
+            hint="Give another folder, or the settings of this one.",
         )
     table = root / "catalog.csv"
     if table.is_file() and not read_text(table).startswith(HEADER):
         raise DataError(
-            f"{root} holds a catalogue of something else, and scenes would be drawn over it",
-            hint="Name a new folder.",
+            f"{root} holds another data set, which drawing CSS would overwrite",
+            hint="Give a new folder.",
         )
     with writing(root):
         (root / "images").mkdir(parents=True, exist_ok=True)

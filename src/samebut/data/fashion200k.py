@@ -152,7 +152,7 @@ def _queries(pairs: Iterator[tuple[str, str]], captions: Mapping[str, str]) -> t
         unknown: Sequence[str] = [name for name in (reference, target) if name not in captions]
         if unknown:
             raise DataError(
-                f"{QUERIES} query {number}: {unknown[0]} is not among the labelled pictures",
+                f"{QUERIES} query {number}: {unknown[0]} has no label",
                 hint=OTHER_VERSION,
             )
         others = [name for name in sharing[captions[target]] if name != target]

@@ -199,7 +199,7 @@ def _entries(folder: Folder, category: str, split: str) -> list[dict[str, Any]]:
     for i, entry in enumerate(entries):
         if len(entry["captions"]) != 2 or not all(isinstance(c, str) for c in entry["captions"]):
             raise DataError(
-                f"{path.name} entry {i}: has not two captions, as FashionIQ does",
+                f"{path.name} entry {i}: does not have two captions",
                 hint=OTHER_VERSION,
             )
     return entries
@@ -209,7 +209,7 @@ def _split_names(folder: Folder, category: str, split: str) -> list[str]:
     path = folder.file(f"split.{category}.{split}.json")
     names: list[str] = read_json(path, list)
     if not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path.name}: is not a list of names of pictures", hint=OTHER_VERSION)
+        raise DataError(f"{path.name}: is not a list of picture names", hint=OTHER_VERSION)
     if len(set(names)) != len(names):
         raise DataError(
             f"{path.name}: lists {len(names) - len(set(names)):,} pictures twice",

@@ -15,7 +15,9 @@ from samebut.images import PICTURE_SUFFIXES
 T = TypeVar("T")
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".part", ".crdownload"})
-OTHER_VERSION = "The file may be of another version of the data set, or cut short: fetch it again."
+OTHER_VERSION = (
+    "Download the file again: it may be incomplete, or of another version of the data set."
+)
 """What to do where a file does not hold what its data set's files do."""
 
 
@@ -56,7 +58,7 @@ class Folder:
         paths = self.files.get(name) or self._called_alike(self.files, name)
         if paths:
             return paths[0]
-        raise DataError(f"{self.root}: holds no {name}, at any depth", hint=self._instead_of(name))
+        raise DataError(f"{self.root}: no file {name} at any depth", hint=self._instead_of(name))
 
     def picture(self, stem: str) -> Path | None:
         """The picture called ``stem``, with whichever suffix and capitals, or None."""
@@ -104,10 +106,12 @@ class Folder:
         first, _, last = name.partition(".")
         alike = sorted(n for n in self.files if n.startswith(first + ".") and n.endswith(last[-5:]))
         if alike:
-            return f"It holds {', '.join(alike[:4])}{', …' if len(alike) > 4 else ''}."
+            return (
+                f"Files of similar name: {', '.join(alike[:4])}{', …' if len(alike) > 4 else ''}."
+            )
         if self.archives:
-            return f"{self.archives[0].name} lies there: unpack it first."
-        return "Is this the folder that the data set was unpacked into?"
+            return f"The folder has {self.archives[0].name}: unpack it first."
+        return "Give the folder that the data set was unpacked into."
 
 
 def whatever_can_be_read(readings: Iterable[Callable[[], T]]) -> list[T]:
@@ -133,7 +137,7 @@ def require_fields(entry: Any, kinds: Mapping[str, type], where: str) -> dict[st
         )
     for field, kind in kinds.items():
         if not isinstance(entry.get(field), kind):
-            state = "is missing" if field not in entry else f"is no {kind.__name__}"
+            state = "is missing" if field not in entry else f"is not of type {kind.__name__}"
             raise DataError(
                 f"{where}: {field} {state}",
                 hint=OTHER_VERSION,

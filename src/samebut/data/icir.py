@@ -115,7 +115,7 @@ def _query(number: int, line: _Line, right: Sequence[str]) -> Query:
         raise DataError(
             f"{QUERIES} line {number + 1}: no picture of {line.instance!r} is {line.text!r} in "
             f"{DATABASE}",
-            hint="The two lists are of different versions, or one is cut short.",
+            hint="Download both lists again: they are of different versions, or one is incomplete.",
         )
     return Query(
         id=f"{line.instance}-{number}",

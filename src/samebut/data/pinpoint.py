@@ -100,14 +100,14 @@ def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
         from pyarrow import parquet
     except ImportError as error:
         raise DataError(
-            f"{path}: is a Parquet table, and its reader is not installed",
+            f"{path}: is a Parquet table, and the package that reads it is not installed",
             hint="Install it: pip install 'samebut[parquet]'",
         ) from error
     try:
         rows: list[dict[str, Any]] = parquet.read_table(path, columns=list(FIELDS)).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(
-            f"{path}: is no table of PinPoint that can be read, {error}", hint=OTHER_VERSION
+            f"{path}: can't be read as a table of PinPoint: {error}", hint=OTHER_VERSION
         ) from error
     return (_checked(row, f"{path.name} row {number}") for number, row in enumerate(rows))
 
@@ -117,9 +117,9 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, Any]:
     row["negative_candidates"] = row.get("negative_candidates") or []
     for name, kind in FIELDS.items():
         if not isinstance(row.get(name), kind):
-            raise DataError(f"{where}: {name} is no {kind.__name__}", hint=OTHER_VERSION)
+            raise DataError(f"{where}: {name} is not of type {kind.__name__}", hint=OTHER_VERSION)
     if not row["positive_candidates"]:
-        raise DataError(f"{where}: the query has no right answer", hint=OTHER_VERSION)
+        raise DataError(f"{where}: the query has no target picture", hint=OTHER_VERSION)
     return row
 
 

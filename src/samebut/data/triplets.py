@@ -38,9 +38,13 @@ FORMAT = 1  # of dataset.json
 NEEDED = ("reference", "text", "target")
 OPTIONAL = ("id", "targets", "subset", "change", "lang")
 NAMED = 3  # of many faults of one kind
+LINE = (
+    "Write each line of SPLIT.jsonl as one JSON object, with texts in reference, text and target; "
+    "docs/benchmarks.md shows one."
+)
 LAYOUT = (
-    "The folder holds images/, SPLIT.jsonl or SPLIT.csv and, if wanted, catalog.csv with a column "
-    "file."
+    "Lay the folder out as docs/benchmarks.md shows: images/, SPLIT.jsonl or SPLIT.csv and, if "
+    "wanted, catalog.csv with a column file."
 )
 
 
@@ -59,7 +63,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     lines = {where: _query(line, where, split) for where, line in FORMATS[path.suffix](path)}
     queries = tuple(lines.values())
     if not queries:
-        raise DataError(f"{path}: holds no query", hint=LAYOUT)
+        raise DataError(f"{path}: has no query", hint=LAYOUT)
     names, source = _gallery(root, split, queries)
     _require_in_gallery(root, lines, names, source)
     benchmark = Benchmark(
@@ -95,8 +99,8 @@ def pictures(root: Path, split: str, val_share: float = 0.0) -> dict[str, Path]:
         names = [name for name in names if catalog.in_val(name, val_share) == (split == "val")]
     if not names:
         raise DataError(
-            f"{root}: no picture of its catalogue falls into the split {split}",
-            hint=f"The share of val is {val_share:g}; a larger catalogue or another share helps.",
+            f"{root}: no picture of its catalog.csv is in the split {split}",
+            hint=f"Give a larger catalogue, or change val_share, the share of val ({val_share:g}).",
         )
     return _found(Path(root), names)
 
@@ -114,8 +118,8 @@ def dataset(root: Path) -> dict[str, Any]:
     said: dict[str, Any] = read_json(path, dict)
     if said.get("format") != FORMAT or not isinstance(said.get("images"), str):
         raise DataError(
-            f"{path}: is of format {said.get('format')!r}, or names no folder of images",
-            hint=f'It holds {{"format": {FORMAT}, "images": "FOLDER"}}.',
+            f"{path}: its format is {said.get('format')!r}, or it has no folder of images",
+            hint=f'Write it as {{"format": {FORMAT}, "images": "FOLDER"}}.',
         )
     return said
 
@@ -134,9 +138,9 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             line = json_of(text)
         except ValueError as error:
             said = getattr(error, "msg", error)
-            raise DataError(f"{where}: not JSON, {said}", hint=LAYOUT) from error
+            raise DataError(f"{where}: not JSON, {said}", hint=LINE) from error
         if not isinstance(line, dict):
-            raise DataError(f"{where}: not an object with named fields", hint=LAYOUT)
+            raise DataError(f"{where}: not an object with named fields", hint=LINE)
         yield where, line
 
 
@@ -153,8 +157,8 @@ def _csv_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         or not {"target", "targets"} & {*columns}
     ):
         raise DataError(
-            f"{path}: its columns are {', '.join(columns) or 'none'}",
-            hint=f"Needed: {', '.join(NEEDED)}; known: {', '.join(OPTIONAL)}.",
+            f"{path}: columns are missing or not known; it has {', '.join(columns) or 'none'}",
+            hint=f"Give the columns {', '.join(NEEDED)} and, if wanted, {', '.join(OPTIONAL)}.",
         )
     table.fieldnames = columns
     seen: dict[tuple[Any, ...], str] = {}
@@ -171,7 +175,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except csv.Error as error:
         raise DataError(
             f"{path.name} line {table.reader.line_num}: {error}",
-            hint="Mend that line, or save the table as CSV UTF-8 again.",
+            hint="Correct that line, or save the table as CSV UTF-8 again.",
         ) from error
 
 
@@ -179,7 +183,7 @@ def _from_cells(row: dict[Any, Any], where: str) -> dict[str, Any]:
     if None in row or None in row.values():
         raise DataError(
             f"{where}: has more or fewer cells than the header",
-            hint="A text that holds a comma stands in double quotes.",
+            hint="Put a text that contains a comma in double quotes.",
         )
     line: dict[str, Any] = {name: cell.strip() for name, cell in row.items() if cell.strip()}
     for name in ("target", "targets", "subset"):
@@ -212,8 +216,8 @@ def _split_file(root: Path, split: str) -> Path:
     there = [path for suffix in FORMATS if (path := root / f"{split}{suffix}").is_file()]
     if len(there) > 1:
         raise DataError(
-            f"{there[0]}: lies beside {there[1].name}",
-            hint="A split is one file: remove the other.",
+            f"{there[0]} and {there[1].name} are the same split in two formats",
+            hint="Remove one of the two files.",
         )
     if there:
         return there[0]
@@ -239,7 +243,7 @@ def _require_in_gallery(
         raise DataError(
             f"{root}: {len(unknown):,} pictures named by queries are not in the gallery, "
             f"first: {', '.join(unknown[:NAMED])}{more}",
-            hint=f"The gallery is {source}; is a name spelt otherwise there?",
+            hint=f"Compare the spelling of the names: the gallery is {source}.",
         )
 
 
@@ -251,12 +255,12 @@ def _query(line: dict[str, Any], where: str, split: str) -> Query:
     if target not in targets:
         raise DataError(
             f"{where}: target {target} is not among its targets",
-            hint="Add it to targets, or leave targets out: then it is the one right answer.",
+            hint="Add it to targets, or leave targets out: then it is the only right answer.",
         )
     if reference in targets:
         raise DataError(
             f"{where}: reference {reference} is among its targets",
-            hint="Take it out of targets: a query's own picture is not an answer.",
+            hint="Remove it from targets: the reference can't be an answer to its own query.",
         )
     if subset is not None and target not in subset:
         raise DataError(
@@ -277,7 +281,7 @@ def _query(line: dict[str, Any], where: str, split: str) -> Query:
 def _name(line: dict[str, Any], field: str, where: str) -> str:
     value = line.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{where}: {field} is missing, empty or not a text", hint=LAYOUT)
+        raise DataError(f"{where}: {field} is missing, empty or not a text", hint=LINE)
     return value
 
 
@@ -286,7 +290,9 @@ def _names(line: dict[str, Any], field: str, where: str) -> tuple[str, ...] | No
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise DataError(f"{where}: {field} is not a list of file names", hint=LAYOUT)
+        raise DataError(
+            f"{where}: {field} is not a list of file names", hint='Write it as ["a.jpg", "b.jpg"].'
+        )
     names = tuple(map(catalog.file_name, value))
     if len(set(names)) != len(names):
         raise DataError(f"{where}: {field} names a picture twice", hint="Name each picture once.")
@@ -314,5 +320,7 @@ def _gallery(root: Path, split: str, queries: tuple[Query, ...]) -> tuple[list[s
     if not names:
         there = {row.get("split", "") for row in table.rows.values()}
         known = ", ".join(sorted(there)) if by_split else "none"
-        raise DataError(f"{path}: lists no picture of split {split}", hint=f"It lists: {known}.")
+        raise DataError(
+            f"{path}: lists no picture of split {split}", hint=f"Give one of its splits: {known}."
+        )
     return names, f"every picture of the split {split}" if by_split else "every picture listed"

@@ -158,7 +158,7 @@ def _require_same(first: Run, second: Run) -> None:
         raise DataError(
             f"the runs can't be compared: their {' and '.join(apart)} differ; "
             f"{first.about['label']} against {second.about['label']}",
-            hint="Numbers are comparable only over the same queries, gallery and rules.",
+            hint="Compare runs over the same queries and gallery, scored by the same rules.",
         )
 
 

@@ -308,7 +308,8 @@ def _require_usable(benchmark: Benchmark, unusable: Sequence[Unusable]) -> None:
         raise DataError(
             f"{benchmark.name} {benchmark.split}: {len(unusable):,} of {len(benchmark.images):,} "
             f"pictures can't be used, first: {named}",
-            hint="A benchmark is never scored on a part of its gallery: samebut doctor lists them.",
+            hint="Replace them; `samebut doctor` lists them. A benchmark is never scored on a part "
+            "of its gallery.",
         )
 
 

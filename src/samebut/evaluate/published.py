@@ -52,7 +52,7 @@ def rows(benchmark: str) -> list[Row]:
     known = list(dict.fromkeys(row["benchmark"] for row in table))
     if benchmark not in known:
         raise DataError(
-            f"no published numbers of {benchmark!r} here", hint=f"Known: {', '.join(known)}."
+            f"there are no published numbers for {benchmark!r}", hint=f"Known: {', '.join(known)}."
         )
     return [_row(row) for row in table if row["benchmark"] == benchmark]
 

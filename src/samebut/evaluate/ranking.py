@@ -115,6 +115,6 @@ def _galleries(
 def _require_rows(what: str, embeddings: Floats | Scorer, expected: int) -> None:
     if len(embeddings) != expected:
         raise DataError(
-            f"{len(embeddings):,} {what} embeddings for {expected:,} of the benchmark",
+            f"there are {len(embeddings):,} {what} embeddings, and the benchmark has {expected:,}",
             hint="Give one embedding for each, in the order of the benchmark.",
         )

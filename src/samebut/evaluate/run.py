@@ -92,13 +92,13 @@ class Run:
             found, rules = about.pop("format"), _rules(about["rules"])
         except (DataError, OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DataError(
-                f"{folder}: holds no readable run ({error})",
+                f"{folder} is not a run that can be read ({error})",
                 hint="Give a folder written by: samebut eval --out FOLDER",
             ) from error
         if found != FORMAT or len(queries) != len(ranked.ids):
             raise DataError(
-                f"{folder}: the run has format {found}, not {FORMAT}, or is cut short",
-                hint="Make the run again: samebut eval --out FOLDER",
+                f"{folder}: the run is incomplete, or of format {found} and not {FORMAT}",
+                hint="Evaluate again: samebut eval --out FOLDER",
             )
         benchmark = Benchmark(
             about["benchmark"], about["split"], images, queries, rules, about["protocol"]
@@ -236,8 +236,8 @@ def _require_free(place: Path | None, about: Mapping[str, Any]) -> None:
     changed = [key for key in what if kept.get(key) != about[key]]
     if changed:
         raise DataError(
-            f"{place}: holds the run of another {' and '.join(changed)}",
-            hint="Give another --out; nothing was overwritten.",
+            f"{place} holds a run of another {' and '.join(changed)}, which is not overwritten",
+            hint="Give another folder: --out FOLDER.",
         )
 
 

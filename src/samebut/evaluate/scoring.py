@@ -40,8 +40,9 @@ def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
     """
     if not all(query.targets for query in benchmark.queries):
         raise DataError(
-            f"{benchmark.name} {benchmark.split}: its targets are not public, it can't be scored",
-            hint="Write the files that its server takes with: samebut submit",
+            f"{benchmark.name} {benchmark.split}: its targets are not public, so it can't be "
+            "scored",
+            hint="Write the files for its test server: samebut submit",
         )
     found: dict[str, Values] = {}
     for numbers in _NUMBERS:

@@ -55,8 +55,8 @@ def accelerate(
     """
     path = database.path
     busy = StoreBusy(
-        f"{path}: another process is making its inverted file",
-        hint="let it finish; until then searches compare all pictures",
+        f"{path}: another process is building its clusters",
+        hint="Wait for it; until then searches compare all pictures.",
     )
     try:
         if not _is_wanted(database):
@@ -170,7 +170,8 @@ def _written(path: Path, name: str, model: StoredModel, progress: Progress) -> F
     except (OSError, RuntimeError) as error:  # RuntimeError: of FAISS, when a disk is full
         raise DiskFull(
             f"{target}: can't be written: {error}",
-            hint="make room; until then searches compare all pictures, which takes longer",
+            hint="Free some disk space, and index again. Until then searches compare all pictures, "
+            "which takes longer.",
         ) from error
     measured = clustering.probes([min(count, len(ids)) for count in COUNTS])
     return FileBeside(name, revision, len(ids), checksum(target), measured)
@@ -217,7 +218,10 @@ def _vectors(
     one = "SELECT vector FROM embedding WHERE id = ?"
     found = [connection.execute(one, (number,)).fetchone() for number in ids.tolist()]
     if None in found:
-        raise StoreError(f"{store}: pictures without an embedding", hint="samebut doctor gallery")
+        raise StoreError(
+            f"{store}: pictures without an embedding",
+            hint="List what is damaged: samebut doctor gallery PHOTOS",
+        )
     return embeddings.halves(b"".join(row[0] for row in found), (len(found), dim), store)
 
 

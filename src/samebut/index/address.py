@@ -15,8 +15,8 @@ def _postgres(url: str) -> Address:
         from samebut.index.postgres.index import address_of
     except ModuleNotFoundError as error:
         raise StoreError(
-            f"PostgreSQL is spoken to through {error.name}, which is not installed",
-            hint="install it: pip install 'samebut[postgres]'",
+            f"a store on PostgreSQL needs the package {error.name}, which is not installed",
+            hint="Install it: pip install 'samebut[postgres]'",
         ) from error
     return address_of(url)
 
@@ -39,7 +39,7 @@ def address_of(store: str | Path) -> Address:
         return StoreFile(Path(store))
     if scheme not in ENGINES:
         raise StoreError(
-            f"--store: {scheme}:// is no address of a store",
-            hint="give a file, a folder, or an address such as postgresql://HOST/DATABASE",
+            f"--store: {scheme}:// is not the address of a store",
+            hint="Give a file, a folder, or an address such as postgresql://HOST/DATABASE.",
         )
     return ENGINES[scheme](str(store))

@@ -38,8 +38,8 @@ _MAGIC = b"SQLite format 3\0"
 # One statement, so that all three are of the same moment while another process makes the store.
 _IDENTITY = """SELECT (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_master"""
-_INDEX_AGAIN = "move the file away and index again; your pictures are not touched"
-_ELSEWHERE = "put the store where you may write: --store FILE"
+_INDEX_AGAIN = "Move the file away and index again; your pictures are not touched."
+_ELSEWHERE = "Put the store where you may write: --store FILE"
 
 
 class _Cause(NamedTuple):
@@ -52,16 +52,16 @@ _CAUSES = {
     sqlite3.SQLITE_FULL: _Cause(
         DiskFull,
         "the disk is full",
-        "make room and run the same command again; all that was stored before is still there",
+        "Free some space and run the same command again; all that was stored before is there.",
     ),
     sqlite3.SQLITE_BUSY: _Cause(
-        StoreBusy, "another process is writing to it", "try again when it is done"
+        StoreBusy, "another process is writing to it", "Try again when it is done."
     ),
     sqlite3.SQLITE_READONLY: _Cause(StoreError, "can't be written to", _ELSEWHERE),
     sqlite3.SQLITE_CANTOPEN: _Cause(StoreError, "can't be opened or created", _ELSEWHERE),
     sqlite3.SQLITE_PERM: _Cause(StoreError, "access is denied", _ELSEWHERE),
     sqlite3.SQLITE_IOERR: _Cause(
-        StoreError, "the disk reports an error", "check the disk, or use another: --store FILE"
+        StoreError, "the disk reports an error", "Check the disk, or use another: --store FILE"
     ),
     sqlite3.SQLITE_CORRUPT: _Cause(StoreDamaged, "the store is damaged", _INDEX_AGAIN),
     sqlite3.SQLITE_NOTADB: _Cause(StoreDamaged, "this is not a store", _INDEX_AGAIN),
@@ -348,7 +348,7 @@ def _connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
     if _size(_log(path)):
         raise StoreError(
             f"{path}: its last rows are still in {_log(path).name}, and {path.parent} is read-only",
-            hint="copy both files to a folder you may write to, and name it: --store FILE",
+            hint="Copy both files to a folder you may write to, and name the copy: --store FILE",
         )
     return _connect(path, "ro&immutable=1"), True
 
@@ -372,14 +372,15 @@ def _version(
             return 0
         raise _missing(path)
     if owner != application:
-        hint = f"name another file with --store, or {_INDEX_AGAIN}"
-        raise StoreDamaged(f"{path}: this SQLite file belongs to something else", hint=hint)
+        hint = f"Name another file with --store. Or: {_INDEX_AGAIN}"
+        raise StoreDamaged(f"{path}: this SQLite file belongs to another program", hint=hint)
     if version < 0:
-        raise StoreDamaged(f"{path}: has schema version {version}", hint=_INDEX_AGAIN)
+        raise StoreDamaged(f"{path}: its schema version is {version}", hint=_INDEX_AGAIN)
     if version > max(ladder):
         raise StoreNewer(
-            f"{path}: has schema version {version}, this samebut knows up to {max(ladder)}",
-            hint="use the newer samebut that wrote it, or another file: --store FILE",
+            f"{path}: was written by a newer samebut (schema version {version}; this one knows up "
+            f"to {max(ladder)})",
+            hint="Install the newer samebut, or use another file: --store FILE",
         )
     return int(version)
 
@@ -418,7 +419,7 @@ def _check_pages(path: Path, connection: sqlite3.Connection, unchecked: str | No
 
 
 def _missing(path: Path) -> StoreMissing:
-    return StoreMissing(f"{path}: nothing is indexed here yet", hint="run: samebut index PHOTOS")
+    return StoreMissing(f"{path}: nothing is indexed here yet", hint="Run: samebut index PHOTOS")
 
 
 def _log(path: Path) -> Path:

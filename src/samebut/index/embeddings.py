@@ -27,14 +27,15 @@ def as_blob(picture: PictureRow, dim: int) -> Halves:
     if embedding.shape != (dim,):
         shape = "x".join(map(str, embedding.shape))
         raise StoreError(
-            f"{picture.path}: its embedding has shape {shape}, this store keeps {dim}",
-            hint="index with the model the store was made with, or index all again",
+            f"{picture.path}: its embedding has shape {shape}, and this store holds {dim} numbers "
+            "each",
+            hint="Index with the model that the store was made with, or index all pictures again.",
         )
     length = float(np.linalg.norm(embedding))
     if not abs(length - 1) <= _UNIT_TOLERANCE:
         raise StoreError(
             f"{picture.path}: its embedding has length {length:g}, not 1",
-            hint="divide the embedding by its length before it is stored",
+            hint="Divide the embedding by its length before you store it.",
         )
     return Halves(embedding.astype(_HALF).tobytes())
 
@@ -66,8 +67,8 @@ def halves(blob: bytes, shape: tuple[int, int], store: str) -> NDArray[np.float1
     """Embeddings of this ``shape``. ``store`` is named if it is damaged."""
     if len(blob) != shape[0] * shape[1] * _HALF.itemsize:
         raise StoreDamaged(
-            f"{store}: an embedding is not of {shape[1]} numbers",
-            hint="move the file away and index again; your pictures are not touched",
+            f"{store}: an embedding does not have {shape[1]} numbers",
+            hint="Move the file away and index again; your pictures are not touched.",
         )
     kept: NDArray[np.float16] = np.frombuffer(blob, _HALF).reshape(shape)
     return kept

@@ -56,7 +56,8 @@ class InvertedFile:
     def __init__(self, path: Path, file: FileBeside, dim: int) -> None:
         if checksum(path) != file.checksum:
             raise StoreDamaged(
-                f"{path}: is not as it was written", hint="index again, which makes it anew"
+                f"{path}: was changed after it was written",
+                hint="Index again, which replaces it.",
             )
         self.probes = file.probes
         self._bytes = np.memmap(path, np.uint8, "r")
@@ -64,7 +65,7 @@ class InvertedFile:
         self._index = _FAISS.read_index(reader)
         if self._index.d != dim or self._index.ntotal != file.pictures:
             raise StoreDamaged(
-                f"{path}: is not of this store", hint="index again, which makes it anew"
+                f"{path}: belongs to another store", hint="Index again, which replaces it."
             )
         self._row_bytes = int(self._index.code_size)
         lists = self._index.invlists

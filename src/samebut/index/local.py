@@ -130,7 +130,7 @@ class LocalIndex(DescribedStore):
         """
         busy = StoreBusy(
             f"{self.name}: another process is indexing into it",
-            hint="let it finish, or stop it: nothing is lost, and the same command carries on",
+            hint="Wait for it, or stop it: nothing is lost, and the same command continues.",
         )
         with exclusive(self.path.with_name(f"{self.path.name}.lock"), busy):
             yield

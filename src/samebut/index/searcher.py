@@ -84,14 +84,14 @@ def checked(queries: NDArray[np.float32], k: int, dim: int) -> NDArray[np.float3
     if queries.ndim != 2 or queries.shape[1] != dim:
         shape = "x".join(map(str, queries.shape))
         raise QueryError(
-            f"queries of shape {shape}; this store takes Qx{dim}",
-            hint="embed the queries with the model that the store was made with",
+            f"the queries have shape {shape}; this store takes (Q, {dim})",
+            hint="Embed the queries with the model that the store was made with.",
         )
     if not np.isfinite(queries).all():
         raise QueryError(
-            "a query holds numbers that are not finite",
-            hint="look for NaN and infinity in the query's embedding",
+            "the embedding of a query holds NaN or infinity",
+            hint="Check the numbers that you pass, or the model that made them.",
         )
     if k < 1:
-        raise QueryError(f"{k} results were asked for", hint="ask for one or more")
+        raise QueryError(f"{k} results were asked for", hint="Ask for one or more.")
     return queries

@@ -114,13 +114,13 @@ def field_id(column: str, fields: Mapping[str, int]) -> int:
     if len(alike) == 1:
         return fields[alike[0]]
     if alike:
-        hint = "write the name exactly as it is in the metadata"
+        hint = "Write the name exactly as it is in the metadata."
         raise FilterError(f"{column} could be {' or '.join(alike)}", hint=hint)
     if not fields:
-        hint = "give it some: samebut index PHOTOS --metadata TABLE.csv"
+        hint = "Add a table: samebut index PHOTOS --metadata TABLE.csv"
         raise FilterError(f"no column {column}: this gallery has no metadata", hint=hint)
     raise FilterError(
-        f"no column {column}", hint=f"known columns: {_nearest_first(column, fields)}"
+        f"no column {column}", hint=f"Known columns: {_nearest_first(column, fields)}."
     )
 
 
@@ -174,7 +174,7 @@ def _comparison(where: Compare, column: Column) -> Condition:
     operator, value = where.operator, where.value
     if operator not in _NUMBER:
         if not isinstance(value, str):
-            raise FilterError(f"{operator} takes a text", hint=f"write '{value}' in quotes")
+            raise FilterError(f"{operator} takes a text", hint=f"Write '{value}' in quotes.")
         return Condition(_TEXT[operator], (_folded(value),))
     if operator == "=":
         return _equals(where.column, value, column)
@@ -183,8 +183,8 @@ def _comparison(where: Compare, column: Column) -> Condition:
     asked = column.asked(value)
     if asked is None:
         raise FilterError(
-            f"{where.column} is understood as {column}, which {_shown(value)} is none of",
-            hint=f"write it {_AS[column.kind]}",
+            f"{where.column} is read as {column}, and {_shown(value)} is not one of them",
+            hint=f"Write it {_AS[column.kind]}.",
         )
     return _within(operator, asked)
 
@@ -198,8 +198,9 @@ def _equals(name: str, value: str | float, column: Column) -> Condition:
         same = _within("=", asked)
         return Condition(f"({text.sql} OR {same.sql})", (*text.parameters, *same.parameters))
     if asked is None:
-        hint = f"write it {_AS[column.kind]}"
-        raise FilterError(f"{name} holds {column}, which {_shown(value)} is none of", hint=hint)
+        hint = f"Write it {_AS[column.kind]}."
+        said = f"{name} holds {column}, and {_shown(value)} is not one of them"
+        raise FilterError(said, hint=hint)
     return _within("=", asked)
 
 
@@ -232,7 +233,7 @@ def _membership(where: Among, column: Column) -> Condition:
     if len(where.values) > MAX_LENGTH:
         raise FilterError(
             f"the filter lists more than {MAX_LENGTH:,} values for {where.column}",
-            hint="put the list in a metadata column of its own and filter on that",
+            hint="Put the list in a metadata column of its own and filter on that.",
         )
     texts = [_folded(value) for value in where.values if isinstance(value, str)]
     by_value = [v for v in where.values if column.by_value or not isinstance(v, str)]
@@ -255,13 +256,13 @@ def _shown(value: str | float) -> str:
 
 def _folded(value: str) -> str:
     if not storable(value):
-        raise FilterError(f"{value!r} is no text", hint="leave the broken characters out")
+        raise FilterError(f"{value!r} is not valid text", hint="Leave the broken characters out.")
     folded = fold(value)
     # Folding can make a text eighteen times as long, and SQLite refuses long patterns.
     if len(folded) > MAX_LENGTH:
         raise FilterError(
             f"a value in the filter is longer than {MAX_LENGTH:,} characters",
-            hint="give a shorter value",
+            hint="Give a shorter value.",
         )
     return folded
 

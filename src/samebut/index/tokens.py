@@ -58,8 +58,8 @@ def _token(text: str, at: int) -> tuple[Token, int]:
         return _number_token(text, number)
     end = _name_end(text, at)
     if end == at:
-        hint = "a text, and a column with such a sign in its name, goes in quotes"
-        raise error_at(text, at, f"{text[at]!r} means nothing here", hint)
+        hint = "Put texts, and columns with such a sign in their names, in quotes."
+        raise error_at(text, at, f"{text[at]!r} has no meaning here", hint)
     word = text[at:end]
     kind = word.lower() if word.lower() in KEYWORDS else "word"
     return Token(kind, word, at), end
@@ -82,7 +82,7 @@ def _number_token(text: str, number: re.Match[str]) -> tuple[Token, int]:
     # A name stuck to it, or the rest of a date.
     if (stuck_end := _name_end(text, end)) > end:
         stuck = text[number.start() : stuck_end]
-        hint = "write a column in double quotes and a text in single quotes"
+        hint = "Write a column in double quotes and a text in single quotes."
         raise error_at(text, number.start(), f"{stuck} is neither a number nor a name", hint)
     if not math.isfinite(float(number[0])):
         raise error_at(

@@ -134,7 +134,7 @@ def parse(text: str) -> Filter:
     if len(text) > MAX_LENGTH:
         raise FilterError(
             f"the filter has {len(text):,} characters, at most {MAX_LENGTH:,} are read",
-            hint="put the list in a metadata column of its own and filter on that",
+            hint="Put the list in a metadata column of its own and filter on that.",
         )
     return _Parser(text).whole()
 
@@ -236,7 +236,7 @@ class _Parser:
         if self._take("like", "contains"):
             return Compare(column, _OPERATORS[kind], self._quoted_value(kind))
         if inverted:
-            raise self._expected("in, like or contains", "not may also stand before the column")
+            raise self._expected("in, like or contains", "Or write not before the column.")
         if self._take(*_INVERTED):
             return Not(Compare(column, _INVERTED[kind], self._value()))
         if self._take(*_OPERATORS):
@@ -246,7 +246,7 @@ class _Parser:
     def _null(self, column: str) -> Filter:
         inverted = self._take("not")
         if not self._take("null"):
-            raise self._expected("null", "is goes with null alone; use = for a value")
+            raise self._expected("null", "Use = for a value; is goes with null only.")
         return Not(Missing(column)) if inverted else Missing(column)
 
     def _column(self) -> str:
@@ -257,7 +257,7 @@ class _Parser:
 
     def _values(self) -> tuple[Value, ...]:
         if not self._take("("):
-            raise self._expected("(", "write the values as in ('red', 'blue')")
+            raise self._expected("(", "Write the values as in ('red', 'blue').")
         values = [self._value()]
         while self._take(","):
             values.append(self._value())
@@ -276,14 +276,14 @@ class _Parser:
         if not self._take(*VALUE_QUOTES):
             what = f"a text in quotes after {operator}" if operator else "a number or quoted text"
             bare = token.kind in ("word", "number")
-            raise self._expected(what, f"write it in quotes: '{token.text}'" if bare else "")
+            raise self._expected(what, f"Write it in quotes: '{token.text}'" if bare else "")
         if not token.text:
-            hint = "an empty value is a missing one: write is null"
+            hint = "Write is null: an empty value is a missing one."
             raise error_at(self._text, token.start, "a text can't be empty", hint)
         return token.text
 
 
 def _column_hint(token: Token) -> str:
     if token.kind in VALUE_QUOTES:
-        return "the column goes first, bare or in double quotes: colour = 'blue'"
-    return f'a column of that name is written "{token.text}"' if token.kind in KEYWORDS else ""
+        return "Write the column first, bare or in double quotes: colour = 'blue'"
+    return f'Write a column of that name as "{token.text}".' if token.kind in KEYWORDS else ""

@@ -78,12 +78,14 @@ def read_labels(path: Place) -> Labels:
         if path.stat().st_size > _LARGEST:
             raise LabelsError(
                 f"{path}: is larger than {_LARGEST / 1e6:g} MB",
-                hint="Take out the columns and values that the table does not have.",
+                hint="Remove the columns and values that the table does not have.",
             )
         said = toml_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise LabelsError(f"{path}: {why}", hint="docs/metadata.md shows such a file.") from error
+        raise LabelsError(
+            f"{path}: can't be read, {why}", hint="Write it as docs/metadata.md shows."
+        ) from error
     columns: dict[str, Words] = {}
     values: dict[tuple[str, str], Words] = {}
     currencies: dict[str, str] = {}
@@ -100,7 +102,7 @@ def read_labels(path: Place) -> Labels:
 def _table(path: Place, place: str, found: Any) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise LabelsError(
-            f"{path}: {place} is no table", hint=f'Write [{place}] and a line: zh = "…".'
+            f"{path}: {place} is not a table", hint=f'Write [{place}] and a line: zh = "…".'
         )
     return found
 
@@ -109,7 +111,7 @@ def _words(path: Place, place: str, found: Any) -> Words:
     for tag, words in _table(path, place, found).items():
         if not isinstance(words, str) or not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]+)*", tag):
             raise LabelsError(
-                f"{path}: {place}.{tag} is no words of a language",
+                f"{path}: {place}.{tag} is not a text under the code of a language",
                 hint=f'Write zh = "…" or en = "…" under {place}.',
             )
     return {tag: words for tag, words in found.items() if words.strip()}
@@ -118,7 +120,8 @@ def _words(path: Place, place: str, found: Any) -> Words:
 def _currency(path: Place, name: str, found: Any) -> str:
     if not isinstance(found, str) or not re.fullmatch("[A-Z]{3}", found):
         raise LabelsError(
-            f"{path}: {name}.currency is no currency", hint='Write its code: currency = "EUR".'
+            f"{path}: {name}.currency is not the code of a currency",
+            hint='Write three capital letters: currency = "EUR".',
         )
     return found
 

@@ -58,11 +58,13 @@ def read_template(text: Any, known: frozenset[str] | None, where: str) -> Templa
     Raises DataError, beginning with ``where``: empty text, an unmatched brace, an unknown name.
     """
     if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{where}: {text!r} is no text", hint="A template is a text in quotes.")
+        raise DataError(
+            f"{where}: {text!r} is not a text", hint="Write a template as a text in quotes."
+        )
     pieces = _SLOT.split(text)
     if any("{" in piece or "}" in piece for piece in pieces[::2]):
         raise DataError(
-            f"{where}: a brace without its partner in {text!r}",
+            f"{where}: a brace is not closed or not opened in {text!r}",
             hint="Write each name between two braces, such as {colour}.",
         )
     parts: list[str | Slot] = []
@@ -116,7 +118,7 @@ def _slot(inside: str, text: str, known: frozenset[str] | None, where: str) -> S
     if unknown or not words:
         near = difflib.get_close_matches(unknown[0], sorted(known or ())) if unknown else []
         raise DataError(
-            f"{where}: nothing fills {{{inside}}} in {text!r}",
+            f"{where}: {{{inside}}} is not a placeholder that is known, in {text!r}",
             hint=f"Did you mean {{{near[0]}}}?" if near else f"Known: {listed(known or ())}.",
         )
     return Slot(form, tuple(words))

@@ -44,5 +44,5 @@ def replacing(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         raise RecipeError(
             f"{path} can't be written: {error}",
-            hint="What was written before is whole: make room and run the same command again.",
+            hint="Free some disk space and run the same command again; what was written is intact.",
         ) from error

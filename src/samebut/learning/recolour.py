@@ -72,7 +72,11 @@ def write(products: Path, out: Path, *, pieces: int = 800, seed: int = 0) -> lis
         if made and piece % 100 == 0:
             print(f"recoloured {piece:,} of {pieces:,} pieces", file=sys.stderr, flush=True)
     if not copies:
-        raise DataError(f"{products}: no piece of its catalogue could be cut out")
+        raise DataError(
+            f"{products}: no picture of its catalogue could be cut out of its background",
+            hint="Give a folder whose catalog.csv has columns article and category, with photos of "
+            f"things on a plain background; the categories {', '.join(WORN)} are not used.",
+        )
     _write_tables(out, copies, random.Random(f"{seed} queries"))
     return copies
 

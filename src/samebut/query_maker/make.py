@@ -85,7 +85,10 @@ def _save_file(out: Path, table: CatalogueTable, files: Mapping[str, str], repor
     """One split beside whatever lies there, which is left as it is."""
     beside = out.with_suffix(".report.json")
     if out.exists() and not beside.exists():
-        raise DataError(f"{out} is there, and this command did not write it", hint="Name another.")
+        raise DataError(
+            f"{out} exists and was not written by this command, so it is not overwritten",
+            hint="Give another file: --out FILE.",
+        )
     with writing(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(beside, report)
@@ -132,15 +135,16 @@ def _claim(folder: Path, table: CatalogueTable) -> None:
     """Refuse to write over anything that an earlier call did not write."""
     if (folder / "catalog.csv").exists() and (folder / "catalog.csv").samefile(table.path):
         raise DataError(
-            f"{folder} is the folder of the catalogue itself, which would be overwritten",
-            hint="Give another folder as --out.",
+            f"{folder} is the folder of the catalogue itself, whose catalog.csv would be "
+            "overwritten",
+            hint="Give another folder: --out FOLDER.",
         )
     ours = triplets.dataset(folder).get("written_by") == WRITTEN_BY
     others = [*folder.glob("*.jsonl"), *folder.glob("catalog.csv")]
     if others and not ours:
         raise DataError(
-            f"{folder} holds {others[0].name}, which this command did not write",
-            hint="Give another folder as --out.",
+            f"{folder} has a file {others[0].name} that was not written by this command",
+            hint="Give another folder: --out FOLDER.",
         )
 
 

@@ -123,33 +123,50 @@ def changes_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[Change, ...]:
 
 
 def _require_columns(rules: QueryRules, details: Sequence[str]) -> None:
-    known = f"Columns: {', '.join(rules.columns)}."
+    known = f"Use the columns that were named: {', '.join(rules.columns)}."
     if not rules.attributes:
-        raise DataError("no attribute is named that could change", hint="Name one or more.")
+        raise DataError(
+            "no attribute is named that could change",
+            hint="Name one or more columns: --attributes COLUMN,COLUMN.",
+        )
     if len(set(rules.columns)) < len(rules.columns):
-        raise DataError(f"a column is named twice: {', '.join(rules.columns)}")
+        raise DataError(
+            f"a column is named twice: {', '.join(rules.columns)}",
+            hint="Name each column once, as an attribute or as a group.",
+        )
     for name, weight in rules.changes.items():
         columns = columns_in(name)
         if len(columns) > 2 or len(set(columns)) < len(columns) or weight <= 0:
             raise DataError(
-                f"{name!r} ({weight:g}) is no change of one or two attributes", hint=known
+                f"{name!r} with the weight {weight:g} is not a change of one or two attributes "
+                "with "
+                "a weight above 0",
+                hint=known,
             )
         _require(columns, rules.columns, f"the change {name!r}", known)
     for name, kept in rules.keep.items():
         if rules.changes and name not in rules.changes:
-            raise DataError(f"keep: {name!r} is not among the changes asked for")
+            raise DataError(
+                f"keep names {name!r}, which is not among the changes asked for",
+                hint=f"Name one of the changes: {', '.join(rules.changes)}.",
+            )
         _require((*columns_in(name), *kept), rules.columns, f"keep {name!r}", known)
     _require(details, rules.attributes, "the details", known)
     if not 0 <= rules.chinese <= 1:
-        raise DataError(f"chinese is {rules.chinese:g}", hint="It is a share, from 0 to 1.")
+        raise DataError(
+            f"the share of queries in Chinese is {rules.chinese:g}",
+            hint="Give a number from 0 to 1.",
+        )
     if rules.when_empty not in WHEN_EMPTY:
-        raise DataError(f"when_empty is {' or '.join(WHEN_EMPTY)}, not {rules.when_empty!r}")
+        raise DataError(
+            f"when_empty is {rules.when_empty!r}", hint=f"Write {' or '.join(WHEN_EMPTY)}."
+        )
 
 
 def _require(names: Iterable[str], known: Sequence[str], where: str, hint: str) -> None:
     for name in names:
         if name not in known:
-            raise DataError(f"{where} names {name!r}, which is no column in use", hint=hint)
+            raise DataError(f"{where} names {name!r}, which is not among them", hint=hint)
 
 
 class CatalogueQueries:
@@ -171,8 +188,8 @@ class CatalogueQueries:
         self._numbers = {name: number for number, name in enumerate(names)}
         if not len(self._numbers) == len(self.names) == len(rows):
             raise DataError(
-                f"{len(rows):,} rows were given with {len(self._numbers):,} different names",
-                hint="Give one name for each row, no name twice.",
+                f"there are {len(self._numbers):,} different names for {len(rows):,} rows",
+                hint="Give one name for each row, and no name twice.",
             )
         self.rules = rules
         self.rows = _tidy(rows, rules.columns)
@@ -358,8 +375,9 @@ class CatalogueQueries:
             language, text = "en", self.captions.say(rng, before, asked, "en", change.wished)
         if text is None:
             raise DataError(
-                f"no template can ask for a change of {change.name}",
-                hint="Templates of your own that replace ours must leave one that always fits.",
+                f"no template fits this change of {change.name}",
+                hint="Add a template for it that needs no values beyond the changed ones: your "
+                "templates file replaces the built-in ones.",
             )
         return Query(
             id="",

@@ -241,7 +241,10 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return toml_of(read_text(path))
     except ValueError as error:
-        raise DataError(f"{path}: not TOML, {error}") from error
+        raise DataError(
+            f"{path}: is not valid TOML, {error}",
+            hint="Correct the file at that line, and save it as UTF-8.",
+        ) from error
 
 
 def _check(own: dict[str, Any], ours: dict[str, Any], columns: Sequence[str], where: str) -> None:
@@ -271,17 +274,20 @@ def _check_entry(table: str, entry: Any, where: str) -> None:
     if table in ("fragments", "parts"):
         _listed_texts(entry, where)
     elif not isinstance(entry, str) or not entry.strip():
-        raise DataError(f"{where}: {entry!r} is no text", hint='Write it as "value" = "text".')
+        raise DataError(f"{where}: {entry!r} is not a text", hint='Write it as "value" = "text".')
 
 
 def _table(value: Any, where: str) -> None:
     if not isinstance(value, dict):
-        raise DataError(f"{where}: is no table", hint="See docs/train-on-your-catalogue.md.")
+        raise DataError(
+            f"{where}: is not a table of TOML",
+            hint="Write it as docs/train-on-your-catalogue.md shows.",
+        )
 
 
 def _listed_texts(value: Any, where: str) -> None:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise DataError(f"{where}: is no list of texts", hint='Write it as ["…", "…"].')
+        raise DataError(f"{where}: is not a list of texts", hint='Write it as ["…", "…"].')
 
 
 def _known_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
@@ -289,7 +295,7 @@ def _known_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, known)
             raise DataError(
-                f"{where}: nothing reads {key!r}",
+                f"{where}: {key!r} is not a key that is known",
                 hint=f"Did you mean {near[0]!r}?" if near else f"Known: {listed(set(known))}.",
             )
 

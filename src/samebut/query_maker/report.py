@@ -141,8 +141,8 @@ class CatalogueReport:
         missing = [] if self.splits.keys() - {"val"} else ["train"]
         if empty or missing:
             raise DataError(
-                f"{self.catalogue}: the split {(empty + missing)[0]} has no query",
-                hint="\n".join(["What was found:", *self.lines()]),
+                f"{self.catalogue}: no query could be made for the split {(empty + missing)[0]}",
+                hint="\n".join(["The report says what is missing:", *self.lines()]),
             )
 
     def as_dict(self) -> dict[str, Any]:

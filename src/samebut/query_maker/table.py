@@ -52,8 +52,8 @@ class CatalogueTable:
         if lexicon.column(name) in self.columns:
             return lexicon.column(name)
         raise DataError(
-            f"{self.path}: no row has anything in a column {name!r}",
-            hint=f"Columns: {', '.join(self.columns.values())}.",
+            f"{self.path}: no row has a value in a column {name!r}",
+            hint=f"Give one of its columns: {', '.join(self.columns.values())}.",
         )
 
 
@@ -186,7 +186,10 @@ def split_rows(
     if split_by is None and SPLIT in table.columns:
         return _by_own_split(table), f"column {table.columns[SPLIT]}"
     if not 0 < val_share < 1:
-        raise DataError(f"a share of {val_share:g} for val is not between 0 and 1")
+        raise DataError(
+            f"the share of the split val is {val_share:g}",
+            hint="Give a number between 0 and 1, such as 0.2.",
+        )
     column = table.column(split_by) if split_by else "title"
     splits: dict[str, list[str]] = {"train": [], "val": []}
     for name, row in table.rows.items():
@@ -202,11 +205,14 @@ def _by_own_split(table: CatalogueTable) -> dict[str, list[str]]:
     if nowhere:
         raise DataError(
             f"{table.path}: {len(nowhere):,} rows have no split, first: {nowhere[0]}",
-            hint="Fill the column, or name one that says what belongs together: --split-by.",
+            hint="Fill the column split in every row, or split by another: --split-by COLUMN.",
         )
     for name, row in table.rows.items():
         splits.setdefault(row[SPLIT], []).append(name)
     strange = [name for name in splits if PurePosixPath(name).name != name or name.startswith(".")]
     if strange:
-        raise DataError(f"{table.path}: a split can't be called {strange[0]!r}")
+        raise DataError(
+            f"{table.path}: a split can't be called {strange[0]!r}",
+            hint="Name a file of that name can have: no slash, and no dot at its beginning.",
+        )
     return splits

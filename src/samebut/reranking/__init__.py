@@ -84,7 +84,9 @@ def reranked(
     or a picture of the turns can't be shown, because only its features are at hand.
     """
     if not 2 <= count <= MOST:
-        raise QueryError(f"{count} hits can't be ordered anew; ask for 2 to {MOST}")
+        raise QueryError(
+            f"the number of hits to rerank is {count}", hint=f"Give a number from 2 to {MOST}."
+        )
     shown = [_shown_turn(turn) for turn in turns]
     refused = [_shown_turn(turn) for turn in options.get("without", ())]
     results = gallery.search(turns, max(k, count), **options)
@@ -129,7 +131,7 @@ def _shown_turn(turn: Turn) -> Shown:
     source = turn.source
     if isinstance(source, EncodedPicture):
         raise QueryError(
-            "a picture of which only the features are at hand can't be looked at again",
+            "a picture that is given by its features alone can't be shown to the second stage",
             hint="Give the picture's file or its bytes.",
         )
     picture = None if source is None else _small(source, turn.box)
@@ -140,7 +142,11 @@ def _shown_turn(turn: Turn) -> Shown:
 def _small(source: Source, box: Box | None) -> Any:
     """An RGB picture, its longer side at most SIDE. Raises PictureError."""
     if isinstance(source, EncodedPicture):
-        raise PictureError("the picture", "has no pixels any more")
+        raise PictureError(
+            "the picture",
+            "is given by its features alone",
+            hint="Give the picture's file or its bytes.",
+        )
     name = "the picture" if isinstance(source, bytes) else str(source)
     picture = open_picture(source, shorter_side=None if box else SIDE, name=name)
     picture = cropped(picture, box) if box else picture

@@ -125,17 +125,25 @@ def chat(url: str = "", model: str = "", key: str = "", timeout: float = 60.0) -
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise QueryError(
-            "a second stage needs the address of a server",
-            hint="Give --rerank-url http://HOST:PORT/v1, the key apart from it.",
+            "reranking needs the http address of a server, without a key in it",
+            hint="Give --rerank-url http://HOST:PORT/v1, and the key in the variable "
+            "SAMEBUT_RERANK_KEY.",
         )
     if not model:
         raise QueryError(
-            "a second stage needs a model's name", hint="Give --rerank-model, as the server has it."
+            "reranking needs the name of a model",
+            hint="Give the name that the server uses: --rerank-model NAME.",
         )
     if not 0 < timeout < float("inf"):
-        raise QueryError(f"a timeout of {timeout} seconds makes no sense")
+        raise QueryError(
+            f"the timeout of the reranking server is {timeout} seconds",
+            hint="Give a number above 0: --rerank-timeout SECONDS.",
+        )
     if not key.isascii() or not key.isprintable():
-        raise QueryError("the server's key holds characters that no header can")
+        raise QueryError(
+            "the key of the reranking server holds characters that an HTTP header can't",
+            hint="Set SAMEBUT_RERANK_KEY again: only printable ASCII characters are allowed.",
+        )
     return ChatStage(url, model, key, timeout)
 
 

@@ -67,16 +67,19 @@ _HINTS: Mapping[str, str] = {
         "请另存为 JPEG 或 PNG，或上传它的截图。"
     ),
     r"unpack it": "请先解压。",
+    r"save a still picture of it": "请截取其中一帧，另存为图片。",
     r"download the picture itself": "请下载图片本身。",
     r"Give a picture, a text, or both.": "请给出图片、文字，或两者。",
     r"Give the turn both of them.": "请同时给出图片和文字。",
-    r"known columns: (.*)": r"已有的列：\1。",
-    r"give a shorter value": "请把值写短一些。",
-    r"put the list in a metadata column of its own and filter on that": (
+    r"Known columns: (.*)\.": r"已有的列：\1。",
+    r"Give a shorter value\.": "请把值写短一些。",
+    r"Put the list in a metadata column of its own and filter on that\.": (
         "请把这份列表写成元数据中单独的一列，再按那一列筛选。"
     ),
-    r"index again: what is gone leaves the gallery": "请重新建立索引，已不存在的图片会移出图库。",
-    r"see that it is there and that you may read it": "请确认文件存在，并且可以读取。",
+    r"index again: missing pictures leave the gallery": (
+        "请重新建立索引，已不存在的图片会移出图库。"
+    ),
+    r"check that it exists and that you may read it": "请确认文件存在，并且可以读取。",
     r"give an ordinary file": "请换成普通文件。",
 }
 

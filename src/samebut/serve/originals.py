@@ -80,6 +80,6 @@ def _look(file: Place) -> FileLook:
         found: os.stat_result = file.stat()
     except (OSError, ValueError) as error:
         raise PictureError(
-            file.name, "is not there", hint="index again: what is gone leaves the gallery"
+            file.name, "is not there", hint="index again: missing pictures leave the gallery"
         ) from error
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -34,13 +34,13 @@ def root_path(said: str) -> str:
     root = "/" + said.strip("/") if said.strip("/") else ""
     if not _ROOT.fullmatch(root):
         raise QueryError(
-            f"{said} is not a path to mount the server below",
-            hint="Such as --root-path /photos: letters, digits, '-', '_' and '.'.",
+            f"{said} is not a path that the server can be mounted below",
+            hint="Give a path of letters, digits, '-', '_' and '.', such as --root-path /photos.",
         )
     if root.split("/")[1:2] and root.split("/")[1] in _OWN:
         raise QueryError(
-            f"{said} can't be told from addresses of samebut's own",
-            hint=f"Any path will do that does not begin with {', '.join(_OWN)}.",
+            f"{said} begins like an address of samebut itself",
+            hint=f"Give a path that does not begin with {', '.join(_OWN)}.",
         )
     return root
 

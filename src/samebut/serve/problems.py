@@ -55,10 +55,18 @@ KINDS: Mapping[str, Kind] = {
     "filter_unclear": Kind(400, "The filter is not understood: {why}.", "看不懂筛选条件：{why}。"),
     "picture_unusable": Kind(422, "The picture {why}.", "这张图片{why}。"),
     "picture_unknown": Kind(
-        404, "There is no picture {number} in this gallery.", "图库里没有编号为 {number} 的图片。"
+        404,
+        "There is no picture {number} in this gallery.",
+        "图库里没有编号为 {number} 的图片。",
+        "Search again: the gallery may have changed.",
+        "请重新搜索：图库可能已更新。",
     ),
     "picture_gone": Kind(
-        404, "The file of picture {number} can't be shown.", "无法显示图片 {number} 的文件。"
+        404,
+        "The file of picture {number} can't be shown.",
+        "无法显示图片 {number} 的文件。",
+        "The server's log says why.",
+        "原因见服务器日志。",
     ),
     "upload_forgotten": Kind(
         410,
@@ -71,14 +79,22 @@ KINDS: Mapping[str, Kind] = {
         400,
         "The query names the upload {name}, but no file of that name was sent.",
         "查询提到了上传文件 {name}，但没有收到它。",
+        "Send the file as a part of that name.",
+        "请以该名称发送文件。",
     ),
     "upload_unused": Kind(
         400,
         "The file {name} was sent, but no turn of the query names it.",
         "收到了文件 {name}，但查询里没有用到它。",
+        "Name the file in a turn, or don't send it.",
+        "请在查询中引用该文件，或不要发送它。",
     ),
     "upload_twice": Kind(
-        400, "More than one file was sent as {name}.", "收到了不止一个名为 {name} 的文件。"
+        400,
+        "More than one file was sent as {name}.",
+        "收到了不止一个名为 {name} 的文件。",
+        "Give each file a name of its own.",
+        "请为每个文件使用不同的名称。",
     ),
     "body_too_large": Kind(
         413,
@@ -87,33 +103,51 @@ KINDS: Mapping[str, Kind] = {
         "Send a smaller picture.",
         "请上传小一些的图片。",
     ),
-    "body_malformed": Kind(400, "The body of the request is damaged.", "请求内容已损坏。"),
+    "body_malformed": Kind(
+        400,
+        "The body of the request is damaged.",
+        "请求内容已损坏。",
+        "Send it again, as /openapi.json describes it.",
+        "请按 /openapi.json 的说明重新发送。",
+    ),
     "content_type": Kind(
         415,
         "A query comes as application/json or multipart/form-data.",
         "查询须以 application/json 或 multipart/form-data 发送。",
+        "Set the header Content-Type to one of the two.",
+        "请将 Content-Type 设为二者之一。",
     ),
     "token_needed": Kind(
         401,
-        "This server wants a token.",
+        "This server needs a token.",
         "访问此服务器需要令牌。",
         "Open the address that was printed when it was started, or send Authorization: Bearer.",
         "请打开启动时显示的地址，或发送 Authorization: Bearer。",
     ),
     "host_unknown": Kind(
         403,
-        "This server does not go by that name.",
+        "This server does not accept requests under that name.",
         "此服务器不使用该名称。",
         "Use the address that was printed when it was started; --allow-host adds a name.",
         "请使用启动时显示的地址；用 --allow-host 可添加名称。",
     ),
     "other_site": Kind(
-        403, "Another site's page may not ask this server.", "其他网站的页面不能访问此服务器。"
+        403,
+        "Pages of other websites may not use this server.",
+        "其他网站的页面不能访问此服务器。",
+        "Whoever runs the server can allow a website with --allow-origin.",
+        "服务器的管理员可以用 --allow-origin 允许某个网站。",
     ),
     "too_many_requests": Kind(
         429, "That is too many searches a minute.", "搜索过于频繁。", "Wait a little.", "请稍候。"
     ),
-    "upload_slow": Kind(408, "The upload took too long.", "上传用时过长。"),
+    "upload_slow": Kind(
+        408,
+        "The upload took too long.",
+        "上传用时过长。",
+        "Send a smaller picture, or use a faster connection.",
+        "请上传小一些的图片，或换用更快的网络。",
+    ),
     "busy": Kind(
         503, "The server is busy.", "服务器繁忙。", "Try again in a moment.", "请稍后再试。"
     ),
@@ -141,27 +175,55 @@ KINDS: Mapping[str, Kind] = {
         "The server's log says why.",
         "原因见服务器日志。",
     ),
-    "not_ready": Kind(503, "The server is starting.", "服务器正在启动。"),
-    "not_found": Kind(404, "There is nothing at this address.", "此地址没有内容。"),
+    "not_ready": Kind(
+        503,
+        "The server is starting.",
+        "服务器正在启动。",
+        "Try again in a moment.",
+        "请稍后再试。",
+    ),
+    "not_found": Kind(
+        404,
+        "There is nothing at this address.",
+        "此地址没有内容。",
+        "See /openapi.json for the addresses.",
+        "可用的地址见 /openapi.json。",
+    ),
     "method_not_allowed": Kind(
-        405, "This address does not take that method.", "此地址不支持该请求方法。"
+        405,
+        "This address does not take that method.",
+        "此地址不支持该请求方法。",
+        "See /openapi.json for the methods.",
+        "可用的方法见 /openapi.json。",
     ),
     "disk_full": Kind(
         507,
         "The server's disk is full.",
         "服务器磁盘已满。",
-        "Nothing that was stored is lost; the search works again when there is room.",
-        "已保存的内容没有丢失；有空间后即可恢复搜索。",
+        "Free some space on it: the search works again then. Nothing that was stored is lost.",
+        "请清理磁盘空间，之后即可恢复搜索。已保存的内容没有丢失。",
     ),
     "watch_behind": Kind(
         503,
-        "Searches work, but changes of the folder are not taken up.",
+        "Searches work, but changes in the folder are not indexed.",
         "搜索可用，但文件夹的改动未能更新。",
         "The server's log says why.",
         "原因见服务器日志。",
     ),
-    "headers_slow": Kind(408, "The request's headers took too long.", "请求头用时过长。"),
-    "request_malformed": Kind(400, "This is not an HTTP request.", "这不是有效的 HTTP 请求。"),
+    "headers_slow": Kind(
+        408,
+        "The request's headers took too long.",
+        "请求头用时过长。",
+        "Send the request again.",
+        "请重新发送请求。",
+    ),
+    "request_malformed": Kind(
+        400,
+        "This is not an HTTP request.",
+        "这不是有效的 HTTP 请求。",
+        "Use http:// in the address; https:// needs a proxy in front of the server.",
+        "请使用 http:// 开头的地址；https:// 需要在服务器前面配置代理。",
+    ),
     "internal": Kind(
         500,
         "Something went wrong in the server.",

@@ -70,7 +70,7 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError as error:
             raise QueryError(
                 f"can't listen on {host} port {port}: {error.strerror or error}",
-                hint="Another --port may be free; --port 0 takes any.",
+                hint="Give another --port; --port 0 takes any that is free.",
             ) from error
         on_error.pop_all()
     return bound

@@ -56,8 +56,8 @@ def _origin(said: str) -> str:
     rest = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or rest:
         raise QueryError(
-            f"{said} is not the origin of a site",
-            hint="Name each site as its address begins: --allow-origin https://shop.example",
+            f"{said} is not the origin of a website",
+            hint="Give scheme and host alone: --allow-origin https://shop.example",
         )
     host = f"[{host}]" if ":" in host else host
     shown = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"

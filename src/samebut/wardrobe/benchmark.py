@@ -169,16 +169,16 @@ def _claim(folder: Path, recipe: dict[str, object]) -> None:
     path = folder / RECIPE
     if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
         raise DataError(
-            f"{folder} holds something else, and a wardrobe would be drawn over it",
-            hint="Name a new folder.",
+            f"{folder} holds other files, which drawing a wardrobe could overwrite",
+            hint="Give a new folder.",
         )
     (folder / "images").mkdir(parents=True, exist_ok=True)
     if path.is_file():
         found = read_json(path, dict)
         if found != recipe:
             raise DataError(
-                f"{folder} holds a wardrobe made otherwise: {found}",
-                hint="Name another folder, or remove this one.",
+                f"{folder} holds a wardrobe drawn with other settings: {found}",
+                hint="Give another folder, or remove this one.",
             )
     write_whole(path, json.dumps(recipe, indent=1) + "\n")
 

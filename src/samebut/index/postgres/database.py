@@ -279,9 +279,9 @@ class PostgresDatabase:
         ).fetchone()
         if version > schema.VERSION:
             raise StoreNewer(
-                f"{self.name}: has schema version {version}, this samebut knows up to "
-                f"{schema.VERSION}",
-                hint="use the newer samebut that wrote it, or another schema: --store URL#NAME",
+                f"{self.name}: was written by a newer samebut (schema version {version}; this one "
+                f"knows up to {schema.VERSION})",
+                hint="Install the newer samebut, or use another schema: --store URL#NAME",
             )
         return Place(token, number)
 
@@ -296,8 +296,8 @@ class PostgresDatabase:
 
     def _another(self) -> FingerprintMismatch:
         return FingerprintMismatch(
-            f"{self.name}: another model's pictures have taken the place of those that were read",
-            hint="another process has indexed it again: open it again",
+            f"{self.name}: another process has indexed it again, with another model",
+            hint="Open the gallery again.",
         )
 
 

@@ -110,7 +110,7 @@ class PostgresIndex(DescribedStore):
     def writer_lock(self) -> Iterator[None]:
         busy = StoreBusy(
             f"{self.name}: another process is indexing into it",
-            hint="let it finish, or stop it: nothing is lost, and the same command carries on",
+            hint="Wait for it, or stop it: nothing is lost, and the same command continues.",
         )
         with self._database.indexing(busy):
             yield

@@ -16,7 +16,7 @@ from samebut.index.postgres.adapt import adapt, connect
 from samebut.index.postgres.schema import OLDEST_VECTOR
 
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
-_PASSWORD = "put it into the file ~/.pgpass or the variable PGPASSWORD, as libpq reads them"
+_PASSWORD = "Put it into the file ~/.pgpass or the variable PGPASSWORD, as libpq reads them."
 _OPTIONS = "-c synchronous_commit=on"  # a commit that returned has to survive the server
 _VECTOR = """SELECT extversion, nspname, to_regtype(quote_ident(nspname) || '.halfvec')::oid
     FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
@@ -33,14 +33,14 @@ _CAUSES = {
     "53100": _Refusal(
         DiskFull,
         "the server's disk is full",
-        "make room and run the same command again; all that was stored before is still there",
+        "Free some space and run the same command again; all that was stored before is there.",
     ),
-    "55P03": _Refusal(StoreBusy, "another process is writing to it", "try again when it is done"),
-    "42501": _Refusal(StoreError, "access is denied", "ask the server's administrator for it"),
-    "25006": _Refusal(StoreError, "can't be written to", "use a server that can be written to"),
-    "42P01": _Refusal(StoreDamaged, "the store lacks a part", "drop its schema and index again"),
-    "XX001": _Refusal(StoreDamaged, "the store is damaged", "restore it from a backup"),
-    "XX002": _Refusal(StoreDamaged, "an index of it is damaged", "run REINDEX on the server"),
+    "55P03": _Refusal(StoreBusy, "another process is writing to it", "Try again when it is done."),
+    "42501": _Refusal(StoreError, "access is denied", "Ask the server's administrator for it."),
+    "25006": _Refusal(StoreError, "can't be written to", "Use a server that can be written to."),
+    "42P01": _Refusal(StoreDamaged, "the store lacks a part", "Drop its schema and index again."),
+    "XX001": _Refusal(StoreDamaged, "the store is damaged", "Restore it from a backup."),
+    "XX002": _Refusal(StoreDamaged, "an index of it is damaged", "Run REINDEX on the server."),
 }
 """By SQLSTATE, as PostgreSQL's appendix A lists them."""
 
@@ -73,7 +73,7 @@ class Server:
     def _unreached(self, error: psycopg.Error) -> StoreError:
         return StoreError(
             f"{self}: the server can't be reached: {_first_line(error)}",
-            hint="is it running, and may you use it? Passwords are read from ~/.pgpass",
+            hint="Check that it runs and that you have access; passwords are read from ~/.pgpass.",
         )
 
     def vector(self, connection: Any) -> Vector:
@@ -85,14 +85,14 @@ class Server:
         row = connection.execute(_VECTOR).fetchone()
         if row is None:
             raise StoreError(
-                f"{self}: the database has no extension vector",
-                hint="install pgvector on the server and run there: CREATE EXTENSION vector",
+                f"{self}: the database does not have the extension vector",
+                hint="Install pgvector on the server and run there: CREATE EXTENSION vector",
             )
         version, schema, halfvec = row
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VECTOR:
             raise StoreError(
                 f"{self}: its pgvector is {version}, too old to search behind a filter",
-                hint="update it to 0.8 or newer: ALTER EXTENSION vector UPDATE",
+                hint="Update it to 0.8 or newer: ALTER EXTENSION vector UPDATE",
             )
         adapt(connection, halfvec)
         return Vector(schema, halfvec)
@@ -110,12 +110,12 @@ class Server:
                 raise self._unreached(error) from error  # it broke off: no server said anything
             raise StoreError(
                 f"{self}: the server says: {_first_line(error)}",
-                hint="what was stored before is still there; run the same command again",
+                hint="Run the same command again; what was stored before is still there.",
             ) from error
 
     def missing(self) -> StoreMissing:
         return StoreMissing(
-            f"{self}: nothing is indexed here yet", hint="run: samebut index PHOTOS --store ..."
+            f"{self}: nothing is indexed here yet", hint="Run: samebut index PHOTOS --store ..."
         )
 
 
@@ -133,14 +133,14 @@ def server_of(url: str) -> Server:
     except psycopg.Error:
         raise StoreError(
             "--store: the address of the server can't be understood",
-            hint="write postgresql://USER@HOST:PORT/DATABASE, with %40 for an @ inside a part",
+            hint="Write postgresql://USER@HOST:PORT/DATABASE, with %40 for an @ inside a part.",
         ) from None  # libpq's words may hold a password
     if any("password" in name or "secret" in name for name in parameters):
-        raise StoreError("--store: leave the password out of the address", hint=_PASSWORD)
+        raise StoreError("--store: the address holds a password", hint=_PASSWORD)
     if not _NAME.fullmatch(schema):
         raise StoreError(
             f"--store: {schema!r} can't be the name of a schema",
-            hint="after # stand small letters, digits and _, at most 40",
+            hint="After #, write at most 40 small letters, digits and _.",
         )
     given = {name: str(value) for name, value in parameters.items() if value is not None}
     ours = {"client_encoding": "UTF8", "options": f"{given.get('options', '')} {_OPTIONS}"}

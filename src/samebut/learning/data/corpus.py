@@ -102,7 +102,7 @@ class Source:
             raise DataError(
                 f"{self.root}: {len(missing):,} of {len(images):,} pictures of its catalogue are "
                 f"missing, {', '.join(missing[:3])} among them",
-                hint="Put them into the folder's images/, or take their rows out of catalog.csv.",
+                hint="Put them into the folder's images/, or remove their rows from catalog.csv.",
             )
         return images, ()
 
@@ -126,7 +126,7 @@ def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
     reader = settings.reader or (name if name in readers.READERS else "triplets")
     if reader not in readers.READERS:
         raise RecipeError(
-            f"[sources.{name}] has the reader '{reader}', which does not exist",
+            f"[sources.{name}] names the reader '{reader}', which does not exist",
             hint=f"Known: {', '.join(readers.READERS)}.",
         )
     options = {key: str(value) for key, value in settings.options.items()}
@@ -275,7 +275,7 @@ def _require_columns(rules: QueryRules, rows: Sequence[captions.Row], name: str)
     if unknown:
         raise DataError(
             f"[sources.{name}.resampling] names {unknown[0]!r}, which no row of its catalogue has",
-            hint=f"Columns: {', '.join(sorted(known))}.",
+            hint=f"Name columns that it has: {', '.join(sorted(known))}.",
         )
 
 
@@ -285,6 +285,6 @@ def _with_targets(benchmark: Benchmark, root: Path) -> Benchmark:
         what = f"{without:,} of its queries have no target" if without else "it holds no query"
         raise DataError(
             f"{root}: {benchmark.name} {benchmark.split} can't be used, {what}",
-            hint="Training and validation need queries whose answers are known.",
+            hint="Give a folder of queries whose targets are known, for training and validation.",
         )
     return benchmark

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from samebut.errors import RecipeError
 from samebut.learning.encoders.base import Features, without_tokens
 
 
@@ -33,7 +32,7 @@ class FeatureStore:
             return without_tokens(pooled)
         place = self.place[rows]
         if bool((place < 0).any()):
-            raise RecipeError("tokens were asked for that are not in the cache of features")
+            raise ValueError("tokens of these rows were not cached: name them in `tokens_of`")
         tokens = self.tokens[place, views].to(pooled.device).float()
         return Features(pooled, tokens, self.mask[place].to(pooled.device))
 

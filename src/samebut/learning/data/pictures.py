@@ -67,7 +67,11 @@ def decoded(files: Iterable[Path], preprocess: Preprocess) -> Iterator[npt.NDArr
     shorter_side = preprocess.wanted_shorter_side
     for each in load_pictures(sources, preprocess.crop, shorter_side=shorter_side):
         if not isinstance(each, Loaded):
-            raise PictureError(each.source.path, getattr(each, "reason", "can't be used"))
+            raise PictureError(
+                each.source.path,
+                getattr(each, "reason", "can't be used"),
+                hint="Replace the picture, or remove it from the data folder's tables.",
+            )
         yield np.asarray(each.content)
 
 

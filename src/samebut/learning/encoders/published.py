@@ -50,14 +50,19 @@ class PublishedEncoder(Encoder):
         """
         if set(options) != {"source"}:
             raise ModelError(
-                f"the encoder '{cls.kind}' takes one option, source; given: {', '.join(options)}",
+                f"the encoder '{cls.kind}' takes one option, source, and was given "
+                f"{', '.join(options)}",
                 hint='Write source = "a name on the hub, or a folder" under [encoder].',
             )
         checkpoint = Checkpoint.open(options["source"])
         encoder = cls.from_checkpoint(checkpoint)
         said = encoder.preprocess_of(checkpoint, None, None)
         if (said.mean, said.std) != cls.channels(options):
-            raise ModelError(f"{checkpoint.name} normalises pixels as no other {cls.kind} does")
+            raise ModelError(
+                f"{checkpoint.name} normalises pixels with mean {said.mean} and std {said.std}, "
+                f"and training an encoder of kind '{cls.kind}' supports {cls.channels(options)}",
+                hint="Train another checkpoint of this kind. Export without training works.",
+            )
         return encoder
 
 
@@ -67,6 +72,6 @@ def checked_size(source: str, size: int | None, own: int, patch: int) -> int:
         raise ModelError(
             f"the input size of {source} must be a multiple of the {patch}-pixel patch size; "
             f"got {size}",
-            hint=f"Give {max(1, size // patch) * patch}, for example.",
+            hint=f"Give a multiple, such as {max(1, size // patch) * patch}.",
         )
     return size or own

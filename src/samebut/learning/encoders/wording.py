@@ -100,8 +100,8 @@ def pad_id(checkpoint: Checkpoint, tokenizer: Tokenizer, usual: str | None) -> i
     found = None if piece is None else tokenizer.token_to_id(piece)
     if found is None:
         raise ModelError(
-            f"{checkpoint.name} does not say which piece is padding",
-            hint="Its tokenizer_config.json should name a pad_token that its tokenizer knows. "
+            f"{checkpoint.name} does not say which token is padding",
+            hint="Set pad_token in its tokenizer_config.json to a token of its tokenizer. Or: "
             + checkpoint.again,
         )
     return int(found)

@@ -24,6 +24,10 @@ LEAST_COSINE = 0.9999  # of an fp32 graph to torch, on every checked picture
 MOST_APART = 1e-3  # of an attention weight
 LARGEST_LOSS = 0.5  # points that int8 may cost of each of DECIDING and still be the default
 DECIDING = ("R@1", "R@10")  # R@10 alone hid five points of R@1
+REPORT = (
+    "Check that the fusion or encoder has no operation that behaves differently in ONNX, such as "
+    "a branch on a tensor's value. If all of it is samebut's own, report this as a fault."
+)
 _CHUNK = 16
 _TEXTS = ("in blue", "换成红色", "the same, but with long sleeves and a much darker colour", "")
 
@@ -46,7 +50,11 @@ def check_against_torch(model: CIRModel, runtime: Model, pixels: Floats) -> floa
         for room, (ours, expected) in pairs.items():
             least = float(_cosine(ours, expected.numpy()).min())
             if not least >= LEAST_COSINE:
-                raise ModelError(f"the exported {room} graph agrees with torch only to {least:.6f}")
+                raise ModelError(
+                    f"the exported {room} graph differs from the PyTorch model: their embeddings "
+                    f"have a cosine of {least:.6f}, and {LEAST_COSINE} is needed",
+                    hint=REPORT,
+                )
             worst = min(worst, least)
         _check_attention(model, theirs, composed.attention)
     return worst
@@ -57,11 +65,17 @@ def _check_attention(
 ) -> None:
     expected = model.fusion.attention(*sides)
     if (ours is None) != (expected is None):
-        raise ModelError("the exported compose graph lacks the fusion's attention")
+        raise ModelError(
+            "the exported compose graph and the fusion do not both give attention", hint=REPORT
+        )
     if ours is not None and expected is not None:
         apart = float(np.abs(ours - expected.numpy()).max())
         if not apart <= MOST_APART:
-            raise ModelError(f"the exported attention is {apart:.4f} away from torch's")
+            raise ModelError(
+                f"the exported attention differs from PyTorch's by {apart:.4f}, and at most "
+                f"{MOST_APART} is allowed",
+                hint=REPORT,
+            )
 
 
 def compare_precisions(

@@ -154,8 +154,10 @@ def _pixels(prepare: Preprocess, files: Sequence[Path], *, strict: bool) -> npt.
             say(f"skipped {error}")
     if not rows:
         raise ModelError(
-            "there is no picture to check the graphs with",
-            hint="Give a folder of pictures; without --pictures it is the demo gallery.",
+            "there is no picture to check the exported model with",
+            hint="Give a folder of pictures (--pictures FOLDER), or leave the option out to use "
+            "the "
+            "demo's pictures.",
         )
     return np.stack(rows)
 

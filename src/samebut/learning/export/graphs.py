@@ -206,7 +206,7 @@ def quantize(
             there = sorted({node.op_type for node in nodes})
             raise ModelError(
                 f"int8: the image graph has no {' or '.join(operators)}",
-                hint="Name operators of it in the encoder's int8_operators. It has: "
+                hint="Set the encoder's int8_operators to some of the graph's operators: "
                 f"{', '.join(there)}.",
             )
         quantize_static(

@@ -40,7 +40,7 @@ def make_fusion(name: str, dim: int, **options: Any) -> Fusion:
         if option not in known:
             raise RecipeError(
                 f"the fusion '{name}' has no option '{option}'",
-                hint=f"It has: {', '.join(known) or 'none'}.",
+                hint=f"Its options: {', '.join(known) or 'none'}.",
             )
     try:
         return FUSIONS[name](dim, **options)

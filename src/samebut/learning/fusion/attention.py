@@ -18,8 +18,9 @@ class Attention(nn.Module):
         super().__init__()
         if dim % heads:
             raise RecipeError(
-                f"{heads} heads do not divide features of width {dim}",
-                hint="Set the fusion's option 'heads' to a divisor.",
+                f"the width of the features, {dim}, is not a multiple of the number of heads, "
+                f"{heads}",
+                hint=f"Set the fusion's option 'heads' to a divisor of {dim}.",
             )
         self.heads = heads
         self.query = nn.Linear(dim, dim)

@@ -44,7 +44,7 @@ def side_of(regions: int) -> int:
     if side * side != regions:
         raise ModelError(
             f"{regions} regions are not a square grid, which FiLM's 3x3 convolutions need",
-            hint="Use square pictures, and region tokens without a class token.",
+            hint="Use an encoder that gives a square grid of regions without a class token.",
         )
     return side
 

@@ -24,7 +24,9 @@ class Sum(Fusion):
     def __init__(self, dim: int, weight: float = 1.0, normalised: bool = False) -> None:
         super().__init__()
         if weight <= 0:
-            raise RecipeError(f"the sum's weight is {weight}", hint="Give a positive number.")
+            raise RecipeError(
+                f"the weight of the fusion 'sum' is {weight}", hint="Give a number above 0."
+            )
         self.dim = dim
         self.weight = weight
         self.normalised = normalised

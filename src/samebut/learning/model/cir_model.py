@@ -36,6 +36,7 @@ _BGE_VL = (
     "FlagOpen/FlagEmbedding; MegaPairs, Zhou et al., arXiv 2412.14475."
 )
 WEIGHTS = "weights.safetensors"
+SAVE_AGAIN = "Restore its files, save the model again, or export it again."
 COMPOSED = {"BGE-VL-base": _BGE_VL, "BGE-VL-large": _BGE_VL}
 """Published models that were trained for composition -> what their authors say of it."""
 FILES = ("config.json", "training.json", WEIGHTS, REST, *GRAPHS, "tokenizer.json", "README.md")
@@ -120,8 +121,8 @@ class CIRModel(
             if written not in (None, _fingerprint(folder, description)):
                 raise ModelError(
                     f"{folder} was changed after it was written",
-                    hint="Its fingerprint is of other weights, tokenizer or training.json. "
-                    "Restore them, or save the model again.",
+                    hint="Restore its weights, tokenizer and training.json, or save the model "
+                    "again: the stored fingerprint does not fit them.",
                 )
             graphs = description.pop("weights", "") == "graphs"
             weights = None if graphs else load_file(folder / WEIGHTS)
@@ -132,11 +133,16 @@ class CIRModel(
                 f"with --trainable (training.json, {REST}, graphs in fp32).",
             ) from error
         except (ValueError, AttributeError, SafetensorError) as error:
-            raise ModelError(f"{folder} holds no trained model: {error}") from error
+            raise ModelError(
+                f"{folder}: training.json or {WEIGHTS} can't be read: {error}", hint=SAVE_AGAIN
+            ) from error
         try:
             return cls._rebuilt(folder, description, weights)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{folder} has a damaged training.json: {error!r}") from error
+            raise ModelError(
+                f"{folder}: training.json lacks a value, or has a wrong one: {error!r}",
+                hint=SAVE_AGAIN,
+            ) from error
 
     @classmethod
     def _rebuilt(
@@ -147,7 +153,8 @@ class CIRModel(
         kind = encoder.pop("kind")
         if kind not in ENCODERS:
             raise ModelError(
-                f"{folder} has an encoder '{kind}'", hint=f"Known: {', '.join(ENCODERS)}."
+                f"{folder} has an encoder of the unknown kind '{kind}'",
+                hint=f"Use the samebut that wrote it. This one knows: {', '.join(ENCODERS)}.",
             )
         model = cls(
             ENCODERS[kind].load(encoder, folder),
@@ -159,8 +166,8 @@ class CIRModel(
             model.load_state_dict(weights or read_weights(folder, model), strict=True)
         except RuntimeError as error:
             raise ModelError(
-                f"{folder} has weights of another model: {error}",
-                hint="Restore its files, save the model again, or export it again.",
+                f"{folder}: the weights do not fit the model that training.json describes: {error}",
+                hint=SAVE_AGAIN,
             ) from error
         model.name = description["name"]
         model.card = Card.from_dict(description.get("card", {}))
@@ -189,16 +196,16 @@ class CIRModel(
         }
         if checkpoint.model_type not in families:
             raise ModelError(
-                f"{name} is a '{checkpoint.model_type}', which is no family that is known",
-                hint=f"Known: {', '.join(families)} (SigLIP 2 at a fixed resolution is a siglip).",
+                f"{name} is of the model family '{checkpoint.model_type}', which can't be read",
+                hint=f"Known: {', '.join(families)} (SigLIP 2 at a fixed resolution is siglip).",
             )
         encoder = families[checkpoint.model_type].from_checkpoint(checkpoint)
         prepare = encoder.preprocess_of(checkpoint, size, padding)
         model = cls(encoder, prepare, fusion=fusion, options=options)
         if any(True for _ in model.fusion.parameters()):
             raise ModelError(
-                f"the fusion '{fusion}' has weights, and {name} comes without them",
-                hint='Use "sum", or train it: a recipe with this encoder, and export its model.',
+                f"the fusion '{fusion}' has to be trained, and {name} has no weights for it",
+                hint='Use "sum", or train a recipe with this encoder and export that model.',
             )
         model.name = checkpoint.name.rpartition("/")[2]
         note = COMPOSED.get(model.name, "Nothing here was trained to compose a picture and a text.")

@@ -21,6 +21,7 @@ from torch import Tensor
 from samebut.errors import ModelError, SamebutError
 from samebut.learning.fusion.combiner import Combiner
 
+PUBLISHED = "Give a combiner*.pt that CLIP4Cir published or its training wrote."
 LAYERS = {
     "text_projection_layer": "text_projection",
     "image_projection_layer": "image_projection",
@@ -44,17 +45,17 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise ModelError(f"{path} can't be read: {error.strerror}") from error
+        raise ModelError(f"{path} can't be read: {error.strerror}", hint=PUBLISHED) from error
     except Exception as error:  # a damaged pickle fails in any way (an IndexError, say)
         raise ModelError(
-            f"{path} is not a file of weights alone",
-            hint="Give a combiner*.pt as CLIP4Cir's training writes it.",
+            f"{path} is not a PyTorch file of weights alone",
+            hint=PUBLISHED,
         ) from error
     state = saved.get("Combiner", saved) if isinstance(saved, dict) else saved
     if not isinstance(state, dict) or not all(isinstance(x, Tensor) for x in state.values()):
         raise ModelError(
-            f"{path} holds no Combiner",
-            hint="CLIP4Cir saves fine-tuned CLIP weights and the Combiner in separate files.",
+            f"{path} does not hold a Combiner",
+            hint=f"{PUBLISHED} The fine-tuned CLIP weights are in another file.",
         )
     return state
 
@@ -67,8 +68,9 @@ def to_combiner(published: Mapping[str, Tensor]) -> Combiner:
     missing, unknown = NAMES.keys() - published.keys(), published.keys() - NAMES.keys()
     if missing or unknown:
         raise ModelError(
-            f"not the state dict of a Combiner: {len(missing)} names are missing"
-            f" ({_few(missing)}), {len(unknown)} unknown ({_few(unknown)})"
+            f"these weights are not those of a Combiner: {len(missing)} names are missing"
+            f" ({_few(missing)}), {len(unknown)} unknown ({_few(unknown)})",
+            hint=PUBLISHED,
         )
     return _sized({ours: published[theirs].float() for theirs, ours in NAMES.items()})
 
@@ -78,7 +80,11 @@ def load(path: Path) -> Combiner:
     try:
         return _sized(load_file(path))
     except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"{path} holds no Combiner: {error}") from error
+        raise ModelError(
+            f"{path} does not hold a Combiner: {error}",
+            hint="Convert the published file again: python -m samebut.learning.model.clip4cir "
+            "combiner.pt combiner.safetensors",
+        ) from error
 
 
 def convert(source: Path, target: Path) -> Combiner:
@@ -100,7 +106,9 @@ def _sized(state: dict[str, Tensor]) -> Combiner:
         combiner = Combiner(dim, projection, len(state["correction.0.weight"]))
         combiner.load_state_dict(state, strict=True)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"the shapes are not those of a Combiner: {error}") from error
+        raise ModelError(
+            f"the weights do not have the shapes of a Combiner: {error}", hint=PUBLISHED
+        ) from error
     return combiner.eval()
 
 

@@ -68,8 +68,9 @@ class Attributes(Term):
         for name in options.columns:
             if name not in known:
                 raise RecipeError(
-                    f"loss.attributes.columns names '{name}', and no catalogue has such a column "
-                    "with values that several pictures share",
+                    f"loss.attributes.columns names '{name}', and no catalogue has a column of "
+                    "that "
+                    "name whose values several pictures share",
                     hint=f"Known: {', '.join(known)}.",
                 )
 

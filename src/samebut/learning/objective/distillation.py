@@ -49,12 +49,12 @@ class Distillation(Term):
                 raise RecipeError(
                     f"loss.distillation.weights names '{name}', and the stage does not learn from "
                     "that data folder",
-                    hint=f"It learns from: {', '.join(corpus.folders)}.",
+                    hint=f"Name folders that the stage learns from: {', '.join(corpus.folders)}.",
                 )
             if weight < 0:
                 raise RecipeError(
                     f"loss.distillation.weights.{name} is {weight:g}",
-                    hint="It must be a number, 0 or more.",
+                    hint="Give a number, 0 or more.",
                 )
 
     @property

@@ -84,14 +84,14 @@ class Names(Term):
         encoder = model.encoder
         if not (isinstance(encoder, EfficientNetEncoder) and encoder.config.pretrained):
             raise RecipeError(
-                "the names loss is of the classes that a pretrained trunk tells apart, and the "
-                f"encoder '{encoder.kind}' of this recipe has none",
+                "the names loss needs an encoder with a pretrained classifier, and the encoder "
+                f"'{encoder.kind}' of this recipe has none",
                 hint='Set encoder.kind = "efficientnet" with pretrained = true, or '
                 "loss.names.weight = 0.",
             )
         if not rules.caches("image"):
             raise RecipeError(
-                "the names loss is of what the pretrained trunk says, and this stage trains it",
+                "the names loss needs the pretrained trunk unchanged, and this stage trains it",
                 hint='Set features = "cached" and trains = "heads", or loss.names.weight = 0.',
             )
         published(encoder.config.size)

@@ -107,15 +107,17 @@ def mine(
 
 def _check(known: Sequence[Sequence[int]], queries: int, candidates: int, count: int) -> None:
     if len(known) != queries:
-        raise RecipeError(f"{len(known)} lists of known answers for {queries} queries")
+        raise ValueError(f"`known` has {len(known)} lists of answers for {queries} queries")
     if count < 1:
-        raise RecipeError(f"{count} negatives a query can't be mined", hint="Give one or more.")
+        raise RecipeError(
+            f"the number of negatives to mine for each query is {count}", hint="Give 1 or more."
+        )
     for number, rows in enumerate(known):
         left = candidates - len(set(rows))
         if left < count:
             raise RecipeError(
-                f"query {number} has {left} wrong candidates, {count} are to be mined",
-                hint="Mine fewer, or from more candidates.",
+                f"query {number} has {left} wrong candidates, and {count} negatives were asked for",
+                hint="Ask for fewer negatives, or give more candidates.",
             )
 
 

@@ -27,9 +27,16 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         text = path.read_text(encoding="utf-8")
         table = toml_of(text)
     except OSError as error:
-        raise RecipeError(f"{path} can't be read: {error.strerror}") from error
+        raise RecipeError(
+            f"{path} can't be read: {error.strerror}",
+            hint="Give a recipe file that exists and that you may read, or the name of a recipe: "
+            "samebut train --list",
+        ) from error
     except ValueError as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
+        raise RecipeError(
+            f"{path} is not valid TOML: {error}",
+            hint="Correct the file at that line, and save it as UTF-8.",
+        ) from error
     made = {_change(table, change): f"{path}, --set {change}" for change in changes}
     try:
         return recipe_of(table)
@@ -125,8 +132,8 @@ def _change(table: dict[str, Any], change: str) -> Place:
             inner.pop(key, None)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RecipeError(
-            f"the change {change} can't be made",
-            hint="Write KEY=VALUE as TOML has it, for example stages.2.lr=1e-4 or "
+            f"the change {change} can't be applied to the recipe",
+            hint="Write KEY=VALUE with the value as in TOML, for example stages.2.lr=1e-4 or "
             "'fusion.name=\"sum\"'. Stages are counted from 1.",
         ) from error
     return (*place, key)

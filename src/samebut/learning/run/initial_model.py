@@ -61,7 +61,8 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
     except (TypeError, ValueError) as error:
         raise RecipeError(
             f"the model can't be built from [encoder] and [fusion]: {error}",
-            hint="See docs/models.md and docs/fusion.md for what they may hold.",
+            hint="Correct [encoder] and [fusion]: docs/models.md and docs/fusion.md list their "
+            "settings.",
         ) from error
     source = options.get("source")
     return InitialModel(
@@ -102,7 +103,8 @@ def _continued(recipe: Recipe) -> InitialModel:
         model = _with_fusion(trained.encoder, recipe, options)
     except (TypeError, ValueError) as error:
         raise RecipeError(
-            f"the fusion can't be built from [fusion]: {error}", hint="See docs/fusion.md."
+            f"the fusion can't be built from [fusion]: {error}",
+            hint="Correct [fusion]: docs/fusion.md lists the fusions and their options.",
         ) from error
     origin = [f"encoder from {recipe.init}"]
     if "fusion" in recipe.reinit:
@@ -126,7 +128,7 @@ def _check_encoder(recipe: Recipe, trained: CIRModel) -> None:
             raise RecipeError(
                 f"[encoder] says {key} = {wanted}, and the encoder of init = {recipe.init} has "
                 f"{has.get(key)}",
-                hint="Leave [encoder] out: the encoder of init is what is trained on.",
+                hint="Leave [encoder] out: training continues with the encoder of init.",
             )
 
 
@@ -139,8 +141,8 @@ def _check_weights(recipe: Recipe, new: nn.Module, trained: nn.Module) -> None:
         raise RecipeError(
             f"[fusion] needs other weights than init = {recipe.init} has: {name} is "
             f"{wanted.get(name, 'not there')}, and {there.get(name, 'not there')} in init",
-            hint='Leave [fusion] out to train on what is there, or set reinit = ["fusion"] to '
-            "start the fusion from random weights.",
+            hint="Leave [fusion] out to continue with the fusion of init, or set reinit = "
+            '["fusion"] to start the fusion from random weights.',
         )
 
 

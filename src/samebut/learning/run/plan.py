@@ -97,14 +97,15 @@ def make_plan(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> Plan:
 
 def _check_names(recipe: Recipe, data: Mapping[str, Path]) -> None:
     if not data:
-        raise RecipeError("there is nothing to learn from", hint="Give --data FOLDER.")
+        raise RecipeError("there is no data to train on", hint="Give --data NAME=FOLDER.")
     asked = [*recipe.sources, *recipe.augment.backdrop_folders]
     for stage in recipe.stages:
         asked += stage.queries.data
     missing = [name for name in asked if name not in data]
     if missing:
         raise RecipeError(
-            f"the recipe names the data folder '{missing[0]}'; given are {', '.join(data)}",
+            f"the recipe names the data folder '{missing[0]}', which was not given; given: "
+            f"{', '.join(data)}",
             hint=f"Add --data {missing[0]}=FOLDER.",
         )
 
@@ -150,8 +151,8 @@ def _check_queries(stage: Stage, sampler: Sampler) -> None:
     if not sampler.steps:
         what = "queries" if stage.has_queries else "pictures"
         raise RecipeError(
-            f"{sampler.size:,} {what} are less than one step of {queries.accumulate} x "
-            f"{queries.batch:,}",
+            f"there are {sampler.size:,} {what}, fewer than one step needs ({queries.accumulate} x "
+            f"{queries.batch:,})",
             hint="Make queries.batch smaller.",
         )
     if queries.resampled:
@@ -174,14 +175,14 @@ def _check_resampled(corpus: Corpus) -> None:
     catalogues = {part.name: part.catalogue for part in corpus.parts if part.catalogue}
     if not catalogues:
         raise RecipeError(
-            "queries.resampled draws queries from a catalogue, and nothing says by what rules",
+            "queries.resampled draws queries from a catalogue, and no rules for it are given",
             hint="Add [sources.NAME.resampling] with attributes for a NAME of --data.",
         )
     for name, catalogue in catalogues.items():
         if not catalogue.references:
             raise RecipeError(
                 f"[sources.{name}.resampling] gives no query at all from the folder's catalog.csv",
-                hint="`samebut triplets` with the same rules reports why.",
+                hint="Run `samebut triplets` with the same rules: it reports why.",
             )
 
 
@@ -192,12 +193,12 @@ def _check_mined(sampler: Sampler) -> None:
         raise RecipeError(
             f"queries.mined.count = {mined.count}, and a query has only {left:,} wrong pictures "
             f"among {pictures:,}",
-            hint="Make it smaller.",
+            hint="Make queries.mined.count smaller.",
         )
     if sampler.varies and mined.every > 1:
         raise RecipeError(
-            f"queries.mined.every = {mined.every}, and queries_per_epoch of [sources] has other "
-            "queries in every epoch, whose negatives must be mined for them",
+            f"queries.mined.every = {mined.every}, but with queries_per_epoch of [sources] every "
+            "epoch has other queries, whose negatives have to be mined anew",
             hint="Set mined.every = 1, or leave queries_per_epoch out.",
         )
 
@@ -221,8 +222,8 @@ def check_model(plan: Plan, model: CIRModel) -> None:
         norms = any(is_batch_norm(module) for module in model.encoder.modules())
         if stage.recompute and norms and not stage.frozen_norms:
             raise RecipeError(
-                f"stage {number}: recompute encodes twice, so batch norms would count every "
-                "picture twice",
+                f"stage {number}: recompute encodes every picture twice, and trainable batch norms "
+                "would count it twice",
                 hint="Set frozen_norms = true in the stage, or recompute = false.",
             )
 

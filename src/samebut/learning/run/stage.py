@@ -232,8 +232,8 @@ class StageRun:
         raise RecipeError(
             f"{self.folder.name}: the {what} became {value} at step {step + 1:,} "
             f"(epoch {self.checkpoint.epoch + 1})",
-            hint=f"Lower the stage's lr and give another --out; {self.folder} keeps its last "
-            "good checkpoint.",
+            hint=f"Lower the stage's lr and train with another --out; {self.folder} keeps the last "
+            "checkpoint before that.",
         )
 
     def _save_now_and_then(self) -> None:

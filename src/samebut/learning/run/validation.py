@@ -156,7 +156,7 @@ def metric_of(benchmark: Benchmark, said: str) -> str:
         known |= {f"RecallSubset@{k}" for k in rules.subset_recall}
     if said and said not in known:
         raise RecipeError(
-            f"{benchmark.label} gives no score '{said}'",
-            hint=f"It gives {', '.join(sorted(known))}.",
+            f"{benchmark.label} has no score called '{said}'",
+            hint=f"Its scores: {', '.join(sorted(known))}.",
         )
     return said or headline_name(rules)
