@@ -33,7 +33,7 @@ demo-gallery: $(VENV)/.dev ## draw the pictures that `samebut demo` ships with a
 test: $(VENV)/.dev ## the whole test suite, offline
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## format, lint, types, import floors: seconds
+check: $(VENV)/.dev ## format, lint, types, import layers: seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -86,7 +86,7 @@ train-bundled: $(VENV)/.dev ## train the model that ships: DATA=folder with prod
 	$(BIN)/samebut calibrate src/samebut/bundled --data products=$(DATA)/products \
 	  --data clothing=$(DATA)/clothing --data groceries=$(DATA)/groceries
 
-format: $(VENV)/.dev ## rewrite files to the house style
+format: $(VENV)/.dev ## rewrite files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

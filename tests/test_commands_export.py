@@ -100,7 +100,7 @@ def test_fusions_are_named_with_their_options() -> None:
         "sum",
         {"weight": 0.5, "normalised": True},
     )
-    with pytest.raises(ModelError, match="'weight', which is no option"):
+    with pytest.raises(ModelError, match="'weight', which is not an option"):
         parse_fusion("sum weight")
 
 

@@ -170,7 +170,7 @@ def test_published_numbers_can_be_listed_and_unknown_benchmarks_name_the_known()
     listing = published.listing("cirr")
     assert "cirr test1 · rc2 · reference removed" in listing
     assert "ReCALL" in listing
-    with pytest.raises(DataError, match="no published numbers of 'shoes'") as caught:
+    with pytest.raises(DataError, match="no published numbers for 'shoes'") as caught:
         published.listing("shoes")
     assert "fashioniq" in caught.value.hint
 

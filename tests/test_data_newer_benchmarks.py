@@ -68,7 +68,7 @@ def test_pinpoint_damage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rows = parquet.read_table(path).to_pylist()
     for changed, message in [
         ({"instruction": None}, "row 0: instruction is no str"),
-        ({"positive_candidates": []}, "row 0: the query has no right answer"),
+        ({"positive_candidates": []}, "row 0: the query has no target picture"),
         ({"query_image_signature": "a" * 32}, "pictures named by queries are not in the gallery"),
     ]:
         parquet.write_table(pyarrow.Table.from_pylist([rows[0] | changed, *rows[1:]]), path)

@@ -186,7 +186,7 @@ def test_a_picture_the_catalogue_lacks_is_named_with_its_line(tmp_path: Path) ->
 
 def test_a_split_is_one_file(tmp_path: Path) -> None:
     table(folder(tmp_path, [LINE]), HEADER)
-    with pytest.raises(DataError, match=r"any\.jsonl: lies beside any\.csv"):
+    with pytest.raises(DataError, match=r"any\.jsonl and any\.csv are the same split"):
         triplets.read(tmp_path, "any")
 
 
@@ -207,7 +207,7 @@ def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
 def test_a_pointer_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
     folder(tmp_path, [LINE])
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(DataError, match=r"dataset\.json: is of format"):
+    with pytest.raises(DataError, match=r"dataset\.json: its format is"):
         triplets.read(tmp_path, "any")
 
 

@@ -121,7 +121,7 @@ def test_a_wrong_folder_is_a_finding_and_not_a_crash(tmp_path: Path, kind: str) 
 
 
 def test_an_unknown_kind_names_the_known() -> None:
-    with pytest.raises(DataError, match="no doctor for 'shoes'") as caught:
+    with pytest.raises(DataError, match="doctor can't check a 'shoes'") as caught:
         doctor.examine("shoes", Path())
     assert "fashioniq" in caught.value.hint
 

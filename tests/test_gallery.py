@@ -194,7 +194,7 @@ def test_an_empty_folder_does_not_empty_the_store(photos: Path) -> None:
     build(photos)
     for file in [*photos.glob("*.png"), *photos.glob("squares/*.png")]:
         file.unlink()
-    with pytest.raises(StoreError, match="holds no pictures now, its store remembers 10"):
+    with pytest.raises(StoreError, match="holds no pictures now, and its store has 10"):
         build(photos)
     assert len(stored(photos)) == 10
 
@@ -441,7 +441,7 @@ def test_another_model_is_refused_with_the_command_that_mends_it(
     build(photos, model=other, store=elsewhere)
     with pytest.raises(FingerprintMismatch) as error:
         build(photos, model="bundled", store=elsewhere)
-    hint = f"To embed the pictures anew: samebut index {photos} --replace-model --store {elsewhere}"
+    hint = f"Embed the pictures again: samebut index {photos} --replace-model --store {elsewhere}"
     assert error.value.hint == hint
     assert build(photos, model=other, replace_model=True).encoded == 10
     assert build(photos).unchanged == 10  # the store remembers its model

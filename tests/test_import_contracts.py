@@ -27,21 +27,21 @@ def test_every_contract_refuses_an_import_that_goes_up(tmp_path: Path) -> None:
     assert verdicts == {contract["name"]: "BROKEN" for contract in CONTRACTS}
 
 
-def test_every_room_of_the_package_stands_in_a_contract() -> None:
-    layers = next(c for c in CONTRACTS if c["name"].startswith("Floors"))["layers"]
-    named = {room for layer in layers for room in layer.replace(" ", "").split("|")}
+def test_every_module_of_the_package_stands_in_a_contract() -> None:
+    layers = next(c for c in CONTRACTS if c["name"].startswith("Layers"))["layers"]
+    named = {module for layer in layers for module in layer.replace(" ", "").split("|")}
     package = ROOT / "src" / "samebut"
-    rooms = {path.stem for path in package.iterdir() if is_room(path)}
-    assert {f"samebut.{room}" for room in rooms} <= named
+    modules = {path.stem for path in package.iterdir() if is_module(path)}
+    assert {f"samebut.{module}" for module in modules} <= named
 
 
-def is_room(path: Path) -> bool:
+def is_module(path: Path) -> bool:
     module = path.suffix == ".py" and not path.stem.startswith("__")
     return module or (path / "__init__.py").exists()
 
 
 def forbidden_pair(contract: dict[str, object]) -> tuple[str, str]:
-    """A module of the lowest floor, and one of the highest, which it must not import."""
+    """A module of the lowest layer, and one of the highest, which it must not import."""
     if contract["type"] == "forbidden":
         sources, forbidden = contract["source_modules"], contract["forbidden_modules"]
         assert isinstance(sources, list) and isinstance(forbidden, list)

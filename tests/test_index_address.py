@@ -23,6 +23,6 @@ def test_a_file_is_an_embedded_store(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_nobody_knows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="mysql:// is no address of a store") as caught:
+    with pytest.raises(StoreError, match="mysql:// is not the address of a store") as caught:
         store_address(tmp_path, "mysql://user:secret@host/db")
     assert "secret" not in str(caught.value) + caught.value.hint

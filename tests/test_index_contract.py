@@ -177,7 +177,7 @@ def test_a_copy_is_recognised_by_its_content(index: Index) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (np.ones(DIM + 1, np.float32), f"has shape 9, this store keeps {DIM}"),
+        (np.ones(DIM + 1, np.float32), f"has shape 9, and this store holds {DIM} numbers"),
         (np.ones((1, DIM), np.float32), "has shape 1x8"),
         (np.zeros(DIM, np.float32), "has length 0, not 1"),
         (np.full(DIM, np.nan, np.float32), "has length nan, not 1"),
@@ -222,10 +222,10 @@ def test_search_in_an_empty_store(index: Index) -> None:
 @pytest.mark.parametrize(
     ("queries", "k", "words"),
     [
-        (unit(1), 5, "queries of shape 8; this store takes Qx8"),
-        (unit(1, 9)[None], 5, "queries of shape 1x9; this store takes Qx8"),
-        (np.full((1, DIM), np.inf), 5, "not finite"),
-        (np.full((1, DIM), np.nan), 5, "not finite"),
+        (unit(1), 5, r"have shape 8; this store takes \(Q, 8\)"),
+        (unit(1, 9)[None], 5, r"have shape 1x9; this store takes \(Q, 8\)"),
+        (np.full((1, DIM), np.inf), 5, "holds NaN or infinity"),
+        (np.full((1, DIM), np.nan), 5, "holds NaN or infinity"),
         (unit(1)[None], 0, "0 results were asked for"),
     ],
 )

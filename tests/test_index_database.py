@@ -129,7 +129,7 @@ def test_damage_is_named_and_nothing_is_touched(path: Path, tmp_path: Path) -> N
             with pytest.raises(StoreDamaged, match=words) as caught:
                 attempt(bad)
             assert str(bad) in str(caught.value)
-            assert "move the file away and index again" in caught.value.hint
+            assert "away and index again" in caught.value.hint
         assert bad.read_bytes() == content
 
 
@@ -200,7 +200,7 @@ def test_a_newer_store_is_refused_and_left_alone(path: Path) -> None:
     create(path, TALLER).close()
     before = path.read_bytes()
     for attempt in (create, open_):
-        with pytest.raises(StoreNewer, match=r"has schema version 2, this samebut knows up to 1"):
+        with pytest.raises(StoreNewer, match=r"schema version 2; this one knows up to 1"):
             attempt(path)
     assert path.read_bytes() == before
 
@@ -277,7 +277,7 @@ def test_a_full_disk_loses_nothing(path: Path) -> None:
             connection.execute(f"PRAGMA max_page_count = {pages + 3}")
         with pytest.raises(StoreError, match="the disk is full") as caught:
             write(database, *("x" * 1000 for _ in range(200)))
-        assert "make room" in caught.value.hint
+        assert "Free some space" in caught.value.hint
         assert read(database) == ["kept"]
         write(database, "still works")
     with closing(open_(path)) as database:

@@ -89,7 +89,7 @@ def test_what_a_text_means(text: str, meaning: Filter) -> None:
 @pytest.mark.parametrize(
     ("text", "column", "expected", "hint"),
     [
-        ("colour = blue", 9, "a number or quoted text, found blue", "write it in quotes: 'blue'"),
+        ("colour = blue", 9, "a number or quoted text, found blue", "Write it in quotes: 'blue'"),
         ("'blue' = colour", 0, "a column, found blue", "Write the column first"),
         ("colour 'blue'", 7, "an operator", ""),
         ("colour", 6, "found the end", ""),
@@ -98,19 +98,19 @@ def test_what_a_text_means(text: str, meaning: Filter) -> None:
         ("colour = ''", 9, "a text can't be empty", "is null"),
         ("colour is 'blue'", 10, "expected null", "Use = for a value"),
         ("colour not = 'blue'", 11, "expected in, like or contains", "before the column"),
-        ("title like 5", 11, "a text in quotes after like, found 5", "write it in quotes: '5'"),
+        ("title like 5", 11, "a text in quotes after like, found 5", "Write it in quotes: '5'"),
         ("colour in 'blue'", 10, "expected (", "in ('red', 'blue')"),
         ("colour in ()", 11, "a number or quoted text, found )", ""),
         ("colour in ('a' 'b')", 15, "expected , or )", ""),
         ("(colour = 'a'", 13, "expected and, or, or )", ""),
         ("colour = 'a')", 12, "expected and, or, or the end", ""),
         ("colour = 'a' price < 5", 13, "expected and, or, or the end, found price", ""),
-        ("in = 'a'", 0, "a column, found in", 'written "in"'),
+        ("in = 'a'", 0, "a column, found in", 'as "in"'),
         ("price < 5x", 8, "5x is neither a number nor a name", ""),
         ("added > 2024-05-01", 8, "2024-05-01 is neither a number", "a text in single quotes"),
         ("price < 1e999", 8, "too large a number", ""),
-        ("colour = 'a'; drop table picture", 12, "';' means nothing here", ""),
-        ("colour = 'a' -- b", 13, "'-' means nothing here", ""),
+        ("colour = 'a'; drop table picture", 12, "';' has no meaning here", ""),
+        ("colour = 'a' -- b", 13, "'-' has no meaning here", ""),
         ("颜色 = 蓝色", 7, "found 蓝色", ""),
     ],
 )
@@ -335,10 +335,10 @@ def test_values_compare_as_people_mean(shop: Index, where: str, names: str) -> N
 @pytest.mark.parametrize(
     ("where", "said", "hint"),
     [
-        ("added > 'yesterday'", "added is understood as dates, which 'yesterday'", "2024-05-31"),
-        ("added = 7", "added holds dates, which 7 is none of", "2024-05-31"),
-        ("price < '€5'", "prices in $ and USD, which '€5' is none of", "as 50 or '50.00'"),
-        ("long < '5 kg'", "sizes in cm (also m), which '5 kg' is none of", "'50 cm'"),
+        ("added > 'yesterday'", "added is read as dates, and 'yesterday' is not", "2024-05-31"),
+        ("added = 7", "added holds dates, and 7 is not one of them", "2024-05-31"),
+        ("price < '€5'", "prices in $ and USD, and '€5' is not one of them", "as 50 or '50.00'"),
+        ("long < '5 kg'", "sizes in cm (also m), and '5 kg' is not one of them", "'50 cm'"),
     ],
 )
 def test_what_a_column_can_not_say_is_refused(
@@ -365,7 +365,7 @@ def test_metadata_from_before_values_were_understood_compares_as_it_did(tmp_path
 def test_an_unknown_column_lists_the_known_ones_nearest_first(index: Index) -> None:
     with pytest.raises(FilterError, match="no column colr") as caught:
         passing(index, "colr = 'blue' and price < 5")
-    assert caught.value.hint == "known columns: colour, price, title, gender, 颜色, added"
+    assert caught.value.hint == "Known columns: colour, price, title, gender, 颜色, added."
 
 
 def test_columns_that_differ_by_case_must_be_written_exactly(new_address: NewAddress) -> None:
@@ -380,8 +380,8 @@ def test_columns_that_differ_by_case_must_be_written_exactly(new_address: NewAdd
         index.set_metadata({"a": {f"column {i}": "x" for i in range(30)}})
         with pytest.raises(FilterError) as caught:
             passing(index, "colum_7 = 'x'")
-        assert caught.value.hint.startswith("known columns: column 7, ")
-        assert caught.value.hint.endswith(" and 18 more")
+        assert caught.value.hint.startswith("Known columns: column 7, ")
+        assert caught.value.hint.endswith(" and 18 more.")
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_what_others_wrote_is_not_overwritten(shop: Path) -> None:
     assert (shop / "catalog.csv").read_bytes() == before
     (shop / "theirs").mkdir()
     (shop / "theirs" / "train.jsonl").write_text("{}\n")
-    with pytest.raises(DataError, match=r"holds train\.jsonl, which this command did not write"):
+    with pytest.raises(DataError, match=r"has a file train\.jsonl that was not written"):
         write(read, RULES, shop / "theirs")
 
 

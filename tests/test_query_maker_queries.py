@@ -223,8 +223,8 @@ def test_targets_are_exactly_what_the_rule_says(rows: list[dict[str, str]], seed
         (QueryRules(("colour",), keep={"colour": ("price",)}), "names 'price'"),
         (QueryRules(("a", "b"), changes={"a": 1}, keep={"b": ()}), "not among the changes"),
         (QueryRules(("colour",), details=("price",)), "the details names 'price'"),
-        (QueryRules(("colour",), when_empty="guess"), "skip or open"),
-        (QueryRules(("colour",), chinese=3.0), "chinese is 3"),
+        (QueryRules(("colour",), when_empty="guess"), "when_empty is 'guess'"),
+        (QueryRules(("colour",), chinese=3.0), "in Chinese is 3"),
     ],
 )
 def test_rules_that_make_no_sense(rules: QueryRules, message: str) -> None:
@@ -234,7 +234,7 @@ def test_rules_that_make_no_sense(rules: QueryRules, message: str) -> None:
 
 def test_every_row_has_a_name_of_its_own() -> None:
     for names in (["a"], ["a", "a"], ["a", "b", "c"]):
-        with pytest.raises(DataError, match="2 rows were given with"):
+        with pytest.raises(DataError, match="different names for 2 rows"):
             CatalogueQueries(names, ROWS[:2], RULES)
 
 

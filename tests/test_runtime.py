@@ -16,7 +16,7 @@ import pytest
 
 from samebut.embedding import Floats, unit
 from samebut.errors import ModelError, QueryError
-from samebut.runtime import BUNDLED, PICTURES_AT_ONCE, Model, Room
+from samebut.runtime import BUNDLED, PICTURES_AT_ONCE, Graph, Model
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_many_pictures_are_encoded_a_few_at_a_time(
     seen: list[int] = []
     run = Model._run
 
-    def counted(self: Model, room: Room, inputs: dict[str, Any]) -> list[Floats]:
+    def counted(self: Model, graph: Graph, inputs: dict[str, Any]) -> list[Floats]:
         seen.append(len(inputs["pixels"]))
-        return run(self, room, inputs)
+        return run(self, graph, inputs)
 
     monkeypatch.setattr(Model, "_run", counted)
     together = model.encode_images(batch)
@@ -154,7 +154,7 @@ def test_what_is_cut_off_a_long_text_is_known(model: Model) -> None:
 
 
 def test_sides_of_different_length_are_refused(model: Model) -> None:
-    with pytest.raises(QueryError, match="2 pictures can't be composed with 1 texts"):
+    with pytest.raises(QueryError, match="2 pictures and 1 texts to compose"):
         model.compose(model.encode_images(pixels(2, model)), model.encode_texts(["x"]))
 
 
@@ -263,5 +263,5 @@ def test_a_graph_that_does_not_fit_is_an_error_in_words(folder: Path) -> None:
     description["graphs"]["image"] = description["graphs"]["text"]
     (folder / "model.json").write_text(json.dumps(description))
     model = Model.load(folder)
-    with pytest.raises(ModelError, match="its image graph fails"):
+    with pytest.raises(ModelError, match="its graph image fails"):
         model.encode_images(pixels(1, model))

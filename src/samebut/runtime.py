@@ -31,7 +31,7 @@ from samebut.errors import ModelError, QueryError
 from samebut.files import json_of
 from samebut.preprocess import Preprocess
 
-Room = Literal["image", "text", "compose"]
+Graph = Literal["image", "text", "compose"]
 _OUTPUTS = 2  # of each graph, at least
 _TEXTS_AT_ONCE = 64
 PLAIN = "sum"  # the composition that stands beside its own everywhere
@@ -141,7 +141,7 @@ class Model:
     def fingerprint(self) -> str:
         """16 hex digits over everything that decides an embedding; stores remember it."""
         parts = [self.description["preprocess"], self.description["text"]]
-        parts += [self._file_of(room)["sha256"] for room in ("image", "text", "compose")]
+        parts += [self._file_of(graph)["sha256"] for graph in ("image", "text", "compose")]
         parts += [self.description["tokenizer"]["sha256"]]
         said = json.dumps(parts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
@@ -307,31 +307,33 @@ class Model:
         tokenizer.enable_padding(length=rules.get("fixed_length"), pad_id=int(rules["pad_id"]))
         return tokenizer
 
-    def _run(self, room: Room, inputs: dict[str, npt.NDArray[Any]]) -> list[Floats]:
-        session = self._session(room)
+    def _run(self, graph: Graph, inputs: dict[str, npt.NDArray[Any]]) -> list[Floats]:
+        session = self._session(graph)
         wanted = {each.name for each in session.get_inputs()}
         try:
             outputs: list[Floats] = session.run(
                 None, {k: v for k, v in inputs.items() if k in wanted}
             )
         except Exception as error:  # onnxruntime raises its own tree, RuntimeError among it
-            raise ModelError(f"{self.folder}: its {room} graph fails: {error}", hint=RUN) from error
+            raise ModelError(
+                f"{self.folder}: its graph {graph} fails: {error}", hint=RUN
+            ) from error
         if len(outputs) < _OUTPUTS:
             raise ModelError(
-                f"{self.folder}: its {room} graph has {len(outputs)} outputs, {_OUTPUTS} are "
+                f"{self.folder}: its graph {graph} has {len(outputs)} outputs, {_OUTPUTS} are "
                 "needed",
                 hint=REINSTALL,
             )
         return outputs
 
-    def _session(self, room: Room) -> onnxruntime.InferenceSession:
+    def _session(self, graph: Graph) -> onnxruntime.InferenceSession:
         with self._lock:
-            if room not in self._sessions:
-                self._sessions[room] = self._open(room)
-            return self._sessions[room]
+            if graph not in self._sessions:
+                self._sessions[graph] = self._open(graph)
+            return self._sessions[graph]
 
-    def _open(self, room: Room) -> onnxruntime.InferenceSession:
-        path = self._checked(self._file_of(room))
+    def _open(self, graph: Graph) -> onnxruntime.InferenceSession:
+        path = self._checked(self._file_of(graph))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
@@ -344,9 +346,9 @@ class Model:
         except Exception as error:  # onnxruntime raises its own tree, RuntimeError among it
             raise ModelError(f"{path} can't be loaded: {error}", hint=REINSTALL) from error
 
-    def _file_of(self, room: Room) -> Mapping[str, str]:
-        graph = self.description["graphs"][room]
-        file: Mapping[str, str] = graph["files"][graph["default"]]
+    def _file_of(self, graph: Graph) -> Mapping[str, str]:
+        described = self.description["graphs"][graph]
+        file: Mapping[str, str] = described["files"][described["default"]]
         return file
 
     def _checked(self, file: Mapping[str, str]) -> Path:
@@ -362,8 +364,8 @@ class Model:
 
 
 def _own_name(fusion: Mapping[str, Any]) -> str:
-    """What a model's own fusion is called here. A learned one by its name; the learning wing's
-    sum by what it adds, so that `sum` is the same for every model."""
+    """What a model's own fusion is called here. A learned one by its name; a `sum` of
+    samebut.learning by what it adds, so that `sum` is the same for every model."""
     name, weight = str(fusion["name"]), float(fusion.get("weight", 1))
     if name != PLAIN:
         return name
@@ -423,11 +425,11 @@ def _is_file(value: Any) -> bool:
 
 def _is_graphs(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(graph := value.get(room), dict)
+        isinstance(graph := value.get(name), dict)
         and isinstance(files := graph.get("files"), dict)
         and isinstance(graph.get("default"), str)
         and _is_file(files.get(graph["default"]))
-        for room in get_args(Room)
+        for name in get_args(Graph)
     )
 
 

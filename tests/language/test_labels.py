@@ -118,12 +118,12 @@ def test_own_words_come_first(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("brand = ", "Invalid value"),
-        ("brand = 3", "brand is no table"),
-        ("[brand]\nzh = 3", "brand.zh is no words of a language"),
-        ("[brand]\nChinese = 'x'", "brand.Chinese is no words of a language"),
-        ("[brand.values]\nNike = '耐克'", "brand.values.Nike is no table"),
-        ("[brand]\nvalues = 1", "brand.values is no table"),
-        ("[price]\ncurrency = 'euro'", "price.currency is no currency"),
+        ("brand = 3", "brand is not a table"),
+        ("[brand]\nzh = 3", "brand.zh is not a text under the code of a language"),
+        ("[brand]\nChinese = 'x'", "brand.Chinese is not a text under the code of a language"),
+        ("[brand.values]\nNike = '耐克'", "brand.values.Nike is not a table"),
+        ("[brand]\nvalues = 1", "brand.values is not a table"),
+        ("[price]\ncurrency = 'euro'", "price.currency is not the code of a currency"),
     ],
 )
 def test_what_is_wrong_in_a_labels_file_is_named(tmp_path: Path, text: str, said: str) -> None:

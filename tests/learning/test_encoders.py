@@ -410,7 +410,7 @@ def test_a_processor_of_its_own_is_read(folders: dict[str, Path], tmp_path: Path
     assert model.preprocess == Preprocess(
         size=32, mean=(0.1, 0.2, 0.3), std=(1, 1, 1), padding="stretch", resample="bilinear"
     )
-    with pytest.raises(ModelError, match="normalises pixels as no other clip"):
+    with pytest.raises(ModelError, match="training an encoder of kind 'clip' supports"):
         ENCODERS["clip"].create({"source": str(folder)}, [])
     (folder / "preprocessor_config.json").unlink()
     assert CIRModel.from_checkpoint(str(folder)).preprocess.padding == "none"
@@ -421,7 +421,7 @@ def test_size_and_padding_are_ours_to_choose(folders: dict[str, Path]) -> None:
     assert (model.preprocess.size, model.preprocess.padding) == (48, "target")
     with pytest.raises(ModelError, match="multiple of the 8-pixel patch size; got 50") as error:
         CIRModel.from_checkpoint(str(folders["clip"]), size=50)
-    assert error.value.hint == "Give 48, for example."
+    assert error.value.hint == "Give a multiple, such as 48."
 
 
 def test_bge_vl_is_a_clip_and_none_of_its_code_is_run(

@@ -343,7 +343,7 @@ def test_attention_to_nothing_is_nothing() -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(RecipeError, match="3 heads do not divide features of width 16"):
+    with pytest.raises(RecipeError, match="16, is not a multiple of the number of heads, 3"):
         make_fusion("maaf", DIM, heads=3)
 
 

@@ -87,7 +87,7 @@ def test_no_queries_have_no_negatives() -> None:
 
 
 def test_too_few_wrong_candidates_are_an_error() -> None:
-    with pytest.raises(RecipeError, match="query 1 has 2 wrong candidates, 3 are to be mined"):
+    with pytest.raises(RecipeError, match="query 1 has 2 wrong candidates, and 3 negatives"):
         mine(drawn(2, 1), drawn(5, 2), [[0], [0, 1, 2, 2]], 3)
     with pytest.raises(ValueError, match="1 lists of answers for 2 queries"):
         mine(drawn(2, 1), drawn(5, 2), [[0]], 3)

@@ -345,7 +345,7 @@ def test_weights_that_are_not_of_the_configuration(
 def test_a_tokenizer_of_another_model(folders: dict[str, Path], tmp_path: Path) -> None:
     place = ("model_cfg", "text_cfg", "vocab_size")
     folder = changed(folders["siglip"], tmp_path / "other", *place, value=20)
-    with pytest.raises(ModelError, match=r"pieces, its text tower knows 20"):
+    with pytest.raises(ModelError, match=r"tokens, its text tower has 20"):
         CIRModel.from_checkpoint(str(folder))
     stripped = {"strip_sep_token": True}
     place = ("model_cfg", "text_cfg", "tokenizer_kwargs")

@@ -166,7 +166,7 @@ def test_a_dry_run_says_what_is_interpolated(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ('metric = "R@7"\n', "gives no score 'R@7'"),
+        ('metric = "R@7"\n', "has no score called 'R@7'"),
         ("sources.shapes = 3\n", "sources.shapes is 3"),
     ],
 )
@@ -207,7 +207,7 @@ def test_queries_without_targets_can_not_be_used(tmp_path: Path) -> None:
 
 def test_sources_are_known_folders(root: Path, tmp_path: Path) -> None:
     bad = with_keys(recipe_of(tmp_path), sources={"nowhere": {"queries_per_epoch": 5}})
-    with pytest.raises(RecipeError, match="names the data folder 'nowhere'; given are shapes"):
+    with pytest.raises(RecipeError, match="names the data folder 'nowhere', which was not given"):
         dry_run(bad, {"shapes": root}, tmp_path / "run")
 
 
@@ -221,7 +221,7 @@ COMPOSE = {"preset": "compose", "lr": 1e-3}
         ({"cluster_size": 2}, {}, "queries.cluster_size needs hard subsets"),
         ({"resampled": 0.5}, {}, "no rules for it are given"),
         ({"mined": {"count": 27}}, {}, "mined.count = 27, and a query has only 26 wrong"),
-        ({"batch": 800}, {}, "24 queries are less than one step of 1 x 800"),
+        ({"batch": 800}, {}, "24 queries, fewer than one step needs .1 x 800"),
         ({}, {"attributes": {"weight": 1.0, "columns": ["taste"]}}, "names 'taste'"),
         ({}, {"distillation": {"weights": {"b": 1.0}}}, "weights names 'b'"),
         ({}, {"distillation": {"weights": {"shapes": -1.0}}}, "weights.shapes is -1"),

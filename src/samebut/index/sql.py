@@ -1,6 +1,6 @@
 """What the store asks of a database, and the SQL that it may use.
 
-`samebut.index.store` and the rooms below it speak to any of `Transactions`: SQLite's
+`samebut.index.store` and the modules below it speak to any of `Transactions`: SQLite's
 (`samebut.index.database`) or PostgreSQL's (`samebut.index.postgres`). Their statements are written
 once, with ``?`` for parameters, in what both engines understand:
 

@@ -1,1 +1,1 @@
-"""The learning wing: everything that imports torch. ``pip install 'samebut[train]'``."""
+"""Training and export: everything that imports torch. ``pip install 'samebut[train]'``."""

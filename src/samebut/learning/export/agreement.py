@@ -47,11 +47,11 @@ def check_against_torch(model: CIRModel, runtime: Model, pixels: Floats) -> floa
             "text": (text.pooled, theirs[1].pooled),
             "compose": (composed.embedding, model.compose(*theirs)),
         }
-        for room, (ours, expected) in pairs.items():
+        for graph, (ours, expected) in pairs.items():
             least = float(_cosine(ours, expected.numpy()).min())
             if not least >= LEAST_COSINE:
                 raise ModelError(
-                    f"the exported {room} graph differs from the PyTorch model: their embeddings "
+                    f"the exported graph {graph} differs from the PyTorch model: their embeddings "
                     f"have a cosine of {least:.6f}, and {LEAST_COSINE} is needed",
                     hint=REPORT,
                 )

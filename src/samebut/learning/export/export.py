@@ -32,7 +32,7 @@ from samebut.learning.export.agreement import (
     compare_precisions,
     save_description,
 )
-from samebut.learning.export.graphs import ROOMS, fold_batch_norms, quantize, write_graphs
+from samebut.learning.export.graphs import GRAPH_NAMES, fold_batch_norms, quantize, write_graphs
 from samebut.learning.model import card
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.model.stored import write_rest
@@ -122,8 +122,8 @@ def _describe(model: CIRModel, folder: Path) -> dict[str, Any]:
         "text": model.encoder.text_rules,
         "tokenizer": _file(folder / "tokenizer.json"),
         "graphs": {
-            room: {"default": "fp32", "files": {"fp32": _file(folder / f"{room}.fp32.onnx")}}
-            for room in ROOMS
+            graph: {"default": "fp32", "files": {"fp32": _file(folder / f"{graph}.fp32.onnx")}}
+            for graph in GRAPH_NAMES
         },
     }
 

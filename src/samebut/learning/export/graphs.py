@@ -38,7 +38,7 @@ from samebut.learning.encoders.base import Features, every_token
 from samebut.learning.model.cir_model import CIRModel
 from samebut.learning.model.stored import HALF, name_transposed, normed
 
-ROOMS = ("image", "text", "compose")
+GRAPH_NAMES = ("image", "text", "compose")
 OPSET = 20
 _LOGGERS = ("onnxscript", "onnx_ir", "torch.onnx", "torch.onnx._internal.exporter._registration")
 _SIDES = ("image_pooled", "image_tokens", "text_pooled", "text_tokens", "text_mask")
@@ -96,7 +96,7 @@ def fold_batch_norms(model: CIRModel) -> None:
 
 
 def write_graphs(model: CIRModel, folder: Path) -> None:
-    """``image``, ``text`` and ``compose`` as ``ROOM.fp32.onnx``, batches of any size."""
+    """``image``, ``text`` and ``compose`` as ``NAME.fp32.onnx``, batches of any size."""
     size = model.preprocess.size
     pixels = torch.randn(2, 3, size, size)
     ids, mask = model.encoder.tokenize(["in blue", "in blue, with long sleeves"])

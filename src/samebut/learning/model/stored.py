@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from samebut.errors import ModelError
 
 REST = "rest.safetensors"
-GRAPHS = tuple(f"{room}.fp32.onnx" for room in ("image", "text", "compose"))
+GRAPHS = tuple(f"{graph}.fp32.onnx" for graph in ("image", "text", "compose"))
 TRANSPOSED, HALF = ".T", ".half"
 """Ends of a weight's name in a graph: stored transposed, stored as fp16."""
 SMALLEST_FACTOR = 1e-6  # of a norm, below which a channel says nothing
