@@ -108,7 +108,7 @@ def test_nothing_else_is_replaced(tmp_path: Path, photos: Path) -> None:
     check_target(tmp_path / "new")
     (tmp_path / "empty").mkdir()
     check_target(tmp_path / "empty")
-    with pytest.raises(ModelError, match="is no model folder"):
+    with pytest.raises(ModelError, match="is not a model folder"):
         check_target(photos)
     (photos / "model.json").write_text("{}")
     check_target(photos)

@@ -87,12 +87,12 @@ def test_choices_are_passed_on(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--changes", "color=often"), "'often' is no number"),
+        (("--changes", "color=often"), "'often' is not a number"),
         (("--changes", "size"), "in a column 'size'"),
         (("--keep", "color"), "does not say which columns stay the same"),
         (("--details", "price"), "the details names 'price'"),
         (("--split-by", "season"), "in a column 'season'"),
-        (("--when-empty", "guess"), "skip or open"),
+        (("--when-empty", "guess"), "when_empty is 'guess'"),
         (("--templates", "none.toml"), "can't be read"),
     ],
 )

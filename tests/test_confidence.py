@@ -92,8 +92,8 @@ def test_a_folder_without_it_has_none(tmp_path: Path) -> None:
         ({"picture": {"weights": [1, 2, 3], "bias": 0, "usual": {"mean": 0, "std": 0}}}, "above 0"),
         ({"text": {"weights": [1, 2, 1e999], "bias": 0, "usual": {"mean": 0, "std": 1}}}, "finite"),
         ({"composed": {"weights": [1, 2, 3], "usual": {"mean": 0, "std": 1}}}, "bias"),
-        ({"fingerprint": "0123456789abcdee"}, "not as it was written"),
-        ({"digest": 7}, "not as it was written"),
+        ({"fingerprint": "0123456789abcdee"}, "changed after it was written"),
+        ({"digest": 7}, "changed after it was written"),
     ],
 )
 def test_a_broken_file_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -175,7 +175,7 @@ def test_a_missing_target_takes_its_query_and_a_missing_member_the_subset(tmp_pa
     (kept,) = whole.on_what_is_there().queries
     assert (kept.id, kept.subset) == ("1", None)
     (tmp_path / "dev-3.png").unlink()
-    with pytest.raises(DataError, match="no query is left; 6 of 8"):
+    with pytest.raises(DataError, match="too few for any query; 6 of 8"):
         whole.on_what_is_there()
 
 
@@ -187,7 +187,7 @@ def test_of_several_right_answers_those_that_are_there_count(tmp_path: Path) -> 
     one_of_many = Benchmark("x", "val", images, (query,), Rules())
     assert one_of_many.on_what_is_there().queries[0].targets == ("c",)
     annotated = replace(one_of_many, rules=circo.RULES)
-    with pytest.raises(DataError, match="no query is left"):
+    with pytest.raises(DataError, match="too few for any query"):
         annotated.on_what_is_there()
 
 

@@ -44,7 +44,7 @@ def test_another_seed_is_another_benchmark_and_needs_another_folder(
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "catalog.csv"
     mine.write_text("file,colour\n")
-    with pytest.raises(DataError, match="something else"):
+    with pytest.raises(DataError, match="another data set"):
         css.draw(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.csv"]
 

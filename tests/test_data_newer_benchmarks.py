@@ -67,7 +67,7 @@ def test_pinpoint_damage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "pinpoint_licensed.parquet"
     rows = parquet.read_table(path).to_pylist()
     for changed, message in [
-        ({"instruction": None}, "row 0: instruction is no str"),
+        ({"instruction": None}, "row 0: instruction is not of type str"),
         ({"positive_candidates": []}, "row 0: the query has no target picture"),
         ({"query_image_signature": "a" * 32}, "pictures named by queries are not in the gallery"),
     ]:
@@ -106,7 +106,7 @@ def test_circled_over_circo_names_pictures_by_number(tmp_path: Path) -> None:
     assert len(found.queries[0].targets) == 2
     path = tmp_path / "data" / "circo_val.json"
     for changed, message in [
-        ({"ground_truth_ids": ["cat"]}, "'cat' is no picture"),
+        ({"ground_truth_ids": ["cat"]}, "'cat' is not a picture"),
         ({"ground_truth_ids": []}, "has no turn or no target picture"),
         ({"turns": [{"turn": 1, "relative_caption": "x"}]}, "turn 1: reference_image_id is miss"),
     ]:

@@ -216,9 +216,9 @@ def test_a_benchmark_without_public_targets_is_not_scored() -> None:
 def test_embeddings_must_be_those_of_the_benchmark() -> None:
     features = drawn(1, 5, 20)
     benchmark = benchmark_of(features, Rules())
-    with pytest.raises(DataError, match="4 query embeddings for 5"):
+    with pytest.raises(DataError, match="4 query embeddings, and the benchmark has 5"):
         rank(benchmark, features.queries[:4], features.gallery)
-    with pytest.raises(DataError, match="19 gallery embeddings for 20"):
+    with pytest.raises(DataError, match="19 gallery embeddings, and the benchmark has 20"):
         rank(benchmark, features.queries, features.gallery[:19])
 
 

@@ -568,7 +568,7 @@ def test_a_store_belongs_to_its_folder(photos: Path, tmp_path: Path) -> None:
     other.mkdir()
     draw_picture(COLOURS["red"], "round").save(other / "one.png")
     for attempt in (build, Gallery.open):
-        with pytest.raises(OtherFolder, match="belongs to the folder") as caught:
+        with pytest.raises(OtherFolder, match="is the store of the folder") as caught:
             attempt(other, store=elsewhere)
         assert str(photos) in str(caught.value) and "--move" in caught.value.hint
     link = tmp_path / "link"

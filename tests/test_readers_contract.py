@@ -168,7 +168,7 @@ def promises_to_rank_what_is_there(name: str, root: Path) -> None:
         if again[gone].is_file():
             return  # drawn anew
         if used == {gone}:
-            with pytest.raises(DataError, match="no query is left"):
+            with pytest.raises(DataError, match="too few for any query"):
                 readers.read(name, root, options=drop)
             return
         part = readers.read(name, root, options=drop)

@@ -114,7 +114,7 @@ def test_an_order_that_is_none_leaves_that_of_the_search(
 
 
 def test_what_can_not_be_asked(gallery: Gallery) -> None:
-    with pytest.raises(QueryError, match="ask for 2 to 100"):
+    with pytest.raises(QueryError, match="hits to rerank is 101"):
         reranked(gallery, [Turn(text="red")], 3, stage=Backwards(), count=101)
     picture = encoded(gallery.model, gallery.file_of("00.png").read_bytes())
     with pytest.raises(QueryError, match="can't be shown to the second stage"):
@@ -235,7 +235,7 @@ def test_a_server_that_is_not_there(gallery: Gallery) -> None:
         (("http://me:secret@host/v1", "eyes"), "needs the http address of a server"),
         (("http://host/v1", ""), "needs the name of a model"),
         (("http://host/v1", "eyes", "a\nb"), "an HTTP header can't"),
-        (("http://host/v1", "eyes", "", 0.0), "makes no sense"),
+        (("http://host/v1", "eyes", "", 0.0), "is 0.0 seconds"),
     ],
 )
 def test_a_stage_that_lacks_something(arguments: tuple[object, ...], message: str) -> None:

@@ -92,7 +92,7 @@ def test_a_store_on_a_server_is_served_and_a_restart_of_that_is_got_over(
         assert asked(port, "health")[0] == 200
         assert asked(port, "ready")[0] == 503
         assert process.stderr is not None
-        complaint = next(line for line in process.stderr if "folder can't be taken up" in line)
+        complaint = next(line for line in process.stderr if "folder can't be indexed" in line)
         assert "the server can't be reached" in complaint
         draw_picture(COLOURS["blue"], "square", 64).save(photos / "new.png")
         postgres.start()

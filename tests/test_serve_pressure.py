@@ -362,7 +362,7 @@ def test_a_model_that_is_overwritten_on_disk_is_told_and_not_mixed_in(
         for _ in range(3):
             assert client.post(f"{API}/search", json=ASK).json()["hits"] == before
         assert caplog.text.count("has changed on disk") == 1
-        assert "Searching goes on with the one that was loaded. To embed" in caplog.text
+        assert "Searching goes on with the one that was loaded. Embed" in caplog.text
         assert "--replace-model --model" in caplog.text
         assert "samebut_model_changed 1" in client.get(f"{API}/metrics").text
         (folder / "model.json").write_text("{", encoding="utf-8")

@@ -144,7 +144,7 @@ def test_a_look_that_fails_is_not_the_last(
     )
     for said in ("RuntimeError('odd')", "bad"):
         watch._complain("the folder", watching._failure(watch.look))
-        assert f"the folder can't be taken up: {said}" in caplog.text
+        assert f"the folder can't be indexed: {said}" in caplog.text
     assert watching._failure(watch.look) == ""
 
 
@@ -172,7 +172,7 @@ def test_a_table_that_changes_is_taken_up(
         table.write_text("nothing\nof use\n")
         for _ in range(4):
             watch._complain("the table", watching._failure(watch.look_at_table))
-        assert caplog.text.count("the table can't be taken up") == 1
+        assert caplog.text.count("the table can't be indexed") == 1
         table.unlink()
         assert "No such file" in watching._failure(watch.look_at_table)
         table.write_text("file,n\nred-round.png,4\n")

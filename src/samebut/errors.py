@@ -27,7 +27,7 @@ from __future__ import annotations
 
 
 class SamebutError(Exception):
-    """Base of the tree. ``str(error)`` is the message, ``error.hint`` the way out, or empty."""
+    """Base of the tree. ``str(error)`` is the message, ``error.hint`` the remedy, or empty."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -173,7 +173,7 @@ _READ_WHOLE: Final = frozenset({"WEBP", "AVIF"})
 _COEFFICIENTS_WEIGHT: Final = 1.5
 
 # What people keep among their pictures, or what a failed download leaves there: the reason,
-# and the way out.
+# and what to do.
 _OTHER_FORMAT: Final = "save it as a JPEG or PNG"
 _HEIC_EXTRA: Final = "pip install 'samebut[heic]'"
 _STRANGERS: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (

@@ -175,8 +175,8 @@ def ask(
     taken from the query (``samebut.unwanted``), those of ``without`` as long as ``without_weight``
     or, if that is None, as long as is usual.
 
-    Raises QueryError if no turn has a picture or a text, a box makes no sense, or the composition
-    can't be had or takes no ``without``; PictureError if a picture can't be used.
+    Raises QueryError if no turn has a picture or a text, a box is outside of its picture, or the
+    composition does not exist or takes no ``without``; PictureError if a picture can't be used.
     """
     if not 0 <= text_weight <= 1:
         raise QueryError(

@@ -544,7 +544,7 @@ def test_an_unknown_family_lists_the_known_ones(folders: dict[str, Path], tmp_pa
         CIRModel.from_checkpoint(str(folder))
     assert error.value.hint.startswith("Known: clip, metaclip_2, siglip, chinese_clip")
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ModelError, match="JSON of names and values"):
+    with pytest.raises(ModelError, match="is JSON, but not an object"):
         CIRModel.from_checkpoint(str(folder))
 
 

@@ -73,7 +73,7 @@ FileColumn = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="Take the pictures' names from this column of the table.",
-        show_default="file, image, ..., or the one whose cells look so",
+        show_default="file, image, ..., or one of file names",
     ),
 ]
 

@@ -64,11 +64,11 @@ def calibrate(
 ) -> None:
     """Fit a model's confidence, or choose how a gallery composes picture and words.
 
-    MODEL: fits what makes a confidence of its scores, writes it into its folder, and prints how
-    well it tells answers that fit from others, over queries it was not fitted on.
+    MODEL: fits the curves that turn its scores into a confidence, writes them into its folder, and
+    prints how well the confidence separates right from wrong first answers, on other queries.
 
-    PHOTOS: tries compositions on queries that its table gives, and keeps one beside its store if
-    it is better than what a search does anyway on queries that did not choose it.
+    PHOTOS: tries compositions on queries made from its table. It stores the best one beside the
+    index if that is better than the usual composition, on queries that were not used to choose it.
     """
     if what != "bundled" and not (Path(what) / "model.json").is_file():
         _choose(Path(what), triplets, split, store, threads, dry_run=dry_run)

@@ -62,7 +62,7 @@ def export(
         str | None,
         typer.Option(
             metavar="FUSION",
-            help='Combine a published encoder\'s embeddings so: "sum", or "sum normalised=true '
+            help='Compose a published encoder\'s embeddings by: "sum", or "sum normalised=true '
             'weight=0.5".',
         ),
     ] = None,
@@ -76,7 +76,7 @@ def export(
         str | None,
         typer.Option(
             metavar="HOW",
-            help="Bring pictures to the input's shape so: none (crop), stretch, square or target.",
+            help="Fit pictures to the input's shape by: none (crop), stretch, square or target.",
         ),
     ] = None,
     name: Annotated[

@@ -111,7 +111,7 @@ def train(
 ) -> None:
     """Train a model by a recipe.
 
-    The same command goes on where an interrupted run ended. On several GPUs:
+    The same command continues an interrupted run. On several GPUs:
     torchrun --nproc-per-node N -m samebut train ...
     """
     if find_spec("torch") is None:

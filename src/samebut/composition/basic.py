@@ -68,7 +68,7 @@ def of_words(corpora: Corpora, weight: float, directions: int) -> WordSpace:
 
 def basic(asked: Asked, styles: float, directions: float, expand: float, harris: float) -> Made:
     """Centre both sides, project the reference, expand it by what is near, and score by a product
-    that wants both similarities, each over its minimum:
+    of both similarities, each over its minimum:
 
         p = P (mean over the `expand` nearest and i, weighed by softmax(0.1 similarity), less m)
         x = max((<p, c - m> - min_i) / |min_i|, 0)

@@ -1,4 +1,4 @@
-"""A fusion that keeps the kind of thing: whoever shows a shirt and says "in blue" wants a shirt.
+"""A fusion that keeps the kind of thing: a picture of a shirt and "in blue" ask for a shirt.
 
 A Combiner that learned from a shop's photos takes the kind from the words where the picture is not
 like those photos, and loses it where the words name none. ``benchmarks/people.py`` has what this

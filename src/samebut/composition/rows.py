@@ -143,7 +143,8 @@ COMPOSITIONS: dict[str, CompositionRow] = {
             Parameter("expand", 25, 0, 1_000),
             Parameter("harris", 0.1, 0, 0.25),
         ),
-        "BASIC: centred, projected, expanded, and a product that wants both similarities",
+        "BASIC: centred, projected, expanded, and a product that needs both similarities to be "
+        "high",
     ),
     "pdv": CompositionRow(
         pdv,

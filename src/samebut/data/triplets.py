@@ -63,7 +63,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
     lines = {where: _query(line, where, split) for where, line in FORMATS[path.suffix](path)}
     queries = tuple(lines.values())
     if not queries:
-        raise DataError(f"{path}: has no query", hint=LAYOUT)
+        raise DataError(f"{path}: holds no query", hint=LAYOUT)
     names, source = _gallery(root, split, queries)
     _require_in_gallery(root, lines, names, source)
     benchmark = Benchmark(

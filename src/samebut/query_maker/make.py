@@ -44,7 +44,7 @@ def write(
 ) -> CatalogueReport:
     """Write the queries of ``table`` into the folder ``out``, or one JSONL file without splits.
 
-    Raises DataError: a rule that makes no sense, a split without a query, a folder that holds
+    Raises DataError: a rule that is not valid, a split without a query, a folder that holds
     something else, no room.
     """
     out = Path(out)

@@ -101,7 +101,7 @@ def details_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[str, ...]:
 def changes_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[Change, ...]:
     """The kinds of change that ``rules`` ask for of ``rows``, with what each keeps.
 
-    Raises DataError naming a change or a column that makes no sense.
+    Raises DataError naming a change or a column that is not known.
     """
     details = details_of(rules, rows)
     identifying = tuple(name for name in rules.columns if name not in details)

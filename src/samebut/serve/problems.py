@@ -1,7 +1,7 @@
 """What can be wrong with a request, in the words of the one who asked.
 
 Every refusal is a problem as RFC 9457 has it: ``type``, ``title``, ``status`` and ``detail``, with
-``code`` for programs and ``hint``, a way out; ``detail`` and ``hint`` in English or Chinese as
+``code`` for programs and ``hint``, what to do; ``detail`` and ``hint`` in English or Chinese as
 ``Accept-Language`` prefers.
 """
 

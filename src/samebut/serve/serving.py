@@ -88,7 +88,7 @@ class Serving:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the folder is watched, and its changes are not taken up."""
+        """Whether the folder is watched, and its changes are not indexed."""
         return self.watch is not None and self.watch.is_behind
 
     @property

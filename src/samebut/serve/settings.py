@@ -30,7 +30,7 @@ class Settings:
         upload_seconds: how long the bytes of a request may take.
         per_minute: searches one client may make a minute; 0: no limit.
         watch_seconds: pause between two looks at the folder; 0: the folder is not watched.
-        metadata: a table about the pictures that is taken up whenever it changes, or None.
+        metadata: a table about the pictures that is read again whenever it changes, or None.
         file_column: the table's column that names the pictures, or None: the usual one.
     """
 

@@ -19,7 +19,7 @@ _HELP: Mapping[str, tuple[str, str]] = {
     "samebut_jobs": ("gauge", "Jobs that run or wait, by kind of worker."),
     "samebut_pictures": ("gauge", "Pictures that can be found."),
     "samebut_kept_uploads": ("gauge", "Uploaded pictures remembered for later turns."),
-    "samebut_watch_behind": ("gauge", "1 if changes of the folder are not taken up."),
+    "samebut_watch_behind": ("gauge", "1 if changes in the folder are not indexed."),
     "samebut_model_changed": ("gauge", "1 if the model's folder holds another model than is used."),
     "samebut_start_time_seconds": ("gauge", "When the server was started, in Unix time."),
     "samebut_resident_bytes": ("gauge", "Memory of the process."),

@@ -30,7 +30,7 @@ TableState = tuple[int, int, int]
 
 class Watch:
     """A thread that looks at the folder every ``seconds`` and stores what changed, unless it is
-    told not to look at the ``folder``. A ``table`` is looked at as often, and taken up when it has
+    told not to look at the ``folder``. A ``table`` is looked at as often, and read when it has
     changed and then stayed as it is from one look to the next: by then it is written whole.
 
     It writes through a connection of its own, in whole transactions: a search sees the gallery
@@ -126,7 +126,7 @@ class Watch:
         return self._gallery.update(progress=self._go_on)
 
     def look_at_table(self) -> bool:
-        """One look: take the table up if it has changed. Returns whether it was taken up.
+        """Read the table again if it has changed. Returns whether it was read.
 
         Raises SamebutError or OSError if it can't be; a table that can't be understood is not read
         again until it changes.
@@ -167,7 +167,7 @@ class Watch:
     def _complain(self, what: str, complaint: str) -> None:
         """Log what is wrong once, not at every look."""
         if complaint and complaint != self._complaints.get(what):
-            _logger.warning("%s%s can't be taken up: %s", self._log_prefix, what, complaint)
+            _logger.warning("%s%s can't be indexed: %s", self._log_prefix, what, complaint)
         self._complaints[what] = complaint
 
 
