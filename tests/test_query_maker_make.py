@@ -278,7 +278,7 @@ def test_what_others_wrote_is_not_overwritten(shop: Path) -> None:
 
 
 def test_no_query_at_all_is_an_error_that_shows_the_report(shop: Path) -> None:
-    with pytest.raises(DataError, match="has no query") as caught:
+    with pytest.raises(DataError, match="no query could be made for the split") as caught:
         write(table(shop), QueryRules(("colour",), max_targets=0, min_support=99), shop / "out")
     assert "below --min-support" in caught.value.hint
     assert not (shop / "out").exists()
