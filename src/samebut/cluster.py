@@ -1,11 +1,11 @@
-"""Many machines embed, with Ray: workers claim ranges of files and encode them; nobody but the
-caller writes, so that a store has one writer, and whatever a worker did is done again elsewhere if
-it dies.
+"""Encodes on many machines, with Ray: each worker takes ranges of files and encodes them. Only the
+caller writes, so a store has one writer. The range of a worker that dies is encoded by another.
 
-A worker is one process with one core, a model of its own and one range at a time. A range whose
-worker died is cut into smaller ones, down to single pictures: one that ends `TRIES` workers is
-given up with that reason, and stops no other. Which worker encoded a picture, and beside which
-others, changes nothing of its embedding; a node with another processor may, and is named.
+A worker is one process with one core, its own copy of the model and one range at a time. A range
+whose worker died is split into smaller ones, down to single pictures; a picture that ends `TRIES`
+workers is skipped with that reason, and the others are encoded. An embedding depends neither on the
+worker nor on the other pictures of its batch; on a node with another processor it may differ, and
+the report names that node.
 """
 
 from __future__ import annotations

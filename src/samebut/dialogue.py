@@ -1,13 +1,15 @@
 """Several texts about one picture to one query.
 
-What a later text replaces is not asked for any more (``samebut.language.wishes.standing``): "in
-red", then "as a skirt", then "back to blue" asks for a blue skirt. The ``n`` texts that stand make
+A later text replaces earlier wishes for the same property (``samebut.language.wishes.standing``):
+"in red", then "as a skirt", then "back to blue" asks for a blue skirt. The ``n`` texts that still
+hold ("stand") make
 
     q = unit(0.7 C(i, t1, ..., tn) + 0.3 C(...C(i, t1)..., tn) + 0.2 (t1 + ... + t[n-1]))
 
-with ``C`` the composition of a picture and a text: all texts joined to one beside the picture;
-texts one after the other, the query so far standing for the picture; and the embeddings of all
-texts but the last, of which either keeps least. A single text is composed as it is.
+with ``C`` the composition of a picture and a text. The first term composes all texts, joined into
+one; the second one text after the other, the query so far in place of the picture; the third adds
+the embeddings of all texts but the last, which the others keep least. A single text is composed as
+it is.
 ``benchmarks/turns.py`` compares this with each of its parts and with others.
 """
 

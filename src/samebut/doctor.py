@@ -1,7 +1,7 @@
 """What is there, what is missing, what is broken: data sets, galleries, model folders.
 
-A doctor opens everything it vouches for. Counts are counts: "74,381 of 74,381" means that each of
-those pictures was decoded to its last pixel.
+A doctor opens every file that it calls good: "74,381 of 74,381" means that each of those pictures
+was decoded to its last pixel.
 """
 
 from __future__ import annotations

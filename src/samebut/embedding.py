@@ -1,4 +1,4 @@
-"""An embedding: a vector of length one, the only thing an index sees."""
+"""An embedding: a vector of length one, the only thing that an index stores."""
 
 from __future__ import annotations
 

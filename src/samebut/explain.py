@@ -1,4 +1,4 @@
-"""Why: where in a picture the words of a turn are looked for.
+"""Explanations: which regions of a picture the words of a turn belong to.
 
 Two things can be shown, and an explanation says which. A fusion with attention says where each
 word looks, which counts in the query. Any other model has the nearness of words and regions, which

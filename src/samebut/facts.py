@@ -1,4 +1,4 @@
-"""Facts in the words of a conversation: what the table knows becomes a filter, and is said.
+"""Filters in the words of a conversation: words that name values of the table become filters.
 
 `samebut.index.mentions` reads single sentences. Here they are a conversation: a later wish replaces
 an earlier one about the same ("Nike", then "Adidas"), two in one sentence are alternatives ("Nike

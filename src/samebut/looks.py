@@ -1,8 +1,8 @@
 """What a picture shows, in the gallery's own words, and which wishes it fulfils.
 
-A table has columns that say how things look: kinds, colours, patterns. Their values are what a
-picture can be taken for: by the model, which compares it with the words, and by the nearest
-pictures, whose values the table knows. Where the table speaks of a picture itself, it is believed.
+A table has columns that say how things look: kinds, colours, patterns. Which of their values fits
+a picture is decided by the model, which compares it with the words, and by the nearest pictures,
+whose values are in the table. Where the table has a value for the picture itself, that counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from samebut.language.wishes import LOOKS, Look, Wish, canonical, fits
 from samebut.runtime import Model
 
 NEIGHBOURS = 20
-"""How many of the nearest pictures are asked what they are."""
+"""How many of the nearest pictures' values are used."""
 _SCALE = 20.0  # of cosines between a picture and words; benchmarks/people_rows/looks.py
 _NEARNESS = 20.0  # of cosines between pictures
 _WORDS = np.float32(0.7)  # what the model's words count; the rest is the nearest pictures' values

@@ -1,4 +1,4 @@
-"""Near-copies: pictures of a ranking that show the same stand in one stack, under the best of them.
+"""Near-copies: pictures of a ranking that show the same are grouped in a stack, under the best one.
 
 The same photo saved twice, a size smaller or a little cropped is another file with another digest,
 but has nearly the same embedding. ``NEAR`` was chosen by ``benchmarks/near_copies.py``, which

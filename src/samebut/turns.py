@@ -5,18 +5,18 @@ picture go on about it:
 
     picture alone            the picture's embedding
     then a text              the model's fusion of picture and text
-    then more texts          all that stands of them (``samebut.dialogue``)
-    texts before a picture   what stands of them, joined into one
+    then more texts          those that still hold (``samebut.dialogue``)
+    texts before a picture   those that still hold, joined into one
 
 Greetings, thanks and words that only ask are left out (``samebut.language.courtesy``).
-A later wish builds on earlier ones ("in blue", then "a T-shirt"), or takes one back ("in red").
+A later wish adds to earlier ones ("in blue", then "a T-shirt"), or replaces one ("in red").
 
 A conversation with several pictures is the weighted mean of its passages, normalised, in which a
-passage counts ``EARLIER`` times as much as the one that follows it: who shows another picture
-means that one most.
+passage counts ``EARLIER`` times as much as the one that follows it, because the newest picture
+matters most.
 
 A composition that scores pictures twice (``samebut.composition.pairs``) does so for a conversation
-about one picture; where there are several, its vector stands for it.
+about one picture; with several pictures its query vector is used instead.
 """
 
 from __future__ import annotations

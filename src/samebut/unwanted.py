@@ -1,4 +1,4 @@
-"""What is not wanted, taken from a query: ``q = unit(q - w n)``, as rclip does with ``n``, the
+"""Subtracts what is not wanted from a query: ``q = unit(q - w n)``, as rclip does, with ``n`` the
 embedding of a text or a picture.
 
 ``benchmarks/negatives.py`` measures the three lengths below beside others.
@@ -13,14 +13,14 @@ from samebut.embedding import Floats, unit
 from samebut.language.wishes import wishes
 
 WITHOUT = 0.75
-"""The length of a text that is not wanted, beside the 1 of a query with a picture: as many of the
-answers still are blue as if a sentence said "not blue" to the model that ships."""
+"""The weight of a text that is not wanted, for a query with a picture (of length 1): as many of the
+answers are still blue as with the sentence "not blue" and the bundled model."""
 UNLIKE = 0.1
-"""The same of the mean of pictures that are not wanted: answers have most in common with the query,
-so with more of them the query itself is lost."""
+"""The same for the mean of pictures that are not wanted: answers are similar to the query, so a
+larger weight would remove most of the query itself."""
 REFUSED = 0.4
-"""The same of what a sentence refuses, which the model has read, too: "not blue" alone leaves one
-answer in ten blue. And of a text beside a query of words alone: words are near to each other."""
+"""The same for what a sentence refuses, which the model has read, too: with "not blue" alone one
+answer in ten is blue. Also for a text with a query of words alone: texts are near to each other."""
 
 
 def refusals(texts: Iterable[str], without: Iterable[str] = ()) -> list[str]:

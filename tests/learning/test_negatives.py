@@ -91,7 +91,7 @@ def test_too_few_wrong_candidates_are_an_error() -> None:
         mine(drawn(2, 1), drawn(5, 2), [[0], [0, 1, 2, 2]], 3)
     with pytest.raises(ValueError, match="1 lists of answers for 2 queries"):
         mine(drawn(2, 1), drawn(5, 2), [[0]], 3)
-    with pytest.raises(RecipeError, match="0 negatives"):
+    with pytest.raises(RecipeError, match="for each query is 0"):
         mine(drawn(2, 1), drawn(5, 2), [[0], [1]], 0)
 
 

@@ -228,10 +228,10 @@ def test_too_small_a_disk_is_said_before_anything_is_done(
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (align(batch=800), "30 pictures are fewer than one step needs of 1 x 800"),
+        (align(batch=800), r"30 pictures, fewer than one step needs \(1 x 800\)"),
         (align(queries={"data": ["nowhere"]}), "names the data folder 'nowhere'"),
         (align(lr=1e9, warmup=0.0), "the (loss|gradient) became"),
-        (align(queries={"accumulate": 9}), "fewer than one step needs of 9 x 8"),
+        (align(queries={"accumulate": 9}), r"fewer than one step needs \(9 x 8\)"),
     ],
 )
 def test_what_can_not_start(

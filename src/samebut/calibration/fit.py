@@ -1,4 +1,5 @@
-"""Queries and whether they fit, to a calibration; and how well it tells the two apart."""
+"""Fits a calibration to queries whose first answers are right or wrong, and measures how well the
+confidence separates the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a model may be, and how a gallery composes: ``calibrate``."""
+"""``calibrate``: fits a model's confidence, or chooses how a gallery composes."""
 
 from __future__ import annotations
 

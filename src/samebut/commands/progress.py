@@ -1,4 +1,4 @@
-"""How far a long job is, told on stderr."""
+"""The progress of a long job, on stderr."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Keeping the inverted file of a store: made beside it when that is worth while, then put in place.
+"""Builds the inverted file (IVF) of a store when there are enough pictures, and replaces old ones.
 
-It is made from one moment of the store, through a connection of its own, while others search and
-write. Killed at any time the store is as it was: until the last transaction names the new file,
-nobody looks at it, and a file that no store names is removed by whoever makes the next.
+It is built from one consistent state of the store, through a connection of its own, while others
+search and write. A kill at any time leaves the store as it was: until the last transaction names
+the new file, nobody reads it. A file that no store names is removed when the next one is built.
 """
 
 from __future__ import annotations

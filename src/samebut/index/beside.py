@@ -1,9 +1,9 @@
-"""What a store knows of the inverted file that lies beside it, and what changed since it was made.
+"""What a store records about its inverted file, and which embeddings changed since it was built.
 
-The file is named in the store, by a name that is never used again: a transaction puts a new one in
-the place of the old, and whoever copies, restores or replaces a store can't join it with another's
-file. From the moment that a file is begun, triggers note which embeddings change, so that a search
-compares those one by one until the next file has them.
+The store has the file's name, which is never used again: a transaction replaces the old file by
+the new one, and a store that was copied, restored or replaced can't be combined with the file of
+another. From the beginning of a build, triggers record which embeddings change, so that a search
+compares those one by one until the next file contains them.
 
 Everything here runs inside a transaction of the caller.
 """

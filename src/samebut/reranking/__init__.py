@@ -1,4 +1,4 @@
-"""A second stage: the best N of a search, put in a new order by something that looks at them again.
+"""A second stage: puts the best N hits of a search in a new order.
 
 A stage is a function of one method (`SecondStage`); those that come with samebut are rows of
 ``STAGES``. Whatever goes wrong with one leaves the order of the search, and is said.

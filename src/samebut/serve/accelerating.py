@@ -1,4 +1,4 @@
-"""What makes the searches of many pictures fast, made while they are served."""
+"""Builds the inverted file of a large gallery in the background, while it is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much each client may still ask for."""
+"""The rate limit: how many searches each client may still make."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Uploaded pictures as the model saw them, kept for a while: a turn need not send them again.
+"""Features of uploaded pictures, kept for a while, so that later turns need not send them again.
 
-What is kept are features: the picture itself can't be had back from the server. Only who knows an
-id can ask with it, and an id can't be guessed. Whatever is forgotten is sent again: nothing depends
-on this memory, so each process of a server may have its own.
+The pictures themselves are not kept. A client needs the id to search with a picture, and an id
+can't be guessed. A picture that was dropped is sent again: nothing else depends on this cache, so
+each process of a server may have its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be wrong with a request, in the words of the one who asked.
+"""What can be wrong with a request, in words for its sender.
 
 Every refusal is a problem as RFC 9457 has it: ``type``, ``title``, ``status`` and ``detail``, with
 ``code`` for programs and ``hint``, what to do; ``detail`` and ``hint`` in English or Chinese as

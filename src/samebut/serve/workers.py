@@ -1,4 +1,4 @@
-"""Threads that do the work of requests, with a queue that has an end."""
+"""Threads that do the work of requests, with a queue of limited length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a stage: averaged weights, and checkpoints that a killed run carries on from."""
+"""The state of a stage: averaged weights, and checkpoints from which a killed run continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One stage of a run: its steps and scores, and the weights that it hands on."""
+"""One stage of a run: its steps and scores, and the weights that go to the next stage."""
 
 from __future__ import annotations
 
