@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from samebut.errors import (
     StoreMissing,
 )
 from samebut.gallery import Gallery
+from samebut.index import Address
 from samebut.index.local import LocalIndex
 from samebut.runtime import BUNDLED
 from samebut.scan import ScanRules
@@ -41,6 +43,15 @@ def build(photos: Path, **options: object) -> UpdateReport:
     gallery, report = Gallery.build(photos, **options)  # type: ignore[arg-type]
     gallery.close()
     return report
+
+
+def other_model(folder: Path, fill: str) -> Path:
+    """The bundled model with another preprocessing, so that it embeds otherwise."""
+    shutil.copytree(BUNDLED, folder)
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["preprocess"]["fill"] = fill
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    return folder
 
 
 def stored(photos: Path) -> dict[str, tuple[str, bytes]]:
@@ -190,13 +201,19 @@ def test_odd_and_broken_files(tmp_path: Path) -> None:
     assert build(folder).encoded == 0
 
 
-def test_an_empty_folder_does_not_empty_the_store(photos: Path) -> None:
-    build(photos)
+def test_an_empty_folder_does_not_empty_the_store(
+    photos: Path, tmp_path: Path, new_address: Callable[[], Address]
+) -> None:
+    store = new_address()
+    build(photos, store=store)
     for file in [*photos.glob("*.png"), *photos.glob("squares/*.png")]:
         file.unlink()
-    with pytest.raises(StoreError, match="holds no pictures now, and its store has 10"):
-        build(photos)
-    assert len(stored(photos)) == 10
+    other = other_model(tmp_path / "other", "zero")
+    for more in ({}, {"model": other, "replace_model": True}):
+        with pytest.raises(StoreError, match="holds no pictures now, and its store has 10"):
+            build(photos, store=store, **more)
+        with Gallery.open(photos, store=store) as gallery:
+            assert len(gallery) == 10
 
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
@@ -428,10 +445,7 @@ def test_another_model_is_refused_with_the_command_that_mends_it(
     photos: Path, tmp_path: Path
 ) -> None:
     build(photos)
-    other = Path(shutil.copytree(BUNDLED, tmp_path / "other"))
-    description = json.loads((other / "model.json").read_text(encoding="utf-8"))
-    description["preprocess"]["fill"] = "zero"
-    (other / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    other = other_model(tmp_path / "other", "zero")
     with pytest.raises(FingerprintMismatch) as error:
         build(photos, model=other)
     assert f"samebut index {photos} --replace-model --model {other}" in error.value.hint
@@ -445,8 +459,8 @@ def test_another_model_is_refused_with_the_command_that_mends_it(
     assert error.value.hint == hint
     assert build(photos, model=other, replace_model=True).encoded == 10
     assert build(photos).unchanged == 10  # the store remembers its model
-    description["preprocess"]["fill"] = "mean"
-    (other / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    shutil.rmtree(other)
+    other_model(other, "mean")
     assert build(photos, replace_model=True).encoded == 10  # the same folder, changed since
     with LocalIndex.open(store_path(photos, None)) as index:
         assert index.model == str(other)

@@ -261,6 +261,79 @@ def test_another_model(index: Index, address: Address) -> None:
         assert (reader.fingerprint, reader.dim, list(reader.files())) == ("other", 4, ["b"])
 
 
+def test_searches_go_on_until_another_model_has_all(index: Index, address: Address) -> None:
+    index.put([picture(name, seed) for seed, name in enumerate("abcd")])
+    index.set_metadata({name: {"colour": "blue"} for name in "abc"})
+    index.keep_folder("/photos")
+    with closing(address.open()) as reader, closing(address.open(writable=True)) as late:
+        before = reader.files(), found(reader, 1), reader.embedding([1, 2, 3, 4]).tolist()
+
+        def same() -> None:
+            assert (reader.files(), found(reader, 1), reader.damaged()) == (*before[:2], [])
+            assert reader.embedding([1, 2, 3, 4]).tolist() == before[2]
+            assert (reader.fingerprint, len(reader), reader.folder) == ("print", 4, "/photos")
+            assert reader.facets(5) == {"colour": [("blue", 3)]}
+            assert reader.listing(9, where="colour = 'blue'") == [1, 2, 3]
+            with closing(address.open()) as another:
+                assert (another.fingerprint, another.files()) == ("print", before[0])
+                assert another.damaged() == another.damaged_metadata() == []
+
+        index.replace_model(fingerprint="other", dim=4, model="large")
+        same()
+        index.put(
+            [picture(name, seed, embedding=unit(seed, 4)) for seed, name in enumerate("bcef")]
+        )
+        index.put([picture("b", 7, embedding=unit(7, 4))])
+        index.touch("c", size=7, mtime_ns=8)
+        index.rename("e", "g", size=9, mtime_ns=10)
+        index.remove(["f"])
+        index.describe({"g": {"colour": ["blue"]}}, {"g": "g"})
+        index.follow()
+        assert (list(index.files()), index.damaged()) == (["b", "c", "g"], [])
+        assert index.listing(9, where="colour = 'blue'") == [2, 3, 7]
+        assert index.search(unit(1, 4)[None], 1).ids.tolist() == [[3]] == [index.copies("digest 1")]
+        same()
+        late.put([picture("d", 3)])
+        same()
+        index.publish()
+        for old in (lambda: found(reader, 1), lambda: late.put([picture("d", 3)])):
+            with pytest.raises(FingerprintMismatch, match="embeddings of large, no longer small"):
+                old()
+    with closing(address.open()) as reader:
+        assert (reader.fingerprint, reader.folder) == ("other", "/photos")
+        assert (list(reader.files()), reader.damaged()) == (["b", "c", "g"], [])
+        assert reader.listing(9, where="colour = 'blue'") == [2, 3, 7]
+        assert reader.inconsistencies() == []
+    index.put([picture("h", 8, embedding=unit(8, 4))])
+    assert (len(index), index.copies("digest 8")) == (4, [8])
+
+
+def test_a_model_that_was_half_filled_is_filled_further(index: Index, address: Address) -> None:
+    index.put([picture("a", 1), picture("b", 2)])
+    half = picture("a", 1, embedding=unit(1, 4))
+    for fingerprint, there in (("other", []), ("other", ["a"]), ("third", []), ("other", [])):
+        with closing(address.open(writable=True)) as indexer:
+            assert indexer.fingerprint == "print"
+            indexer.replace_model(fingerprint=fingerprint, dim=4, model="large")
+            assert list(indexer.files()) == there
+            indexer.put([half])
+    assert found(index, 1) == ["a", "b"]
+    with closing(address.open(writable=True)) as indexer:
+        indexer.replace_model(fingerprint="other", dim=4, model="moved")
+        indexer.put([half])
+        indexer.publish()
+    for fingerprint in ("print", "other"):  # and back again, which nobody may take for the same
+        dim = 8 if fingerprint == "print" else 4
+        with closing(address.open(writable=True)) as indexer:
+            assert indexer.fingerprint != fingerprint
+            indexer.replace_model(fingerprint=fingerprint, dim=dim, model=fingerprint)
+            indexer.put([picture("b", 2, embedding=unit(2, dim))])
+            indexer.publish()
+            assert found(indexer, 2) == ["b"] if dim == 8 else len(indexer) == 1
+    with closing(address.open()) as reader:
+        assert (reader.model, list(reader.files())) == ("other", ["b"])
+
+
 def test_metadata(index: Index) -> None:
     index.put([picture(name, seed) for seed, name in enumerate("abc")])
     rows = {

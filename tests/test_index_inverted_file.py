@@ -362,12 +362,21 @@ def test_what_the_store_says_of_it_may_be_damaged_too(accelerated: LocalIndex) -
 
 
 def test_another_model_throws_it_away(accelerated: LocalIndex) -> None:
-    accelerated.replace_model(fingerprint="other", dim=8, model="large")
-    rows = clustered(20, 3)[:, :8]
+    rows = clustered(MANY + 1, 3)[:, :8]
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    accelerated.put(pictures(rows))
-    assert accelerated.search(rows[:1], 1).ids.tolist() == [[1]]
+    with LocalIndex.open(accelerated.path) as reader:
+        accelerated.replace_model(fingerprint="other", dim=8, model="large")
+        accelerated.put(pictures(rows[:MANY]))
+        assert accelerated.search(rows[:1], 1).ids.tolist() == [[1]]
+        assert accelerated.acceleration() is None
+        assert reader.ranking(clustered(1, 2)[0], 10).recall is not None
+    accelerated.publish()
     assert accelerated.acceleration() is None
+    assert accelerated.accelerate() is not None
+    accelerated.put(pictures(rows[MANY:], MANY))
+    found = accelerated.acceleration()
+    assert found is not None and (found.pictures, found.changed) == (MANY, 1)
+    assert accelerated.search(rows[MANY:], 1).ids.tolist() == [[MANY + 1]]
 
 
 def test_a_model_that_comes_while_it_is_made(
@@ -378,6 +387,7 @@ def test_a_model_that_comes_while_it_is_made(
     def replacing(self: clustering.Clustering, target: Path) -> None:
         with LocalIndex.open(path, writable=True) as other:
             other.replace_model(fingerprint="other", dim=DIM, model="large")
+            other.publish()
         write(self, target)
 
     monkeypatch.setattr(clustering.Clustering, "write", replacing)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from samebut.errors import (
+    FingerprintMismatch,
     StoreDamaged,
     StoreError,
     StoreMissing,
     StoreNewer,
 )
-from samebut.index import Skipped, database, schema
+from samebut.index import Skipped, beside, database, schema
 from samebut.index.local import LocalIndex, StoreFile
 from stores import DIM, found, picture, run, unit
 
@@ -220,3 +221,38 @@ def test_another_store_in_its_place_is_searched(index: LocalIndex, path: Path) -
             made.put([picture("new.jpg", 1)])
         other.replace(path)
         assert found(reader, 1) == ["new.jpg"]
+
+
+def test_a_last_step_that_fails_leaves_both_models_as_they_were(
+    index: LocalIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.put([picture("a", 1)])
+    index.replace_model(fingerprint="other", dim=4, model="large")
+    index.put([picture("b", 2, embedding=unit(2, 4))])
+    with LocalIndex.open(path) as reader:
+        with monkeypatch.context() as patch, pytest.raises(StoreDamaged):
+            patch.setattr(beside, "TRIGGERS", ("CREATE nothing",))
+            index.publish()
+        assert (found(reader, 1), list(index.files())) == (["a"], ["b"])
+        assert (reader.damaged(), index.damaged()) == ([], [])
+    index.publish()
+    with LocalIndex.open(path) as reader:
+        assert (list(reader.files()), reader.fingerprint) == (["b"], "other")
+        assert reader.inconsistencies() == []
+
+
+def test_a_store_that_was_replaced_while_another_model_filled_it(
+    index: LocalIndex, path: Path
+) -> None:
+    index.put([picture("a", 1)])
+    index.replace_model(fingerprint="other", dim=4, model="large")
+    path.unlink()
+    with created(path) as new:
+        new.put([picture("c", 3)])
+        for late in (
+            lambda: index.put([picture("b", 2, embedding=unit(2, 4))]),
+            index.publish,
+        ):
+            with pytest.raises(FingerprintMismatch, match="now holds embeddings of small"):
+                late()
+        assert found(new, 3) == ["c"]

@@ -266,19 +266,6 @@ def test_searches_go_on_while_another_model_fills_its_own_tables(
     assert schemas == (1,)
 
 
-def test_a_model_that_was_half_filled_is_filled_further(
-    index: PostgresIndex, address: Address
-) -> None:
-    index.put([picture("a", 1), picture("b", 2)])
-    for fingerprint, there in (("other", []), ("other", ["a"]), ("third", []), ("other", [])):
-        with closing(address.open(writable=True)) as indexer:
-            assert indexer.fingerprint == "print"
-            indexer.replace_model(fingerprint=fingerprint, dim=4, model="large")
-            assert list(indexer.files()) == there
-            indexer.put([picture("a", 1, embedding=unit(1, 4))])
-    assert found(index, 1) == ["a", "b"]
-
-
 @pytest.fixture(scope="module")
 def clusters(postgres: PostgresServer) -> Iterator[PostgresIndex]:
     """3,000 pictures in 60 clusters, which a graph is kept of; ``part`` is said of each."""

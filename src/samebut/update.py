@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from samebut.cluster import NodeReport, Ray, encode_on_ray
@@ -121,9 +122,14 @@ class Update:
 
     def _refuse_empty(self, folder: Place) -> None:
         """An unmounted disk looks like an empty folder; it must not empty the store."""
-        if self.gone and not self.sources:
+        if self.sources or (self.stored and not self.gone):
+            return
+        # Another model's may be none yet, beside those that are searched.
+        with closing(self.index.address.open()) as searched:
+            remembered = len(searched)
+        if remembered:
             raise StoreError(
-                f"{folder} holds no pictures now, and its store has {len(self.stored):,}",
+                f"{folder} holds no pictures now, and its store has {remembered:,}",
                 hint="Check that the disk is mounted. If the pictures were deleted, "
                 f"{self.index.address.discard}: {self.index.address}",
             )

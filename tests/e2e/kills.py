@@ -124,13 +124,15 @@ class Phase:
     begins, ``whole`` being a store that was built without a disturbance.
 
     ``seconds`` after its first line a child is killed at the latest; None: as long as indexing
-    takes. ``grows``: the rows that it says are stored come on top of those before.
+    takes. ``grows``: the rows that it says are stored come on top of those before. ``whole``: at
+    every moment the store holds all pictures.
     """
 
     child: str
     begin: Callable[[Path, Path], None]
     seconds: float | None
     grows: bool = False
+    whole: bool = False
 
 
 def _nothing(whole: Path, store: Path) -> None:
@@ -151,7 +153,7 @@ def _copied(whole: Path, store: Path) -> None:
 PHASES = {
     "birth": Phase(INDEXER, _nothing, 0.1),
     "index": Phase(INDEXER, _go_on, None, grows=True),
-    "replace-model": Phase(REPLACER, _copied, None),
+    "replace-model": Phase(REPLACER, _copied, None, whole=True),
     "metadata": Phase(DESCRIBER, _copied, 1.0),
     "checkpoint": Phase(CHECKPOINTER, _copied, 1.5),
     "watch": Phase(SERVER, _copied, 3.0),
@@ -171,6 +173,7 @@ def kill_often(
         assert ended.status in (0, -signal.SIGKILL), ended.said
         now = count(store)
         assert now >= before + ended.acknowledged, f"{before} + {ended} stored, {now} left"
+        assert not phase.whole or content(store) == content(given.store)
         tally.acknowledged += ended.acknowledged
         if ended.status:
             tally.kills += 1

@@ -54,7 +54,6 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="store on a PostgreSQL server")
     parser.add_argument("--kills", type=int, default=0, help="over all victims")
     parser.add_argument("--victims", default="", help="of " + ",".join(VICTIMS))
-    parser.add_argument("--seconds", type=float, default=8.0, help="until a kill, at the most")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chosen = options.victims.split(",") if options.victims else VICTIMS[: 2 + options.postgres]
@@ -62,14 +61,15 @@ def main() -> None:
         begun = time.monotonic()
         with Gallery.build(options.photos, store=Path(made, "alone.sqlite"))[0] as gallery:
             expected = rows(gallery.index)
-        say(f"one process: {len(expected)} rows, {time.monotonic() - begun:.1f} s")
+        seconds = time.monotonic() - begun
+        say(f"one process: {len(expected)} rows, {seconds:.1f} s")
         with (
             started() if options.postgres else nullcontext() as server,
             two_nodes(options.cores) as cluster,
         ):
             run = Run(options.photos, Path(made), server, cluster, expected)
             if options.kills:
-                run.kill_often(options.kills, chosen, options.seconds, options.seed)
+                run.kill_often(options.kills, chosen, seconds, options.seed)
             else:
                 run.kill_node_and_command()
 
@@ -123,7 +123,8 @@ class Run:
     def kill_often(
         self, kills: int, victims: list[str] | tuple[str, ...], seconds: float, seed: int
     ) -> None:
-        """Kill the victims in turns. AssertionError if a row was lost, or is another."""
+        """Kill the victims in turns, each ``seconds`` after the last at most. AssertionError if a
+        row was lost, or is another."""
         dice = random.Random(seed)
         command = self._begin()
         while self.killed.total() < kills:

@@ -204,11 +204,12 @@ class Index(Protocol):
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Forget every picture because another model will embed them; the same model: no change."""
+        """Turn to the pictures that another model embeds: none yet, or those of a run with the same
+        model that was cut off. Until `publish`, everybody else goes on with those that are there.
+        The same model as theirs: no change."""
 
     def publish(self) -> None:
-        """All that `replace_model` asked for is there: let every process search it. An engine may
-        let them search it from the beginning."""
+        """All that `replace_model` asked for is there: let every process search it, in one step."""
 
     def accelerate(
         self, progress: Progress = silent, *, threads: int | None = None

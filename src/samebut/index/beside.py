@@ -29,14 +29,19 @@ def _trigger(what: str, *rows: str) -> str:
     return _TRIGGER.format(what=what, notes=" ".join(_NOTE.format(row=row) for row in rows))
 
 
+TRIGGERS = (
+    _trigger("INSERT", "NEW"),
+    _trigger("UPDATE", "OLD", "NEW"),
+    _trigger("DELETE", "OLD"),
+)
+"""Of the table of embeddings."""
+
 TABLES_3 = (
     # No row: changes are not noted. A row without a name: the first file is being made.
     """CREATE TABLE inverted_file (name TEXT, since INTEGER NOT NULL, pictures INTEGER NOT NULL,
         checksum INTEGER NOT NULL, probes TEXT NOT NULL)""",
     "CREATE TABLE embedding_change (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL)",
-    _trigger("INSERT", "NEW"),
-    _trigger("UPDATE", "OLD", "NEW"),
-    _trigger("DELETE", "OLD"),
+    *TRIGGERS,
 )
 """As schema version 3 of the store makes them."""
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from samebut.errors import (
     DiskFull,
@@ -39,6 +40,7 @@ _MAGIC = b"SQLite format 3\0"
 _IDENTITY = """SELECT (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_master"""
 _INDEX_AGAIN = "Move the file away and index again; your pictures are not touched."
+_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE)\s+(\w+)")  # as statements name one
 _ELSEWHERE = "Put the store where you may write: --store FILE"
 
 
@@ -68,6 +70,26 @@ _CAUSES = {
     sqlite3.SQLITE_ERROR: _Cause(StoreDamaged, "the store lacks a part", _INDEX_AGAIN),
 }
 _FOLDER_NOT_WRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+
+class _Connection(sqlite3.Connection):
+    """One whose statements may find other tables under the names that they use."""
+
+    redirected: Mapping[str, str] = {}
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        return super().execute(self._redirected(sql), parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        return super().executemany(self._redirected(sql), parameters)
+
+    def _redirected(self, sql: str) -> str:
+        return _TABLE.sub(self._named, sql) if self.redirected else sql
+
+    def _named(self, found: re.Match[str]) -> str:
+        before, table = found.groups()
+        other = self.redirected.get(table)
+        return found[0] if other is None else f"{before} {other} AS {table}"
 
 
 class Database:
@@ -145,6 +167,14 @@ class Database:
         with self._lock, _explained(self.path):
             self._connection.close()
 
+    def redirect(self, tables: Mapping[str, str]) -> None:
+        """From now on let statements that name a table find the other one that ``tables`` says, if
+        they do not say ``main.`` before the name. A file that takes the place of this one ends
+        that."""
+        with self._lock:
+            self._connection.redirected = tables
+            self.times_opened += 1  # what was read before is of other tables
+
     def inconsistencies(self) -> list[str]:
         """What SQLite finds when it compares everything with everything, indexes with their tables
         among it: more than is looked at when a file is opened, and slower. The first few."""
@@ -219,7 +249,7 @@ class Database:
 class _Opened(NamedTuple):
     """A connection, and whether it takes its file for one that nobody changes."""
 
-    connection: sqlite3.Connection
+    connection: _Connection
     immutable: bool
 
 
@@ -301,13 +331,14 @@ def row_digest(*values: object) -> bytes:
     return state.digest()
 
 
-def _connect(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, wait: float | None = None) -> _Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=_WAIT_SECONDS if wait is None else wait,
         isolation_level=None,
         check_same_thread=False,
+        factory=_Connection,
     )
     connection.create_function("row_digest", -1, row_digest, deterministic=True)
     return connection
@@ -330,7 +361,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         time.sleep(_AGAIN_SECONDS)
 
 
-def _connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+def _connect_reader(path: Path) -> tuple[_Connection, bool]:
     """A connection that can't write, and whether it had to take the file for immutable.
 
     A WAL file is read through a shared-memory file beside it. Where that can't be made because the

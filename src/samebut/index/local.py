@@ -23,6 +23,7 @@ from samebut.index import (
     acceleration,
     beside,
     embeddings,
+    filling,
     metadata,
     schema,
     searcher,
@@ -31,7 +32,7 @@ from samebut.index.database import Database, exclusive
 from samebut.index.described import DescribedStore, parsed
 from samebut.index.searcher import Searcher
 from samebut.index.sql import Transaction
-from samebut.index.store import StoredModel, changed, gallery_of, model_of
+from samebut.index.store import StoredModel, gallery_of, model_of
 from samebut.index.where import Filter
 from samebut.loader import Progress, silent
 
@@ -74,6 +75,7 @@ class LocalIndex(DescribedStore):
     def __init__(self, database: Database, model: StoredModel) -> None:
         super().__init__(database, model)
         self._searcher = Searcher(self.path, model.dim)
+        self._is_filling = False  # another model's pictures, which nobody else searches yet
 
     @classmethod
     def create(cls, path: Path, *, dim: int, fingerprint: str, model: str) -> Self:
@@ -136,27 +138,35 @@ class LocalIndex(DescribedStore):
             yield
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Forget every picture because another model will embed them; ids stay with their paths.
+        """Turn to pictures that another model will embed; ids stay with their paths. Until
+        `publish`, everybody else goes on with those that are there.
 
-        With the fingerprint that the store has already, nothing happens: an indexer that was
-        killed after this finds the pictures it has embedded since. Skipped files and metadata do
-        not depend on the model and are kept.
+        An indexer that was killed after this finds the pictures it has embedded since. Skipped
+        files and metadata do not depend on the model and are kept.
         """
         new = StoredModel(fingerprint, dim, model)
         with self._database.writing() as connection:
             old, _ = gallery_of(connection, self.name)
-            if old.fingerprint != new.fingerprint:
-                beside.forget(connection)
-                connection.execute("DELETE FROM checksum")
-                connection.execute("DELETE FROM embedding")
-                connection.execute("DELETE FROM picture")
-                connection.execute("UPDATE gallery SET fingerprint = ?, dim = ?, model = ?", new)
-                changed(connection)
-        self._model = old if old.fingerprint == new.fingerprint else new
-        self._searcher = Searcher(self.path, self._model.dim)
+            if old.fingerprint == new.fingerprint:
+                return
+            filling.begin(connection, new)
+        self._database.redirect(filling.TABLES)
+        self._is_filling = True
+        self._model = new
+        self._searcher = Searcher(self.path, dim)
 
     def publish(self) -> None:
-        pass
+        if not self._is_filling:
+            return
+        self.revision()  # raises if another file, with nothing to publish, has taken the place
+        self._database.redirect({})
+        try:
+            with self._database.writing() as connection:
+                filling.publish(connection)
+        except BaseException:
+            self._database.redirect(filling.TABLES)
+            raise
+        self._is_filling = False
 
     def accelerate(
         self, progress: Progress = silent, *, threads: int | None = None

@@ -162,6 +162,8 @@ class PostgresDatabase:
                 if number not in numbers:
                     _drop(link, name, number)
             number = numbers[0] if numbers else make_model(link, self.server, model)
+            # It may lie elsewhere by now.
+            link.execute(f"UPDATE {name}_m{number}.gallery SET model = ?", (model.name,))
         self._filling = number
 
     def publish(self) -> None:
