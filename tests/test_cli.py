@@ -276,7 +276,7 @@ def test_what_is_left_out_is_an_option_and_is_said(photos: Path) -> None:
         (["index", "PHOTOS", "--model", "PHOTOS"], "has no model.json"),
         (["index", "PHOTOS", "--metadata", "PHOTOS/none.csv"], "none.csv can't be read"),
         (["info", "PHOTOS"], "samebut index"),
-        (["demo", "--out", "PHOTOS/red-round.png/demo"], "can't be made"),
+        (["demo", "--out", "PHOTOS/red-round.png/demo"], "can't be created"),
     ],
 )
 def test_errors_are_sentences(photos: Path, arguments: list[str], said: str) -> None:

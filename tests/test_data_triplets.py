@@ -93,7 +93,7 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     (tmp_path / "catalog.csv").write_bytes("file\na.jpg\nb.jpg\n蓝色.jpg\n".encode("gb18030"))
     assert list(triplets.read(tmp_path, "any").images) == ["a.jpg", "b.jpg", "蓝色.jpg"]
     (tmp_path / "any.jsonl").write_bytes(b'{"text": "\xff"}')
-    with pytest.raises(DataError, match=r"any\.jsonl: is not text in UTF-8"):
+    with pytest.raises(DataError, match=r"any\.jsonl: is not UTF-8 text"):
         triplets.read(tmp_path, "any")
 
 
@@ -263,5 +263,5 @@ def test_a_column_split_goes_before_the_share(tmp_path: Path) -> None:
 
 def test_a_share_that_leaves_a_split_empty_is_refused(tmp_path: Path) -> None:
     folder(tmp_path, [], "file\na.jpg\n")
-    with pytest.raises(DataError, match=r"falls into the split val"):
+    with pytest.raises(DataError, match=r"is in the split val"):
         triplets.pictures(tmp_path, "val", 0.001)

@@ -63,7 +63,7 @@ def test_lines_end_with_a_newline_alone(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", b"ab\xff")
-    with pytest.raises(DataError, match="is not text in UTF-8, byte 2"):
+    with pytest.raises(DataError, match="is not UTF-8 text, at byte 2"):
         read_text(tmp_path / "file")
     with pytest.raises(DataError, match="can't be read, No such file"):
         read_text(tmp_path / "gone")

@@ -195,8 +195,8 @@ def test_several_are_called_as_their_folders_or_as_said(tmp_path: Path) -> None:
     [
         (["a/shop", "b/shop"], [], "another gallery is called shop"),
         (["a", "/"], [], "/ needs a name"),
-        (["a", "b"], ["store"], "--store: of which gallery"),
-        (["a", "b"], ["c=store"], "--store: of which gallery"),
+        (["a", "b"], ["store"], "--store does not say which gallery"),
+        (["a", "b"], ["c=store"], "--store does not say which gallery"),
     ],
 )
 def test_names_that_are_unclear(photos: list[str], stores: list[str], complaint: str) -> None:

@@ -353,7 +353,7 @@ def test_open_to_others_only_with_a_token(indexed: Path) -> None:
         return refusal("serve", str(indexed), "--port", "0", *arguments)
 
     open_one = refused("--host", "0.0.0.0")
-    assert "0.0.0.0 can be reached by others" in open_one
+    assert "other machines can reach 0.0.0.0" in open_one
     assert "--token" in open_one
     assert "--no-auth" in open_one
     assert "a token of 5 characters" in refused("--token", "short")

@@ -154,7 +154,7 @@ def test_one_cirr_file_scores_alone_without_the_mean(model: ColourModel, tmp_pat
         "RecallSubset@3",
     ]
     assert "(R@5+RecallSubset@1)/2" in submit.score_files([recall, subset], benchmark).numbers
-    with pytest.raises(DataError, match="a second file for recall"):
+    with pytest.raises(DataError, match="another file with recall"):
         submit.score_files([recall, recall], benchmark)
     edit(recall, lambda content: content.pop("100") and None)
     with pytest.raises(DataError, match="query 100: is missing"):

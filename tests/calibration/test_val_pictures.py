@@ -52,5 +52,5 @@ def test_a_table_without_kinds_is_refused(model: Model, tmp_path: Path) -> None:
 def test_a_picture_that_is_not_one_is_named(model: Model, tmp_path: Path) -> None:
     root = drawn(tmp_path / "b", {"shirt": "round"}, copies=1)
     (root / "images" / "shirt-red-0.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"shirt-red-0.png can't be calibrated with"):
+    with pytest.raises(DataError, match=r"shirt-red-0.png can't be used for calibration"):
         pictures.read("b", root, model)

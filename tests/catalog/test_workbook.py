@@ -61,10 +61,10 @@ def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.xlsx"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("other.txt", "x")
-    with pytest.raises(MetadataError, match=r"table\.xlsx is no workbook"):
+    with pytest.raises(MetadataError, match=r"table\.xlsx can't be read as a workbook"):
         catalog.read(path)
     path.write_bytes(b"PK\x03\x04 cut short")
-    with pytest.raises(MetadataError, match=r"table\.xlsx is no workbook"):
+    with pytest.raises(MetadataError, match=r"table\.xlsx can't be read as a workbook"):
         catalog.read(path)
     with pytest.raises(MetadataError, match="is empty"):
         catalog.read(saved(tmp_path, []))

@@ -278,7 +278,7 @@ REFUSED: list[tuple[tuple[str, ...], Any, str, str]] = [
     (("vision_cfg", "pool_type"), "none", 'pool_type is "none"', '"tok" or "avg"'),
     (("vision_cfg", "act_kwargs"), {"approximate": "x"}, "approximate = 'x'", '"tanh"'),
     (("vision_cfg", "norm_kwargs"), {"bias": 1.0}, "norm_kwargs has bias", "eps"),
-    (("vision_cfg", "head_width"), 9, "divided among 3 heads", ""),
+    (("vision_cfg", "head_width"), 9, "the number of heads, 3", ""),
     (("text_cfg", "hf_model_name"), "xlm-roberta-base", 'hf_model_name is "xlm', "none"),
     (("text_cfg", "embed_cls"), True, "embed_cls is true", "false"),
     (("text_cfg", "pool_type"), "mean", 'pool_type is "mean"', '"argmax" or "eos"'),

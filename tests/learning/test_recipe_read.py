@@ -341,11 +341,11 @@ def test_changes_of_keys_that_are_not_written_yet(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("stages.2.lr=1", "can't be made"),
-        ("stages.0.lr=1", "can't be made"),
-        ("stages.one.lr=1", "can't be made"),
-        ("name.such=1", "can't be made"),
-        ("seed=three", "can't be made"),
+        ("stages.2.lr=1", "can't be applied"),
+        ("stages.0.lr=1", "can't be applied"),
+        ("stages.one.lr=1", "can't be applied"),
+        ("name.such=1", "can't be applied"),
+        ("seed=three", "can't be applied"),
         ("seed", "has no '='"),
         ("sead=3", "unknown key 'sead'"),
         ("no.such=1", "unknown key 'no'"),
@@ -358,7 +358,7 @@ def test_bad_changes(path: Path, change: str, message: str) -> None:
     path.write_text(NAME + STAGE)
     with pytest.raises(RecipeError, match=message) as error:
         read_recipe(path, [change])
-    if message == "can't be made":
+    if message == "can't be applied":
         assert "counted from 1" in error.value.hint
 
 

@@ -250,7 +250,7 @@ def test_mined_negatives_of_queries_that_change(root: Path, tmp_path: Path) -> N
     keys = {"stages": [COMPOSE | {"queries": queries}]}
     make_plan(with_keys(recipe_of(tmp_path), **keys), {"shapes": root}, tmp_path / "cache")
     limited = keys | {"sources": {"shapes": {"queries_per_epoch": 16}}}
-    with pytest.raises(RecipeError, match=r"mined\.every = 2, and queries_per_epoch"):
+    with pytest.raises(RecipeError, match=r"mined\.every = 2, but with queries_per_epoch"):
         make_plan(with_keys(recipe_of(tmp_path), **limited), {"shapes": root}, tmp_path / "cache")
 
 
