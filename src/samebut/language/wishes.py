@@ -56,6 +56,7 @@ _FUNCTION_WORDS = (
     " 加上 请 给 我 想 找 同款 再 点 一点 一些 但 但是 而 吗 呢 吧"
 )
 _PARTS = re.compile(r"\s*[,，;；]\s*")
+_HISSING = ("sses", "xes", "zes", "ches", "shes")
 _PLURAL = 3  # letters of a word that may lose its s, at least
 
 
@@ -120,15 +121,17 @@ def canonical(look: Look, value: str) -> str:
 
 def fits(look: Look, value: str, wished: str) -> bool | None:
     """Whether a value of a table is what was wished for; None if that can't be told: navy blue is
-    blue, blue may be navy, and a thing of several colours may have any."""
-    if look == "article" and _ends_with(value.lower(), wished.lower()):
+    blue, blue may be navy, and a thing of several colours may have any. One thing is as many."""
+    if look == "article" and _ends_with(_singular(value.lower()), _singular(wished.lower())):
         return True
-    if look == "article" and _ends_with(wished.lower(), value.lower()):
+    if look == "article" and _ends_with(_singular(wished.lower()), _singular(value.lower())):
         return None
+    if look == "article":
+        return not _names(value).isdisjoint(_names(wished))
     value, wished = canonical(look, value), canonical(look, wished)
     if value == wished:
         return True
-    if look != "colour":
+    if look == "pattern":
         return False
     if value in palette.SEVERAL:
         return None
@@ -145,6 +148,20 @@ def is_function_word(word: str) -> bool:
 def _ends_with(longer: str, shorter: str) -> bool:
     """A polo shirt is a shirt."""
     return longer.endswith(f" {shorter}")
+
+
+def _names(thing: str) -> set[str]:
+    """What a thing is called, in the singular and without hyphens: the lexicon has some things in
+    the plural (sneakers), some in the singular (shirt), and some in both or in two spellings."""
+    called = (canonical("article", name) for name in (thing, _singular(thing.lower())))
+    return {_singular(name).replace("-", "") for name in called}
+
+
+def _singular(phrase: str) -> str:
+    """Without the ending of an English plural; of what has no singular (jeans), the same stem."""
+    if len(phrase) <= _PLURAL or not phrase.endswith("s") or phrase.endswith("ss"):
+        return phrase
+    return phrase.removesuffix("es") if phrase.endswith(_HISSING) else phrase.removesuffix("s")
 
 
 def _found(text: str) -> Iterator[Wish]:
