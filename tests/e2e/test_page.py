@@ -406,6 +406,22 @@ def test_phone(visiting: Visiting, locale: str) -> None:
     assert width <= PHONE["viewport"]["width"]
 
 
+def test_a_tall_picture_alone_in_its_row_fills_it_on_a_phone(visiting: Visiting) -> None:
+    visit = visiting(**PHONE).go()
+    tiles = visit.page.locator(".tile")
+    for place, ratio in enumerate((0.6, 1.9, 0.7, 0.8)):
+        tiles.nth(place).evaluate(
+            "(tile, ratio) => tile.style.setProperty('--ratio', ratio)", ratio
+        )
+    row = visit.page.locator(".grid").evaluate("grid => grid.clientWidth")
+    boxes = [tiles.nth(place).locator(".look").bounding_box() for place in range(4)]
+    alone, _, left, right = [box for box in boxes if box]
+    assert alone["width"] == pytest.approx(row, abs=1)
+    assert alone["height"] < row
+    assert left["y"] == right["y"] and left["height"] == pytest.approx(right["height"], abs=1)
+    assert left["width"] + right["width"] == pytest.approx(row, abs=12)
+
+
 def test_narrowest_and_zoomed(visiting: Visiting) -> None:
     visit = visiting(viewport={"width": 320, "height": 560}).go(f"{COMPOSED}&t=%2Cwith+stripes")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320

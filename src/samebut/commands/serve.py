@@ -282,7 +282,7 @@ def check_access(host: str, token: str | None, *, no_auth: bool) -> None:
     if token is None and not no_auth and not is_loopback(host):
         raise QueryError(
             f"other machines can reach {host}, and could see every picture without a token",
-            hint=f"{_suggestion()} To allow access without a token: --no-auth",
+            hint=f"{_suggestion()} (to allow access without a token: --no-auth)",
         )
 
 
