@@ -153,7 +153,7 @@ def _check_queries(stage: Stage, sampler: Sampler) -> None:
         raise RecipeError(
             f"there are {sampler.size:,} {what}, fewer than one step needs ({queries.accumulate} x "
             f"{queries.batch:,})",
-            hint="Make queries.batch smaller.",
+            hint="Make queries.batch smaller, or give --set stages.N.queries.batch=SIZE.",
         )
     if queries.resampled:
         _check_resampled(corpus)
