@@ -445,7 +445,7 @@ def test_a_negative_version_is_refused_in_words(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = -3")
     for attempt in (create, open_, lambda p: open_(p, writable=True)):
-        with pytest.raises(StoreDamaged, match="schema version -3"):
+        with pytest.raises(StoreDamaged, match="schema version is -3"):
             attempt(path)
 
 

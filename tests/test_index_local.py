@@ -105,7 +105,7 @@ def test_a_vector_of_the_wrong_length_is_damage(index: LocalIndex) -> None:
         lambda: index.embedding([2]),
         lambda: index.by_digest("digest 2"),
     ):
-        with pytest.raises(StoreDamaged, match="not of 8 numbers"):
+        with pytest.raises(StoreDamaged, match="not have 8 numbers"):
             use()
 
 
