@@ -44,11 +44,11 @@ Search = Callable[[int], list[int]]
 def filled(server: PostgresServer, task: Task) -> PostgresIndex:
     """A store with all pictures and no graph; each has a ``part``, 0.000 to 0.999."""
     address = address_of(server.url())
-    index = address.create(dim=task.rows.shape[1], fingerprint="f", model="m")
+    index = address.create(dim=task.real.shape[1], fingerprint="f", model="m")
     assert isinstance(index, PostgresIndex)
     for batch in pictures(task):
         index.put(batch)
-    parts = np.random.default_rng(2).integers(0, 1000, len(task.rows))
+    parts = np.random.default_rng(2).integers(0, 1000, task.count)
     index.set_metadata({name(i): {"part": f"{part / 1000}"} for i, part in enumerate(parts)})
     with server.connect() as administrator:
         administrator.execute("VACUUM ANALYZE")
@@ -156,7 +156,7 @@ def filters(index: PostgresIndex, task: Task, watch: Stopwatch) -> None:
 def grown(server: PostgresServer, task: Task, watch: Stopwatch) -> None:
     """What all but the first fifth cost with a graph that is there before them."""
     address = address_of(server.url())
-    with closing(address.create(dim=task.rows.shape[1], fingerprint="f", model="m")) as index:
+    with closing(address.create(dim=task.real.shape[1], fingerprint="f", model="m")) as index:
         assert isinstance(index, PostgresIndex)
         batches = list(pictures(task))
         early = len(batches) // 5
@@ -164,7 +164,12 @@ def grown(server: PostgresServer, task: Task, watch: Stopwatch) -> None:
             index.put(batch)
         with mock.patch.object(postgres_index, "GRAPH_FROM", 0):
             index.publish()
-        clock, processor = watch.of(lambda: [index.put(batch) for batch in batches[early:]])
+
+        def put() -> None:
+            for batch in batches[early:]:
+                index.put(batch)
+
+        clock, processor = watch.of(put)
         print(f"put with a graph: {clock:.1f} s, processor {processor:.1f} s", flush=True)
 
 
@@ -175,7 +180,7 @@ def main() -> None:
     parser.add_argument("--filters", action="store_true")
     parser.add_argument("--grown", action="store_true")
     wanted = parser.parse_args()
-    task = Task.made(real_embeddings(), wanted.count)
+    task = Task(real_embeddings(), wanted.count, {})  # the truth is asked of the server here
     with started() as server:
         assert server._process is not None
         master = psutil.Process(server._process.pid)
