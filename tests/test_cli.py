@@ -215,6 +215,9 @@ def test_values_of_a_shop_compare_as_people_mean(photos: Path, tmp_path: Path) -
     none = samebut(*ask, "price > 5000")
     assert (none.returncode, none.stdout) == (0, "")
     assert "nothing passes the filter: price: no picture has > 5000; they go from" in none.stderr
+    assert "confidence" not in none.stderr
+    as_table = samebut(*ask[:4], "--where", "price > 5000")
+    assert (as_table.returncode, as_table.stdout) == (0, "")
 
 
 def test_a_contact_sheet(indexed: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_broken_file_is_refused(tmp_path: Path, change: dict[str, object], mes
 
 def test_half_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('{"format": 1,', encoding="utf-8")
-    with pytest.raises(ModelError, match="not JSON"):
+    with pytest.raises(ModelError, match="can't be read as JSON"):
         Calibration.read(tmp_path)
 
 

@@ -159,8 +159,8 @@ def test_targets_alone_will_do_and_tabs_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("reference,words,target\n", "its columns are reference, words, target"),
-        ("reference,text\n", "its columns are reference, text"),
+        ("reference,words,target\n", "it has reference, words, target"),
+        ("reference,text\n", "it has reference, text"),
         (HEADER + "a.jpg,,b.jpg\n", "line 2: text is missing, empty"),
         (HEADER + "a.jpg,in blue,\n", "line 2: target is missing, empty"),
         (HEADER + "a.jpg,in blue,a.jpg;b.jpg\n", "line 2: reference a.jpg is among its targets"),

@@ -425,7 +425,7 @@ def test_one_mode_is_kept_in_the_folder_itself_and_never_overwritten_by_another(
     before = (tmp_path / "out" / "metrics.json").read_bytes()
     evaluate(benchmark, model, out=tmp_path / "out")
     assert (tmp_path / "out" / "metrics.json").read_bytes() == before
-    with pytest.raises(DataError, match="holds the run of another query"):
+    with pytest.raises(DataError, match="holds a run of another query"):
         evaluate(benchmark, model, modes=["sum"], out=tmp_path / "out")
     with pytest.raises(QueryError, match="no fusion called 'guess'") as caught:
         evaluate(benchmark, model, modes=["guess"])

@@ -184,6 +184,22 @@ def test_a_table_that_changes_is_taken_up(
         watch.stop()
 
 
+def test_a_table_that_was_read_at_the_start_is_not_reported_again(
+    indexed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    table = tmp_path / "table.csv"
+    table.write_text("file,n\nred-round.png,1\nlate.png,2\n")
+    with Gallery.open(indexed) as gallery:
+        gallery.describe(table)
+        watch = Watch(gallery, 0.01, folder=False, table=table)
+        assert [watch.look_at_table() for _ in range(2)] == [False, True]
+        assert "table: " not in caplog.text
+        table.write_text("file,n\nred-round.png,1\nlater.png,2\n")
+        assert [watch.look_at_table() for _ in range(2)] == [False, True]
+        assert "table: waits for its picture: later.png" in caplog.text
+
+
 def test_rows_that_waited_find_a_picture_that_comes_while_it_is_served(
     indexed: Path, tmp_path: Path
 ) -> None:

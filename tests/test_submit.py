@@ -259,7 +259,9 @@ def test_a_file_for_no_server_is_told(tmp_path: Path, content: Any, problem: str
     assert problem in found
 
 
-@pytest.mark.parametrize(("text", "problem"), [("[1, 2]", "holds a list"), ('{"1": [', "not JSON")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("[1, 2]", "holds a list"), ('{"1": [', "can't be read as JSON")]
+)
 def test_a_file_that_is_no_object_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)

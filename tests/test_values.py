@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import math
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samebut import values
 from samebut.values import Column, Span, could_be_either, is_empty, read_cells, understand
 
 
@@ -183,6 +185,7 @@ fragments = st.sampled_from(
     [
         *("1", "23", "456", "0", ".", ",", "'", " ", "-", "$", "€", "%", "cm", "m", "yes", "n/a"),
         *("/", "2024", "05", "May", "年", "月", "T", ":", "(", ")", "٣", "Ⅻ", "½", "²"),
+        *("Rs.", "EU", "x", "to", "至", "(", "kr", "US", "model", "+", "~", "US$", "人民币"),
         *("\0", "\ud800"),
     ]
 )
@@ -205,6 +208,15 @@ def test_any_cells_are_read_as_finite_numbers_or_not_at_all(
         assert number is None or math.isfinite(number)
         span = read.asked(cell)
         assert span is None or span.low <= span.high
+
+
+@given(cells)
+@settings(deadline=None, max_examples=2000)
+def test_a_cell_that_begins_like_no_quantity_is_none(cell: str) -> None:
+    """The quick look says no only where the patterns would."""
+    plain = unicodedata.normalize("NFKC", cell).strip().translate(values._SIGNS)
+    whole = values._single(plain) or values._range(plain) or values._sides(plain)
+    assert values._quantity_of.__wrapped__(cell) == whole
 
 
 def test_a_huge_cell_costs_nothing() -> None:

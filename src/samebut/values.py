@@ -68,6 +68,9 @@ _QUANTITY = re.compile(
     r"(?P<sign>[+-]?)\s*(?P<before>[^\d+\-.,'][^\d+\-,]*?)?\s*(?P<inner>[+-]?)"
     r"(?P<digits>\d+(?:[.,' ]\d+)*|[.,]\d+)\s*(?P<after>\D*)"
 )
+_BEFORE = re.compile(r"\D+")
+_AROUND = " \t+-(.,'"
+_BEGINNINGS = frozenset(name.strip(_AROUND) for name in (*_CURRENCIES, *_SYSTEMS)) | {""}
 _FEET = re.compile(r"(\d{1,2})\s*(?:'|′|ft|feet)\s*(\d{1,2}(?:\.\d+)?)\s*(?:\"|″|''|in|inches)?")
 _BETWEEN = re.compile(r"\s*(?:[-~]|至|到)\s*|\s+(?:to|bis|à|a)\s+", re.IGNORECASE)
 _TIMES = re.compile(r"\s*[x×*]\s*", re.IGNORECASE)
@@ -87,6 +90,7 @@ _DAY_MONTH = re.compile(
     rf"(\d{{1,2}}){_NTH}[ .-]+([a-z]{{3,9}})\.?[ ,-]+(\d{{4}}|\d{{2}})" + _CLOCK
 )
 _MONTH_DAY = re.compile(rf"([a-z]{{3,9}})\.? +(\d{{1,2}}){_NTH},? +(\d{{4}})" + _CLOCK)
+_WORD = re.compile("[a-z]+")
 _YEAR = re.compile(r"[12]\d{3}")
 
 
@@ -320,6 +324,9 @@ def _may_hold_number(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _quantity_of(text: str) -> _Quantity | None:
     plain = unicodedata.normalize("NFKC", text).strip().translate(_SIGNS)
+    before = _BEFORE.match(plain)
+    if before and before[0].casefold().strip(_AROUND) not in _BEGINNINGS:
+        return None  # most titles and numbers of articles: the patterns take ten times as long
     return _single(plain) or _range(plain) or _sides(plain)
 
 
@@ -530,6 +537,9 @@ def _date(text: str, day_first: bool | None) -> Span | None:
     if not _may_hold_number(text):
         return None
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    word = _WORD.match(plain)
+    if not (word[0] in _MONTHS if word else plain[:1].isdigit()):
+        return None  # at once: no pattern below begins otherwise
     if _YEAR.fullmatch(plain):
         return _span(int(plain), None, None)
     if found := _YEAR_FIRST.fullmatch(plain):

@@ -68,7 +68,7 @@ def test_the_column_of_pictures_is_known_by_its_cells_or_named(tmp_path: Path) -
     assert list(catalog.read(path, "SKU").rows) == ["10", "11"]
     with pytest.raises(MetadataError, match="has no column nothing") as error:
         catalog.read(path, "nothing")
-    assert error.value.hint == "It has: title, Foto, sku."
+    assert error.value.hint == "Give one of its columns: title, Foto, sku."
 
 
 def test_several_pictures_in_a_cell(tmp_path: Path) -> None:

@@ -595,8 +595,9 @@ def _print_hits(results: Results) -> None:
         why = [shown(", ".join(map(_reason, hit.why)))] if reasoned else []
         score = f"{hit.score:.3f}"
         table.add_row(str(hit.rank), score, shown(hit.path), *copies, *why, *described)
-    with to_stdout():
-        console.print(table)
+    if results.hits:
+        with to_stdout():
+            console.print(table)
     _print_confidence(results)
 
 
@@ -643,7 +644,7 @@ def _print_confidence(results: Results) -> None:
             "nearest; --exact compares all.",
             err=True,
         )
-    if results.confidence is not None and (results.hits or results.unsure):
+    if results.confidence is not None and (results.hits or (results.unsure and results.total)):
         say(f"confidence {results.confidence:.2f}", err=True)
     if results.unsure and results.hits:
         say("None of these may be what you mean.", err=True)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ TABLES_1 = (
 TABLES_2 = ("ALTER TABLE field ADD COLUMN understood TEXT",)
 """Version 2: how the values of a column are read (`samebut.values.Column`); NULL in a store whose
 metadata is older."""
+
+_SORTED = 10_000
+"""Values. More new ones are stored in the order of the index on them: in another, SQLite reads and
+writes its pages again and again (twice the time for a million)."""
 
 TEXTS = "SELECT texts FROM description WHERE id = ?"
 """What is said of one path."""
@@ -284,6 +289,8 @@ def _change_values(connection: Transaction, field_id: int, changed: _Lists) -> N
             other.append((paths, number))
         else:
             gone.append((number,))
+    if len(new) > _SORTED:
+        new.sort(key=itemgetter(2))
     connection.executemany(
         "INSERT INTO value (field_id, text, folded, paths) VALUES (?, ?, ?, ?)", new
     )

@@ -143,7 +143,9 @@ class Watch:
         except MetadataError:
             self._table_seen = now
             raise
-        self._table_seen = now
+        is_first, self._table_seen = self._table_seen is None, now
+        if is_first and not report.changed:
+            return True  # the command that started the server has read it, and said the same
         for line in report.lines():
             _logger.info("%stable: %s", self._log_prefix, line)
         return True
