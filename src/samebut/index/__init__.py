@@ -1,9 +1,9 @@
 """What a gallery asks of an index, and the records that go in and come out.
 
-A *store* is the file (or server) of record; the *index* answers searches from memory. `Index` is
-the whole of what a gallery may use, so another engine can stand behind the same gallery:
-`samebut.index.local` is SQLite with FAISS. Paths are relative to the gallery's folder, with
-forward slashes on every platform. An id belongs to a path for as long as the store lives: a
+A *store* is the file (or server) of record; the *index* answers searches from memory. A gallery
+uses nothing but `Index`, so engines can be exchanged: `samebut.index.local` is SQLite with FAISS,
+`samebut.index.postgres` is PostgreSQL with pgvector. Paths are relative to the gallery's folder,
+with forward slashes on every platform. An id belongs to a path for as long as the store lives: a
 picture that is replaced keeps it, and no other path ever gets it.
 """
 
@@ -98,9 +98,9 @@ class Found(NamedTuple):
 
 class RankedPictures(NamedTuple):
     """The answer to one query: ``ids (K,)``, ``scores (K,)`` and the pictures' ``embeddings
-    (K, D)``, best first; K may be less than asked. ``recall``: which share of the nearest such an
-    answer has on average, as it was measured when the index was made; None if all pictures were
-    compared."""
+    (K, D)``, best first; K may be less than asked. ``recall``: the share of the true nearest
+    pictures that such an answer contains on average, measured when the index was built; None if all
+    pictures were compared."""
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float32]
@@ -110,9 +110,10 @@ class RankedPictures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one column of the metadata is read: ``column``, None if that was before values were
-    understood. ``told`` pictures have a value, ``untold`` have none. ``unread`` are the values
-    that are compared as texts alone and how many pictures have each, the commonest first."""
+    """How one column of the metadata is interpreted: ``column``, None if the store was written by a
+    version that compared all values as texts. ``told`` pictures have a value, ``untold`` have none.
+    ``unread`` are the values that are compared as texts alone and how many pictures have each, the
+    commonest first."""
 
     name: str
     column: Column | None
@@ -122,9 +123,10 @@ class Reading:
 
 
 class Acceleration(NamedTuple):
-    """What makes the searches of many pictures fast: of how many ``pictures``, how many
-    ``changed`` since and are compared one by one, which ``recall`` was measured, and the ``fault``
-    for which all pictures are compared instead, if there is one."""
+    """State of the structure that speeds up searches of many pictures: how many ``pictures`` it
+    holds; how many ``changed`` since it was built, which searches compare one by one; the
+    ``recall`` that was measured; and the ``fault`` because of which searches compare all pictures
+    instead, or ""."""
 
     pictures: int
     changed: int
@@ -153,7 +155,7 @@ class Changes:
 class Index(Protocol):
     """A store of pictures with their embeddings and metadata, and search over it.
 
-    Every method may raise `StoreError`; what a method returned from was stored durably.
+    Every method may raise `StoreError`; once a method has returned, what it wrote is durable.
     """
 
     @property
@@ -174,13 +176,13 @@ class Index(Protocol):
 
     @property
     def folder(self) -> str | None:
-        """The folder of pictures that was indexed, absolute; None if nobody has said."""
+        """The folder of pictures that was indexed, absolute; None if it was never recorded."""
 
     def keep_folder(self, folder: str) -> None:
         """Remember the folder of pictures that this is about."""
 
     def inconsistencies(self) -> list[str]:
-        """What the database finds wrong in its own file, nothing if another sees to that."""
+        """Faults that the database finds in its own file; empty if a server manages the files."""
 
     def damaged(self) -> list[str]:
         """Paths of pictures whose rows are not as they were written, by their digests."""
@@ -192,41 +194,43 @@ class Index(Protocol):
         """How many pictures can be found."""
 
     def close(self) -> None:
-        """Let go of the store. Closing twice is fine."""
+        """Close the store. Closing twice is fine."""
 
     def snapshot(self) -> AbstractContextManager[object]:
-        """All that this thread reads inside is of the same moment, whoever writes meanwhile."""
+        """Everything this thread reads inside is one consistent state, even while others write."""
 
     def revision(self) -> Hashable:
-        """Changes with the embeddings; `FingerprintMismatch` once they are another model's."""
+        """A value that changes whenever embeddings change. Raises `FingerprintMismatch` once the
+        store holds another model's embeddings."""
 
     def writer_lock(self) -> AbstractContextManager[None]:
         """Held by whoever indexes; raises `StoreBusy` while another process holds it."""
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Turn to the pictures that another model embeds: none yet, or those of a run with the same
-        model that was cut off. Until `publish`, everybody else goes on with those that are there.
-        The same model as theirs: no change."""
+        """Switch this index to a separate set of pictures, embedded by another model: an empty one,
+        or what an interrupted run with the same model left. Until `publish`, everyone else keeps
+        searching the current set. Does nothing if that set is of the same model."""
 
     def publish(self) -> None:
-        """All that `replace_model` asked for is there: let every process search it, in one step."""
+        """Let every process search the set that `replace_model` began, in one transaction."""
 
     def accelerate(
         self, progress: Progress = silent, *, threads: int | None = None
     ) -> float | None:
-        """Make what the searches of many pictures are fast by, if it is missing or much has changed
-        since. That takes minutes for millions; searches go on, and compare all of them meanwhile.
-        Returns the recall that was measured; None if there was nothing to do. It uses so many
-        ``threads``, or all cores. An engine may see to that itself."""
+        """Build the structure that speeds up searches of many pictures, if it is missing or much
+        has changed since. For millions of pictures that takes minutes, in which searches compare
+        all of them. Returns the recall that was measured; None if there was nothing to do. Uses
+        ``threads`` threads, or all cores if None. Does nothing where the engine maintains such a
+        structure itself."""
 
     def acceleration(self) -> Acceleration | None:
-        """What `accelerate` made last, looked at to its last byte; None if there is none."""
+        """What `accelerate` built last, every byte of it checked; None if there is none."""
 
     def put(self, pictures: Sequence[PictureRow]) -> None:
         """Insert pictures or replace them by path; clears skip records of their paths."""
 
     def skip(self, records: Sequence[Skipped]) -> None:
-        """Remember files that could not be used; pictures of these paths are forgotten."""
+        """Remember files that could not be used; pictures of these paths are removed."""
 
     def touch(self, path: str, *, size: int, mtime_ns: int) -> None:
         """Note a new size and time of a picture whose content is the same."""
@@ -253,7 +257,7 @@ class Index(Protocol):
         """Id of an indexed picture."""
 
     def pictures(self, ids: Sequence[int]) -> list[Entry]:
-        """Entries with their metadata, in the order asked. An id that has left is left out."""
+        """Entries with their metadata, in the order asked. Unknown ids are left out."""
 
     def embedding(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Stored embeddings ``(N, D)`` in the order asked; `UnknownPicture` for an unknown id."""
@@ -268,12 +272,12 @@ class Index(Protocol):
         *,
         afresh: bool = False,
     ) -> Changes:
-        """Keep rows of a table by the name of their picture, and let them speak of the pictures
-        at ``places``; None: no picture fits."""
+        """Store rows of a table by the name they give their picture. ``places`` maps each name to
+        the path that gets the row's values; None: no picture matches yet."""
 
     def follow(self) -> int:
-        """Let what is said of pictures follow those that were renamed, copied or came back, by
-        their content. Returns how many got something."""
+        """Give metadata to pictures that were renamed, copied or came back, recognised by content.
+        Returns how many pictures got some."""
 
     def table_rows(self) -> dict[str, TableRow]:
         """Every kept row of metadata tables, by the name that it gives its picture."""
@@ -290,7 +294,8 @@ class Index(Protocol):
     def listing(
         self, count: int, *, offset: int = 0, where: str | Filter | None = None
     ) -> list[int]:
-        """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass."""
+        """Ids of the pictures that the filter lets through, by path: ``count`` of them from
+        ``offset``."""
 
     def facets(
         self, limit: int, where: str | Filter | None = None
@@ -302,7 +307,8 @@ class Index(Protocol):
         """How the values of each column are read, in the order of the columns."""
 
     def why_nothing(self, where: str | Filter) -> list[str]:
-        """Sentences with what is nearest to a filter that no picture passes, else none."""
+        """Sentences that say which values come nearest to a filter that no picture passes; empty if
+        one passes."""
 
     def vocabulary(self, labels: Labels) -> Vocabulary:
         """What sentences can say about the metadata, kept for as long as the store is the same."""
@@ -328,7 +334,7 @@ class Index(Protocol):
         exclude: Sequence[int] = (),
         exact: bool = False,
     ) -> RankedPictures:
-        """As `search` of one query ``(D,)``, with the embeddings of what was found."""
+        """As `search` for one query ``(D,)``, with the embeddings of the hits."""
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(Q, S)`` of pictures from all over the store, at most 2,000 of them, for

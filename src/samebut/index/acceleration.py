@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from samebut.index.clustering import Clustering
 
 MANY = 300_000
-"""Pictures from which on an inverted file is kept: comparing all of fewer takes 10 ms at most."""
+"""Stores with at least this many pictures get an inverted file: comparing all of fewer takes 10 ms
+at most."""
 RECENT = 100_000
-"""Changed embeddings after which the file is made anew, or a twentieth of all if that is less:
-each of them is compared by every search."""
+"""Number of changed embeddings after which the file is rebuilt, or a twentieth of all if that is
+less: every search compares each of them."""
 COUNTS = (100, 1_000, 10_000)
 """How many pictures the recall is measured for."""
 _SHARE = 20
@@ -46,9 +47,9 @@ _AT_ONCE = 32_768  # vectors in memory as single precision
 def accelerate(
     database: Database, model: StoredModel, progress: Progress, threads: int | None = None
 ) -> float | None:
-    """Make the inverted file of a store if there should be one and is none, or much has changed
-    since. Returns the recall that was measured, None if there was nothing to do or another process
-    is at it. ``database`` may be open for reading alone; ``threads`` are all cores if None.
+    """Build the inverted file of a store if the store is large enough and has none, or much has
+    changed since. Returns the recall that was measured; None if there was nothing to do or another
+    process is building it. ``database`` may be read-only; ``threads`` None: all cores.
 
     Raises:
         DiskFull, StoreError: it can't be written; searches compare all pictures, as before.
@@ -78,7 +79,7 @@ def accelerate(
 
 
 def examined(connection: Transaction, store: Path) -> Acceleration | None:
-    """The store's inverted file, looked at to its last byte."""
+    """The state of the store's inverted file, every byte of which is checked."""
     from samebut.index.inverted_file import checksum
 
     file = beside.file_beside(connection)
@@ -92,7 +93,7 @@ def examined(connection: Transaction, store: Path) -> Acceleration | None:
 
 
 def is_due(connection: Transaction, pictures: int) -> bool:
-    """Whether so much changed since the file was made that it should be made anew."""
+    """Whether so much has changed since the file was built that it should be rebuilt."""
     return beside.number_changed(connection) > min(RECENT, pictures // _SHARE)
 
 
@@ -121,7 +122,7 @@ def _checksum(path: Path) -> int:
 
 @lru_cache(maxsize=8)
 def _checksum_of(path: Path, _mtime_ns: int, _size: int) -> int:
-    """A file that looks as it did is not read again."""
+    """The checksum; cached while the file's state is the same."""
     from samebut.index.inverted_file import checksum
 
     return checksum(path)
@@ -178,8 +179,8 @@ def _written(path: Path, name: str, model: StoredModel, progress: Progress) -> F
 
 
 def clusters_for(pictures: int) -> int:
-    """As many as a cluster has pictures, as a power of two: finding the nearest clusters and
-    looking into some of them then take about as long."""
+    """The number of clusters, a power of two: about as many as each has pictures, so that finding
+    the nearest clusters takes about as long as comparing the pictures in some of them."""
     return int(2 ** round(math.log2(max(pictures, 1)) / 2))
 
 

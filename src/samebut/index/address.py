@@ -1,4 +1,4 @@
-"""The one place that knows which engine a store's address is of."""
+"""Chooses the engine of a store by its address."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ENGINES: Mapping[str, Callable[[str], Address]] = {
     "postgresql": _postgres,
     "postgres": _postgres,
 }
-"""What stands before ``://`` in an address, and who reads the whole of it."""
+"""Scheme of an address to the function that parses the whole address."""
 
 
 def address_of(store: str | Path) -> Address:
     """The store at an address such as ``postgresql://...``, or in a file.
 
     Raises:
-        StoreError: it is an address of no engine that is known here.
+        StoreError: no engine is known for such an address.
     """
     scheme, sign, _ = str(store).partition("://")
     if not sign:

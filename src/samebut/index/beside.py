@@ -37,7 +37,7 @@ TRIGGERS = (
 """Of the table of embeddings."""
 
 TABLES_3 = (
-    # No row: changes are not noted. A row without a name: the first file is being made.
+    # No row: changes are not recorded. A row without a name: the first file is being built.
     """CREATE TABLE inverted_file (name TEXT, since INTEGER NOT NULL, pictures INTEGER NOT NULL,
         checksum INTEGER NOT NULL, probes TEXT NOT NULL)""",
     "CREATE TABLE embedding_change (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL)",
@@ -52,9 +52,9 @@ table of embeddings, which has half of the store's pages: it is not checked at e
 
 
 class Probes(NamedTuple):
-    """How many clusters are looked into for up to ``nearest`` pictures, by a query whose cosine to
-    the nearest cluster's centre is ``least`` or more, and which share of the truly ``nearest`` that
-    found when the file was made."""
+    """How many ``clusters`` a search for up to ``nearest`` pictures compares if its query's cosine
+    to the nearest cluster's centre is ``least`` or more, and the ``recall`` measured for that when
+    the file was built."""
 
     nearest: int
     least: float
@@ -63,8 +63,8 @@ class Probes(NamedTuple):
 
 
 class FileBeside(NamedTuple):
-    """An inverted file: its name, the store's revision that it is of, how many pictures it holds,
-    its checksum and what was measured."""
+    """An inverted file: its name, the revision of the store that it was built from (``since``), how
+    many pictures it holds, its checksum and the measurements."""
 
     name: str
     since: int
@@ -103,7 +103,7 @@ def file_beside(connection: Transaction) -> FileBeside | None:
 
 
 def begin(connection: Transaction) -> None:
-    """Note from now on which embeddings change."""
+    """From now on record which embeddings change."""
     connection.execute(
         """INSERT INTO inverted_file SELECT NULL, 0, 0, 0, '' FROM gallery
             WHERE NOT EXISTS (SELECT 1 FROM inverted_file)"""
@@ -111,7 +111,7 @@ def begin(connection: Transaction) -> None:
 
 
 def keep(connection: Transaction, file: FileBeside) -> None:
-    """Let this be the store's file. What changed before it was made is in it."""
+    """Make this the store's file, and delete the records of changes that it already contains."""
     forget(connection, before=file.since)
     connection.execute(
         "INSERT INTO inverted_file VALUES (?, ?, ?, ?, ?)", (*file[:4], json.dumps(file.probes))
@@ -119,7 +119,7 @@ def keep(connection: Transaction, file: FileBeside) -> None:
 
 
 def forget(connection: Transaction, before: int | None = None) -> None:
-    """Forget the file, and what changed ``before`` a revision, or ever."""
+    """Delete the record of the file, and of changes ``before`` a revision; None: of all changes."""
     connection.execute("DELETE FROM inverted_file")
     if before is None:
         connection.execute("DELETE FROM embedding_change")

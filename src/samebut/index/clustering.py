@@ -1,6 +1,7 @@
-"""Making an inverted file (`samebut.index.inverted_file`): k-means, then vectors to their clusters.
+"""Builds an inverted file (`samebut.index.inverted_file`): k-means, then vectors into their
+clusters.
 
-How many clusters a search has to look into is measured on the way, against a scan of all.
+It also measures, against a scan of all, how many clusters a search has to compare.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from numpy.typing import NDArray
 from samebut.index.beside import Probes
 
 ENOUGH = 0.99
-"""Of the nearest pictures so large a share is found, on average over the queries that it is
-measured with."""
+"""The recall that a search must reach, on average over the queries that it is measured with."""
 _ROUNDS = 10  # of k-means
-_FEWEST = 16  # clusters: fewer save nothing, and queries of other kinds may need them
-_WORTH = 0.3  # of all clusters: beyond, all of them take hardly longer
+_FEWEST = 16  # clusters at least compared: fewer save no time, and other queries may need them
+_WORTH = 0.3  # of all clusters: if more are needed, comparing all takes hardly longer
 OFF = (0.5, 1.0, 2.0)
 """How far from the line between two pictures queries are made: as far as compositions are, and as
 words are (`docs/experiments/stores.md`)."""
@@ -35,8 +35,8 @@ class Clustering:
     def __init__(
         self, sample: NDArray[np.float16], clusters: int, queries: NDArray[np.float32], most: int
     ) -> None:
-        """``sample (S, D)`` are vectors from all over; ``queries (Q, D)`` are what the recall of up
-        to ``most`` pictures is measured with."""
+        """``sample (S, D)`` are vectors from all over the store; with ``queries (Q, D)`` the recall
+        for up to ``most`` pictures is measured."""
         dim = sample.shape[1]
         means: Any = faiss.Kmeans(
             dim, clusters, niter=_ROUNDS, spherical=True, seed=1, min_points_per_centroid=1
@@ -52,7 +52,7 @@ class Clustering:
             faiss.METRIC_INNER_PRODUCT,
             False,
         )
-        self._index.is_trained = True  # half precision has nothing to learn
+        self._index.is_trained = True  # half precision needs no training
         self._queries = queries
         self._most = most
         self._assigned: list[NDArray[np.int32]] = []
@@ -75,8 +75,8 @@ class Clustering:
         self._best, self._best_in = scores, within
 
     def probes(self, counts: Sequence[int]) -> tuple[Probes, ...]:
-        """For each of ``counts``, and queries as far as each of `OFF`, the fewest clusters that
-        find enough of the nearest."""
+        """For each of ``counts`` and each distance in `OFF`, the smallest number of clusters that
+        reaches the recall `ENOUGH`."""
         scores, clusters = self._quantizer.search(self._queries, self._index.nlist)
         ranks = np.argsort(clusters, axis=1)
         order = np.argsort(-self._best, axis=1)
@@ -89,7 +89,7 @@ class Clustering:
         )
 
     def allocate(self) -> None:
-        """Make room, once all are assigned."""
+        """Allocate the lists, once all vectors are assigned."""
         clusters = np.concatenate(self._assigned)
         sizes = np.bincount(clusters, minlength=self._index.nlist)
         for number, size in enumerate(sizes.tolist()):

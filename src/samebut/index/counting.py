@@ -1,8 +1,8 @@
-"""How many pictures have each value of a column, in a time that rare values hardly add to.
+"""How many pictures have each value of a column, without reading every rare value.
 
 A column may have a value of its own for each picture, as titles do, and reading a million of them
-takes seconds. The commonest are found by the lengths of their lists of paths, which a filter can
-only make shorter; rarer values are read as far as they can matter.
+takes seconds. The commonest are found by the length of their lists of paths, an upper bound for any
+filter; rarer values are read only while they can still be among the results.
 
 Everything here runs inside a transaction of the caller and reads the tables of
 `samebut.index.metadata`.
@@ -31,7 +31,7 @@ READ_WHOLE = 10_000
 _HEAD = 1_000  # commonest values of a longer column
 _ROWS_A_PICTURE = 4  # values that are read in the time of one picture's description
 _AT_ONCE = 1_000  # rare values read in one statement
-_SPREAD = 2_654_435_761  # Knuth's multiplicative hash: ids of one column may have a rhythm
+_SPREAD = 2_654_435_761  # Knuth's multiplicative hash: ids of one column may be periodic
 
 _SPELLINGS = "SELECT folded, text, paths FROM value WHERE field_id = ?"
 _VALUES = "SELECT id, text, number, paths FROM value WHERE field_id = ?"
@@ -42,8 +42,7 @@ Facet = tuple[int, str, str]
 
 
 class Value(NamedTuple):
-    """A value of a column, what it is compared by besides its text, and how many pictures have
-    it."""
+    """A value of a column, its number if it is compared as one, and how many pictures have it."""
 
     text: str
     number: float | None
@@ -51,9 +50,9 @@ class Value(NamedTuple):
 
 
 class ColumnHead(NamedTuple):
-    """The commonest values of a column that has many: ``values``, folded, and the beginning of the
-    `Facet` of the commonest that is not one of them. If that is of one picture, all others are of
-    one picture and one spelling."""
+    """The commonest values of a column that has many: ``values``, folded, and ``next``, the first
+    two fields of the `Facet` of the commonest value outside of them. If that value has one picture,
+    all remaining values have one picture and one spelling."""
 
     values: frozenset[str]
     next: tuple[int, str]
@@ -82,9 +81,9 @@ class Counting:
     def values_of(
         self, connection: Transaction, column: str, also: Iterable[str] = ()
     ) -> tuple[list[Value], bool]:
-        """What the indexed pictures have in a column, the commonest first, and whether that is
-        all. If it is not, it is the commonest, those that fold to one of ``also``, and a sample of
-        all, as many as would have been read whole."""
+        """The values of a column among the indexed pictures, the commonest first, and whether these
+        are all. If not, they are the commonest, those that fold to one of ``also``, and a sample of
+        all."""
         number = metadata.fields(connection)[column]
         head = self._head(connection, number)
         if head is None:
@@ -113,7 +112,7 @@ class Counting:
             )
             best = nsmallest(limit, _counted(sorted(rows), chosen.marks))
             if len(best) == limit and best[-1][:2] <= head.next:
-                return best  # the others have no more pictures than this one, filter or not
+                return best  # no other value has more pictures than this one, filtered or not
             affordable = _ROWS_A_PICTURE * len(chosen.ids)
             if head.next[0] == -1:
                 whole = _with_rare(connection, number, head, limit, chosen, best, affordable)
@@ -134,7 +133,8 @@ class _Chosen:
 
     @cached_property
     def marks(self) -> NDArray[np.bool_]:
-        """Whether a picture is one of them, by id; of ids beyond the end, the last."""
+        """A mask over ids: whether each is chosen. The last element, False, stands for ids beyond
+        the end."""
         marks = np.zeros(int(self.ids.max(initial=0)) + 2, np.bool_)
         marks[self.ids] = True
         return marks
@@ -144,7 +144,7 @@ class _Chosen:
         return [*metadata.said_of(self.connection, self.ids.tolist()).values()]
 
     def described(self, column: str) -> Iterator[Facet]:
-        """What they have in a column, by their descriptions."""
+        """Their values in a column, read from their descriptions."""
         texts = Counter(chain.from_iterable(each.get(column, ()) for each in self._said))
         return _grouped(sorted((fold(text), text, count) for text, count in texts.items()))
 
@@ -203,8 +203,8 @@ def _head(connection: Transaction, number: int) -> ColumnHead | None:
     if _how_many(connection, number) <= READ_WHOLE:
         return None
     totals: Counter[str] = Counter()
-    # The plus keeps SQLite from its index, by which the rows of a long column come in no order:
-    # twenty times as long as reading all that there are.
+    # The plus keeps SQLite from using its index, which would fetch the rows of a long column in
+    # random order: that takes twenty times as long as reading the whole table.
     several = "SELECT folded, length(paths) FROM value WHERE +field_id = ? AND length(paths) > ?"
     for folded, length in connection.execute(several, (number, metadata.ID.itemsize)):
         totals[folded] += length // metadata.ID.itemsize
@@ -248,8 +248,8 @@ def _with_rare(
 
 
 def _counted(rows: Sequence[tuple[str, str, bytes]], marks: NDArray[np.bool_]) -> Iterator[Facet]:
-    """Of (folded, text, paths), in the order of the folded: values that pictures with a mark
-    have."""
+    """Facets of the values that marked pictures have, from rows (folded, text, paths) in the order
+    of the folded texts."""
     counts = _counts([paths for *_, paths in rows], marks)
     return _grouped(
         [(folded, text, count) for (folded, text, _), count in zip(rows, counts, strict=True)]
@@ -257,7 +257,7 @@ def _counted(rows: Sequence[tuple[str, str, bytes]], marks: NDArray[np.bool_]) -
 
 
 def _grouped(spellings: Iterable[tuple[str, str, int]]) -> Iterator[Facet]:
-    """Of (folded, text, pictures), in the order of the folded."""
+    """Facets of rows (folded, text, pictures), which are in the order of the folded texts."""
     for folded, group in groupby(spellings, lambda spelling: spelling[0]):
         alike = [(count, text) for _, text, count in group]
         if total := sum(count for count, _ in alike):

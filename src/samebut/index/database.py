@@ -1,8 +1,8 @@
-"""One SQLite file that outlives its processes: opened with care, changed in whole transactions.
+"""One SQLite file that outlives its processes: checked when opened, changed in whole transactions.
 
-WAL mode lets any number of readers work beside one writer, and a commit that returned survives
-the end of the process and of the power. A `Database` is one connection shared by the threads of a
-process, one transaction at a time. It knows nothing about what is stored.
+WAL mode lets any number of readers work beside one writer, and a commit that returned survives a
+crash and a power cut. A `Database` is one connection shared by the threads of a process, one
+transaction at a time. It knows nothing about what is stored.
 
 Every `sqlite3` error leaves this module as one of `samebut.errors`, naming the file.
 """
@@ -33,7 +33,7 @@ Ladder = Mapping[int, Sequence[str]]
 """Rung n is the statements that bring a store of schema version n - 1 to version n."""
 
 _WAIT_SECONDS = 10.0
-_AGAIN_SECONDS = 0.01  # between two tries of what SQLite does not wait for itself
+_AGAIN_SECONDS = 0.01  # between two tries of operations that SQLite's busy timeout does not cover
 _PAGE_BYTES = 8192  # Two thirds fewer wasted bytes than 4096 with vectors of 1 KB, and faster.
 _MAGIC = b"SQLite format 3\0"
 # One statement, so that all three are of the same moment while another process makes the store.
@@ -73,7 +73,7 @@ _FOLDER_NOT_WRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READON
 
 
 class _Connection(sqlite3.Connection):
-    """One whose statements may find other tables under the names that they use."""
+    """A connection that may replace table names in its statements (`Database.redirect`)."""
 
     redirected: Mapping[str, str] = {}
 
@@ -93,7 +93,8 @@ class _Connection(sqlite3.Connection):
 
 
 class Database:
-    """A file of one application, at the newest schema version that its ladder knows.
+    """A file of one application, at the newest schema version of its ``ladder``, the list of
+    migrations.
 
     Use `create` or `open`. Threads may share it; only one is inside a transaction at a time. A file
     that was deleted or replaced meanwhile is noticed by the next transaction, which opens the one
@@ -168,16 +169,15 @@ class Database:
             self._connection.close()
 
     def redirect(self, tables: Mapping[str, str]) -> None:
-        """From now on let statements that name a table find the other one that ``tables`` says, if
-        they do not say ``main.`` before the name. A file that takes the place of this one ends
-        that."""
+        """From now on replace table names in statements as ``tables`` maps them, unless they are
+        written with ``main.``. Ends when the file is replaced by another one."""
         with self._lock:
             self._connection.redirected = tables
-            self.times_opened += 1  # what was read before is of other tables
+            self.times_opened += 1  # so that what was read from the other tables is read again
 
     def inconsistencies(self) -> list[str]:
-        """What SQLite finds when it compares everything with everything, indexes with their tables
-        among it: more than is looked at when a file is opened, and slower. The first few."""
+        """The first few faults of SQLite's full check, which also compares indexes with their
+        tables: more thorough than the check when a file is opened, and slower."""
         with self.reading() as connection:
             found = [said for (said,) in connection.execute("PRAGMA integrity_check(5)")]
         return [] if found == ["ok"] else found
@@ -192,14 +192,14 @@ class Database:
         """One read transaction: everything read inside is of the same moment. Inside another
         block of the same thread it is part of that block's transaction."""
         with self._lock:
-            if self._inside:  # of this thread: the lock is held
+            if self._inside:  # this thread's own transaction: it holds the lock
                 yield self._connection
                 return
             with self._transaction("BEGIN") as connection:
                 yield connection
 
     def state(self) -> tuple[int, int, int]:
-        """Another after every change of the file, whoever made it."""
+        """A value that differs after every change of the file, by whichever process."""
         with self.reading() as connection:
             (others,) = connection.execute("PRAGMA data_version").fetchone()
             return self.times_opened, int(others), connection.total_changes
@@ -229,12 +229,12 @@ class Database:
                 self._inside = False
 
     def _renew(self) -> None:
-        """Open the file again if another lies at its path now."""
+        """Open the file again if its path now leads to another file."""
         if self._looks(self.path) == self._looked or self._reopen is None:
             return
-        _identity(self.path)  # raises while there is none, and the old one is kept to tell by
+        _identity(self.path)  # raises if there is no file; the old one stays open, to compare later
         self._connection.close()
-        # The log of the file that is gone would be taken for the new one's.
+        # SQLite would apply the old file's log to the new file: remove it if it is still there.
         for file, identity in self._beside.items():
             if _beside(self.path).get(file) == identity:
                 file.unlink(missing_ok=True)
@@ -247,7 +247,7 @@ class Database:
 
 
 class _Opened(NamedTuple):
-    """A connection, and whether it takes its file for one that nobody changes."""
+    """A connection, and whether it was opened with SQLite's ``immutable=1``."""
 
     connection: _Connection
     immutable: bool
@@ -290,7 +290,7 @@ class _Way(NamedTuple):
             connection.execute("PRAGMA synchronous = FULL")
             opened = _Opened(connection, immutable=False)
             with Database(self.path, opened).writing():
-                # Read again: another process may have climbed meanwhile.
+                # Read again: another process may have migrated the file meanwhile.
                 version = self._version(connection, new=new)
                 _climb(connection, self.application, self.ladder, version)
             _check_pages(self.path, connection, self.unchecked)
@@ -302,10 +302,10 @@ class _Way(NamedTuple):
 
 @contextmanager
 def exclusive(path: Path, busy: StoreBusy) -> Iterator[None]:
-    """Hold the file lock ``path``; for whoever comes second ``busy`` is raised at once.
+    """Hold the file lock ``path``; raises ``busy`` at once if another process holds it.
 
-    The lock is an SQLite file in an exclusive transaction: the operating system lets go of it when
-    the process ends, however it ends, so a stale lock can't exist.
+    The lock is an SQLite file in an exclusive transaction: the operating system releases it when
+    the process ends, also after a crash, so no stale lock can exist.
     """
     with _explained(path):
         connection = _connect(path, "rwc", wait=0)
@@ -321,7 +321,7 @@ def exclusive(path: Path, busy: StoreBusy) -> Iterator[None]:
 def row_digest(*values: object) -> bytes:
     """Digest of a row's values, also a function of SQL in every connection that is made here.
 
-    Kind and length stand before each value, so no two rows look alike.
+    Kind and length precede each value, so different rows are never the same bytes.
     """
     state = hashlib.blake2b(digest_size=8)
     for value in values:
@@ -417,9 +417,10 @@ def _version(
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is visibly not a whole SQLite file, before SQLite touches it."""
+    """Refuse a file whose header shows that it is not a whole SQLite file, before SQLite opens
+    it."""
     if _size(path.with_name(f"{path.name}-journal")):
-        return  # its making was cut off, and SQLite undoes it by the journal
+        return  # creating it was interrupted; SQLite rolls back by the journal
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -430,7 +431,7 @@ def _check_file(path: Path) -> None:
     # File format, section 1.3: page size at byte 16 (1 means 65536), pages in the file at byte 28.
     page = int.from_bytes(header[16:18], "big")
     whole = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
-    # With a log beside it the file may rightly be behind its own header.
+    # With a write-ahead log the file may be shorter than its header says.
     if len(header) < 100 or (_size(path) < whole and not _size(_log(path))):
         hint = _INDEX_AGAIN
         raise StoreDamaged(f"{path}: the store is cut short at {_size(path):,} bytes", hint=hint)
@@ -468,13 +469,13 @@ def _size(path: Path) -> int:
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """Changes when another file takes the place of this one."""
+    """A value that differs if the file was replaced by another one."""
     found = _stat(path)
     return found.st_dev, found.st_ino
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """Changes whenever a writer has been at the file."""
+    """A value that differs after every write to the file."""
     found = _stat(path)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, _size(_log(path))
 

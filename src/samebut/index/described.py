@@ -1,4 +1,4 @@
-"""The store's metadata, whatever database keeps it: what is said of pictures, asked and told.
+"""The metadata of a store in any database: stored, filtered on, counted and listed.
 
 It puts the rows of `samebut.index.store` together with `samebut.index.metadata` and
 `samebut.index.rows`.
@@ -39,7 +39,7 @@ class _Counted:
 
 
 class DescribedStore(Store):
-    """A store that knows what is said of its pictures.
+    """A store with metadata about its pictures.
 
     Methods without a docstring here do what `samebut.index.Index` says.
     """
@@ -61,7 +61,7 @@ class DescribedStore(Store):
     def set_metadata(self, rows: Mapping[str, Mapping[str, str]]) -> None:
         """Replace all metadata: path to column to text. An empty text is a missing value.
 
-        Paths need not be indexed: what is said about a path holds once it is.
+        Paths need not be indexed: metadata of a path applies once it is.
 
         Raises:
             MetadataError: a name or text with broken characters or a NUL.
@@ -85,11 +85,12 @@ class DescribedStore(Store):
         *,
         afresh: bool = False,
     ) -> Changes:
-        """Keep rows of a table by the name of their picture, and let them speak of the pictures
-        at ``places`` (None: no picture fits); rows kept earlier may have found another place.
+        """Store rows of a table by the name they give their picture. ``places`` maps each name to
+        the path that gets the row's values (None: no picture matches yet); rows stored earlier may
+        get another path.
 
-        A row's columns replace what was said of the same ones, an empty one clears; others stay.
-        ``afresh`` forgets all that was said before.
+        A row's cells replace earlier values of the same columns, an empty cell clears the value;
+        other columns stay. ``afresh`` deletes all earlier metadata first.
 
         Raises:
             MetadataError: a name or text with broken characters or a NUL.
@@ -111,7 +112,7 @@ class DescribedStore(Store):
             return table_rows.follow(connection)
 
     def damaged_metadata(self) -> list[str]:
-        """Paths of which not all is said as it was written (`samebut.index.metadata.damaged`)."""
+        """Paths whose metadata is not as it was written (`samebut.index.metadata.damaged`)."""
         with self.snapshot() as connection:
             names = dict(connection.execute("SELECT id, name FROM path"))
             numbers = metadata.damaged(connection)
@@ -168,7 +169,8 @@ class DescribedStore(Store):
     def _passing_but_for(
         self, connection: Transaction, asked: Filter | None
     ) -> Callable[[str], NDArray[np.int64]]:
-        """The pictures that pass what ``asked`` asks of other columns than a given one."""
+        """For a given column, the pictures that pass the tests of ``asked`` on all other
+        columns."""
         known = metadata.fields(connection)
         found: dict[Filter | None, NDArray[np.int64]] = {None: metadata.indexed(connection)}
 
@@ -217,7 +219,7 @@ class DescribedStore(Store):
                 called = [folded for folded, _ in labels.own_words(name)]
                 values, is_whole = counts.values_of(connection, name, called)
                 table[name] = ColumnValues(column or Column(), values, is_whole)
-        # Outside of the transaction, where it would hold up all other threads.
+        # Not in the transaction, during which all other threads wait.
         self._vocabulary = made = state, Vocabulary.of(table, labels, self._values_named)
         return made[1]
 
@@ -241,7 +243,8 @@ class DescribedStore(Store):
     def listing(
         self, count: int, *, offset: int = 0, where: str | Filter | None = None
     ) -> list[int]:
-        """Ids of ``count`` pictures after ``offset`` of them, by path, of those that pass.
+        """Ids of the pictures that the filter lets through, by path: ``count`` of them from
+        ``offset``.
 
         Raises:
             FilterError: ``where`` can't be understood, or names an unknown column.

@@ -1,8 +1,8 @@
-"""Another model's pictures, filled in tables of their own beside those that are searched.
+"""Pictures of another model, written to separate tables while the current ones are searched.
 
-`Database.redirect` lets the store's statements find these tables under the usual names, in the
-process that fills them alone. One transaction puts them in the place of the old ones. Killed before
-that, the tables stay, and the next run with the same model goes on with them.
+`Database.redirect` makes statements use these tables under the usual names, only in the process
+that fills them. One transaction replaces the old tables by them. If the process is killed before,
+the tables stay, and the next run with the same model continues with them.
 
 Everything here runs inside a transaction of the caller.
 """
@@ -38,14 +38,14 @@ def begin(connection: Transaction, model: StoredModel) -> None:
 
 
 def publish(connection: Transaction) -> None:
-    """Put the tables in their place; ``connection`` redirects nothing."""
+    """Replace the old tables by these; ``connection`` must not redirect any table."""
     beside.forget(connection)
     connection.execute("DROP INDEX picture_filled_digest")
     for table in _PICTURES:
         connection.execute(f"DROP TABLE {table}")
         connection.execute(f"ALTER TABLE {TABLES[table]} RENAME TO {table}")
     connection.execute(_INDEX.format(name="picture_digest", table="picture"))
-    for trigger in beside.TRIGGERS:  # they left with the table
+    for trigger in beside.TRIGGERS:  # they were dropped with the old table
         connection.execute(trigger)
     connection.execute(
         """UPDATE gallery SET (fingerprint, dim, model) =

@@ -1,10 +1,11 @@
-"""An inverted file in memory: embeddings in clusters, of which a search compares the nearest.
+"""An inverted file in memory: embeddings in clusters. A search compares those of the nearest
+clusters.
 
 FAISS' `IndexIVFScalarQuantizer`: each cluster has a list of half-precision vectors with their
 pictures' ids ("IVFADC", Jégou et al., "Product quantization for nearest neighbor search", 2011,
-section IV, here without the product quantizer). Scores are those of a scan of all, to the last bit;
-what an answer may lack are pictures of clusters that were not looked into. The file is mapped into
-memory, not read: opening it costs a checksum, and its vectors are there once.
+section IV, here without the product quantizer). Scores equal those of a scan of all, bit for bit;
+an answer only lacks pictures of clusters that were not compared. The file is memory-mapped: opening
+it takes the time of a checksum, and processes share its pages.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from samebut.errors import StoreDamaged
 from samebut.index.beside import FileBeside
 from samebut.index.vectors import Nearest, Vectors, best, selector
 
-# What the Python layer of FAISS has and its own type hints do not know.
+# Functions of FAISS that its type hints lack.
 _FAISS: Any = faiss
 
 FEW = 20_000
 """Pictures that a filter lets through, up to which all of them are compared."""
-_MOST = 0.7  # of all pictures: a filter that lets more through is taken for none
-_FILTERED = 4  # times as many clusters behind a filter, which may go against the query
+_MOST = 0.7  # of all pictures: if a filter lets more through, clusters are chosen as without it
+_FILTERED = 4  # times as many clusters with a filter, whose pictures may be far from the query
 _READ_AT_ONCE = 1 << 24
 
 
 class Allowed:
-    """Which ids, by ``marks`` from 0 on, may be answered with, or ``everything``."""
+    """The ids that may be in an answer: a mask ``marks`` over ids from 0 on, or ``everything``."""
 
     def __init__(self, marks: NDArray[np.bool_], *, everything: bool = False) -> None:
         self.marks = marks
@@ -42,7 +43,7 @@ class Allowed:
 
     @cached_property
     def selector(self) -> Any:
-        """What lets FAISS through to them."""
+        """The FAISS selector of these ids."""
         return None if self.everything else selector(self.marks)
 
 
@@ -119,18 +120,18 @@ class InvertedFile:
                 found = self._nearest(some, count, allowed.selector, looked, counts)
                 if looked >= every or found[1].min() >= 0:
                     return found
-                looked *= 4  # the clusters hold fewer than are asked for
+                looked *= 4  # the clusters hold fewer pictures than were asked for
 
         return best(nearest, queries, k, allowed.number), recall
 
     def _how_near(
         self, queries: NDArray[np.float32], k: int, available: int
     ) -> tuple[int, float | None]:
-        """How many clusters are looked into, and the recall that was measured for that; None: all,
-        for so many pictures were never measured or are not found by looking into some.
+        """How many clusters to compare, and the recall measured for that number; None if it is all
+        clusters, because for so many pictures nothing was measured or fewer clusters find too few.
 
-        Of n pictures of which m are allowed, ``k`` are as far away as ``k n / m`` of all. Queries
-        that are far from all clusters, as words are, have to look into more of them.
+        If m of n pictures are allowed, the ``k`` nearest of them reach as far as the ``k n / m``
+        nearest of all. Queries far from all clusters, as texts are, need more clusters.
         """
         count = k * len(self.ids) / max(available, 1)
         nearest = next((each.nearest for each in self.probes if each.nearest >= count), None)
@@ -146,7 +147,7 @@ class InvertedFile:
         return found.scores, found.ids
 
     def _counted(self, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How many of each cluster are allowed."""
+        """How many pictures of each cluster are allowed."""
         passed = np.concatenate([[0], np.cumsum(allowed[self.ids])])
         counts: NDArray[np.int64] = passed[self._ends] - passed[self._ends - self._sizes]
         return counts
@@ -159,8 +160,8 @@ class InvertedFile:
         near: int,
         counts: NDArray[np.int64] | None = None,
     ) -> Nearest:
-        """The best of the ``near`` nearest clusters; behind a filter, that lets ``counts`` of each
-        cluster through, of as many clusters as hold their share of what passes."""
+        """The best pictures of the ``near`` nearest clusters. With a filter, which lets ``counts``
+        pictures of each cluster through: of as many clusters as together hold enough of those."""
         near = min(near, len(self._sizes))
         if counts is None or near == len(self._sizes):
             with_sel = _FAISS.SearchParametersIVF(sel=chosen, nprobe=near)
@@ -172,10 +173,10 @@ class InvertedFile:
     def _among(
         self, queries: NDArray[np.float32], count: int, chosen: Any, clusters: NDArray[np.int64]
     ) -> Nearest:
-        """The best of these ``clusters (Q, P)``."""
+        """The best pictures of these ``clusters (Q, P)``."""
         scores = np.empty((len(queries), count), np.float32)
         ids = np.empty((len(queries), count), np.int64)
-        unused = np.zeros(clusters.shape, np.float32)  # how near the clusters are
+        unused = np.zeros(clusters.shape, np.float32)  # distances to the clusters
         given: list[NDArray[Any]] = [queries, clusters, unused, scores, ids]
         rows, lists, distances, to_scores, to_ids = [faiss.swig_ptr(each) for each in given]
         with_sel = _FAISS.SearchParametersIVF(sel=chosen, nprobe=clusters.shape[1])
@@ -188,12 +189,12 @@ class InvertedFile:
 def _reaching(
     clusters: NDArray[np.int64], counts: NDArray[np.int64], near: int
 ) -> NDArray[np.int64]:
-    """Of ``clusters (Q, N)``, the nearest first, those that hold any that pass, until they hold as
-    many as ``near`` of them do on average; -1 after the end."""
+    """The first of ``clusters (Q, N)``, nearest first, that together hold as many allowed pictures
+    as ``near`` average clusters do, without those that hold none; padded with -1."""
     held = counts[clusters]
     before = np.cumsum(held, axis=1) - held
     wanted = np.where((held > 0) & (before < near * counts.mean()), clusters, -1)
-    # Those that are wanted come first, in their order.
+    # Move those that are wanted to the front, in their order.
     order = np.argsort(wanted < 0, axis=1, kind="stable")
     most = int((wanted >= 0).sum(axis=1).max())
     return np.ascontiguousarray(np.take_along_axis(wanted, order, 1)[:, :most])

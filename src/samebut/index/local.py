@@ -1,6 +1,6 @@
-"""The embedded index: one SQLite file of record, searched in memory through FAISS.
+"""The embedded index: one SQLite file that holds everything, searched in memory through FAISS.
 
-It puts together the file (`samebut.index.database`), the rows that every store has
+It combines the file (`samebut.index.database`), the rows that every store has
 (`samebut.index.described`) and the search over their embeddings (`samebut.index.searcher`).
 """
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoreFile:
-    """The file of an embedded store, as `samebut.index.Address` says."""
+    """The file of an embedded store; implements `samebut.index.Address`."""
 
     path: Path
 
@@ -118,7 +118,7 @@ class LocalIndex(DescribedStore):
         return self._database.path
 
     def inconsistencies(self) -> list[str]:
-        """What is wrong within the file, as far as SQLite can tell."""
+        """Faults within the file that SQLite finds."""
         return self._database.inconsistencies()
 
     @contextmanager
@@ -138,8 +138,8 @@ class LocalIndex(DescribedStore):
             yield
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Turn to pictures that another model will embed; ids stay with their paths. Until
-        `publish`, everybody else goes on with those that are there.
+        """Switch to a separate set of pictures, which another model will embed; ids stay with their
+        paths. Until `publish`, everybody else keeps searching the current set.
 
         An indexer that was killed after this finds the pictures it has embedded since. Skipped
         files and metadata do not depend on the model and are kept.
@@ -188,9 +188,9 @@ class LocalIndex(DescribedStore):
     ) -> Found:
         """The ``k`` best pictures for each query, as they are stored at this moment.
 
-        All are compared, unless there are so many that an inverted file is kept
-        (`samebut.index.inverted_file`); with ``exact`` all are. The order is by falling score, and
-        by rising id where scores are equal. Scores are inner products of the query with the
+        All pictures are compared, unless there are so many that the store has an inverted file
+        (`samebut.index.inverted_file`); with ``exact`` always all. The order is by falling score,
+        and by rising id where scores are equal. Scores are inner products of the query with the
         embedding in half precision: cosines to about 0.0005.
 
         Args:
@@ -208,7 +208,7 @@ class LocalIndex(DescribedStore):
         """
         queries = searcher.checked(queries, k, self.dim)
         pictures, allowed = self._searched(where)
-        # Outside of the transaction, where a long scan would hold up all other threads.
+        # Not in the transaction: other threads wait for it, and a scan may take long.
         return pictures.answer(queries, k, allowed, exclude, exact=exact).found
 
     def ranking(
@@ -226,7 +226,8 @@ class LocalIndex(DescribedStore):
         return RankedPictures(ids[0], scores[0], pictures.of(ids[0]), recall)
 
     def _searched(self, where: str | Filter | None) -> tuple[Pictures, NDArray[np.bool_] | None]:
-        """All vectors of this moment, and which of them the filter lets through; None: all."""
+        """All vectors of one state of the store, and a mask of those that the filter lets through;
+        None: all."""
         chosen = None if where is None else parsed(where)
         with self.snapshot() as connection:
             pictures = self._pictures(connection)

@@ -35,10 +35,10 @@ _ASKS_FOR_NUMBERS: frozenset[Kind] = frozenset(("price", "number", "percentage",
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What a sentence says about the table. ``text`` is how it says it, ``where`` the filter that
-    it means; ``taken``, from and to in the sentence, is what the model need not read, or None.
-    ``about`` is what it decides: of two mentions about the same, in one sentence, either may hold
-    if both are a choice; a later sentence replaces what an earlier one said."""
+    """What a sentence says about the table. ``text`` is the part of the sentence, ``where`` the
+    filter that it means; ``taken``, start and end in the sentence, is what the model need not read,
+    or None. ``about`` names what it restricts: of two mentions in one sentence about the same,
+    either may hold if both have ``is_choice``; one in a later sentence replaces earlier ones."""
 
     text: str
     where: Filter
@@ -53,7 +53,7 @@ def mentions_in(sentence: str, vocabulary: Vocabulary) -> list[Mention]:
 
 
 class _Sentence:
-    """One sentence, with the places of its folded letters in what was written."""
+    """One sentence, with the position in the original text of each of its folded letters."""
 
     def __init__(self, vocabulary: Vocabulary, sentence: str) -> None:
         self.sentence = sentence
@@ -64,7 +64,7 @@ class _Sentence:
         self.known = vocabulary.naming([*self._phrases()]) if vocabulary.sampled else vocabulary
 
     def _phrases(self) -> Iterator[str]:
-        """All that may be a value's name."""
+        """Every phrase of the sentence that may name a value."""
         for place, first in enumerate(self.tokens):
             for last in self.tokens[place : place + LONGEST]:
                 yield self.text[first.start : last.end]
@@ -204,7 +204,7 @@ class _Sentence:
         *,
         is_named: bool | None = None,
     ) -> bool:
-        """Whether the sentence means the table's value, and nothing that a picture would show."""
+        """Whether the sentence means the table's value, and not something visible in a picture."""
         after = self.tokens[place + count - 1].end
         before = self.text[: self.tokens[begin].start]
         if _behind("seen_behind").match(self.text, after) or _end_of(before, "seen_before"):
@@ -296,7 +296,7 @@ class _Sentence:
         return next((n for n in self._counts(place) if self._key(place, n) in among), 0)
 
     def _skip(self, place: int) -> int:
-        """Past what may stand between a column's name and its value."""
+        """The position after the words that may stand between a column's name and its value."""
         known = _keys("is")
         while place < len(self.tokens) and self.tokens[place].key in known:
             place += 1

@@ -14,7 +14,7 @@ from samebut.index.beside import Changed
 from samebut.index.inverted_file import Allowed, InvertedFile
 from samebut.index.vectors import Nearest, Searched, Vectors, ordered
 
-_DROPPED = 100  # ids to exclude, beyond which each picture is looked at
+_DROPPED = 100  # excluded ids; if there are more, they are masked out of the scan
 
 
 class Merged:
@@ -47,7 +47,7 @@ class Merged:
         return rows
 
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As of `Vectors`: the same pictures, and the same scores."""
+        """As `Vectors.sampled`: the same pictures and the same scores."""
         return queries @ self._sample.T
 
     @cached_property
@@ -70,8 +70,8 @@ class Merged:
         *,
         exact: bool = False,
     ) -> Searched:
-        """The best of those ``allowed``, of the form of `among`, but for some ids to ``exclude``;
-        None allows all. With ``exact`` all of them are compared."""
+        """The best of the pictures that the mask ``allowed`` (as `among` returns it; None: all)
+        lets through, without the ids in ``exclude``. With ``exact`` all of them are compared."""
         left_out = np.unique(np.asarray(exclude, np.int64))
         if not len(left_out):
             return self._answer(queries, k, allowed, exact=exact)
@@ -80,7 +80,7 @@ class Merged:
             return self._answer(
                 queries, k, others if allowed is None else allowed & others, exact=exact
             )
-        # To fetch a few more and drop them is faster than to look at each whether it is one.
+        # Fetching a few more and dropping the excluded is faster than testing every picture.
         found, recall = self._answer(queries, k + len(left_out), None, exact=exact)
         inside = left_out[(left_out >= 0) & (left_out < self._size)]
         is_recent = np.isin(inside, self._recent.ids)

@@ -1,9 +1,8 @@
-"""What is said about pictures, in the tables of `samebut.index.local`.
+"""The metadata of pictures, in the tables of a store.
 
-It is kept twice, for the two ways it is asked for: whole for each path, to be shown, and as one
-list of paths for each value of each column, to be filtered on and counted. The second turns a
-filter into reading a few lists, where a row for each picture and column would be scanned and
-joined: 0.3 instead of 6 ms for a tenth of 100,000 pictures.
+It is stored twice: whole for each path, to be shown, and as a list of paths for each value of each
+column, to be filtered on and counted. With the lists a filter reads a few rows; with a row for each
+picture and column it would scan and join: 0.3 instead of 6 ms for a tenth of 100,000 pictures.
 
 Everything here runs inside a transaction of the caller and knows paths by their ids.
 """
@@ -62,7 +61,7 @@ def check(rows: Mapping[str, Columns]) -> None:
     for path, columns in rows.items():
         whole = "".join(chain(columns, chain.from_iterable(columns.values())))
         if selection.storable(whole):
-            continue  # and so is each of its parts
+            continue  # then each of its parts is storable as well
         for column, text in ((c, text) for c, texts in columns.items() for text in texts or [""]):
             if not (selection.storable(column) and selection.storable(text)):
                 raise MetadataError(
@@ -72,15 +71,15 @@ def check(rows: Mapping[str, Columns]) -> None:
 
 
 def forget_all(connection: Transaction) -> None:
-    """Forget everything that was said."""
+    """Delete all metadata."""
     for table in ("description", "field", "value"):
         connection.execute(f"DELETE FROM {table}")
 
 
 def change(connection: Transaction, described: Mapping[int, Columns | None]) -> None:
-    """Let this be all that is said of these paths, by id; None: nothing was ever said of it.
+    """Replace all metadata of these paths, by id; None: as if the path never had any.
 
-    Columns become known in the order in which they come, those without a value too.
+    New columns are added in the order in which they come, also those without a value.
     """
     lists: dict[str, _Lists] = {}
     said = said_of(connection, described)
@@ -103,7 +102,7 @@ def change(connection: Transaction, described: Mapping[int, Columns | None]) -> 
 
 
 def is_described(connection: Transaction, path_id: int) -> bool:
-    """Whether anything was ever said of a path, be it that nothing is known."""
+    """Whether a path was ever given metadata, even if every value was empty."""
     row = connection.execute("SELECT 1 FROM description WHERE id = ?", (path_id,)).fetchone()
     return row is not None
 
@@ -115,9 +114,9 @@ def described_paths(connection: Transaction) -> list[int]:
 
 
 def damaged(connection: Transaction) -> list[int]:
-    """Ids of paths of which the two ways of keeping say different things: a bit has flipped in one.
+    """Ids of paths whose two copies of the metadata differ: one of them is damaged.
 
-    Not looked at: how values are understood, and the numbers that come of it.
+    Not checked: how values are interpreted, and the numbers that result.
     """
     names = {number: name for name, number in fields(connection).items()}
     wrong: set[int] = set()
@@ -145,7 +144,7 @@ def damaged(connection: Transaction) -> list[int]:
 
 
 def said_of(connection: Transaction, ids: Iterable[int]) -> dict[int, dict[str, tuple[str, ...]]]:
-    """Column to values of those of the paths of which anything was ever said."""
+    """Column to values, for those of the paths that were ever given metadata."""
     every = "SELECT id, texts FROM description WHERE id IN ({keys})"
     return {number: from_json(texts) for number, texts in found_by(connection, every, ids)}
 
@@ -218,7 +217,7 @@ def select(
 
 
 def understood(connection: Transaction) -> dict[str, Column | None]:
-    """How the values of each column are read; None if the store is from before they were."""
+    """How the values of each column are interpreted; None in a store of a version that did not."""
     rows = connection.execute("SELECT name, understood FROM field ORDER BY id")
     return {name: None if kept is None else Column.from_json(kept) for name, kept in rows}
 
@@ -314,7 +313,7 @@ def _understand(connection: Transaction, field_id: int) -> None:
 
 
 def _ids(paths: bytes) -> list[int]:
-    """The ids of a list; of one that is cut those that are whole."""
+    """The ids of a list; a truncated last one is dropped."""
     numbers: list[int] = np.frombuffer(paths, ID, len(paths) // ID.itemsize).tolist()
     return numbers
 
@@ -331,10 +330,11 @@ def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
 
 def indexed(connection: Transaction) -> NDArray[np.int64]:
     """Ids of the pictures that are indexed, ascending."""
-    # Each in a statement of its own: together they read the table, apart an index and its end.
+    # Two statements: in one, SQLite scans the table; separately, it counts an index and reads its
+    # last entry.
     (count,) = connection.execute("SELECT count(*) FROM picture").fetchone()
     (last,) = connection.execute("SELECT max(id) FROM picture").fetchone()
-    if count == last:  # each id from 1 on
+    if count == last:  # no id is missing
         return np.arange(1, count + 1, dtype=np.int64)
     rows = connection.execute("SELECT id FROM picture ORDER BY id")
     return np.fromiter(chain.from_iterable(rows), np.int64)

@@ -1,4 +1,4 @@
-"""Why a filter lets nothing through: what comes nearest to what it asked for.
+"""Why a filter lets nothing through: which values come nearest to those it asked for.
 
 Reads the metadata inside a transaction of the caller, and only when nothing was found.
 """
@@ -49,7 +49,7 @@ def why_nothing(
 
 
 def _tests(where: Filter) -> Iterator[Test]:
-    """The tests a picture must pass; of what is turned over by ``not`` none is."""
+    """All tests of a filter, but for those inside ``not``."""
     match where:
         case And(terms) | Or(terms):
             for term in terms:
@@ -91,7 +91,8 @@ def _numbers(name: str, test: Compare | Among, values: Sequence[Value], column: 
 
 
 def _nearest(asked: str, values: Sequence[Value]) -> list[Value]:
-    """The values that look most like ``asked`` or hold it; the commonest if none does."""
+    """The values that are spelled most like ``asked`` or contain it; the commonest if there are
+    none."""
     wanted = fold(asked).strip(" %_")[:_LONGEST]
 
     def likeness(value: Value) -> float:

@@ -1,4 +1,4 @@
-"""Paths in the store: each has an id, which never comes to mean another path."""
+"""Paths in the store. Each has an id, which is never reused for another path."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def ids_of(connection: Transaction, names: Iterable[StoredName]) -> dict[StoredN
 
 
 def kept(text: str) -> str | bytes:
-    """A text as SQLite can keep it. A file's name need not be valid Unicode: such a one becomes
-    bytes, which differ from every text."""
+    """A text as SQLite can keep it. A file name that is not valid Unicode becomes bytes, which
+    never equal a text."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -36,7 +36,8 @@ def kept(text: str) -> str | bytes:
 
 
 def given(stored: str | bytes) -> str:
-    """The text that `kept` was given; of bytes that it never made, as much as can be read."""
+    """The text that `kept` was given. Damaged bytes, which `kept` never made, are decoded as far as
+    possible."""
     if isinstance(stored, str):
         return stored
     try:

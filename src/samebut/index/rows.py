@@ -1,4 +1,5 @@
-"""Rows of metadata tables, kept by the name they give their picture, and what follows a picture.
+"""Rows of metadata tables, stored by the name they give their picture, and metadata that follows a
+picture to another path.
 
 A row stays here whether its picture is indexed or not, so one that comes later finds it. What is
 said of a picture (`samebut.index.metadata`) belongs to its content: when a picture leaves its path,
@@ -41,11 +42,11 @@ _FIRST_COPIES = """SELECT min(picture.id) FROM picture JOIN description USING (i
 
 
 def leaving(connection: Transaction, ids: Iterable[int], *, moved: bool = False) -> None:
-    """Remember what is said of the pictures at these paths, which are about to go. ``moved``: the
-    path itself loses it, because the picture goes on at another."""
+    """Remember the metadata of the pictures at these paths, which are about to be removed.
+    ``moved``: the path itself loses its metadata, because the picture moves to another path."""
     every = [*ids]
     described = {number for (number,) in found_by(connection, _DESCRIBED, every)}
-    # One by one: of pictures with the same content the last is remembered.
+    # One by one, so that the last of several pictures with the same content is remembered.
     connection.executemany(
         _REMEMBER.format(moved="TRUE" if moved else "FALSE"),
         [(number,) for number in every if number in described],
@@ -69,8 +70,8 @@ def coming(connection: Transaction, pictures: Mapping[int, str]) -> None:
 
 
 def follow(connection: Transaction) -> int:
-    """Give what is remembered to pictures of the same content: those of which nothing is said, and
-    those whose path had another content. Returns how many pictures got something."""
+    """Give remembered metadata to pictures of the same content: those without metadata, and those
+    whose path had another content before. Returns how many pictures got some."""
     fresh = connection.execute(
         "SELECT digest, path_id, texts, moved FROM remembered WHERE fresh ORDER BY path_id"
     ).fetchall()
@@ -93,7 +94,7 @@ def follow(connection: Transaction) -> int:
 
 
 def forget_all(connection: Transaction) -> None:
-    """Forget all rows and all that was remembered."""
+    """Delete all rows and all remembered metadata."""
     connection.execute("DELETE FROM table_row")
     connection.execute("DELETE FROM remembered")
 
@@ -111,10 +112,10 @@ def describe(
     rows: Mapping[str, Columns],
     moves: Mapping[str, int | None],
 ) -> Changes:
-    """Keep the ``rows`` of a table by name, each column replacing what the row said of it, and let
-    every row that is new, changed or found another path (``moves``) speak of its picture.
+    """Store the ``rows`` of a table by name, each column replacing the row's earlier value, and
+    apply every row that is new, changed or matched to another path (``moves``) to its picture.
 
-    Rows that share a path are joined. What a row said at its path of before is taken back.
+    Rows that share a path are joined. Values that a row gave to its previous path are removed.
     """
     given: dict[int, Columns] = {}
     taken: dict[int, list[Columns]] = {}

@@ -1,4 +1,4 @@
-"""The tables of a store, as the ladder that brings an older file up to date."""
+"""The tables of a store, as the list of migrations that bring an older file up to date."""
 
 from __future__ import annotations
 

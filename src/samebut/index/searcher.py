@@ -1,8 +1,8 @@
 """Searching: the embeddings of a store in memory, and the best of them.
 
-Few embeddings are read into memory by the first search and again when the store has changed them.
-Many lie in an inverted file beside the store, which is mapped; what has changed since it was made
-is read into memory and compared beside it.
+Without an inverted file, the first search reads all embeddings into memory, and a later one reads
+them again if they have changed. With one, which is memory-mapped, only what changed since it was
+built is read into memory and compared one by one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _logger = logging.getLogger("samebut.index")
 
 
 class Searcher:
-    """Vectors in memory, of the revision of the store that they were read at."""
+    """The vectors of one revision of the store, kept until a search needs another."""
 
     def __init__(self, path: Path, dim: int) -> None:
         self._path = path
@@ -43,9 +43,9 @@ class Searcher:
     def pictures(
         self, connection: Transaction, revision: object, read: Callable[[], Embeddings]
     ) -> Pictures:
-        """Those of ``revision``, from memory if they are there, else from the inverted file or, if
-        there is none, from ``read``."""
-        # FAISS: an indexer has no need to wait for it.
+        """The vectors of ``revision``: kept ones if they are of it, else opened from the inverted
+        file or, if there is none, loaded with ``read``."""
+        # Imported here: these load FAISS, which an indexer does not need.
         from samebut.index.merged import Merged
         from samebut.index.vectors import Vectors
 
@@ -54,7 +54,7 @@ class Searcher:
         if self._loaded is None or self._loaded[0] != moment:
             opened = None if file is None else self._opened(file)
             if file is None or opened is None:
-                self._loaded = None  # or old and new ones were in memory at once
+                self._loaded = None  # free the old ones before the new ones are read
                 self._loaded = moment, Vectors(*read())
             else:
                 changed = changed_since(connection, file, self._dim, str(self._path))

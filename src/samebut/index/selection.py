@@ -1,11 +1,10 @@
-"""Which pictures a filter lets through, from what a store of metadata answers to single tests.
+"""Which pictures a filter lets through, evaluated from the results of its single tests.
 
 A filter is a tree of tests. Each test becomes one condition on the table ``value`` of
-`samebut.index.local`, in which everything a user wrote is a parameter: the SQL is put together
-from the literals of this file and nothing else, and column names never reach it at all (they are
-looked up among the known ones). ``and``, ``or`` and ``not`` are done here on arrays of booleans,
-so the shape of a filter never becomes SQL: nested conditions overflow SQLite's parser at a depth
-of ten or so.
+a store, in which everything a user wrote is a parameter: the SQL consists of literals of this file
+only, and column names are looked up among the known ones, so they never get into it. ``and``,
+``or`` and ``not`` are done here on arrays of booleans, so the shape of a filter never becomes SQL:
+nested conditions overflow SQLite's parser at a depth of ten or so.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ def without(where: Filter, column: str, fields: Mapping[str, int]) -> Filter | N
 
 
 def _terms(where: Filter) -> list[Filter]:
-    """What must all hold."""
+    """The terms that must all hold."""
     if isinstance(where, And):
         return [term for each in where.terms for term in _terms(each)]
     return [where]

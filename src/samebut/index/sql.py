@@ -81,8 +81,8 @@ def change_by(connection: Transaction, sql: str, keys: Iterable[Any]) -> int:
 
 
 def insert(connection: Transaction, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Run a statement that has ``VALUES {rows}``. With ``ON CONFLICT`` no two rows may be of one
-    key, which PostgreSQL refuses."""
+    """Run a statement that has ``VALUES {rows}``. With ``ON CONFLICT`` no two rows may have the
+    same key: PostgreSQL refuses that."""
     for some in _batches(rows):
         row = f"({', '.join('?' * len(some[0]))})"
         statement = sql.format(rows=", ".join([row] * len(some)))
@@ -104,11 +104,11 @@ class Transactions(Protocol):
 
     @property
     def times_opened(self) -> int:
-        """Rises whenever another store may be behind the same name."""
+        """Counts how often the store was opened again, perhaps as another one of the same name."""
 
     def state(self) -> Hashable:
-        """Another after every change of what is stored, whoever made it. It may change more often;
-        it costs microseconds."""
+        """A value that differs after every change of the stored data, by whichever process, and
+        perhaps without one. Reading it takes microseconds."""
 
     def reading(self) -> AbstractContextManager[Transaction]:
         """One read transaction: everything read inside is of the same moment. Inside another
@@ -118,4 +118,4 @@ class Transactions(Protocol):
         """One write transaction, durable when the block is left; an exception undoes all of it."""
 
     def close(self) -> None:
-        """Let go of it. Closing twice is fine."""
+        """Close it. Closing twice is fine."""

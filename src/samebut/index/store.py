@@ -1,7 +1,7 @@
-"""The store's rows, whatever database keeps them: pictures, their embeddings as half-precision
-numbers, files that were skipped, and the tables of `samebut.index.metadata`.
+"""The rows of a store in any database: pictures, their embeddings in half precision, files that
+were skipped, and the tables of `samebut.index.metadata`.
 
-Whatever was written is written whole. The statements are in the SQL of `samebut.index.sql`.
+Every write is one transaction. The statements are in the SQL of `samebut.index.sql`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _LEADS_OUT = """SELECT name FROM path WHERE name LIKE '/%' OR name = '..' OR nam
 
 
 Revision = tuple[int, int]
-"""How often the store's file was opened here, for another may lie at its path by now, and how often
-the embeddings in it changed."""
+"""How often this process opened the file (its path may lead to another one now), and how often the
+embeddings in it changed."""
 
 
 class StoredModel(NamedTuple):
@@ -51,10 +51,10 @@ class StoredModel(NamedTuple):
 
 
 class Store:
-    """A store that is opened for reading or for writing too.
+    """A store, opened for reading or for reading and writing.
 
-    Threads may share one. Writes are whole transactions: a method that returned has stored all it
-    was given, through the end of the process and of the power; one that raised has stored nothing.
+    Threads may share one. Each write is one transaction: a method that returned has stored all it
+    was given, and that survives a crash and a power cut; one that raised has stored nothing.
     Methods without a docstring here do what `samebut.index.Index` says.
     """
 
@@ -99,7 +99,7 @@ class Store:
 
     @property
     def folder(self) -> str | None:
-        """The folder of pictures that was indexed here, absolute; None if nobody has said."""
+        """The folder of pictures that was indexed here, absolute; None if it was never recorded."""
         with self._database.reading() as connection:
             (folder,) = connection.execute("SELECT folder FROM gallery").fetchone()
             return None if folder is None else given(folder)
@@ -116,8 +116,8 @@ class Store:
         return ["a path that is lost" if name is None else given(name) for name in names]
 
     def inconsistencies(self) -> list[str]:
-        """What the database finds wrong in its own file. A server of databases sees to that
-        itself."""
+        """Faults that the database finds in its own file; none here: a database server checks its
+        own."""
         return []
 
     def snapshot(self) -> AbstractContextManager[Transaction]:
@@ -246,7 +246,7 @@ class Store:
         return None if row is None else int(row[0])
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
-        """Pictures without their metadata, in the order asked; one that has left is left out."""
+        """Pictures without their metadata, in the order asked; unknown ids are left out."""
         found = self._each(
             "SELECT id, name, size, mtime_ns, digest, width, height"
             " FROM picture JOIN path USING (id) WHERE id = ?",
@@ -279,7 +279,7 @@ class Store:
         return self._database.times_opened, revision
 
     def _each(self, statement: str, ids: Sequence[int]) -> list[Any]:
-        """The one row for each id, or None, read at one moment."""
+        """The one row for each id, or None, all from one state of the store."""
         with self._database.reading() as connection:
             return [connection.execute(statement, (int(i),)).fetchone() for i in ids]
 
@@ -293,8 +293,8 @@ class Store:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Leave the search for cycles be while very many objects are made: they would be gone through
-    again and again, which takes longer than to make them."""
+    """Disable the garbage collector while very many objects are created: it would scan them again
+    and again, which takes longer than creating them."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -305,7 +305,8 @@ def no_garbage() -> Iterator[None]:
 
 
 def _storable(mtime_ns: int) -> int:
-    """A time as SQLite can keep it: some file systems know years after 2262, and before 1677."""
+    """Clamp a time to what 64 bits of nanoseconds hold: some file systems have years before 1677 or
+    after 2262."""
     return min(max(mtime_ns, -(2**63)), 2**63 - 1)
 
 
@@ -313,7 +314,7 @@ def model_of(database: Transactions, new: StoredModel | None = None) -> StoredMo
     """The model of a store that is opened; ``new`` if it is new.
 
     Raises:
-        StoreMissing: its making was cut off. StoreDamaged: it was not made by indexing.
+        StoreMissing: creating it was interrupted. StoreDamaged: it was not made by indexing.
     """
     try:
         if new:
@@ -341,7 +342,8 @@ def gallery_of(connection: Transaction, name: str) -> tuple[StoredModel, int]:
 
 
 def _refuse_ways_out(connection: Transaction, name: str) -> None:
-    """A store that somebody prepared must not make a server give away other files."""
+    """Refuse paths that lead out of the folder: a manipulated store must not make a server send
+    other files."""
     if row := connection.execute(_LEADS_OUT).fetchone():
         raise StoreDamaged(
             f"{name}: names {given(row[0])!r}, which lies outside of the folder of pictures",
@@ -350,7 +352,7 @@ def _refuse_ways_out(connection: Transaction, name: str) -> None:
 
 
 def changed(connection: Transaction) -> None:
-    """Tell every process that its embeddings in memory are old."""
+    """Raise the revision, which makes every process read the embeddings again."""
     connection.execute("UPDATE gallery SET revision = revision + 1")
 
 
@@ -363,7 +365,8 @@ def _forget(connection: Transaction, ids: Collection[int]) -> None:
 
 
 def _move(connection: Transaction, old: int | None, new: int) -> None:
-    """Let a picture have another id, as new rows: Citus lets no row change where it lies."""
+    """Give a picture another id, by new rows: Citus can't update a column that rows are distributed
+    by."""
     for table in ("embedding", "picture"):
         connection.execute(f"DELETE FROM {table} WHERE id = ?", (new,))
     connection.execute(

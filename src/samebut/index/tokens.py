@@ -1,4 +1,5 @@
-"""The words of a filter (`samebut.index.where`): a text to tokens, and errors that mark a place."""
+"""The tokenizer of the filter language (`samebut.index.where`), and errors that mark a place in
+it."""
 
 from __future__ import annotations
 
@@ -32,10 +33,10 @@ class Token:
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The words of ``text``; the last one is of kind ``end``.
+    """The tokens of ``text``; the last one is of kind ``end``.
 
     Raises:
-        FilterError: a character that means nothing, a quote never closed, a number that is none.
+        FilterError: an unknown character, an unclosed quote or an invalid number.
     """
     tokens = []
     at = 0

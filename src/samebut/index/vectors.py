@@ -69,7 +69,7 @@ class Vectors:
     def sampled(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(Q, S)`` of vectors from all over, for ``queries (Q, D)``; S is at most 2,000.
 
-        They say how scores are spread, whatever a filter lets through, in the same time for any
+        They show the distribution of scores, independent of filters, in the same time for any
         number of vectors.
         """
         return queries @ self._sample.T
@@ -105,7 +105,7 @@ class Vectors:
         *,
         exact: bool = False,
     ) -> Searched:
-        """As `search`, of the form of `samebut.index.merged.Merged.answer`."""
+        """As `search`, with the signature of `samebut.index.merged.Merged.answer`."""
         if len(exclude):
             others = ~self.among(np.asarray(exclude, np.int64))
             allowed = others if allowed is None else allowed & others
@@ -139,7 +139,8 @@ def best(
         best_scores, best_keys = ordered(scores, keys, k)
         for row in np.flatnonzero(scores[:, k - 1] == scores[:, -1]):
             query, count = queries[row : row + 1], fetch
-            # Fetch more until the k-th score ends before what was fetched does.
+            # Fetch more until the last score fetched is below the k-th: then all ties of the k-th
+            # are there.
             while count < available:
                 count = min(4 * count, available)
                 more = nearest(query, count)
@@ -156,7 +157,7 @@ def ordered(scores: NDArray[np.float32], keys: NDArray[np.int64], k: int) -> Nea
 
 
 def selector(allowed: NDArray[np.bool_]) -> Any:
-    """What lets FAISS through to the keys that are ``allowed``."""
+    """The FAISS selector of the keys that are ``allowed``."""
     return _BITMAP(np.packbits(allowed, bitorder="little"))
 
 

@@ -27,7 +27,7 @@ from samebut.values import Column, fold
 LONGEST = 12  # tokens of a value that a sentence may name
 _SHORT = 2  # characters of a value that is read beside its column's name alone
 _OWNED = 3  # pictures whose titles begin with a name, for it to be read as a brand
-_SHARE = 0.6  # of all titles; more of them begin alike because the shop is of one brand
+_SHARE = 0.6  # of all titles; if more begin alike, the shop sells one brand only
 _GOES_ON = 0.9  # of the titles that begin so: the name is longer
 _BRAND = 5  # tokens
 _CHOSEN_LENGTH = 32  # characters
@@ -42,8 +42,8 @@ _NOT_HELD: frozenset[Kind] = SEEN | {"split", "url", "date", "gender"}
 
 @dataclass(frozen=True, slots=True)
 class ColumnValues:
-    """A column of a table as it is understood, with its values, the commonest first; all of them,
-    or a sample."""
+    """A column of a table as it is interpreted, with all its values or a sample, the commonest
+    first."""
 
     column: Column
     values: Sequence[Value]
@@ -73,10 +73,10 @@ class Meaning:
 
 @dataclass(slots=True)
 class Vocabulary:
-    """What can be said about one table, made by `of`: how its ``columns`` are read, what they are
-    about (``kinds``), and which are ``choosable``, with values that pictures share. Of the
-    ``sampled`` columns, which have too many values, ``find`` looks up those that a sentence may
-    name (`naming`)."""
+    """The words for one table, made by `of`: how its ``columns`` are read, what they are about
+    (``kinds``), and which are ``choosable``, with values that pictures share. Of the ``sampled``
+    columns, which have too many values, ``find`` looks up those that a sentence may name
+    (`naming`)."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)

@@ -1,5 +1,5 @@
 """A store on a PostgreSQL server with pgvector, searched there.
 
-The rows and what is said of them are those of every store (`samebut.index.described`). Here is what
-PostgreSQL has differently: connections and their errors, the schema, and the search.
+Rows and metadata are handled as in every store (`samebut.index.described`). This package holds what
+differs in PostgreSQL: connections and their errors, the schema, and the search.
 """

@@ -33,7 +33,8 @@ class Place(NamedTuple):
 
 
 class Link:
-    """One connection, as `samebut.index.sql.Transaction` says, that looks at one place."""
+    """One connection whose search path is one `Place`; implements
+    `samebut.index.sql.Transaction`."""
 
     def __init__(self, raw: Any, place: Place) -> None:
         self.raw = raw
@@ -60,11 +61,11 @@ class Link:
 
 
 class PostgresDatabase:
-    """A store that is there, as `samebut.index.sql.Transactions` says. Readers have a connection
+    """An existing store; implements `samebut.index.sql.Transactions`. Readers have a connection
     each, writers share one.
 
-    Every connection follows the store to the model that is searched, unless `fill` has begun
-    another: then all that is done here is done to that one, until `publish`.
+    Every connection switches to the model that is searched now. After `fill`, all statements go to
+    the model that is being filled instead, until `publish`.
     """
 
     def __init__(self, server: Server, *, writable: bool) -> None:
@@ -87,7 +88,7 @@ class PostgresDatabase:
         return str(self.server)
 
     def close(self) -> None:
-        """Close all connections; what comes after opens new ones."""
+        """Close all connections; later calls open new ones."""
         with self._lock:
             links, self._free = [*self._free], []
             if self._writer:
@@ -113,7 +114,7 @@ class PostgresDatabase:
                 self._give_back(link)
 
     def state(self) -> tuple[int, int]:
-        """Another after every change of the store, whoever made it."""
+        """A value that differs after every change of the store, by whichever process."""
         with self.reading() as link:
             return self.times_opened, link.changes
 
@@ -130,8 +131,8 @@ class PostgresDatabase:
 
     @contextmanager
     def indexing(self, busy: StoreBusy) -> Iterator[None]:
-        """Hold the indexer's lock, which the server lets go of when the connection ends, however
-        it ends; for whoever comes second ``busy`` is raised at once."""
+        """Hold the indexer's lock; raises ``busy`` at once if another process holds it. The server
+        releases it when the connection ends, also after a crash."""
         with self._write_lock, self._explained():
             if self._indexing is not None:
                 raise busy
@@ -149,8 +150,8 @@ class PostgresDatabase:
                 link.raw.close()
 
     def fill(self, model: StoredModel) -> None:
-        """Turn to the pictures of another model, which nobody searches yet: those of an earlier
-        run that was cut off, or none."""
+        """Switch to a set of pictures of another model, which nobody searches yet: what an
+        interrupted run left, or an empty set."""
         name = self.server.schema
         with self.writing() as link:
             begun = link.execute(
@@ -162,12 +163,12 @@ class PostgresDatabase:
                 if number not in numbers:
                     _drop(link, name, number)
             number = numbers[0] if numbers else make_model(link, self.server, model)
-            # It may lie elsewhere by now.
+            # The model's folder may have moved since that run.
             link.execute(f"UPDATE {name}_m{number}.gallery SET model = ?", (model.name,))
         self._filling = number
 
     def publish(self) -> None:
-        """Let everybody search what `fill` turned to; the pictures of before are dropped."""
+        """Let everybody search the set that `fill` began, and drop the previous one."""
         if self._filling is None:
             return
         name, number = self.server.schema, self._filling
@@ -196,7 +197,7 @@ class PostgresDatabase:
             self._thread.link = outside
 
     def _begin(self, take: Any, begin: str) -> Link:
-        """A link inside a transaction that looks at the place that is current in it."""
+        """A link inside a new transaction, set to the place that is current in that transaction."""
         look = f"{begin}; {_PLACE.format(name=self.server.schema)}"
         for last in (False,) * _TRIES + (True,):
             link: Link = take()
@@ -207,7 +208,7 @@ class PostgresDatabase:
                 link.raw.close()
                 if last or not broken:
                     raise
-                self.close()  # the server was started again: the others are broken, too
+                self.close()  # the server was restarted: the other connections are broken, too
                 continue
             if now == link.place:
                 return link
@@ -238,7 +239,8 @@ class PostgresDatabase:
 
     def _take_writer(self) -> Link:
         if self._indexing is not None:
-            # Without the lock that it holds another indexer may be at work by now.
+            # Fails if this connection is lost: its lock is gone then, and another indexer may be
+            # writing.
             self._indexing.execute("SELECT 1")
         if self._writer is None or not self._writer.usable:
             self._writer = self._linked()
@@ -293,7 +295,8 @@ class PostgresDatabase:
             try:
                 yield
             except psycopg.errors.UndefinedTable as error:
-                # Dropped by `publish` while this transaction looked at it, if not by somebody else.
+                # Another process's `publish`, or a person, dropped the tables during this
+                # transaction.
                 raise self._another() from error
 
     def _another(self) -> FingerprintMismatch:
@@ -353,7 +356,8 @@ def make_model(link: Link, server: Server, model: StoredModel) -> int:
 
 
 def _make_extension(raw: Any) -> None:
-    """Whoever may not make it gets told by `Server.vector` that it is missing."""
+    """Create pgvector if it is missing. Errors are ignored: `Server.vector` reports a missing
+    one."""
     if raw.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone() is None:
         with suppress(psycopg.Error):
             raw.execute("CREATE EXTENSION IF NOT EXISTS vector")

@@ -1,7 +1,7 @@
 """A filter as one statement of SQL: the ids of the pictures that it lets through.
 
-A test is a list of ids that lies beside a value; ``and``, ``or`` and ``not`` are operations on
-sets. So nothing is ever NULL, and a missing value makes a test false as `samebut.index.where` says.
+A test is a list of ids that is stored with a value; ``and``, ``or`` and ``not`` are operations on
+sets. So no test is ever NULL, and a missing value makes it false as `samebut.index.where` says.
 Everything that a user wrote is a parameter.
 """
 
@@ -19,7 +19,8 @@ EVERY = Condition("SELECT id FROM picture", ())
 
 
 def passing(connection: Transaction, where: Filter | None) -> Condition:
-    """A query for the ids of what passes, each once; of pictures that are not indexed, too.
+    """A query for the ids of the pictures that pass, each once; it may return ids of pictures that
+    are not indexed.
 
     Raises:
         FilterError: an unknown column, or a value that can't be compared.

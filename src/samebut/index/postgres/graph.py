@@ -1,9 +1,9 @@
-"""pgvector's graph (HNSW, of half-precision vectors), and how much of the truth it finds.
+"""pgvector's graph (HNSW, of half-precision vectors), and the measurement of its recall.
 
-The graph gives candidates, which are scored again exactly. What that finds is measured against a
-comparison of all and kept as the graph's comment, so that it goes wherever the graph goes and
-leaves with it. A graph without a measurement is not searched, so no answer is approximate without
-saying how much.
+The graph gives candidates, which are scored again exactly. The recall is measured against a
+comparison of all pictures and stored as the SQL comment of the graph's index, so it is dropped
+together with the graph. A graph without a measurement is not searched: every approximate answer
+comes with its recall.
 """
 
 from __future__ import annotations
@@ -43,15 +43,17 @@ _BEST = "ORDER BY score DESC, id LIMIT ?"
 
 
 class GraphRecall(NamedTuple):
-    """The ``recalls`` of a graph by how many pictures are asked for, rising, of those counts that
-    the server asks the graph for; and how many ``pictures`` there were, up to which id."""
+    """What was measured: the ``recalls`` by the number of pictures asked for, ascending, of those
+    numbers for which the server uses the graph; how many ``pictures`` there were, and their
+    ``last_id``."""
 
     pictures: int
     recalls: dict[int, float]
     last_id: int
 
     def recall(self, k: int) -> float | None:
-        """Of ``k`` pictures; None if more were measured for no such number."""
+        """The recall for ``k`` pictures, that of the next larger number measured; None if ``k`` is
+        beyond all."""
         return next((share for count, share in self.recalls.items() if count >= k), None)
 
     def is_old(self, link: Link) -> bool:
@@ -59,7 +61,7 @@ class GraphRecall(NamedTuple):
         now, come = link.execute(
             "SELECT count(*), count(*) FILTER (WHERE id > ?) FROM embedding", (self.last_id,)
         ).fetchone()
-        left = abs(self.pictures + come - now)  # or came to a path that had an id before
+        left = abs(self.pictures + come - now)  # or added at an old path, with its id
         return bool(come + left > self.pictures // _SHARE)
 
 
@@ -73,7 +75,8 @@ def measured(link: Link) -> GraphRecall | None:
     try:
         pictures, recalls, *rest = json.loads(text or "")
         by_count = {int(count): float(share) for count, share in recalls}
-        # samebut 0.2.0 kept no id: by 0 all pictures have come since, so it is measured again.
+        # samebut 0.2.0 stored no id. With 0 all pictures count as new, so the graph is measured
+        # again.
         return GraphRecall(int(pictures), by_count, int(rest[0]) if rest else 0)
     except (ValueError, TypeError):  # made by an earlier samebut, or by hand
         return None
@@ -85,8 +88,8 @@ def keep(link: Link, found: GraphRecall) -> None:
 
 
 def make(link: Link, pictures: int, dim: int) -> None:
-    """Make the graph, in the transaction that the link is in."""
-    # What does not fit is built on the disk, in many times the time.
+    """Build the graph, in the transaction that the link is in."""
+    # A graph that does not fit into this memory is built on disk, which takes many times as long.
     needed = pictures * (2 * dim + 64 * _M + 200) // 1_000_000 + 64
     link.execute(f"SET LOCAL maintenance_work_mem = '{min(needed, _MAX_WORKING_MB)}MB'")
     statement = _MAKE.format(m=_M, construction=_CONSTRUCTION)
@@ -94,15 +97,15 @@ def make(link: Link, pictures: int, dim: int) -> None:
         with link.raw.transaction():
             link.execute(statement)
     except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
-        # Several processes build it in shared memory, of which a container has little.
+        # Parallel workers build it in shared memory, of which a container has little: use none.
         link.execute("SET LOCAL max_parallel_maintenance_workers = 0")
         link.execute(statement)
 
 
 def measure(link: Link, sample: NDArray[np.float32]) -> GraphRecall | None:
-    """Measure the graph with queries between the pictures of ``sample (S, D)`` and off them; None
-    if there are too few, or the server does not ask it for anything, as while a transaction runs
-    that began before."""
+    """Measure the graph with queries made from ``sample (S, D)``. None if there are too few
+    pictures, or if the server never uses the graph, as while an older transaction is still
+    running."""
     from samebut.index.clustering import made_queries  # FAISS: a search has no need to wait for it
 
     pictures, last_id = link.execute("SELECT count(*), max(id) FROM embedding").fetchone()
@@ -125,7 +128,8 @@ def nearest(
     among: Condition = EVERY,
     exclude: Sequence[int] = (),
 ) -> Scored:
-    """Of the graph's candidates the best ``k``; fewer if it was given up before it had as many."""
+    """The best ``k`` of the graph's candidates; fewer if the server stopped before it found
+    enough."""
     found: Scored = link.execute(*_asking(query, k, among, exclude)).fetchall()
     return found
 
@@ -137,7 +141,7 @@ def compared(
     among: Condition = EVERY,
     exclude: Sequence[int] = (),
 ) -> Scored:
-    """Of all the best, as many as there are up to ``k``."""
+    """The best ``k`` of all pictures, or as many as there are."""
     found: Scored = link.execute(
         f"{_SCORED} FROM embedding WHERE {among.sql} AND id <> ALL(?) {_BEST}",
         (_text(query), *among.parameters, _ids(exclude), k),
@@ -146,7 +150,7 @@ def compared(
 
 
 def _shares(link: Link, query: NDArray[np.float32], counts: Sequence[int]) -> list[float]:
-    """Which share of the nearest the graph finds, for each of ``counts``."""
+    """The recall of the graph for one query, for each of ``counts``."""
     best = [number for number, _ in compared(link, query, counts[-1])]
     found = [{number for number, _ in nearest(link, query, count)} for count in counts]
     return [
@@ -156,7 +160,7 @@ def _shares(link: Link, query: NDArray[np.float32], counts: Sequence[int]) -> li
 
 
 def _is_asked(link: Link, query: NDArray[np.float32], k: int) -> bool:
-    """Whether the server asks the graph for so many, rather than comparing all by itself."""
+    """Whether the server's plan for ``k`` pictures uses the graph, and not a scan of all."""
     statement, parameters = _asking(query, k, EVERY, ())
     plan = link.execute(f"EXPLAIN {statement}", parameters).fetchall()
     return any("embedding_graph" in line for (line,) in plan)
@@ -165,7 +169,7 @@ def _is_asked(link: Link, query: NDArray[np.float32], k: int) -> bool:
 def _asking(
     query: NDArray[np.float32], k: int, among: Condition, exclude: Sequence[int]
 ) -> tuple[str, tuple[object, ...]]:
-    """The statement that asks the graph, and its parameters."""
+    """The statement that searches the graph, and its parameters."""
     asked = _text(query)
     statement = f"""WITH near AS MATERIALIZED (SELECT id, vector FROM embedding
             WHERE {among.sql} AND id <> ALL(?) ORDER BY vector <#> ?::halfvec LIMIT ?)

@@ -30,7 +30,8 @@ from samebut.index.where import Filter
 from samebut.loader import Progress, silent
 
 GRAPH_FROM = 10_000
-"""Pictures from which on a graph is kept: comparing fewer takes 7 ms at most, and is exact."""
+"""Stores with at least this many pictures get a graph: comparing fewer takes 7 ms at most, and is
+exact."""
 EXACT_BELOW = 10_000
 """Pictures that pass a filter, below which all of them are compared: the graph, which has to pass
 by those that do not pass, would take longer (benchmarks/postgres_graph.py)."""
@@ -41,7 +42,7 @@ _Answer = tuple[graph.Scored, float | None]
 
 @dataclass(frozen=True, slots=True)
 class ServerStore:
-    """The address of a store on a server, as `samebut.index.Address` says."""
+    """The address of a store on a server; implements `samebut.index.Address`."""
 
     server: Server
 
@@ -116,8 +117,8 @@ class PostgresIndex(DescribedStore):
             yield
 
     def replace_model(self, *, fingerprint: str, dim: int, model: str) -> None:
-        """Turn to pictures that another model will embed; ids stay with their paths. Until
-        `publish`, everybody else goes on with those that are there.
+        """Switch to a separate set of pictures, which another model will embed; ids stay with their
+        paths. Until `publish`, everybody else keeps searching the current set.
 
         An indexer that was killed after this finds the pictures it has embedded since.
         """
@@ -129,9 +130,9 @@ class PostgresIndex(DescribedStore):
         self._model = old if old.fingerprint == fingerprint else new
 
     def publish(self) -> None:
-        """Make the graph if there are pictures enough and measure it, then let every process search
-        what `replace_model` began. A picture that comes later is put into the graph as it comes,
-        which takes several times as long."""
+        """Build the graph if there are enough pictures, measure it, and let every process search
+        what `replace_model` began. Pictures added later are inserted into the graph one by one,
+        which takes several times as long for each."""
         if self.dim <= MAX_GRAPH_DIM:
             self._grow_graph()
         self._database.publish()
@@ -139,10 +140,10 @@ class PostgresIndex(DescribedStore):
     def accelerate(
         self, progress: Progress = silent, *, threads: int | None = None
     ) -> float | None:
-        """Nothing to do: the server keeps its graph."""
+        """Nothing to do: the server maintains the graph."""
 
     def acceleration(self) -> Acceleration | None:
-        """The graph is the server's."""
+        """None: the server maintains the graph."""
 
     def count(self, where: str | Filter | None = None) -> int:
         if where is None:
@@ -173,8 +174,8 @@ class PostgresIndex(DescribedStore):
         exclude: Sequence[int] = (),
         exact: bool = False,
     ) -> Found:
-        """The ``k`` best pictures for each query, of those the filter lets through: exactly where
-        few pass, else those that the graph finds.
+        """The ``k`` best pictures for each query, of those the filter lets through: exact where few
+        pass the filter, else as the graph finds them.
 
         Raises:
             QueryError: the queries do not fit the store, or are not numbers.
@@ -256,7 +257,8 @@ class PostgresIndex(DescribedStore):
         self._measure_graph()
 
     def _measure_graph(self) -> None:
-        """After the graph was made, for the transaction that makes it may not search it."""
+        """Measure the graph and store the result, in new transactions: the one that builds the
+        graph can't search it."""
         with self._database.reading() as link:
             measured = graph.measure(link, self._spread(link))
         if measured is not None:
@@ -264,7 +266,8 @@ class PostgresIndex(DescribedStore):
                 graph.keep(link, measured)
 
     def _spread(self, link: Link) -> NDArray[np.float32]:
-        """Embeddings ``(S, D)`` of pictures from all over, the same as the embedded index takes."""
+        """Embeddings ``(S, D)`` of pictures evenly apart by id: the same as the SQLite index
+        samples."""
         rows = link.execute(
             """SELECT vector FROM embedding JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1
                 AS place FROM picture) AS numbered USING (id) WHERE place = ANY(?) ORDER BY id""",
@@ -275,7 +278,8 @@ class PostgresIndex(DescribedStore):
 
 
 def _few(link: Link, chosen: Condition) -> Condition | None:
-    """The pictures that pass, if they are so few that they are compared one by one."""
+    """The ids of the pictures that pass, if they are few enough to be compared one by one; else
+    None."""
     if chosen is filters.EVERY:
         return None
     rows = link.execute(
@@ -293,7 +297,8 @@ def _asked(
     exclude: Sequence[int],
     recall: float,
 ) -> _Answer:
-    """What the graph finds, or if it gives up before it has found enough, what all compared are."""
+    """What the graph finds; if the server stops before it has found ``k``, the exact result
+    instead."""
     found = graph.nearest(link, query, k, among, exclude)
     if len(found) == k:
         return found, recall
@@ -301,8 +306,8 @@ def _asked(
 
 
 def _among(chosen: Condition) -> Condition:
-    """That a picture is chosen. ``IS TRUE`` keeps PostgreSQL from joining the two, for which it
-    would have to guess how many are chosen: it looks each up in a table that it makes once."""
+    """The condition that a picture is among ``chosen``. ``IS TRUE`` keeps PostgreSQL from planning
+    a join, whose cost it would misjudge: it builds one hash table and looks each id up."""
     if chosen is filters.EVERY:
         return graph.EVERY
     return Condition(f"(id IN ({chosen.sql})) IS TRUE", chosen.parameters)

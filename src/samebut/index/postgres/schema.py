@@ -1,8 +1,8 @@
 """The tables of a store in PostgreSQL.
 
-What is said of pictures, and the paths, lie in one schema; pictures and embeddings in one for each
-model, ``NAME_m1``, ``NAME_m2``, so that another model's can be filled while this one's is searched.
-A statement finds both by its search path. ``store.number`` says which model is searched.
+Metadata and paths are in one schema; pictures and embeddings are in one schema for each model,
+``NAME_m1``, ``NAME_m2``, so that another model's can be filled while the current one is searched.
+Statements find both through the search path. ``store.number`` says which model is searched.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ OLDEST_VECTOR = (0, 8)  # the first pgvector that goes on looking while a filter
 SETTINGS = """SET jit = off; SET plan_cache_mode = force_custom_plan;
     SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 400;
     SET hnsw.max_scan_tuples = 100000"""
-"""Of a session: how far a search in the graph looks (benchmarks/postgres_graph.py), behind a filter
-too; no code is compiled for a query that takes milliseconds; and none is planned once for all: a
-plan that was made while the tables were small reads all of them when they are large."""
+"""Settings of a session: how many candidates a search in the graph visits
+(benchmarks/postgres_graph.py), with a filter too; no JIT compilation, which costs more than queries
+of milliseconds save; and no cached generic plans: one made while the tables were small would scan
+them when they are large."""
 
 # Names and values may be longer than a B-tree takes (2,704 bytes), so they are found by hash.
 # Texts are ordered by their bytes, as SQLite does.
 TABLES = (
     "CREATE SCHEMA {name}",
-    # token: tells this store from another that was made in its place.
+    # token: distinguishes this store from a later one of the same name.
     """CREATE TABLE {name}.store (version INTEGER NOT NULL, number INTEGER NOT NULL,
         changes BIGINT NOT NULL DEFAULT 0,
         token TEXT NOT NULL DEFAULT gen_random_uuid()::text)""",
@@ -41,7 +42,7 @@ TABLES = (
         number DOUBLE PRECISION, paths BIGINT[] NOT NULL)""",
     "CREATE INDEX ON {name}.value USING hash (folded)",
     "CREATE INDEX ON {name}.value (field_id, number)",
-    # Packing them costs more than it saves.
+    # EXTERNAL: no compression, which costs more time than it saves.
     "ALTER TABLE {name}.field ALTER paths SET STORAGE EXTERNAL",
     "ALTER TABLE {name}.value ALTER paths SET STORAGE EXTERNAL",
     """CREATE TABLE {name}.table_row (name TEXT COLLATE "C" NOT NULL, texts TEXT NOT NULL,
@@ -51,7 +52,7 @@ TABLES = (
     """CREATE TABLE {name}.remembered (digest TEXT PRIMARY KEY, path_id BIGINT NOT NULL,
         texts TEXT NOT NULL, fresh BOOLEAN NOT NULL, moved BOOLEAN NOT NULL)""",
     "CREATE INDEX ON {name}.remembered (fresh) WHERE fresh",
-    # What SQLite has, and `samebut.index.sql` lets the store's statements use.
+    # A type and functions that SQLite has, and that `samebut.index.sql` allows in statements.
     "CREATE DOMAIN {name}.blob AS TEXT",
     """CREATE FUNCTION {name}.instr(whole TEXT, part TEXT) RETURNS INTEGER
         LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN strpos(whole, part)""",
@@ -74,7 +75,7 @@ MODEL_TABLES = (
     "CREATE INDEX ON {name}_m{number}.picture (digest)",
     """CREATE TABLE {name}_m{number}.embedding (id BIGINT PRIMARY KEY,
         vector {halfvec}({dim}) NOT NULL)""",
-    # In the row itself: reading thousands of them from beside the table takes twice the time.
+    # Kept in the row itself: reading thousands of vectors from the TOAST table takes twice as long.
     "ALTER TABLE {name}_m{number}.embedding ALTER vector SET STORAGE {storage}",
     "CREATE TABLE {name}_m{number}.checksum (id BIGINT PRIMARY KEY, digest BYTEA NOT NULL)",
 )

@@ -1,4 +1,4 @@
-"""Where a store on a server is, as ``--store`` says it, and how a connection to it is made."""
+"""The address of a store on a server, as given to ``--store``, and connecting to it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Server:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Raise psycopg's errors as ours."""
+        """Turn psycopg's errors into errors of `samebut.errors`."""
         try:
             yield
         except psycopg.Error as error:
@@ -107,7 +107,7 @@ class Server:
             if cause is not None:
                 raise cause.error(f"{self}: {cause.phrase}", hint=cause.hint) from error
             if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
-                raise self._unreached(error) from error  # it broke off: no server said anything
+                raise self._unreached(error) from error  # the connection broke
             raise StoreError(
                 f"{self}: the server says: {_first_line(error)}",
                 hint="Run the same command again; what was stored before is still there.",
@@ -134,7 +134,7 @@ def server_of(url: str) -> Server:
         raise StoreError(
             "--store: the address of the server can't be understood",
             hint="Write postgresql://USER@HOST:PORT/DATABASE, with %40 for an @ inside a part.",
-        ) from None  # libpq's words may hold a password
+        ) from None  # libpq's message may contain a password
     if any("password" in name or "secret" in name for name in parameters):
         raise StoreError("--store: the address holds a password", hint=_PASSWORD)
     if not _NAME.fullmatch(schema):
