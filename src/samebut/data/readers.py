@@ -80,8 +80,8 @@ READERS: dict[str, Reader] = {
     "triplets": Reader(
         "triplets",
         "val",
-        "the split's pictures in `catalog.csv`; without a column `split` all of them; without the "
-        "file every picture named",
+        "the split's pictures in `catalog.csv`; all its pictures if it has no column `split`; if "
+        "there is no such file, all pictures that the queries name",
     ),
     "fashioniq": Reader(
         "fashioniq",
@@ -114,7 +114,7 @@ READERS: dict[str, Reader] = {
     "circo": Reader(
         "circo",
         "val",
-        "COCO 2017 unlabeled, as its list says",
+        "the pictures in the list of COCO 2017's unlabeled images",
         (
             "annotations  https://github.com/miccunifi/CIRCO",
             "pictures     https://cocodataset.org/#download: 2017 Unlabeled images and image info",

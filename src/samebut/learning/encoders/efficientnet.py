@@ -197,26 +197,25 @@ class EfficientNetConfig(TextSizes):
     """Sizes of the EfficientNet encoder, and where its weights come from."""
 
     size: Literal["lite0", "lite1", "lite2"] = "lite0"
-    """Size of the picture tower."""
+    """Size of the image tower."""
     region: Literal[16, 32] = 32
-    """Pixels of a region, a side, for fusions that read regions: at 16 there are four times as
-    many, so that a region may be a part of a thing."""
+    """Side of a region in pixels, for fusions that read regions: at 16 there are four times as
+    many regions as at 32, so a region can show a part of an object."""
     hidden: int = Field(512, ge=1)
-    """Width of the network between its features and the shared space."""
+    """Width of the network between the image tower's features and the shared space."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in that network."""
     places: int = Field(256, ge=0)
-    """Directions of the shared space, at most D, that begin as those by which the ImageNet
-    classifier tells things apart most; the others are free for what it does not look at, such as
-    colours."""
+    """How many directions of the shared space, at most D, are initialised with the main directions
+    of the ImageNet classifier; the others are free for what it ignores, such as colours."""
     pretrained: bool = True
-    """Whether the picture tower starts from weights trained on ImageNet (the extra `pretrained`);
-    otherwise from random ones."""
+    """Whether the image tower starts from weights trained on ImageNet (the extra `pretrained`)
+    or from random ones."""
 
 
 class EfficientNetEncoder(WithTextTower):
-    """EfficientNet-Lite with a head over all its depths, a short transformer for texts, and a
-    tokenizer of its own. ``dim`` is the width D of the shared space."""
+    """EfficientNet-Lite with a head that reads features of every depth, a short transformer for
+    texts, and a tokenizer of its own. ``dim`` is the width D of the shared space."""
 
     kind = "efficientnet"
     Options = EfficientNetConfig

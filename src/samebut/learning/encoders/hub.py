@@ -144,7 +144,7 @@ def _without(values: Any, keys: tuple[str, ...]) -> Any:
 
 
 class ClipEncoder(HubEncoder):
-    """CLIP (Radford et al. 2021). Pooled: class token and end mark, projected.
+    """CLIP (Radford et al. 2021). Pooled: class token and end token, projected.
 
     Patches and word pieces go through the same norm and projection as what is pooled. The text
     tower is causal and pools the end mark, so padding behind it is never seen: texts are padded
@@ -186,7 +186,7 @@ class ChineseClipEncoder(ClipEncoder):
 
 
 class MetaClip2Encoder(ClipEncoder):
-    """Meta CLIP 2 (Chuang et al., arXiv 2507.22062): CLIP with XLM-V's pieces, 300 languages.
+    """Meta CLIP 2 (Chuang et al., arXiv 2507.22062): CLIP with XLM-V's tokenizer, 300 languages.
 
     Pooled: the first end mark, ``eos_token_id`` of its configuration.
     """

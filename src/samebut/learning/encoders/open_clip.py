@@ -26,7 +26,7 @@ from samebut.preprocess import Preprocess
 
 
 class OpenClipEncoder(PublishedEncoder):
-    """OpenCLIP's own format (Ilharco et al. 2021): ViT towers, and SigLIP's of timm.
+    """OpenCLIP's own format (Ilharco et al. 2021): its ViT towers, and timm's SigLIP towers.
 
     A region is what the tower pools and projects of one patch: the last norm and the projection,
     and with SigLIP's head in between what that makes of a picture which is this one patch. Where a

@@ -229,9 +229,9 @@ class TextConfig(_Tower):
     """``text_cfg``."""
 
     context_length: int = Field(77, ge=3)
-    """Texts are cut to this many pieces, marks included."""
+    """Texts are cut to this many tokens, special tokens included."""
     vocab_size: int = Field(49408, ge=1)
-    """Word pieces."""
+    """Tokens in the vocabulary."""
     hf_tokenizer_name: str | None = None
     """Whose tokenizer the folder's is; none: CLIP's."""
     tokenizer_mode: str | None = None

@@ -1,4 +1,4 @@
-"""The small encoder that ships: a residual CNN for pictures, a short transformer for texts.
+"""The small encoder: a residual CNN for pictures, a short transformer for texts.
 
 Convolutions, because the data is small: a vision transformer of the same size learned next to
 nothing in the same time (docs/experiments/samebut-small.md). Both towers project their tokens into

@@ -24,15 +24,15 @@ class TextSizes(Table):
     dim: int = Field(256, ge=1)
     """Width D of the shared space."""
     vocabulary: int = Field(4096, ge=259)
-    """Word pieces, the 256 bytes and three marks among them."""
+    """Tokens in the vocabulary, including the 256 bytes and three special tokens."""
     max_tokens: int = Field(64, ge=3)
-    """Texts are cut to this many pieces, marks included."""
+    """Texts are cut to this many tokens, special tokens included."""
     text_width: int = Field(192, ge=1)
     """Width of the text tower, a multiple of `text_heads`."""
     text_layers: int = Field(2, ge=0)
     """Transformer blocks of the text tower."""
     text_heads: int = Field(4, ge=1)
-    """Heads of its attention."""
+    """Attention heads of each block."""
     text_dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in the text tower."""
 
