@@ -161,7 +161,7 @@ def of_answers(name: str, pictures: Pictures, asked: colours.Asked) -> Asking:
         for row, (_, _, answers) in zip(right, asked, strict=True):
             row[answers] = True
         hit = np.take_along_axis(right, first(made, pictures, references).astype(np.intp), axis=1)
-        return {f"R@{k}": hit[:, :k].any(axis=1).astype(np.float64) for k in (1, 10)}
+        return {f"R@{k}": np.asarray(hit[:, :k].any(axis=1), np.float64) for k in (1, 10)}
 
     return Asking(name, pictures, references, [text for _, text, _ in asked], measure)
 
@@ -257,7 +257,7 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
     own = asking.pictures.composed(
         asking.references.tolist(), asking.texts, asking.pictures.model.fusions[0]
     )
-    half = np.ones(1, np.float32) / 2
+    half = np.full(1, 0.5, np.float32)
     exact = np.concatenate([index.embedding([*part]) for part in parts(len(index))])
     sample, model = sample_of(index), asking.pictures.model
     around = IndexAround(index, (), lambda: sample)
@@ -273,7 +273,7 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
                 asked = Asked(
                     pooled[row : row + 1],
                     texts[row : row + 1],
-                    lambda query=query: (query, half),  # type: ignore[misc]
+                    given(query, half),
                     lambda: model.corpora,
                     query,  # any two vectors cost pdv the same
                     query,
@@ -294,6 +294,10 @@ def rescoring(index: LocalIndex, asking: Asking, compositions: Sequence[str]) ->
         exactly = f"{100 * np.mean(equal):.2f} % over {len(equal):,} queries" if equal else "exact"
         low, high = 1000 * np.percentile(spent, 50), 1000 * np.percentile(spent, 99)
         yield f"| `{composition}` | {low:.1f} | {high:.1f} | {exactly} |"
+
+
+def given(query: Floats, gate: Floats) -> Callable[[], tuple[Floats, Floats]]:
+    return lambda: (query, gate)
 
 
 def shares(answers: Sequence[tuple[RankedPictures, Pair]], exact: Floats) -> list[float]:

@@ -22,8 +22,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 DIM = 640
 ALL_PICTURES = 74_381
@@ -138,6 +140,14 @@ print(json.dumps({"seconds": time.perf_counter() - started, "peak_mb": peak_mb()
 """
 
 
+class Figures(TypedDict):
+    """What one process measured."""
+
+    seconds: float
+    peak_mb: float
+    recalls: NotRequired[list[float]]
+
+
 def draw_features(folder: Path, annotations: Path, *, large: bool) -> None:
     """Unit rows: a gallery in the reader's order, and queries near their targets."""
     from samebut.data import fashioniq
@@ -154,7 +164,7 @@ def draw_features(folder: Path, annotations: Path, *, large: bool) -> None:
         np.save(folder / "large.npy", _unit(random.standard_normal((ALL_PICTURES, DIM))))
 
 
-def run(script: str, *words: object) -> dict[str, float | list[float]]:
+def run(script: str, *words: object) -> Figures:
     """One fresh process."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK + script, *map(str, words)],
@@ -163,7 +173,7 @@ def run(script: str, *words: object) -> dict[str, float | list[float]]:
         text=True,
         check=True,
     )
-    figures: dict[str, float | list[float]] = json.loads(done.stdout)
+    figures: Figures = json.loads(done.stdout)
     return figures
 
 
@@ -187,7 +197,7 @@ def measure_fashioniq(asked: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as place:
         draw_features(Path(place), asked.annotations, large=asked.large)
         words = (place, asked.annotations, asked.published)
-        figures = {name: [] for name in sides}
+        figures: dict[str, list[Figures]] = {name: [] for name in sides}
         for _ in range(asked.runs):
             for name, script in sides.items():
                 figures[name].append(run(script, *words))
@@ -204,8 +214,9 @@ def measure_fashioniq(asked: argparse.Namespace) -> None:
             print(f"6,016 x 74,381: {figure['seconds']:.1f} s, {figure['peak_mb']:,.0f} MB peak")
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    made: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return made.astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,8 @@ class Comparison:
         folder = self.run_folder(arm, rate, seed)
         say(f"{self.name}: {arm.said}, rate {rate:g}, seed {seed}")
         model = train(self.recipe(arm, rate, seed), self.data, folder, cache=self.arguments.cache)
-        return self.scored(CIRModel.load(model))
+        scores: tuple[Scores, Scores] = self.scored(CIRModel.load(model))
+        return scores
 
     def recipe(self, arm: Arm, rate: float, seed: int) -> Recipe:
         asked = self.arguments
@@ -200,7 +201,7 @@ def seconds_of(run: Path) -> float:
     (stage,) = said["recipe"]["stages"]
     with (run / "stage1" / "log.csv").open(encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    queries = int(last["step"]) * stage["queries"]["batch"] * stage["queries"]["accumulate"]
+    queries: int = int(last["step"]) * stage["queries"]["batch"] * stage["queries"]["accumulate"]
     return queries / float(last["queries_per_second"])
 
 

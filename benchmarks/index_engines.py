@@ -153,7 +153,8 @@ class Stopwatch:
         """So far. A server's process that has ended counts as its master's."""
         times = [process.cpu_times() for process in self.others()]
         ended = sum(each.children_user + each.children_system for each in times[:1])
-        return time.process_time() + ended + sum(each.user + each.system for each in times)
+        others = sum(each.user + each.system for each in times)
+        return float(time.process_time() + ended + others)
 
     def of(self, work: Callable[[], object]) -> tuple[float, float]:
         clock, processors = time.perf_counter(), self.processors()
@@ -347,7 +348,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         real = real_embeddings()
         np.save(Path(folder, "real.npy"), real)
-        np.savez(Path(folder, "truth.npz"), **Task(real, asked.count, {}).scanned())
+        np.savez(
+            Path(folder, "truth.npz"), allow_pickle=False, **Task(real, asked.count, {}).scanned()
+        )
         load = [round(each, 1) for each in psutil.getloadavg()]
         print(json.dumps({"count": asked.count, "processors": psutil.cpu_count(), "load": load}))
         for engine in asked.engines:

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -144,14 +145,18 @@ def filters(server: Server) -> Iterator[str]:
         answered = (f for f in generated(2) if isinstance(listed(ours, f), list))
         for tree in islice(answered, 100):
             expected = sorted(entry.path for entry in ours.pictures(ours.listing(99, where=tree)))
-            got = answer(lambda tree=tree: paths(where, sent(ours, tree)))
+            got = answer(partial(paths, where, sent(ours, tree)))
             counts[{str(expected): "same"}.get(got, "other" if got[0] == "[" else "refused")] += 1
             if got != str(expected):
                 yield f"{sent(ours, tree)}: {got[:200]}, ours {expected}"
     yield f"100 generated filters: {dict(counts)}"
+
+    def colours(test: str) -> list[str]:
+        return sorted({table[path]["colour"] for path in paths(where, test)})
+
     for test in ('like "%lue"', 'like "b_ue"', '== "BLUE"'):
         test = f'said["colour"] {test}'
-        cells = answer(lambda test=test: sorted({table[p]["colour"] for p in paths(where, test)}))
+        cells = answer(partial(colours, test))
         yield f"{test}: {cells[:120]}"
 
 

@@ -46,7 +46,8 @@ def _cropped(picture: Image.Image, share: float) -> Image.Image:
     return _saved(picture.crop((wide, high, picture.width - wide, picture.height - high)), 90)
 
 
-COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+Copy = Callable[[Image.Image], Image.Image]
+COPIES: dict[str, Copy] = {
     "saved anew, quality 95": lambda picture: _saved(picture, 95),
     "saved anew, quality 75": lambda picture: _saved(picture, 75),
     "saved anew, quality 50": lambda picture: _saved(picture, 50),
@@ -59,13 +60,18 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def copies(model: Model, files: dict[str, Path]) -> None:
-    names, rows = [*files.values()], [{} for _ in files]
+    names = [*files.values()]
+    rows: list[dict[str, str]] = [{} for _ in files]
     own = encode(model, files, rows).embeddings
     print(
         f"\n| copies, {len(files):,} pictures | least | median | beyond {NEAR} |\n|---|---|---|---|"
     )
     for name, make in COPIES.items():
-        made = encode_made(model, files, rows, lambda i, m=make: m(open_picture(names[i])))  # type: ignore[misc]
+
+        def copied(number: int, make: Copy = make) -> Image.Image:
+            return make(open_picture(names[number]))
+
+        made = encode_made(model, files, rows, copied)
         cosines = (own * made.embeddings).sum(axis=1)
         share = np.mean(cosines >= NEAR)
         print(f"| {name} | {cosines.min():.3f} | {np.median(cosines):.3f} | {share:.0%} |")
@@ -103,7 +109,8 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     arguments = parser.parse_args()
     model = Model.load(arguments.model)
-    files = {each.path: each.file for each in scan(arguments.folder).pictures}
+    found = scan(arguments.folder).pictures
+    files = {each.path: each.file for each in found if isinstance(each.file, Path)}
     gallery = encode(model, files, [{} for _ in files]).embeddings
     chosen = random.Random(0).sample(sorted(files), min(arguments.pictures, len(files)))
     copies(model, {name: files[name] for name in chosen})

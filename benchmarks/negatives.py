@@ -159,7 +159,7 @@ def of_table(goods: Pictures) -> Iterator[str]:
         for name, fusion in (("said", goods.model.usual), ("as a search does it", None)):
             ids = goods.first(goods.composed(references, texts, fusion), FIRST, references)
             hit = np.take_along_axis(right, ids.astype(np.intp), axis=1)
-            found.append(hit.any(axis=1).astype(np.float64))
+            found.append(np.asarray(hit.any(axis=1), np.float64))
             values = [hit[:, 0].astype(np.float64), found[-1]]
             if len(found) > 1:
                 values.append(found[-1] - found[0])
@@ -192,8 +192,9 @@ def of_answers(goods: Pictures, benchmark: Benchmark) -> Iterator[str]:
             np.put_along_axis(shown, hidden, -np.inf, axis=1)
             ids = np.argsort(-shown, axis=1, kind="stable")[:, :FIRST]
             hit = np.take_along_axis(right[chosen], ids, axis=1)
-            first = hit[:, 0].astype(np.float64), hit.any(axis=1).astype(np.float64)
-            return f"| {count}: {name} | {cells([hit.mean(axis=1), *first])} |"
+            values = hit.mean(axis=1), hit[:, 0], hit.any(axis=1)
+            shares = [np.asarray(each, np.float64) for each in values]
+            return f"| {count}: {name} | {cells(shares)} |"
 
         yield line("hidden alone", queries[chosen])
         ways: dict[str, Callable[[Floats], Floats]] = {"mean": _mean}

@@ -179,7 +179,8 @@ def installed(install: tuple[str, ...]) -> Figures:
     place = environment(install)
     known = place / "installed.json"
     if known.exists() and ("." not in install or known.stat().st_mtime > last_edit()):
-        return json.loads(known.read_text())
+        kept: Figures = json.loads(known.read_text())
+        return kept
     print(f"installing {' '.join(install)}", file=sys.stderr, flush=True)
     shutil.rmtree(place, ignore_errors=True)
     venv.create(place, with_pip=True)
@@ -220,7 +221,8 @@ def megabytes(folder: Path) -> float:
 
 def stepped(step: str, name: str, install: tuple[str, ...], *paths: Path) -> Figures:
     """One step in a process of the peer's environment. RuntimeError says why it failed."""
-    command = [environment(install) / "bin/python", __file__, "--step", step, name, *paths]
+    python = environment(install) / "bin/python"
+    command: list[str | Path] = [python, __file__, "--step", step, name, *paths]
     quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": ""}
     try:
         done = subprocess.run(
@@ -230,7 +232,8 @@ def stepped(step: str, name: str, install: tuple[str, ...], *paths: Path) -> Fig
         raise RuntimeError(f"not done after {LIMIT} seconds") from None
     if done.returncode:
         raise RuntimeError(last_line(done.stderr))
-    return json.loads(done.stdout.splitlines()[-1])
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def pictures_of(products: Path, count: int, place: Path) -> dict[str, str]:

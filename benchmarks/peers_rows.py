@@ -169,7 +169,8 @@ def numpy_open(place: Path) -> Search:
     def search(query: Any) -> list[int]:
         scores = rows @ query
         best = np.argpartition(-scores, K)[:K]
-        return best[np.argsort(-scores[best])].tolist()
+        found: list[int] = best[np.argsort(-scores[best])].tolist()
+        return found
 
     return search
 
@@ -211,7 +212,8 @@ def lancedb_open(place: Path) -> Search:
 
     def search(query: Any) -> list[int]:
         found = table.search(query).distance_type("cosine").limit(K)
-        return found.to_arrow()["id"].to_pylist()
+        numbers: list[int] = found.to_arrow()["id"].to_pylist()
+        return numbers
 
     return search
 
@@ -228,6 +230,7 @@ def faiss_open(place: Path) -> Search:
     import faiss
 
     index = faiss.read_index(str(place / "index"))
+    assert isinstance(index, faiss.IndexHNSWFlat)
     index.hnsw.efSearch = 64
     return lambda query: index.search(query[None], K)[1][0].tolist()
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -126,7 +127,7 @@ def graphs(index: PostgresIndex, task: Task, asked_for: list[str], watch: Stopwa
             there = graph.is_there(link)
         if there:
             drop(index)
-        clock, processor = watch.of(lambda m=m, c=construction: make(index, m, c))  # type: ignore[misc]
+        clock, processor = watch.of(partial(make, index, m, construction))
         with index._database.reading() as link:
             size = link.execute("SELECT pg_relation_size('embedding_graph')").fetchone()[0] / 1e6
         print(

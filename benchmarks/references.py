@@ -28,7 +28,6 @@ from samebut.data import triplets
 from samebut.embedding import Floats, unit
 from samebut.language.wishes import Look
 from samebut.looks import NEIGHBOURS, Eyes, LookColumn, in_words, usual_column
-from samebut.metrics import Ints
 from samebut.runtime import Model, Surroundings
 from samebut.turns import EARLIER
 
@@ -122,10 +121,10 @@ def measured(goods: Pictures, queries: Floats, asked: Sequence[Pair]) -> str:
     hidden = np.array([[a, b] for a, b, _ in asked])
     scores = queries @ goods.embeddings.T
     np.put_along_axis(scores, hidden, -np.inf, axis=1)
-    ids: Ints = np.argsort(-scores, axis=1, kind="stable")[:, :FIRST]
+    ids = np.argsort(-scores, axis=1, kind="stable")[:, :FIRST]
     hit = np.take_along_axis(np.stack([right for *_, right in asked]), ids, axis=1)
-    values = hit[:, 0].astype(np.float64), hit.any(axis=1).astype(np.float64), hit.mean(axis=1)
-    rows = [Row.over("", "", each) for each in values]
+    values = hit[:, 0], hit.any(axis=1), hit.mean(axis=1)
+    rows = [Row.over("", "", np.asarray(each, np.float64)) for each in values]
     return " | ".join(f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]" for row in rows)
 
 

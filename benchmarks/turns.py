@@ -52,12 +52,13 @@ class Composer:
     def __call__(self, image: FeatureArrays, text: str) -> Floats:
         """``(D,)``"""
         beside = Surroundings(said=[text])
-        return self.model.compose(image, self.said(text), self.fusion, beside).embedding[0]
+        query: Floats = self.model.compose(image, self.said(text), self.fusion, beside).embedding[0]
+        return query
 
     def in_turn(self, image: FeatureArrays, texts: Sequence[str]) -> Floats:
         """The query so far stands for the picture of the next text."""
         length = np.linalg.norm(image.pooled, axis=-1, keepdims=True)
-        query = unit(image.pooled)[0]
+        query: Floats = unit(image.pooled)[0]
         for text in texts:
             query = self(replace(image, pooled=query[None] * length), text)
         return query
@@ -66,7 +67,8 @@ class Composer:
         return self(image, dialogue.joined(texts))
 
     def reminders(self, texts: Sequence[str]) -> Floats:
-        return sum((unit(self.said(text).pooled)[0] for text in texts[:-1]), np.float32(0))
+        rows = (unit(self.said(text).pooled)[0] for text in texts[:-1])
+        return sum(rows, np.zeros(self.model.dim, np.float32))
 
 
 Way = Callable[[Composer, FeatureArrays, Sequence[str]], Floats]

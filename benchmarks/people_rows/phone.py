@@ -184,7 +184,8 @@ def missed(photos: Pictures, count: int) -> Iterator[Shown]:
     """Wrong answers among the first ten (or among as many as can be right), drawn by a fixed seed:
     of every kind in words and of some photos as another kind, in both languages."""
     rng, wordings = random.Random(0), words()["wordings"]
-    asked = [*((None, kind, "kind") for kind in kinds_of(photos))]
+    asked: list[tuple[int | None, str, str]]
+    asked = [(None, kind, "kind") for kind in kinds_of(photos)]
     asked += [(number, kind, "but") for number, kind in rng.sample(another_kind(photos), BUT)]
     wrong = []
     for (reference, kind, wording), language in itertools.product(asked, LANGUAGES):
