@@ -12,15 +12,15 @@ from samebut.errors import SamebutError
 from samebut.gallery import Gallery
 from samebut.serve.current import CurrentGallery
 
-_SECONDS = 30.0  # between two looks whether the gallery has changed
+_SECONDS = 30.0  # between two checks for changes
 _GRACE_SECONDS = 0.5
 _NICE = 10
 _logger = logging.getLogger("samebut.serve")
 
 
 class Accelerating:
-    """A thread that makes a gallery's index anew when the gallery has changed enough, on one core
-    and behind all that is asked meanwhile (`samebut.index.Index.accelerate`)."""
+    """A thread that rebuilds a gallery's search structure when the gallery has changed enough
+    (`samebut.index.Index.accelerate`), on one core and with a lower priority than requests."""
 
     def __init__(self, current: CurrentGallery, name: str = "") -> None:
         self._current = current
@@ -34,13 +34,15 @@ class Accelerating:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it. What it is making is not waited for: the store does not know of it yet."""
+        """End the thread without waiting for an unfinished build: the store does not refer to it
+        yet."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(_GRACE_SECONDS)
 
     def look(self) -> bool:
-        """One look: whether anything was made. Raises SamebutError if it can't be."""
+        """Check once, and build if it is due. Returns whether anything was built. Raises
+        SamebutError if that fails."""
         revision = self._current.run(lambda gallery: gallery.index.revision())
         if revision == self._seen:
             return False
@@ -55,7 +57,7 @@ class Accelerating:
         return recall is not None
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where each thread has a priority, which its own inherit
+        if sys.platform == "linux":  # there priorities are per thread, and inherited
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while not self._stopping.is_set():
@@ -64,13 +66,13 @@ class Accelerating:
                 self._complaint = ""
             except SamebutError as error:
                 self._complain(f"{error}. {error.hint}")
-            except Exception as error:  # the gallery is served on
+            except Exception as error:  # the server must go on
                 _logger.debug("a look failed", exc_info=True)
                 self._complain(repr(error))
             self._stopping.wait(_SECONDS)
 
     def _complain(self, complaint: str) -> None:
-        """Log what is wrong once, not at every look."""
+        """Log a problem once, not at every check."""
         if complaint != self._complaint:
             _logger.warning("%ssearches compare all pictures: %s", self._log_prefix, complaint)
         self._complaint = complaint

@@ -11,7 +11,7 @@ _CLIENTS = 10_000
 class Allowances:
     """How many searches each client may still make: a bucket that refills with time.
 
-    ``per_minute`` of them at most at once, 0: any number. The clients seen last are remembered.
+    A burst may have ``per_minute`` of them; 0: no limit. Only the clients seen last are remembered.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -19,7 +19,8 @@ class Allowances:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, client: str, now: float | None = None) -> float:
-        """0 if ``client`` may search now, which is counted, else the seconds until it may."""
+        """Count a search of ``client`` and return 0 if it may search now; else the seconds until it
+        may."""
         if not self._per_minute:
             return 0
         now = time.monotonic() if now is None else now

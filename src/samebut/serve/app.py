@@ -47,7 +47,7 @@ class Member(NamedTuple):
 
 
 def create_app(gallery: Gallery, settings: Settings | None = None) -> FastAPI:
-    """An ASGI app that serves ``gallery``, which stays the caller's to close.
+    """An ASGI app that serves ``gallery``. The caller closes the gallery.
 
     The model is loaded and the store read when the app starts up, not by the first search.
     """
@@ -65,7 +65,7 @@ def create_site(members: Mapping[str, Member], settings: Settings) -> FastAPI:
     """An ASGI app that serves galleries by their names, each at ``/g/NAME/``, with a list at ``/``.
 
     One that could not be opened is listed, and what is asked of it is refused; the others are
-    served. Galleries stay the caller's to close.
+    served. The caller closes the galleries.
     """
     settings = replace(settings, several=True)
     resources, page = Resources(settings), shipped()
@@ -91,7 +91,7 @@ class _Served(NamedTuple):
 
 
 def _app(resources: Resources, served: Sequence[_Served]) -> FastAPI:
-    """An app without addresses, which starts what is ``served`` and ends it."""
+    """An app without routes, which starts and ends what is ``served``."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -108,7 +108,8 @@ def _app(resources: Resources, served: Sequence[_Served]) -> FastAPI:
             for _app, serving in served:
                 serving.current.close()
 
-    # The documentation pages of FastAPI load scripts from other servers; the document does not.
+    # Only the OpenAPI document is served: FastAPI's documentation pages load scripts from other
+    # servers.
     app = FastAPI(
         title="samebut",
         description="Find pictures by example plus words.",
@@ -124,8 +125,8 @@ def _app(resources: Resources, served: Sequence[_Served]) -> FastAPI:
 
 
 def _start(serving: Serving) -> None:
-    """What the first search would wait for, and the watch. One of several that can't be started
-    does not stop the others: it is tried again by each of its requests, and refuses them."""
+    """Load what the first search would wait for, and start the watch. If one of several galleries
+    fails, the others are served; each request to it tries again and is refused if that fails."""
     try:
         warm_up(serving.gallery)
         serving.watch = watch_of(serving.gallery, serving.settings, serving.name)

@@ -1,4 +1,5 @@
-"""A request to a query with its pictures: two ways to send one, checked before work is begun."""
+"""Parses a request into a query with its pictures: JSON or a form, checked before any work
+begins."""
 
 from __future__ import annotations
 
@@ -101,7 +102,7 @@ def _source(
 
 
 def _content(part: UploadFile) -> bytes:
-    part.file.seek(0)  # it may have been read before, for a gallery that was an old one
+    part.file.seek(0)  # an earlier try, with a gallery that was replaced, may have read it
     return part.file.read()
 
 

@@ -1,8 +1,10 @@
-"""The page's modules as one script: a browser far away asks once, not once for each module.
+"""Bundles the page's modules into one script, so that a browser needs one request, not one for each
+module.
 
 A module becomes a function that is called once and returns what the module exports; what a module
-imports comes before it. Only what the page's modules use is read: imports of a neighbour's names
-or of all of it, and exports where something is declared. Anything else is an error, not a guess.
+imports comes before it. Only the syntax that the page's modules use is supported: named and
+namespace imports of modules in the same folder, and exports at declarations. Anything else is an
+error.
 """
 
 from __future__ import annotations

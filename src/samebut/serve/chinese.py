@@ -1,4 +1,4 @@
-"""The library's refusals in Chinese, for those a request can bring about.
+"""Chinese translations of the library's error messages that a request can cause.
 
 A phrase that is not listed is given as it is, in English: a wrong translation would be worse.
 """

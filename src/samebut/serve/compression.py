@@ -1,4 +1,4 @@
-"""Packs what the API answers, for those who can unpack it.
+"""Gzips the API's answers for clients that accept it.
 
 Only texts that are sent in one piece: JPEGs don't get smaller, and a file is sent while it is read.
 """
@@ -31,7 +31,8 @@ class Compression:
 
 
 class _Packing:
-    """Holds the beginning of an answer back until its first bytes tell whether they are all."""
+    """Holds back the headers of an answer until its first message shows whether the body is
+    complete."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

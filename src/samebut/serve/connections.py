@@ -88,5 +88,5 @@ class Connection(H11Protocol):
             for event in events:
                 self.transport.write(self.conn.send(event) or b"")
         except h11.LocalProtocolError:
-            pass  # an answer has begun: only hanging up can say that it is over
+            pass  # an answer has begun: only closing the connection can end it
         self.transport.close()

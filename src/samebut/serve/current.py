@@ -22,9 +22,9 @@ _logger = logging.getLogger("samebut.serve")
 class CurrentGallery:
     """A gallery that may be replaced by a newer one while it is asked.
 
-    A job has one gallery, and with it one model, from its beginning to its end: what a search
-    embeds is never compared with another model's embeddings. The first gallery stays the caller's
-    to close; later ones are closed when nobody uses them any more.
+    A job keeps one gallery, and so one model, from its beginning to its end: what a search embeds
+    is never compared with another model's embeddings. The caller closes the first gallery; later
+    ones are closed here when no job uses them any more.
     """
 
     def __init__(self, gallery: Gallery) -> None:
@@ -36,16 +36,17 @@ class CurrentGallery:
 
     @property
     def gallery(self) -> Gallery:
-        """The one that the next job gets."""
+        """The gallery that the next job gets."""
         return self._gallery
 
     @property
     def model_changed(self) -> bool:
-        """Whether the model's folder holds another model now than the one that is searched with."""
+        """Whether the model's folder now holds another model than the loaded one."""
         return self._on_disk.changed
 
     def run(self, job: Callable[[Gallery], T]) -> T:
-        """What ``job`` returns, asked again if the gallery turns out to be an old one.
+        """What ``job`` returns; it is run again if the store turns out to hold another model's
+        embeddings.
 
         Raises what ``job`` raises, and SamebutError if the gallery can't be opened again.
         """
@@ -92,7 +93,7 @@ class CurrentGallery:
                 new = Gallery.open(old.folder, store=old.index.address, threads=old.model.threads)
                 new.exact = old.exact
                 warm_up(new)
-            except FingerprintMismatch:  # changed once more: the next try sees how
+            except FingerprintMismatch:  # changed once more: try again
                 if new:
                     new.close()
                 return
@@ -106,15 +107,15 @@ class CurrentGallery:
 
 
 class _ModelOnDisk:
-    """Says once that a model's folder was overwritten. The server goes on with the model that it
-    has loaded, for the store's embeddings are that model's; started again, it would refuse."""
+    """Logs once that a model's folder was overwritten. The server keeps using the model that it has
+    loaded, which made the store's embeddings; after a restart it would refuse the new one."""
 
     def __init__(self) -> None:
         self.changed = False
         self._seen: tuple[object, ...] = ()
 
     def look(self, gallery: Gallery) -> None:
-        """A glance at the folder; its description is read only where that was written to."""
+        """Check the folder; ``model.json`` is read only if its file has changed."""
         file = gallery.model.folder / "model.json"
         now: tuple[object, ...] = (file, gallery.model.fingerprint)
         with suppress(OSError):
@@ -136,7 +137,8 @@ class _ModelOnDisk:
 
 
 def warm_up(gallery: Gallery) -> None:
-    """Do once what the first search would wait for. After it the model's files are all read."""
+    """Load everything that the first search would otherwise wait for, all of the model's files
+    included."""
     model = gallery.model
     gallery.index.search(np.eye(1, model.dim, dtype=np.float32), 1)
     size = model.preprocess.size

@@ -1,8 +1,9 @@
-"""Stands before the app: who may ask, how much they may send, and what every answer carries.
+"""Checks every request before the app sees it: access and body size; and sets the headers of every
+answer.
 
-Plain ASGI, because a body has to be counted while it comes in, not when it has come. Nothing of a
-query's pictures or words is logged: a line has the method, the path without its parameters, the
-status and the time.
+Plain ASGI, because a body must be counted while it arrives, not afterwards. Nothing of a query's
+pictures or words is logged: a line has the method, the path without its parameters, the status and
+the time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from samebut.serve.telemetry import Telemetry
 API = "/api/v1"
 COOKIE = "samebut"
 KNOWN = "samebut.known"
-"""In a request's scope: whether it showed the token, or none is wanted."""
+"""Key in a request's scope: whether it presented the token, or none is required."""
 
 _PLACE = "samebut.place"
 
@@ -41,10 +42,10 @@ _OPEN = ("/", FRAMED, FRAMING, f"{API}/health", f"{API}/ready")
 _OPEN_BELOW = "/static/"
 _COUNTED = (f"{API}/search", f"{API}/look", f"{API}/explain", f"{API}/similar/")
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
-_ALWAYS = frozenset({f"{API}/health", f"{API}/ready"})  # answered when all else is full
+_ALWAYS = frozenset({f"{API}/health", f"{API}/ready"})  # answered even under overload
 _AT_ONCE = 200  # requests; each may hold a megabyte of an upload in memory
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-_DRAINED = 4  # times the largest body: so much is read and dropped to be heard by the sender
+_DRAINED = 4  # times the largest body: read and dropped, so that the sender gets the refusal
 _BUSY = {"Retry-After": "1"}
 _logger = logging.getLogger("samebut.serve")
 
@@ -83,7 +84,7 @@ class Guard:
                 await self._answer(scope, receive, answer.send)
         except ClientDisconnect:
             _logger.info("%s: the client went away", _printable(scope["path"]))
-        except asyncio.CancelledError:  # the server stops, and the time for that has passed
+        except asyncio.CancelledError:  # the server stops, and the grace period is over
             if not answer.status:
                 await _refuse(Problem("busy", headers=_BUSY), scope, receive, answer.send)
         except OSError as error:
@@ -94,7 +95,7 @@ class Guard:
             await _refuse(Problem(code), scope, receive, answer.send)
         except Exception:
             _logger.exception("%s failed", _printable(scope["path"]))
-            if answer.status:  # it has begun: only cutting it off can say that it is not whole
+            if answer.status:  # begun: only an abort tells the client that it is incomplete
                 raise
             await _refuse(Problem("internal"), scope, receive, answer.send)
         finally:
@@ -123,8 +124,8 @@ class Guard:
         """Other pages in the same browser may not make it search, or show what is in the gallery,
         unless they are of a site that was named.
 
-        Browsers say so for servers on this machine and behind TLS; elsewhere the cookie, which
-        they keep from other sites' requests, and the token stand in the way.
+        Browsers send ``Sec-Fetch-Site`` only to servers on the same machine and behind TLS.
+        Elsewhere the token protects: browsers do not send its cookie with other sites' requests.
         """
         site = request.headers.get("sec-fetch-site", "")
         if site in _OTHER_SITES and _is_api(request) and not self._named(request):
@@ -134,7 +135,7 @@ class Guard:
         return sites.named(request, self._settings.origins)
 
     def _leave(self, request: HTTPConnection) -> Response | None:
-        """A browser asks before it sends a token, so this is answered without one."""
+        """Answer a preflight request, which browsers send without the token."""
         return sites.leave(request) if _is_api(request) and self._named(request) else None
 
     def _check_token(self, request: HTTPConnection) -> None:
@@ -161,7 +162,8 @@ class Guard:
                 raise Problem("too_many_requests", headers={"Retry-After": f"{wait:.0f}"})
 
     def _welcome(self, request: HTTPConnection) -> Response | None:
-        """Who brings the token in an address gets it as a cookie, and an address without it."""
+        """A request with the token in its address gets a cookie and is redirected to the address
+        without the token."""
         token = self._settings.token
         if token is None or not self._brings_token(request):
             return None
@@ -177,7 +179,8 @@ class Guard:
         return response
 
     def _whole_address(self, request: HTTPConnection) -> Response | None:
-        """The page is at ``/photos/``: from ``/photos`` its files would not be found."""
+        """Redirect ``/photos`` to ``/photos/``: else the page's relative addresses would not be
+        found."""
         path = request.scope["path"]
         is_page = request.scope[_PLACE] == "/" and not path.endswith("/")
         return RedirectResponse(_address(request, f"{path}/"), 307) if is_page else None
@@ -203,7 +206,8 @@ class _Body:
             return await self._receive()
         message = await self._next()
         if self._bytes > self._limit:
-            # A sender that is cut off hears nothing but that the connection was reset.
+            # Read on for a while: a sender that is cut off sees a reset connection and never the
+            # refusal.
             while not self._complete and self._bytes <= _DRAINED * self._limit:
                 await self._next()
             raise Problem("body_too_large", megabytes=f"{self._limit / 1e6:g}")
@@ -223,7 +227,7 @@ class _Body:
 
 
 class _Answer:
-    """Puts the headers on an answer and remembers its status."""
+    """Adds the headers to an answer and remembers its status."""
 
     def __init__(self, send: Send, request: HTTPConnection, settings: Settings) -> None:
         self._send, self._settings = send, settings
@@ -264,10 +268,10 @@ def _is_api(request: HTTPConnection) -> bool:
 
 
 def _address(request: HTTPConnection, path: str, *, without: str = "") -> str:
-    """``path`` with the parameters of ``request``, but one of them."""
+    """``path`` with the query parameters of ``request``, except ``without``."""
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     rest = urlencode([pair for pair in query if pair[0] != without])
-    path = "/" + quote(path.lstrip("/"))  # two slashes would be another host
+    path = "/" + quote(path.lstrip("/"))  # two slashes at the beginning would name another host
     return path + (f"?{rest}" if rest else "")
 
 
@@ -279,12 +283,14 @@ def host_name(host: str) -> str:
 
 
 def _same(shown: str, secret: str) -> bool:
-    """In a time that does not tell how much of it was right."""
+    """Whether both are equal, in constant time: it must not reveal how much of a guess was
+    right."""
     return hmac.compare_digest(shown.encode(errors="replace"), secret.encode(errors="replace"))
 
 
 def _pass(token: str) -> str:
-    """What the cookie holds: proof of the token, and not the token, which scripts may use too."""
+    """The cookie's value: an HMAC made with the token, so that the cookie does not reveal the
+    token."""
     return hmac.new(token.encode(errors="replace"), b"samebut cookie", hashlib.sha256).hexdigest()
 
 

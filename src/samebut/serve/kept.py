@@ -30,7 +30,7 @@ class _Kept:
 class KeptPictures:
     """At most ``count`` pictures of ``nbytes`` together, each for ``seconds`` after its last use.
 
-    Beyond that the one that was not asked with for longest goes first. ``now`` tells the seconds.
+    Beyond that the least recently used goes first. ``now()`` returns seconds.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class KeptPictures:
         return len(self._kept)
 
     def keep(self, picture: EncodedPicture, fingerprint: str) -> str:
-        """Keep what the model with this ``fingerprint`` saw. Returns the id to ask for it with."""
+        """Keep features that the model with this ``fingerprint`` made. Returns their id."""
         name = secrets.token_urlsafe(_RANDOM_BYTES)
         with self._lock:
             self._kept[name] = _Kept(picture, fingerprint, self._now())
@@ -59,7 +59,7 @@ class KeptPictures:
         return name
 
     def find(self, name: str, fingerprint: str) -> EncodedPicture | None:
-        """What was kept under an id, or None if it is forgotten or another model saw it."""
+        """The features of this id; None if they were dropped or are another model's."""
         with self._lock:
             self._shrink()
             found = self._kept.get(name)

@@ -1,4 +1,4 @@
-"""The gallery's files as they are. What lies elsewhere is asked for once, and kept for a while."""
+"""The gallery's original files. Remote ones are fetched once and cached for a while."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samebut.remote import Place, RemotePath
 
 KEPT_BYTES = 64_000_000
 STATE_SECONDS = 300.0
-"""How long a remote file is taken for unchanged, as long as browsers are told the same."""
+"""How long a remote file is assumed to be unchanged. Browsers are told to cache it as long."""
 
 _STATES = 20_000  # remote files whose state is remembered
 
@@ -23,8 +23,8 @@ FileLook = tuple[int, int, int, int, int]
 
 
 class Originals:
-    """Files of pictures. Those of this machine are looked at and read each time; of remote ones the
-    state is remembered for `STATE_SECONDS`, and the contents asked for last while there is room."""
+    """Files of pictures. Local ones are read each time. Of remote ones the state is cached for
+    `STATE_SECONDS`, and the contents requested last while there is room."""
 
     def __init__(self, room: int = KEPT_BYTES) -> None:
         self._room, self._taken = room, 0

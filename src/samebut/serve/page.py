@@ -1,8 +1,9 @@
-"""The page as it is sent: a document in the reader's language, one script and one style sheet.
+"""Builds the page that is sent: a document in the reader's language, one script and one style
+sheet.
 
-All is put together when the server starts, from the files in ``static/``. The script and the style
-sheet have a digest of their content in their names, so a browser keeps them for good and asks only
-for the document again, which it is told has not changed.
+It is built when the server starts, from the files in ``static/``. The names of the script and the
+style sheet contain a digest of their content, so browsers cache them forever and ask again only for
+the document, which the server answers with 304 if it is unchanged.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _LANGUAGE_BUTTON = re.compile(r'(<button type="button" lang="(\w+)")')
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Something that is sent as it is, or packed to those who can unpack it."""
+    """A body, sent as it is or gzipped to clients that accept gzip."""
 
     content: bytes
     packed: bytes
@@ -75,7 +76,7 @@ def digest(content: bytes) -> str:
 
 
 def takes_gzip(request: HTTPConnection) -> bool:
-    """Whether the client can unpack gzip; one that writes ``gzip;q=0`` can't."""
+    """Whether the client accepts gzip; one that sends ``gzip;q=0`` does not."""
     for part in request.headers.get("accept-encoding", "").lower().split(","):
         name, _, quality = part.strip().partition(";")
         if name.strip() == "gzip":
@@ -84,9 +85,9 @@ def takes_gzip(request: HTTPConnection) -> bool:
 
 
 class Page:
-    """The page's files, its document for whoever asks, and the list of several galleries.
+    """The page's files, its document for each request, and the list of several galleries.
 
-    ``framing`` is the script that puts the page into one of another site.
+    ``framing`` is the script that embeds the page in another site's page.
     """
 
     def __init__(self, static: Path = STATIC) -> None:
@@ -126,7 +127,8 @@ class Page:
         or cookie, else in the language that the browser likes best.
 
         ``knows`` is what the model knows, a sentence for each language, or nothing; ``gallery`` the
-        name of the one shown if there are several; ``framed`` leaves out what is around the search.
+        name of the one shown if there are several; ``framed`` leaves out everything around the
+        search.
         """
         language = language_of(request)
         sent = self._document(
@@ -181,12 +183,12 @@ class Page:
         return Sent.of(text.encode(), "text/html", "private, no-cache", _CHOSEN_BY)
 
     def _others(self) -> dict[str, str]:
-        """Where the words of each language are."""
+        """The addresses of each language's texts."""
         return {tag: f"static/{self._names[f'{tag}.json']}" for tag in LANGUAGES}
 
 
 def _marked(text: str, language: Language, theme: str, root: str, *, framed: bool = False) -> str:
-    """``text`` with what its script and style sheet have to know, on its outermost element."""
+    """``text`` with attributes for its script and style sheet on its outermost element."""
     marks = f'<html lang="{_MARKUP_LANGUAGES[language]}" data-root="{html.escape(root)}"'
     marks += f' data-theme="{theme}"' if theme else ""
     return text.replace('<html lang="en"', marks + (" data-framed" if framed else ""))
@@ -202,7 +204,7 @@ def _item(name: str, pictures: int | None, words: Mapping[str, str]) -> str:
 
 
 def _root_of(request: HTTPConnection) -> str:
-    """The path that the server is mounted below, without that of a gallery in it."""
+    """The path that the server is mounted at, without a gallery's part."""
     return str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
 
 
@@ -213,7 +215,7 @@ def _theme_of(request: HTTPConnection) -> str:
 
 @cache
 def shipped() -> Page:
-    """The page of this version of samebut, put together once."""
+    """The page of this version of samebut, built once."""
     return Page()
 
 
@@ -248,6 +250,6 @@ def _translated(template: str, words: Mapping[str, str], language: Language) -> 
 
 
 def _data(name: str, value: object) -> str:
-    """A block of data, which no browser runs and no policy of contents forbids."""
+    """A JSON data block: browsers do not execute it, and a Content-Security-Policy allows it."""
     said = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")
     return f'<script type="application/json" id="{name}">{said}</script>'

@@ -1,7 +1,7 @@
-"""Where a request goes: below which path the server is mounted, to which gallery, to what in it.
+"""Resolves a request's path: the path the server is mounted at, the gallery, the address within it.
 
-A proxy may take the path off that it mounts the server below, or leave it: what arrives is brought
-into one form before anybody looks at it, so that who guards and who answers read the same address.
+A proxy may strip the path that it mounts the server at, or leave it: paths are normalised first, so
+that the guard and the routes see the same address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def gallery_path(name: str) -> str:
 
 
 def root_path(said: str) -> str:
-    """``said`` as the path that a server is mounted below: "/photos", or "" for none.
+    """``said`` as the path that a server is mounted at: "/photos", or "" for none.
 
     Raises QueryError for what is no plain path, or could be an address of samebut's own.
     """

@@ -1,6 +1,6 @@
-"""What can be wrong with a request, in words for its sender.
+"""The problems that a request can have, in words for its sender.
 
-Every refusal is a problem as RFC 9457 has it: ``type``, ``title``, ``status`` and ``detail``, with
+Every refusal is a problem document (RFC 9457): ``type``, ``title``, ``status`` and ``detail``, with
 ``code`` for programs and ``hint``, what to do; ``detail`` and ``hint`` in English or Chinese as
 ``Accept-Language`` prefers.
 """
@@ -288,7 +288,7 @@ def _sentence(hint: str) -> str:
     return hint[:1].upper() + hint[1:].rstrip(".") + "." if hint else ""
 
 
-_INSTALLING = re.compile(", or: pip install .*")  # who asks can install nothing on the server
+_INSTALLING = re.compile(", or: pip install .*")  # clients can't install anything on the server
 
 _CODES: Mapping[type[SamebutError], str] = {
     PictureError: "picture_unusable",
@@ -301,10 +301,10 @@ _CODES: Mapping[type[SamebutError], str] = {
 
 
 def problem_of(error: SamebutError) -> Problem:
-    """An error of the library, for who asked.
+    """An error of the library as a Problem for the client.
 
-    What is wrong on this side (`StoreError`, `ModelError`) names files of the server, which are
-    nobody's business: its words go to the log only.
+    Messages of `StoreError` and `ModelError` name files of the server, which clients must not see:
+    they go to the log only.
     """
     if isinstance(error, UnknownPicture):
         return Problem("picture_unknown", number=error.number)
@@ -320,7 +320,7 @@ def problem_of(error: SamebutError) -> Problem:
 
 
 def preferred_language(accept: str) -> Language:
-    """The better liked of the languages there are, by a header ``Accept-Language``."""
+    """The preferred of the available languages, by a header ``Accept-Language``."""
     liked: dict[Language, float] = {}
     for part in accept.split(","):
         tag, _, quality = part.strip().partition(";q=")

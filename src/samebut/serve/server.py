@@ -45,8 +45,8 @@ def is_loopback(host: str) -> bool:
 def with_names(settings: Settings, host: str, names: Sequence[str]) -> Settings:
     """``settings`` for a server on ``host`` that may be called by ``names`` too.
 
-    One that is on this machine alone goes by the names of this machine. Another may be called
-    anything unless ``names`` says what: its clients have to show a token.
+    A server on a loopback address accepts the names of this machine. Another accepts any name
+    unless ``names`` is given: its clients have to present a token.
     """
     if not is_loopback(host) and not names:
         return replace(settings, hosts=None)
@@ -56,7 +56,7 @@ def with_names(settings: Settings, host: str, names: Sequence[str]) -> Settings:
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to the address; port 0: any free one.
 
-    Raises QueryError if the address can't be had.
+    Raises QueryError if the address can't be bound.
     """
     with contextlib.ExitStack() as on_error:
         try:
@@ -79,7 +79,7 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(
     bound: socket.socket, host: str, token: str | None = None, *, path: str = "/"
 ) -> str:
-    """What to type into a browser on this machine to get to ``path``, the token in it."""
+    """The address of ``path`` for a browser on this machine, with the token in it."""
     port = bound.getsockname()[1]
     everywhere = host in ("0.0.0.0", "::", "")
     name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
@@ -92,15 +92,15 @@ def run(
 ) -> None:
     """Serve ``app`` on a bound socket until SIGINT or SIGTERM.
 
-    Then nothing new is taken, and what is under way has some seconds to end; the process ends
-    within ten, whatever a worker does. ``behind_proxy``: a proxy on this machine is believed who
-    the client is (``X-Forwarded-For``, ``-Proto``).
+    Then new requests are refused, and running ones have some seconds to end; the process ends
+    within ten, even if a worker hangs. ``behind_proxy``: trust the client address that a proxy on
+    this machine sends (``X-Forwarded-For``, ``-Proto``).
     """
     _log_to_stderr(settings.token)
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,  # its lines have the whole address, with token and filter
+        access_log=False,  # its lines contain the whole address, with token and filter
         server_header=False,
         http=Connection,
         proxy_headers=behind_proxy,
@@ -124,7 +124,7 @@ class _Server(uvicorn.Server):
 
 
 def _leave() -> None:
-    """End the process if a worker does not: the interpreter would wait for it."""
+    """End the process even if a worker hangs: the interpreter would wait for its thread."""
     last = time.monotonic() + 1
     for thread in threading.enumerate():
         if thread.name.startswith(_OURS):
@@ -136,8 +136,8 @@ def _leave() -> None:
 
 
 class _LogLines(logging.Formatter):
-    """Writes no token, wherever in a line or a traceback it would stand, and no control character
-    of others' texts: what a line holds can't look like a line of its own."""
+    """Removes the token from lines and tracebacks, and escapes control characters, so that a text
+    from a client can't forge a log line."""
 
     def __init__(self, token: str | None) -> None:
         super().__init__("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")

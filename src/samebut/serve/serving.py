@@ -1,4 +1,4 @@
-"""What requests share: the threads and caches of a server, and one gallery that is served."""
+"""State that requests share: the threads and caches of a server, and one gallery that is served."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _CLOSING_SECONDS = 2.0
 
 
 class Resources:
-    """What a server has once, however many galleries it serves.
+    """Threads and caches that a server has once, however many galleries it serves.
 
-    ``searching`` threads call the model, ``drawing`` ones open files; ``looking`` is for those who
-    ask whether the server is ready, when all else is full.
+    ``searching`` threads call the model, ``drawing`` threads open files; ``looking`` is kept free
+    for readiness checks under overload.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,7 +48,7 @@ class Resources:
         self.telemetry.gauge("samebut_kept_uploads", lambda: len(self.kept))
 
     def close(self) -> bool:
-        """Let running jobs end, for a little while. Returns whether all have."""
+        """Wait a short time for running jobs. Returns whether all have ended."""
         kinds = (self.searching, self.drawing, self.looking)
         for each in kinds:
             each.stop()
@@ -83,17 +83,17 @@ class Serving:
 
     @property
     def root(self) -> str:
-        """What the addresses of this gallery begin with."""
+        """The prefix of this gallery's addresses."""
         return self.settings.root_path + (gallery_path(self.name) if self.name else "")
 
     @property
     def is_behind(self) -> bool:
-        """Whether the folder is watched, and its changes are not indexed."""
+        """Whether the folder is watched but its latest changes could not be indexed."""
         return self.watch is not None and self.watch.is_behind
 
     @property
     def gallery(self) -> Gallery:
-        """The gallery as it is now; a job takes the one that `search`, `draw` or `look` gives."""
+        """The current gallery. Jobs use the one that `search`, `draw` or `look` passes to them."""
         return self.current.gallery
 
     @property
@@ -101,7 +101,7 @@ class Serving:
         return self.resources.telemetry
 
     def note_labels(self, error: LabelsError | None) -> None:
-        """Say in the log why ``labels.toml`` can't be read, once for each time it changes."""
+        """Log why ``labels.toml`` can't be read, once for each change of the file."""
         if error is not None and error is not self.labels_error:
             _logger.warning("not read: %s. %s", error, error.hint)
         self.labels_error = error
@@ -115,5 +115,5 @@ class Serving:
         return await self.resources.drawing.run(lambda: self.current.run(job))
 
     async def look(self, job: Callable[[Gallery], T]) -> T:
-        """``job``, short, whatever else there is to do."""
+        """Run a short ``job`` on the thread that stays free under overload."""
         return await self.resources.looking.run(lambda: self.current.run(job))

@@ -1,4 +1,4 @@
-"""What a server allows, and how much of it."""
+"""The limits of a server, and who may use it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Limits of a server; every one of them holds before the work it limits is begun.
+    """Limits of a server. Each is checked before the work that it limits begins.
 
     Attributes:
-        token: what a request must show, or None: anybody may ask.
-        hosts: names a request may call this server by, without port; None: any. It keeps a page
-            of another site from reaching a server on this machine by a name that it makes point
-            here (DNS rebinding).
-        origins: sites whose pages may ask, and may hold the search box in a frame; none by default.
-        root_path: the path that a proxy mounts this server below, such as "/photos", or "".
+        token: what a request must present; None: no token is required.
+        hosts: host names that requests may use, without port; None: any. This stops DNS rebinding:
+        a page of another site that lets its own name resolve to this machine.
+        origins: sites whose pages may send requests and embed the search in a frame; none by
+        default.
+        root_path: the path that a proxy mounts this server at, such as "/photos", or "".
         several: whether the server has several galleries, each at ``/g/NAME/``.
         upload_bytes: largest request body.
         pixels: largest uploaded picture, as ``samebut.images.open_picture`` counts them.
         workers: threads that call the model, each on one core.
-        waiting: requests that may wait for a worker; the next one is told to come back.
+        waiting: requests that may wait for a worker; further ones are refused as "busy".
         seconds: how long a request may take from its last byte to its answer.
         upload_seconds: how long the bytes of a request may take.
         per_minute: searches one client may make a minute; 0: no limit.

@@ -1,7 +1,7 @@
-"""Pages of other sites: which of them may ask, and which may hold the search box in a frame.
+"""Pages of other sites: which of them may send requests, and may embed the search in a frame.
 
-None may, unless its origin was named. A named one never acts as a visitor: the cookie stays with
-the visitor's own requests, so where a token is wanted the page has to send it itself.
+Only origins that were configured may. Their requests are never authenticated by the visitor's
+cookie: where a token is required, the other page has to send it itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEADERS = {
 }
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")  # what is put into a header must end nothing in it
-_REMEMBERED = "600"  # seconds a browser need not ask again
+_REMEMBERED = "600"  # seconds a browser caches the preflight answer
 
 
 def origins(said: Iterable[str]) -> frozenset[str]:
@@ -78,7 +78,8 @@ def put_headers(
     origin: str | None,
     allowed: frozenset[str],
 ) -> None:
-    """Put on an answer from ``place`` what browsers may do with it; ``origin`` is a named one."""
+    """Put on an answer from ``place`` the headers that tell browsers what they may do with it;
+    ``origin`` is an allowed one."""
     for name, value in HEADERS.items():
         headers[name] = value
     if not allowed:
@@ -87,7 +88,7 @@ def put_headers(
         ancestors = f"frame-ancestors {' '.join(sorted(allowed))}"
         policy = HEADERS["Content-Security-Policy"]
         headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'none'", ancestors)
-        del headers["X-Frame-Options"]  # it knows "none" and "this site" alone
+        del headers["X-Frame-Options"]  # it can only express "none" and "this site"
     if place == FRAMING:
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if is_api:
@@ -98,7 +99,7 @@ def put_headers(
 
 
 def leave(request: HTTPConnection) -> Response | None:
-    """The answer to a browser that asks whether a named origin's page may send a request."""
+    """The answer to a preflight request of an allowed origin's page."""
     if request.scope["method"] != "OPTIONS":
         return None
     if "access-control-request-method" not in request.headers:

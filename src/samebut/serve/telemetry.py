@@ -39,13 +39,13 @@ class Telemetry:
         self.gauge("samebut_resident_bytes", resident_bytes)
 
     def count(self, name: str, **labels: str) -> None:
-        """One more of it."""
+        """Add one to a counter."""
         key = name, tuple(labels.items())
         with self._lock:
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """One more duration: a count for each bucket and one beyond, then the sum."""
+        """Add one duration: a count for each bucket and one beyond, then the sum."""
         key = name, tuple(labels.items())
         with self._lock:
             row = self._durations.setdefault(key, [0.0] * (len(BUCKETS) + 2))
@@ -53,11 +53,11 @@ class Telemetry:
             row[-1] += seconds
 
     def gauge(self, name: str, value: Callable[[], float], **labels: str) -> None:
-        """``value()`` is asked for whenever the numbers are read."""
+        """Report ``value()`` at every scrape."""
         self._gauges.append((name, tuple(labels.items()), value))
 
     def text(self) -> str:
-        """All of it."""
+        """All metrics, in the exposition format."""
         samples: dict[str, list[str]] = {}
         with self._lock:
             counts = dict(self._counts)

@@ -37,10 +37,11 @@ class Thumbnail(NamedTuple):
 
 
 class Thumbnails:
-    """Small pictures by content, size and format, the ones asked for longest ago forgotten first.
+    """A cache of small pictures by content, size and format; the least recently used are dropped
+    first.
 
-    The content is that of the file when it was read, not when it was indexed: a picture that was
-    overwritten since must not be shown for the copies of what it was.
+    The key is the content of the file when it was read, not when it was indexed: a picture that was
+    overwritten since must not be shown in place of copies of its old content.
     """
 
     def __init__(self, room: int = KEPT_BYTES, originals: Originals | None = None) -> None:
@@ -51,7 +52,7 @@ class Thumbnails:
         self._lock = threading.Lock()
 
     def etag(self, file: Place, size: int, kind: Format = "jpeg") -> str:
-        """That of ``get`` for the file as it is now. Raises PictureError."""
+        """The ETag of what ``get`` would return for the file as it is now. Raises PictureError."""
         look = self._originals.look(file)
         with self._lock:
             known = self._digests.get(file)

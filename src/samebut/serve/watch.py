@@ -19,9 +19,9 @@ from samebut.remote import Place, RemotePath
 from samebut.serve.settings import Settings
 from samebut.update import UpdateReport
 
-_SHARE = 0.05  # of the time may go into looking, however large the folder is
-_REMOTE_SECONDS = 60.0  # between two looks at a folder elsewhere: each costs requests
-_TABLE_SECONDS = 2.0  # between two looks at a table where the folder is not watched
+_SHARE = 0.05  # of the time may be spent on scanning, however large the folder is
+_REMOTE_SECONDS = 60.0  # between two scans of a remote folder: each costs requests
+_TABLE_SECONDS = 2.0  # between two checks of a table whose folder is not watched
 _logger = logging.getLogger("samebut.serve")
 
 State = frozenset[tuple[str, int, int]]
@@ -29,13 +29,14 @@ TableState = tuple[int, int, int]
 
 
 class Watch:
-    """A thread that looks at the folder every ``seconds`` and stores what changed, unless it is
-    told not to look at the ``folder``. A ``table`` is looked at as often, and read when it has
-    changed and then stayed as it is from one look to the next: by then it is written whole.
+    """A thread that scans the folder every ``seconds`` and stores what changed, unless ``folder``
+    is False. A ``table`` is checked as often. It is read once it has changed and then stayed the
+    same from one check to the next: by then its writer has finished.
 
     It writes through a connection of its own, in whole transactions: a search sees the gallery
-    before or after a batch of pictures, never between. While another process indexes, it waits. A
-    store that was deleted is made anew, and one that was embedded by another model is gone on with.
+    before or after a batch of pictures, never between. While another process indexes, it waits. If
+    the store is deleted, it builds a new one; if another model has embedded it, it continues with
+    that model.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Watch:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the last look at the folder failed, or there will be none any more."""
+        """Whether the last scan failed, or the thread has ended."""
         return any(self._complaints.values()) or not self._thread.is_alive()
 
     def stop(self, seconds: float = 2.0) -> None:
-        """End it after the batch it is at; what was stored stays.
+        """End the thread after its current batch; what was stored stays.
 
-        One that takes longer than ``seconds`` is left to itself: the store outlives its end.
+        If it takes longer than ``seconds``, it is not waited for: the store survives its being
+        killed.
         """
         self._stopping.set()
         self._thread.join(seconds)
@@ -82,9 +84,9 @@ class Watch:
             self._gallery.close()
 
     def look(self) -> bool:
-        """One look: store what changed since the last. Returns whether there was anything.
+        """Scan once and store what changed since the last scan. Returns whether anything did.
 
-        Raises SamebutError if the folder or the store can't be used; the next look tries again.
+        Raises SamebutError if the folder or the store can't be used; the next scan tries again.
         """
         started = time.monotonic()
         found = self._gallery.scan()
@@ -145,7 +147,7 @@ class Watch:
             raise
         is_first, self._table_seen = self._table_seen is None, now
         if is_first and not report.changed:
-            return True  # the command that started the server has read it, and said the same
+            return True  # the command that started the server has reported it
         for line in report.lines():
             _logger.info("%stable: %s", self._log_prefix, line)
         return True
@@ -163,19 +165,20 @@ class Watch:
 
     @property
     def _pause(self) -> float:
-        """Seconds to the next look; taking up what has come, however long it took, is no look."""
+        """Seconds to the next scan. Only the time of scanning counts, not that of encoding what was
+        found."""
         return max(self._seconds, self._scan_seconds / _SHARE)
 
     def _complain(self, what: str, complaint: str) -> None:
-        """Log what is wrong once, not at every look."""
+        """Log a problem once, not at every scan."""
         if complaint and complaint != self._complaints.get(what):
             _logger.warning("%s%s can't be indexed: %s", self._log_prefix, what, complaint)
         self._complaints[what] = complaint
 
 
 def watch_of(gallery: Gallery, settings: Settings, name: str = "") -> Watch | None:
-    """The watch that these settings ask for, not started yet; None if they ask for none. ``name``
-    is said in its lines of the log."""
+    """The watch that these settings ask for, not started yet; None if they ask for none. Its log
+    lines begin with ``name``."""
     if not (settings.watch_seconds or settings.metadata):
         return None
     return Watch(
@@ -199,7 +202,7 @@ def _failure(look: Callable[[], bool]) -> str:
         return ""
     except (SamebutError, OSError) as error:
         return str(error)
-    except Exception as error:  # the gallery is served on, and the next look may go well
+    except Exception as error:  # the server must go on, and the next scan may succeed
         _logger.debug("a look failed", exc_info=True)
         return repr(error)
     return ""

@@ -19,9 +19,8 @@ _CLOSING_LOOK = 0.02  # seconds between two looks whether all jobs have ended
 class Workers:
     """``threads`` of them; ``waiting`` jobs may wait, each for at most ``seconds`` in all.
 
-    A job past the queue's end is refused at once: under a load that can't be carried, most
-    requests are answered in time and the rest know it, where a queue without an end would make
-    every one of them late.
+    If the queue is full, a job is refused at once. Under overload most requests are then answered
+    in time and the others fail fast; an unlimited queue would make all of them late.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, seconds: float) -> None:
@@ -64,12 +63,12 @@ class Workers:
             raise Problem("too_slow", headers={"Retry-After": "2"}) from None
 
     def stop(self) -> None:
-        """Drop what waits, and tell what runs to give up the picture it decodes."""
+        """Drop waiting jobs, and tell running ones to give up the picture they decode."""
         self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self, seconds: float = 2.0) -> bool:
-        """`stop`, and wait ``seconds`` for what runs. Returns whether all jobs have ended."""
+        """`stop`, and wait ``seconds`` for running jobs. Returns whether all jobs have ended."""
         self.stop()
         last = time.monotonic() + seconds
         while self._taken and time.monotonic() < last:

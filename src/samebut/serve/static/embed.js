@@ -4,7 +4,7 @@
  *     <script src="https://photos.example.org/embed.js" data-height="700" async></script>
  *
  * In a frame, so that neither page can read the other: the shop does not see what its visitors
- * upload, and nothing here can touch the shop. The server names the sites that it lets do this.
+ * upload, and nothing here can touch the shop. The server lists the sites that may do this.
  */
 (() => {
   const script = document.currentScript;
@@ -18,7 +18,7 @@
   frame.height = height;
   frame.loading = "lazy";
   frame.allow = "clipboard-write";
-  // Links open in tabs of their own; the page around the frame can't be led elsewhere.
+  // Links open in tabs of their own; the page around the frame can't be navigated by the frame.
   frame.sandbox =
     "allow-scripts allow-same-origin allow-forms allow-popups allow-popups-to-escape-sandbox";
   frame.style.width = "100%";

@@ -1,16 +1,16 @@
-/** The server's API, version 1. Whatever it refuses becomes a `Refused` with words for a person. */
+/** The server's API, version 1. Every failed request throws a `Refused` with a message for a person. */
 
 import { language, t } from "./i18n.js";
 import { NEUTRAL, nothing, whereOf } from "./state.js";
 import { pictureOf } from "./uploads.js";
 
-/** Beside the page, wherever that is mounted. */
+/** Relative to the page, which may be mounted at any path. */
 export const BASE = new URL("api/v1", document.baseURI).pathname;
 export const PAGE = 30;
-const LONGEST_WAIT = 5; // seconds to wait for a busy server before a person is asked
+const LONGEST_WAIT = 5; // seconds: for a longer Retry-After the visitor is asked
 
 const MOST = 200; // answers the server gives at a time
-const PASSING = new Set([408, 410, 429]); // refusals below 500 that the same request may not meet again
+const PASSING = new Set([408, 410, 429]); // statuses below 500 after which a retry may succeed
 
 /**
  * A request that was not answered: `message` says why, `hint` what to do, or "". `status` is 0 if no
@@ -68,8 +68,8 @@ export function look(turn) {
 }
 
 /**
- * Asks about a state. An own picture is sent once, then named by the id the server gave it; a server
- * that has forgotten it, or is another one, gets it again.
+ * Sends a state. An own picture is uploaded once, later requests send the id that the server gave it; a
+ * server that has dropped the picture, or is another process, gets it again.
  */
 async function ask(path, state, more = {}, signal = undefined) {
   const sent = uploadsOf(state).filter((part) => !keptOf(part));
@@ -96,8 +96,8 @@ function keep({ upload, box }, id) {
 const isSame = (one, other) => one.upload === other.upload && String(one.box) === String(other.box);
 
 /**
- * The body of a search, with the files of `sent`. Own pictures that are not here any more are left
- * out of their turns.
+ * The body of a search, with the files of `sent`. Own pictures that this browser no longer has
+ * are left out of their turns.
  */
 export function queryOf(state, sent = uploadsOf(state)) {
   const turns = state.turns.map(({ picture, upload, box, called, text, weight }) => {
@@ -129,7 +129,7 @@ function unwantedOf({ without }) {
   return { ...(texts.length > 0 && { texts }), ...(pictures.length > 0 && { pictures }) };
 }
 
-/** The parts, `{upload, box}`, of the visitor's own pictures a state speaks of, in the order sent. */
+/** The visitor's own pictures in a state, as parts `{upload, box}`, in the order sent. */
 export function uploadsOf(state) {
   const own = state.turns.filter(({ upload }) => pictureOf(upload));
   return own.filter((turn, i) => own.findIndex((each) => isSame(each, turn)) === i);
@@ -170,7 +170,7 @@ async function reached(address, options) {
   }
 }
 
-/** A proxy in between may answer with a page of its own instead of the API's JSON. */
+/** Tolerates answers that are not JSON: a proxy may send an error page of its own. */
 async function refusal(answer) {
   try {
     const { detail, hint, code } = await answer.json();

@@ -64,7 +64,7 @@ function portrait({ picture, upload }) {
   return drawn(pictureOf(upload).bitmap, SIDE);
 }
 
-/** Pointers and keys change the box that `get` gives by `show`. */
+/** Lets pointers and keys change the box: `get` returns it, `show` sets it. */
 function wire(area, frame, get, show) {
   const pointers = new Map();
   let start = null; // the box and the pointers when the last pointer came or went
@@ -130,10 +130,10 @@ const sized = ([x, y]) => ({ box, points: [from] }, [to]) => {
   return next;
 };
 
-/** A new box between where a pointer came down and where it is, once it is no mere tap. */
+/** The box between where a pointer went down and where it is now, unless that is just a tap. */
 const newBox = ({ points: [from] }, [to]) => spanned(from, to);
 
-/** Two fingers are two corners. */
+/** The box of two fingers: they are its opposite corners. */
 const pinched = (_, [one, other]) => other && spanned(one, other);
 
 function spanned(one, other) {

@@ -39,7 +39,7 @@ export async function copied(text) {
   }
 }
 
-/** On plain http, as on a phone in the same house, browsers have no other way. */
+/** The old way of copying: without https, as in a local network, there is no clipboard API. */
 function copiedTheOldWay(text) {
   const field = element("textarea", { class: "hidden", readonly: true }, text);
   (document.querySelector("dialog[open]") ?? document.body).append(field);
@@ -83,5 +83,5 @@ function asPython(query, uploads) {
 
 const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** JSON is Python here, but for `true`: a query holds no false and no null. */
+/** JSON as Python source. Only `true` differs: a query never contains false or null. */
 const pythonOf = (query) => JSON.stringify(query, null, 4).replaceAll(/: true(?=,?$)/gm, ": True");

@@ -39,7 +39,7 @@ export function composer({ onWords, onRefuse, onFiles, onMore, onWeight, onTypin
   return {
     render,
     focus: (options) => words.focus(options),
-    /** Whether it stays in sight when the answers move, as on a phone. */
+    /** Whether the form stays visible while the answers scroll, as on a phone. */
     stays: () => getComputedStyle(document.querySelector(".line")).position === "sticky",
     /** Gives words back that were not searched, unless others were typed meanwhile. */
     giveBack(text) {
@@ -57,8 +57,8 @@ function render(state) {
   const about = all.length > 1 ? "words.both" : "words.change";
   const key = !reference ? "words.alone" : isRefining ? "words.refine" : about;
   byId("words-label").textContent = t(key);
-  byId("words").placeholder = t(isTouch() ? key : `${key}.eg`); // a phone's one line has no label
-  byId("refuse").hidden = state.turns.length === 0; // without a wish there is nothing to take from
+  byId("words").placeholder = t(isTouch() ? key : `${key}.eg`); // a phone shows no other label
+  byId("refuse").hidden = state.turns.length === 0; // exclusions need something that is asked for
   renderWeight(state);
 }
 
@@ -126,7 +126,7 @@ function wireWeight(onWeight) {
   slider.addEventListener("dblclick", () => onWeight(NEUTRAL));
 }
 
-/** The slider means something only where words and a picture meet. */
+/** Shows the slider only where a turn has both words and a picture. */
 function renderWeight(state) {
   const slider = byId("weight");
   byId("weight-row").hidden = composedStep(state.turns) < 0;

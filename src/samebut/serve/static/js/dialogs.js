@@ -17,7 +17,7 @@ export function open(dialog, title, ...children) {
   opened(dialog.id);
 }
 
-/** Closes what is not open at the entry of the history that was arrived at. */
+/** Closes the dialogs that are not open at the current history entry. */
 export function closeOthers() {
   for (const dialog of document.querySelectorAll("dialog[open]")) {
     if (!openOver().includes(dialog.id)) dialog.close();

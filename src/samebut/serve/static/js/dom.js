@@ -46,7 +46,7 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** A line drawing of the page's own set, as wide as the text around it, silent to screen readers. */
+/** A line drawing of the page's own set, as wide as the text around it, hidden from screen readers. */
 export function icon(name) {
   const drawing = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");

@@ -1,12 +1,12 @@
 /**
- * More answers by scrolling on. By hand only: who goes through the page with the keyboard has the
- * button, or what comes after the answers would move away each time it is nearly reached.
+ * More answers by scrolling on. Only for pointers: keyboard users have the button, since
+ * automatic loading would move what follows the answers away each time the focus is about to reach it.
  */
 
 const AHEAD = 900; // CSS pixels above the end where the next answers are asked for
 let byHand = false;
 
-/** The page itself scrolls now: that is not somebody who wants to see more. */
+/** Marks the next scrolling as the page's own, which must not load more. */
 export const notByHand = () => (byHand = false);
 
 /** Calls `onNear()` when somebody scrolls near to `end`. */

@@ -10,7 +10,7 @@ const EDGE = 12;
 const NAMED = 2; // chosen values that a pill names
 const ALWAYS_SHOWN = 8; // pills; the others wait behind a button
 const SEARCHED = 9; // values; fewer are seen at a glance
-/** Colours as cloth has them: those of CSS are for screens. Other names are left to CSS. */
+/** Colours as clothes have them: CSS's are too bright. CSS interprets all other names. */
 const CLOTH = {
   beige: "#dcc9a3",
   black: "#1d1d20",
@@ -64,7 +64,7 @@ export function filters(onChange) {
       for (const each of pills) each.render(chosen);
       clear.hidden = Object.keys(chosen).length === 0;
     },
-    /** Counts among what passes now, as `/facets?where=` shows them. */
+    /** Takes the counts among the pictures that pass the current filters, from `/facets?where=`. */
     count(columns) {
       const now = new Map(columns.map(({ column, values }) => [column, values]));
       for (const each of pills) each.count(now.get(each.column) ?? []);
@@ -114,7 +114,7 @@ function pill({ column, kind, values }, id, onToggle, onClear) {
   };
 }
 
-/** The commonest value first; amounts rise. */
+/** Sorts values: the commonest first, amounts ascending. */
 function ordered(kind, values) {
   if (!["price", "number", "percentage"].includes(kind)) return values;
   const amount = ({ value }) => Number.parseFloat(value.replaceAll(/[^\d.-]/g, ""));
@@ -186,7 +186,7 @@ function swatch(value) {
   return made;
 }
 
-/** Under its pill and inside the window. On a phone the style sheet puts it at the bottom instead. */
+/** Places a panel under its pill and inside the window. On a phone the style sheet puts it at the bottom instead. */
 function place(panel, button) {
   const pill = button.getBoundingClientRect();
   const left = Math.min(pill.left, document.documentElement.clientWidth - PANEL - EDGE);

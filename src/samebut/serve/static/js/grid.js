@@ -7,7 +7,7 @@ import { reasonLine } from "./reasons.js";
 import { stackMark } from "./stacks.js";
 import { offer } from "./table.js";
 
-const NARROWEST = 0.45; // width to height; what is beyond is cropped in the grid, never in the viewer
+const NARROWEST = 0.45; // width to height; beyond it the grid crops a picture, the viewer never does
 const WIDEST = 1.9;
 const SIZES = [320, 480, 640]; // pixels of the longer side
 const TALL = 280; // CSS pixels a row is high at most, about
@@ -51,7 +51,7 @@ export function grid({ onPick, onLook, onRefuse, canRefuse }) {
       list.setAttribute("aria-busy", "true");
       if (list.children.length === 0) list.replaceChildren(...GHOSTS.map(ghost));
     },
-    /** No answer came: what was shown before stays. */
+    /** The request failed: the previous answers stay. */
     stay() {
       list.removeAttribute("aria-busy");
       for (const each of list.querySelectorAll(".ghost")) each.remove();
@@ -60,8 +60,8 @@ export function grid({ onPick, onLook, onRefuse, canRefuse }) {
 }
 
 /**
- * Sends for the pictures that are not in sight when those that are have come: browsers load far
- * beyond the screen, and on a slow line all would come late together.
+ * Loads the pictures outside the screen only after those on it: browsers load far beyond the screen,
+ * and on a slow connection all pictures would arrive late together.
  */
 async function sendForLater(images) {
   const isLater = (image) => later.has(image);
@@ -69,7 +69,7 @@ async function sendForLater(images) {
   for (const image of images.filter(isLater)) Object.assign(image, later.get(image));
 }
 
-const later = new WeakMap(); // what such a picture is to be made of, by its element
+const later = new WeakMap(); // sources of a picture that is not loaded yet, by its element
 
 function tile(hit, isLater, { onPick, onLook, onRefuse }) {
   const title = titleOf(hit);
@@ -135,7 +135,7 @@ function ghost(ratio) {
   return made;
 }
 
-/** One tile is a stop for the tab key, with its two buttons; arrows move between tiles. */
+/** Only one tile, with its two buttons, can be reached by Tab; arrow keys move between tiles. */
 function setStop(list, look) {
   for (const button of list.querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
   if (!look) return;

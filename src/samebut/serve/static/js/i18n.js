@@ -1,6 +1,6 @@
 /**
  * The page's words. A language is a JSON file; `{name}` in a string is filled in. The document comes
- * in the visitor's language with its words in it, and says where those of the others are.
+ * in the visitor's language with its words in it, and links the files of the other languages.
  */
 
 import { byId } from "./dom.js";
@@ -32,7 +32,7 @@ export function t(key, values = {}) {
   return words[key].replaceAll(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** The string of this key, or `otherwise` for what a gallery may hold and the page has no word for. */
+/** The string of this key, or `otherwise` for a value of the gallery that the page has no text for. */
 export const tOr = (key, otherwise, values = {}) =>
   Object.hasOwn(words, key) ? t(key, values) : otherwise;
 

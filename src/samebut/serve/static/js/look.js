@@ -54,7 +54,7 @@ export function seenRow({ onName, onBox }) {
   };
 }
 
-/** What is refused is asked for again at the next answer: the search itself does not need it. */
+/** Ignores a failure, since searching works without this; the next answer tries again. */
 async function remember(name, turn) {
   try {
     const { seen } = await look(turn);

@@ -6,8 +6,8 @@
  * how far the page was scrolled; `shown`, how many answers; and `merge`, what kind of small change.
  */
 
-const LEFT = "samebut.left"; // what a page that is closed writes into its history is lost
-const REMEMBERED = 20; // searches whose answers are at hand for who goes back to them
+const LEFT = "samebut.left"; // in storage: history entries written while a page closes are lost
+const REMEMBERED = 20; // searches whose answers are kept for going back
 const answers = new Map(); // by search: what was shown, the last used at the end
 const tops = new Map(); // by search: how far down the page was left
 let here = null; // the search on screen
@@ -16,7 +16,7 @@ let made = 0;
 const entry = () => history.state ?? {};
 const fresh = () => `${performance.timeOrigin}-${++made}`;
 
-/** Takes up the entry the page was opened or reloaded at. */
+/** Starts with the history entry that the page was opened or reloaded at. */
 export function begin() {
   history.scrollRestoration = "manual"; // answers come later than the browser would scroll
   if (!entry().search) history.replaceState({ search: fresh() }, "");
@@ -35,13 +35,13 @@ export function enter(address, { merge = null } = {}) {
   return !isMerged;
 }
 
-/** Another search at the same entry. */
+/** Replaces the search of the current entry. */
 export function replace(address) {
   here = fresh();
   history.replaceState({ search: here }, "", address);
 }
 
-/** Notes what is left, before another entry is made or when one is arrived at: for the way back. */
+/** Saves the state of the entry that is left, before a new one is made or another is reached. */
 export function leave(answer) {
   const top = scrolled();
   tops.set(here, top);
@@ -55,8 +55,8 @@ export function leave(answer) {
 }
 
 /**
- * How far the page is scrolled: below the beginning of the answers a negative number, from there. What
- * stands above them may come later, or in another height.
+ * How far the page is scrolled. Beyond the top of the answers it is a negative number, measured from
+ * there: what is above them may load later or get another height.
  */
 function scrolled() {
   const down = document.getElementById("grid").getBoundingClientRect().top;
@@ -108,11 +108,11 @@ export function opened(id, about = {}) {
   history[isStale ? "replaceState" : "pushState"](next, "");
 }
 
-/** A dialog closed, by whatever way: its entry goes, unless it led somewhere else or is gone. */
+/** A dialog closed, by whatever way: its entry is removed, unless another one followed it or it is gone. */
 export function closed(id) {
   if (openOver().at(-1) === id) history.back();
 }
 
-/** Something to know when this entry is come back to. */
+/** Stores something in this entry, for when the visitor returns to it. */
 export const noted = (about) => history.replaceState({ ...entry(), ...about }, "");
 export const note = (name) => entry()[name];

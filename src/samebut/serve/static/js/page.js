@@ -30,13 +30,13 @@ import { showWhy } from "./why.js";
 
 const SEEN = 2_000; // pictures whose metadata is remembered
 
-const isFramed = "framed" in document.documentElement.dataset; // in a page of another site
+const isFramed = "framed" in document.documentElement.dataset; // embedded in another site's page
 
-let mostSteps = 10; // turns of a search, until the server says how many it takes
+let mostSteps = 10; // turns of a search, until the server has sent its limit
 let mostUnwanted = 10; // the same of what is not wanted
 let state = states.nothing();
-let counted = ""; // the filter that the counts of the filters are of
-let table = Promise.resolve(); // until what the table holds is known
+let counted = ""; // the filter for which the values were counted last
+let table = Promise.resolve(); // resolves when the table's columns are known
 let knows = {}; // what the model knows, a sentence for each language
 let answer = null; // what is on screen
 let answered = null; // the state it answers
@@ -102,8 +102,8 @@ const parts = {
 const bareAddress = () => location.pathname + location.search;
 
 /**
- * Moves to another state. After `isSlight` moves, as of filters, the visitor stays where they are;
- * those that `merge` are one step back together; after `isTalking` ones words are what comes next.
+ * Moves to another state. After `isSlight` moves, such as filters, the page does not scroll;
+ * moves with the same `merge` are undone together; after `isTalking` moves the words get the focus.
  */
 function go(next, { isSlight = false, merge = null, isTalking = false } = {}) {
   const [fitting, done] = states.fitted(next, mostSteps);
@@ -116,15 +116,15 @@ function go(next, { isSlight = false, merge = null, isTalking = false } = {}) {
   return search();
 }
 
-/** Notes what is on screen for who comes back to it. */
+/** Saves what is on screen, for when the visitor comes back to it. */
 const leave = () => moves.leave(answered === state ? answer : null);
 
-/** To where the answers are. On a phone the keyboard goes, too: it hides half of them. */
+/** Scrolls to the answers. On a phone it closes the keyboard, which hides half of them. */
 function toAnswers(isTalking) {
   if (!isTouch() || isTalking) parts.composer.focus({ preventScroll: true });
   else document.activeElement?.blur();
   notByHand();
-  // After words the answers themselves; after a picture alone what it shows and may be narrowed by.
+  // After words scroll to the answers; after a picture alone to what it shows and to the filters.
   const answers = state.turns.at(-1)?.text ? document.querySelector(".results .bar") : byId("results");
   if (parts.composer.stays()) answers.scrollIntoView({ behavior: "instant" });
   else window.scrollTo({ top: 0, behavior: "instant" });
@@ -134,7 +134,7 @@ function pickHit(hit) {
   return go(states.pick(state, { picture: hit.id }), { isTalking: true });
 }
 
-/** Searches on without what is like an answer. The keyboard goes on where that answer was. */
+/** Excludes an answer and what is like it, and searches again. The focus stays at its place. */
 async function refuseHit(hit) {
   const place = answer.hits.findIndex(({ id }) => id === hit.id);
   await go(states.refuse(state, { picture: hit.id }, mostUnwanted), { isSlight: true });
@@ -199,7 +199,7 @@ function show(found, asked) {
   renderAnswer();
 }
 
-/** A refusal that would come again must not stay in what is asked next; another may be retried. */
+/** Undoes a step whose refusal would be repeated by every later search; offers a retry for others. */
 function fail(error) {
   parts.grid.stay();
   const isLasting = error instanceof Refused && !error.canRetry;
@@ -208,7 +208,7 @@ function fail(error) {
   refuse(error, isLasting ? null : search);
 }
 
-/** Back to what was answered, the words of the step in the field. */
+/** Returns to the last answered state, with the words of the refused step in the field. */
 function undo() {
   const isStart = states.isEmpty(state) && Object.keys(state.filters).length === 0;
   if (!answered && isStart) return;
@@ -243,7 +243,7 @@ function arrive() {
   return openAgain();
 }
 
-/** The viewer, if it was open at this entry of the history. */
+/** Opens the viewer if it was open at this history entry. */
 function openAgain() {
   if (moves.openOver().at(-1) === "viewer" && answer && !byId("viewer").open) look(moves.note("look"));
 }
@@ -266,7 +266,7 @@ async function more({ isScrolling = false } = {}) {
     if (!isScrolling) parts.grid.focus(first);
   } catch (error) {
     refuse(error, more);
-    byId("more").classList.add("failed"); // scrolling on asks no more: the button does
+    byId("more").classList.add("failed"); // scrolling must not retry: only the button does
   } finally {
     isLoadingMore = false;
     byId("more").removeAttribute("aria-busy");
@@ -275,7 +275,7 @@ async function more({ isScrolling = false } = {}) {
 
 const isWhole = ({ hits, total, isLast = hits.length < PAGE }) => isLast || hits.length >= total;
 
-/** Errors that nobody foresaw go on to the console. */
+/** Shows a `Refused`; rethrows unexpected errors, for the console. */
 function refuse(error, onRetry) {
   if (!(error instanceof Refused)) throw error;
   notice(error.message, error.hint, { onRetry: onRetry && (() => onRetry()) });
@@ -299,7 +299,7 @@ function sayWhatIsMissing() {
   if (!state.turns.every(isHere)) notice(t("link.missing"), t("link.missing.hint"), { kind: "advice" });
 }
 
-/** The parts that are made of the gallery's facets, in the language of the moment. */
+/** Renders the parts that depend on the gallery's facets, in the current language. */
 function renderParts() {
   parts.filters = filters((chosen) => go({ ...state, filters: chosen }, { isSlight: true }));
   counted = "";
@@ -332,7 +332,7 @@ async function count() {
     const { shown } = await facets(where || null);
     if (where === counted) parts.filters.count(shown);
   } catch (error) {
-    counted = null; // the next answer tries again; an answer without fresh counts is one still
+    counted = null; // the next answer tries again: old counts must not break an answer
     if (!(error instanceof Refused)) throw error;
   }
 }
@@ -369,7 +369,7 @@ function lentText(lent) {
   return lent.length ? t("lent", { parts: parts.join(t("values.join")) }) : "";
 }
 
-/** That none may be meant, what there is instead, and what to do. */
+/** Says that perhaps no answer is what was meant, what the gallery has instead, and what to do. */
 function unsureText(found) {
   if (!found?.unsure || found.hits.length === 0) return "";
   const kinds = found.holds.map(({ label }) => label[language()]).join(t("values.join"));
@@ -381,7 +381,7 @@ function unsureText(found) {
 /** Whether the latest words go on about a picture that is here. */
 function canExplain() {
   const step = states.composedStep(state.turns);
-  const isOfOne = !answer?.lent?.length; // words about several pictures are nowhere in one of them
+  const isOfOne = !answer?.lent?.length; // words about several can't be located in one
   return answered === state && step >= 0 && isOfOne && isHere(states.referenceAt(state.turns, step));
 }
 
@@ -402,7 +402,7 @@ function renderTools() {
 
 const toastCopied = (isCopied) => toast(t(isCopied ? "code.copied" : "copy.failed"));
 
-/** A way to the next page while there may be one; words where nothing fits. */
+/** Offers the next page while there may be one; says so where nothing fits. */
 function renderMore() {
   const button = element(
     "button",
@@ -433,7 +433,7 @@ window.addEventListener("keydown", (event) => {
   parts.composer.focus();
 });
 
-/* The part of the address after "#" is the search: a way to skip must not go through it. */
+/* The part of the address after "#" is the search, so skip links must not change it. */
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("results-heading").focus();
@@ -452,9 +452,9 @@ async function begin() {
   renderState();
   parts.settings.render();
   delete document.documentElement.dataset.starting;
-  // The document asks for the start page beforehand, since it can't know what is asked in its place.
+  // The document preloads the start page: it can't know the search in the address.
   if (location.hash || shown !== PAGE) find(states.nothing()).catch(() => {});
-  table = facets().then(learn, () => {}); // without it there are no filters; the answers come
+  table = facets().then(learn, () => {}); // if it fails there are no filters, but answers
   const [, said] = await Promise.allSettled([table, info(), search({ count: shown, top })]);
   byId("filters").removeAttribute("aria-busy");
   if (said.status === "fulfilled") {

@@ -22,7 +22,7 @@ export async function share(state) {
   return hasOwn ? advise("link.own") : toast(t("link.copied"));
 }
 
-/** Who closes the sheet has changed their mind, which is no error. */
+/** Ignores the error that browsers throw when the visitor closes the share sheet. */
 function dismissed(error) {
   if (error.name !== "AbortError") toast(t("copy.failed"));
 }

@@ -23,10 +23,10 @@ const LONGEST = 200; // characters of folded words; of a longer text a model rea
 
 /**
  * The state with at most `most` turns, and what was done for it: null, "steps.folded" if the oldest wishes
- * became one, "steps.dropped" if the oldest is gone. Without a limit a long talk would end in a refusal.
+ * became one, "steps.dropped" if the oldest is gone. Otherwise the server would refuse a long conversation.
  */
 export function fitted(state, most) {
-  if (state.turns.length === 0) return [{ ...state, without: [] }, null]; // of nothing nothing is taken
+  if (state.turns.length === 0) return [{ ...state, without: [] }, null]; // excluding needs a question
   const excess = state.turns.length - most;
   if (excess <= 0) return [state, null];
   const [first, second, ...rest] = state.turns;
@@ -42,7 +42,7 @@ export function fitted(state, most) {
 export const ownPictures = (state) =>
   state.turns.map((each) => each.upload).filter((key) => key !== null);
 
-/** Adds words: to a picture that was not talked about yet, else as a step of their own. */
+/** Adds words: to the latest picture if it has none yet, else as a new step. */
 export function say(state, text) {
   const last = state.turns.at(-1);
   const turns =
@@ -52,22 +52,22 @@ export function say(state, text) {
   return { ...state, turns, ignore: state.ignore.filter((words) => !text.includes(words)) };
 }
 
-/** Lets words be no filter. */
+/** Stops words from being read as a filter. */
 export const ignoring = (state, words) => ({ ...state, ignore: [...state.ignore, words] });
 
-/** Notes what is not wanted: words or a picture. Of more than `most` the oldest is forgotten. */
+/** Excludes words or a picture. Of more than `most` the oldest is dropped. */
 export function refuse(state, { picture = null, text = "" }, most) {
   const others = state.without.filter((each) => each.picture !== picture || each.text !== text);
   return { ...state, without: [...others, { picture, text }].slice(-most) };
 }
 
-/** Lets something be wanted again. */
+/** Removes an exclusion. */
 export const unrefuse = (state, place) => ({
   ...state,
   without: state.without.filter((_, i) => i !== place),
 });
 
-/** Takes a picture as the next reference. One that was not talked about yet makes way for it. */
+/** Takes a picture as the next reference. It replaces the latest one if no words were added to that. */
 export function pick(state, picture) {
   const last = state.turns.at(-1);
   const kept = last && !last.text ? state.turns.slice(0, -1) : state.turns;
@@ -135,7 +135,7 @@ export function reweighed(state, step) {
 
 export const backTo = (state, step) => ({ ...state, turns: state.turns.slice(0, step + 1) });
 
-/** Other words for a step. Without words a step of words alone has nothing left, and goes. */
+/** Other words for a step. A step without a picture is removed if its words become empty. */
 export function edit(state, step, text) {
   if (!text && !hasPicture(state.turns[step])) return remove(state, step);
   const turns = state.turns.map((each, i) => (i === step ? { ...each, text } : each));

@@ -1,6 +1,6 @@
 /**
  * What the gallery's table holds, in the reader's language: what columns and values are called, prices
- * as money, addresses as links. It is what the API's facets say; nothing is known before they came.
+ * as money, addresses as links. It is what the API's facets say; nothing is known before they arrive.
  */
 
 import { element, icon } from "./dom.js";
@@ -13,7 +13,7 @@ const SEPARATOR = ", "; // between several values of a picture
 let all = new Map(); // column to how it is shown
 let hidden = new Set();
 
-/** Takes up the answer of `/facets`. */
+/** Stores the answer of `/facets`. */
 export function learn({ columns, shown }) {
   all = new Map(shown.map((each) => [each.column, each]));
   hidden = new Set(Object.keys(columns).filter((name) => !all.has(name)));
@@ -62,7 +62,7 @@ function money(column, text) {
   return new Intl.NumberFormat(language(), style).format(Number(text));
 }
 
-/** A link to a page on the web, which learns nothing of this one; null for any other text. */
+/** A link to a web page, without a referrer; null for any other text. */
 function shopLink(text, { isShort = false } = {}) {
   if (!WEB_ADDRESS.test(text) || !URL.canParse(text)) return null;
   const { href, host } = new URL(text);

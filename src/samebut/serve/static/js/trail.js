@@ -24,8 +24,8 @@ export function trail(actions) {
       const times = () => [...list.querySelectorAll(".times")];
       const focused = times().indexOf(document.activeElement);
       list.replaceChildren(...steps, element("li", { class: "restart" }, restart));
-      list.scrollLeft = steps.at(-1)?.offsetLeft ?? 0; // a phone has them in one row: see the last
-      times()[focused]?.focus(); // the new button, for whoever presses it again
+      list.scrollLeft = steps.at(-1)?.offsetLeft ?? 0; // on a phone they are one row: scroll to the last
+      times()[focused]?.focus(); // the focus must survive the rendering: it may be pressed again
     },
   };
 }
@@ -61,7 +61,7 @@ function step(turn, i, count, number, actions) {
   return made;
 }
 
-/** How much one picture of several counts, to be changed. */
+/** A button that shows and changes how much one picture of several counts. */
 function times(weight, number, onclick) {
   const said = `×${{ 0.25: "¼", 0.5: "½" }[weight] ?? weight}`;
   const label = t("trail.weight", { times: said, number });

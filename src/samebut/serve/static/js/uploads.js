@@ -63,7 +63,7 @@ function put(key, picture) {
 /** What `prepared` made for a key, or undefined. */
 export const pictureOf = (key) => pictures.get(key);
 
-/** A canvas with a picture. Unlike an address of a blob it needs no leave to be shown. */
+/** A canvas with a picture. Unlike a blob: address it is not subject to the Content-Security-Policy. */
 export function drawn(bitmap, longerSide) {
   const scale = Math.min(1, longerSide / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
@@ -86,7 +86,7 @@ async function opened(file) {
 function asJpeg(bitmap) {
   const canvas = drawn(bitmap, LONGER_SIDE);
   const pen = canvas.getContext("2d");
-  pen.globalCompositeOperation = "destination-over"; // JPEG has no alpha: clear becomes white, not black
+  pen.globalCompositeOperation = "destination-over"; // transparent becomes white: JPEG has no alpha
   pen.fillStyle = "white";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));

@@ -9,7 +9,7 @@ import { stackStrip } from "./stacks.js";
 import { cell, columnName, isHidden } from "./table.js";
 
 const DIGITS = 3;
-const PAUSE = 300; // milliseconds: browsers throttle who notes each picture while a key is held down
+const PAUSE = 300; // milliseconds: browsers throttle history changes, as by a held key
 const SWIPE = 48; // CSS pixels a finger moves sideways to mean another picture
 
 /**
@@ -59,7 +59,7 @@ export function viewer({ onPick, onStart, onAdd, canAdd, onRefuse, canRefuse, on
       ),
     );
     dialog.scrollTop = 0;
-    if (isTurned) dialog.focus(); // or the keys would go nowhere: what had the focus is gone
+    if (isTurned) dialog.focus(); // the focused element is gone: without a focus, keys would have no effect
     clearTimeout(timer);
     timer = setTimeout(() => dialog.open && noted({ look: place }), isTurned ? PAUSE : 0);
     if (place === hits.length - 1) onEnd();

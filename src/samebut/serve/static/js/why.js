@@ -51,7 +51,7 @@ export async function showWhy(state, hit, onFailure) {
   }
 }
 
-/** A picture in its own shape, so that what is laid over it lies on it, and what it is. */
+/** A picture in its own proportions, so that overlays fit it, with a caption. */
 function stage(portrayed, caption) {
   const made = element("figure", { class: "stage" });
   const over = element("div", { class: "over" }, portrayed);
