@@ -30,7 +30,7 @@ def megabytes(size: float) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file's text whole or not at all. RecipeError if the disk won't have it."""
+    """Replace a file's text whole or not at all. RecipeError if it can't be written."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

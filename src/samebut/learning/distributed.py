@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-# One process encodes while the others wait, for longer than the half hour that is the default.
+# One process encodes while the others wait, which can take longer than torch's default timeout.
 PATIENCE = timedelta(days=1)
 
 
 def start() -> torch.device:
-    """Join the other processes, if ``torchrun`` started some; returns what to compute on."""
+    """Join the process group if ``torchrun`` started one; returns this process's device."""
     gpu = torch.cuda.is_available()
     place = int(os.environ.get("LOCAL_RANK", "0"))
     if gpu:
@@ -36,13 +36,13 @@ def start() -> torch.device:
 
 
 def use_threads(number: int | None) -> None:
-    """How many threads of the processor to use; None: as many as torch takes by itself."""
+    """Set the number of CPU threads; None: torch's default."""
     if number:
         torch.set_num_threads(number)
 
 
 def stop() -> None:
-    """Leave the other processes, if there are any."""
+    """Leave the process group, if there is one."""
     if several():
         distributed.destroy_process_group()
 
@@ -68,7 +68,7 @@ def own_rows(total: int) -> slice:
 
 @contextmanager
 def first_alone() -> Iterator[None]:
-    """The first process goes through the block before the others do: it writes, they read."""
+    """The first process runs the block before the others do: it writes files, they read them."""
     if several() and rank() > 0:
         distributed.barrier()
     yield
@@ -77,26 +77,28 @@ def first_alone() -> Iterator[None]:
 
 
 def parallel(module: nn.Module) -> nn.Module:
-    """``module`` as training calls it; its weights become those of the first process.
+    """``module`` wrapped for training; its weights become those of the first process.
 
-    Going back, gradients are averaged over all processes, in parts, while others are still being
-    computed (DistributedDataParallel; Li et al., VLDB 2020, section 3.2). A weight that no process
-    used gets none.
+    In the backward pass gradients are averaged over all processes, some while others are still
+    being computed (DistributedDataParallel; Li et al., VLDB 2020, section 3.2). A weight that no
+    process used gets none. A single process gets ``module`` itself.
     """
     if not several():
         return module
     return DistributedDataParallel(
         module,
-        # A group of its own: going back through `gather` talks to the others meanwhile, and where
-        # a process has nothing to say of a weight, its order of the two is not theirs.
+        # A group of its own, because the backward pass of `gather` communicates at the same time.
+        # Where a process did not use a weight, the two kinds of calls come in another order than
+        # on the other processes, and in one group they would be matched wrongly.
         process_group=distributed.new_group(timeout=PATIENCE),
-        find_unused_parameters=True,  # the tower at rest, where a stage trains the other
+        find_unused_parameters=True,  # a stage may train one tower only
         gradient_as_bucket_view=True,
     )
 
 
 def gradients_kept_apart(module: nn.Module) -> AbstractContextManager[None]:
-    """Within, what ``parallel`` made only adds up gradients; the next call outside averages all."""
+    """Within this context, a module made by ``parallel`` adds up gradients on each process alone;
+    its next call outside averages the sums."""
     if isinstance(module, DistributedDataParallel):
         kept: AbstractContextManager[None] = module.no_sync()
         return kept
@@ -104,7 +106,7 @@ def gradients_kept_apart(module: nn.Module) -> AbstractContextManager[None]:
 
 
 def same_everywhere(module: nn.Module) -> None:
-    """Weights and running statistics become those of the first process."""
+    """Copy the first process's weights and running statistics to all processes."""
     if several():
         for value in module.state_dict().values():
             distributed.broadcast(value, 0)
@@ -120,7 +122,7 @@ def of_the_first(value: float, device: torch.device) -> float:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module's weights lie; the processor, if it has none."""
+    """The device of a module's weights; the CPU, if it has none."""
     first: Tensor | None = next(module.parameters(), None)
     return torch.device("cpu") if first is None else first.device
 
@@ -135,7 +137,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        # Every process's loss looks at our rows: their gradients meet here.
+        # The losses of all processes depend on our rows, so our gradient is the sum of theirs.
         total = gradients[0].contiguous().clone()
         distributed.all_reduce(total)
         return total.narrow(0, distributed.get_rank() * context.rows, context.rows)
@@ -144,14 +146,15 @@ class _Gather(torch.autograd.Function):
 def gather(rows: Tensor) -> Tensor:
     """The rows of all processes in the order of their ranks, ``(N, ...) -> (W N, ...)``.
 
-    Each process brings the same number. Gradients flow back to the process that brought a row,
-    summed over all processes' losses: where data-parallel training then averages gradients, the
-    result is the gradient of one process with the whole batch. A single process gets its rows back.
+    Each process has to give the same number of rows. A row's gradient goes back to the process that
+    gave it, summed over the losses of all processes. Data-parallel training then averages over
+    processes, which gives the same gradient as one process with the whole batch. A single process
+    gets its rows back.
     """
     return _Gather.apply(rows) if several() else rows
 
 
 def say(line: str) -> None:
-    """A line of progress, by the first process; on stderr, because stdout is for results."""
+    """Print a line of progress on the first process; on stderr, because stdout is for results."""
     if rank() == 0:
         print(line, file=sys.stderr, flush=True)

@@ -1,11 +1,12 @@
-"""The same piece in another colour: a folder of recoloured copies, and queries between them.
+"""Recoloured copies of a catalogue's pieces, and queries that ask for another colour alone.
 
     python -m samebut.learning.recolour PRODUCTS OUT [--pieces 800] [--seed 0]
 
-A catalogue seldom shows one piece in two colours, and a query that asks for nothing but another
-colour should keep all the rest. Pieces of the catalogue's train split whose background is plain are
-cut out and turned to three colours of the palette each. Pieces that people wear are left out: skin
-would be turned, too. OUT is a folder of triplets (docs/train-on-your-catalogue.md).
+A query that asks for nothing but another colour should keep all the rest, and a catalogue seldom
+shows one piece in two colours to learn this from. Pieces of the catalogue's train split whose
+background is plain are cut out and each recoloured to three colours of the palette. Pieces shown on
+people are left out, because skin would be recoloured, too. OUT is a folder of triplets
+(docs/train-on-your-catalogue.md).
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Copy:
 
 
 def write(products: Path, out: Path, *, pieces: int = 800, seed: int = 0) -> list[Copy]:
-    """Draw the copies and write catalogue and queries, the queries last; what is there already
-    is drawn no more. DataError: the catalogue has too few pieces that can be cut out."""
+    """Draw the copies and write catalogue and queries, the queries last; copies that are there
+    already are not drawn again. DataError: the catalogue has too few pieces that can be cut
+    out."""
     rng = random.Random(seed)
     rows = catalog.rows_beside(products)
     names = [
@@ -84,8 +86,8 @@ def write(products: Path, out: Path, *, pieces: int = 800, seed: int = 0) -> lis
 def _copies(
     products: Path, out: Path, name: str, row: Mapping[str, str], piece: int, rng: random.Random
 ) -> list[Copy]:
-    """The piece as it is, if its colour is known, and in other colours; nothing if its background
-    is not plain."""
+    """The piece unchanged, if its colour is known, and in other colours; empty if its background is
+    not plain."""
     picture = np.asarray(open_picture(triplets.images_folder(products) / name))
     opacity = cutouts(picture[None])[0]
     if not opacity.any():

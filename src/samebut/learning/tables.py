@@ -1,7 +1,7 @@
 """Tables of settings: each field with its default, its range and its meaning where it is declared.
 
-A recipe is made of them. What is wrong with one is said in plain words by ``read_table``; the same
-words make the tables of docs/training.md (``allowed``, ``rows_of``).
+A recipe is made of them. ``read_table`` names the first key that is wrong and what it may be; the
+tables of docs/training.md are generated from the same declarations (``allowed``, ``rows_of``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BOUNDS = {"ge": "{:g} or more", "gt": "more than {:g}", "le": "at most {:g}", "
 
 
 class Contradiction(ValueError):
-    """Two keys that can't both hold; ``key`` is where one stands, counted from its table, and
+    """Two keys that contradict each other; ``key`` is the path of one of them from its table, and
     ``hint`` says what to do."""
 
     def __init__(self, message: str, *, hint: str, key: tuple[str, ...] = ()) -> None:
@@ -138,16 +138,17 @@ def _unknown(key: str, place: Place, known: list[str]) -> Wrong:
 
 
 def _place_of(error: ErrorDetails) -> Place:
-    """Where the key stands: pydantic adds the type that it tried where several are allowed."""
+    """Where the key stands. Where several types are allowed, pydantic appends the one that it
+    tried; that is cut off."""
     place: Place = error["loc"]
     return place[:-1] if place[-1:] in {(kind.__name__,) for kind in _PLAIN} else place
 
 
 def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo | None]:
-    """The table that the last key of ``place`` stands in, and that key's field if it has one.
+    """The table that the last key of ``place`` belongs to, and that key's field if it has one.
 
-    A name that a dictionary gives ("shop" of ``[sources.shop]``) is no key: what it holds is of the
-    dictionary's field.
+    A name chosen by the user ("shop" of ``[sources.shop]``) is not a field and is skipped: its
+    values belong to the field of the dictionary (``sources``).
     """
     table, field = kind, None
     inside: type[Table] | None = kind
@@ -166,7 +167,8 @@ def _field_at(kind: type[Table], place: Place) -> tuple[type[Table], FieldInfo |
 
 
 def _table_in(annotation: Any) -> type[Table] | None:
-    """The table that a field holds: itself, one that a list or dict is made of, or None."""
+    """The table class that a field's annotation names, be it as the items of a list or dict; None
+    if it names none."""
     for each in (annotation, *get_args(annotation)):
         if isinstance(each, type) and issubclass(each, Table):
             return each
@@ -183,7 +185,7 @@ def _with_tuples(value: Any) -> Any:
 
 
 def as_toml(value: Any) -> str:
-    """A value as a recipe has it."""
+    """A value as it is written in a recipe."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

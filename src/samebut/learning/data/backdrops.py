@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 MOST_BACKDROPS = 1000
-"""So many photos are kept to take backgrounds from: more differ by little."""
+"""Number of photos that are kept to take backgrounds from: more of them change little."""
 SMALLEST, LARGEST = 0.5, 1.0
 """Side of the thing's picture as a share of the view's."""
 STRIP = (0.25, 0.45)

@@ -1,7 +1,7 @@
 """Captions of catalogue pictures, in English and Chinese, for aligning pictures with words.
 
-A row of a catalogue gives its title, or a phrase made from its attributes. Which attributes are
-said is drawn anew each time, so the text tower learns each of them alone and together.
+A caption is the row's title, or a phrase made from its attributes. A random part of the attributes
+is mentioned each time, so the text tower learns each of them alone and combined.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from samebut.language.synonyms import names_of, synonym_groups
 
 Row = Mapping[str, str]
 
-SAID = 0.8  # how often an attribute that is known is said
-CHINESE = 0.3  # how often a caption is Chinese; queries are Chinese a sixth of the time
-TITLE = 0.4  # how often an English caption is the title
-USUAL = 0.5  # how often a thing is called as the catalogue calls it, not by a synonym
+SAID = 0.8  # share of known attributes that a caption mentions
+CHINESE = 0.3  # share of Chinese captions; of queries a sixth is Chinese
+TITLE = 0.4  # share of English captions that are the title
+USUAL = 0.5  # share of captions with the catalogue's own name of a thing, not a synonym
 
 
 def english(row: Row, rng: random.Random) -> str:
@@ -46,8 +46,8 @@ def chinese(row: Row, rng: random.Random) -> str:
 
 
 def called(article: str, rng: random.Random, *, chinese: bool) -> str:
-    """What a thing is called in one language: as in the catalogue, or by a synonym; "" if the
-    language has no word for it."""
+    """The name of a thing in one language, the catalogue's or a synonym; "" if the language has
+    none."""
     usual = ARTICLES_ZH.get(article, "") if chinese else article
     names = names_of(article, chinese=chinese)
     if names and (not usual or rng.random() >= USUAL):

@@ -26,7 +26,7 @@ from samebut.learning.tables import Contradiction, Table
 from samebut.preprocess import Preprocess
 from samebut.query_maker.queries import CatalogueQueries, QueryRules
 
-# What a reader is asked for when its queries are to be learned from.
+# Options that a reader is called with when its queries are for training.
 TRAINING_OPTIONS: dict[str, dict[str, str]] = {"fashioniq": {"captions": "clip4cir-train"}}
 
 
@@ -38,11 +38,11 @@ class SourceSettings(Table):
     options: dict[str, str | int] = Field(default_factory=dict)
     """Options of the reader, as of `samebut eval -o`."""
     queries_per_epoch: int = Field(0, ge=0)
-    """Most queries of the folder in an epoch, drawn anew each time; 0: all. With `resampling` so
-    many are asked, however few the folder came with."""
+    """Most queries of the folder in an epoch, a new random choice each time; 0: all of its own.
+    Above 0 and with `resampling`, exactly so many, even if the folder has fewer of its own."""
     val_share: float = Field(0.0, ge=0, lt=1)
-    """Share of a folder of pictures alone, whose catalogue has no column `split`, that is kept out
-    of training: by a digest of the files' names."""
+    """Share of the pictures kept out of training, chosen by a digest of their file names; applies
+    to a folder without queries whose catalogue has no column `split`."""
     resampling: QueryRules | None = None
     """Rules by which queries are drawn anew from the folder's catalogue, as of `samebut triplets`:
     docs/train-on-your-catalogue.md."""
@@ -64,7 +64,7 @@ class SourceSettings(Table):
 class Source:
     """A folder to learn from or to be scored on; ``reader`` is a row of ``data.READERS``.
 
-    ``val_share`` of its pictures are not learned from if it has pictures alone and no splits.
+    ``val_share`` of its pictures are kept out of training if it has no queries and no splits.
     """
 
     root: Path
@@ -90,7 +90,7 @@ class Source:
     def train_split(self) -> tuple[Mapping[str, Path], Sequence[Query]]:
         """Pictures to learn from and their queries, read once; DataError if a picture is missing.
 
-        A folder with a catalogue and no queries has its pictures alone.
+        The queries are empty for a folder that has a catalogue and no queries.
         """
         if not self.has_pictures_alone():
             benchmark = self.training()
@@ -108,9 +108,9 @@ class Source:
 
     @cached_property
     def rows(self) -> list[captions.Row]:
-        """What the catalogue says of each picture of ``train_split``. Where no ``article`` is
-        given, a ``kind`` or ``label`` stands there by its commonest name, so that queries ask for
-        it in all catalogues alike."""
+        """The catalogue's row of each picture of ``train_split``. A missing ``article`` is filled
+        in with the commonest name of the ``kind`` or ``label``, so that queries name a thing in the
+        same way in all catalogues."""
         described = catalog.rows_beside(self.root)
         rows = (described.get(image, {}) for image in self.train_split[0])
         return [
@@ -122,7 +122,7 @@ class Source:
 
 
 def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
-    """What ``--data NAME=FOLDER`` means with the settings of ``[sources.NAME]``."""
+    """The source for ``--data NAME=FOLDER``, by the settings of ``[sources.NAME]``."""
     reader = settings.reader or (name if name in readers.READERS else "triplets")
     if reader not in readers.READERS:
         raise RecipeError(
@@ -135,10 +135,10 @@ def source_of(name: str, root: Path, settings: SourceSettings) -> Source:
 
 @dataclass(frozen=True)
 class Part:
-    """What one folder brings: pictures ``first`` to ``last - 1`` of the corpus, and queries.
+    """One folder's part of the corpus: pictures ``first`` to ``last - 1``, and queries.
 
-    ``place`` maps a picture's name to its row. ``catalogue``, if there is one, can ask more than
-    the folder's own queries. ``limit`` queries make an epoch, 0: all of them.
+    ``place`` maps a picture's name to its row. New queries can be drawn from ``catalogue``, if
+    there is one. ``limit`` is the most queries in an epoch, 0: all of them.
     """
 
     name: str
@@ -151,7 +151,8 @@ class Part:
 
     @property
     def queries_per_epoch(self) -> int:
-        """Those that it was given, up to the limit; a catalogue can draw as many as the limit."""
+        """The number of the folder's own queries, at most ``limit``; with a catalogue, ``limit``
+        itself, because more queries can be drawn."""
         if self.catalogue and self.limit:
             return self.limit
         return min(self.limit or len(self.queries), len(self.queries))
@@ -166,7 +167,7 @@ class Part:
 
     @cached_property
     def alike(self) -> dict[int, tuple[int, ...]]:
-        """For a picture those that stand with it in the hard subset of a query."""
+        """For each picture, the others that are in a hard subset together with it."""
         found: dict[int, dict[int, None]] = {}
         for query in self.queries:
             members = [self.place[name] for name in query.subset or () if name in self.place]
@@ -175,7 +176,7 @@ class Part:
         return {row: tuple(others) for row, others in found.items()}
 
     def resampled(self, rng: random.Random, count: int, *, subsets: bool) -> list[Query]:
-        """So many queries drawn anew from the catalogue, with hard subsets if ``subsets``."""
+        """``count`` queries newly drawn from the catalogue, with hard subsets if ``subsets``."""
         catalogue = self.catalogue
         drawn = catalogue.draw(rng, count) if catalogue else []
         if not catalogue or not subsets:
@@ -188,7 +189,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is learned from: files, a catalogue row for each (empty if there is none), queries.
+    """The training data: files, a catalogue row for each (empty if there is none), queries.
 
     ``preprocess`` is that of the decoded ``pictures``, larger than an encoder's input so that
     there is room to crop. They are decoded into ``cache`` when first asked for. Backgrounds of
@@ -204,7 +205,7 @@ class Corpus:
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:
-        """Those of all parts, as their files have them."""
+        """The queries from the files of all parts."""
         return tuple(query for part in self.parts for query in part.queries)
 
     @cached_property
@@ -269,7 +270,7 @@ def read_corpus(
 
 
 def _require_columns(rules: QueryRules, rows: Sequence[captions.Row], name: str) -> None:
-    """DataError for a column of the rules that no row of the source ``name`` knows."""
+    """DataError for a column of the rules that no row of the source ``name`` has a value in."""
     known = {column for row in rows for column, value in row.items() if value}
     unknown = [column for column in rules.columns if column not in known]
     if unknown:

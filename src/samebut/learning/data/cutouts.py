@@ -1,7 +1,7 @@
 """Cut-outs: where the thing is in a picture whose background is plain.
 
-A catalogue shows things on white. What is near the border's colour and joined to the border is
-background; all else is the thing, white parts inside it too.
+Most catalogues show things on white. Pixels near the border's colour that are connected to the
+border are background; all others are the thing, white parts inside it included.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ TOLERANCE = 9
 PLAIN_BORDER = 0.7
 """Least share of the border that has its middle colour where a background is plain."""
 LEAST, MOST = 0.06, 0.9
-"""Share of the picture that a thing has; less or more was not cut out as it should be."""
+"""Least and largest share of the picture that a thing takes; beyond them the cut-out has failed."""
 AT_ONCE = 64
 VERSION = 1
-"""Part of the kept file's name: raise it with every change to what a cut-out is."""
+"""Part of the cached file's name: raise it with every change of how a cut-out is made."""
 
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
@@ -46,16 +46,17 @@ def kept_cutouts(pictures: Bytes, path: Path) -> Bytes:
 def cutouts(pictures: Bytes) -> Bytes:
     """How much of each pixel is the thing: ``(B, H, W, 3)`` uint8 to ``(B, H, W)`` uint8.
 
-    255 is the thing, 0 the background, between them at the edge, which is softened and lies half
-    a pixel inside so that no rim of the old background stays. A picture whose background is not
-    plain is all 0: it has no cut-out.
+    255 is the thing, 0 the background. The edge is softened and lies half a pixel inside the thing,
+    so that no rim of the old background stays. A picture whose background is not plain is all 0:
+    it has no cut-out.
     """
     pictures = np.ascontiguousarray(pictures)
     border = _border(pictures)
     colour = np.median(border, axis=1)
     plain = (_near(border, colour[:, None]).mean(1)) >= PLAIN_BORDER
     near = _near(pictures, colour[:, None, None])
-    # A way of three pixels: the background does not leak into a thing through a thin gap.
+    # Background is joined by paths three pixels wide, so it does not leak into a thing through a
+    # thin gap.
     background = _grown(_joined_to_border(~_grown(~near)))
     background &= near
     thing: Flags = np.logical_not(background)
@@ -77,7 +78,7 @@ def _near(pixels: Bytes, colour: npt.NDArray[np.float64]) -> Flags:
 
 
 def _joined_to_border(free: Flags) -> Flags:
-    """Those of the ``free (B, H, W)`` pixels that a way over free pixels joins to the border."""
+    """The ``free (B, H, W)`` pixels that are connected to the border by free pixels."""
     reached = np.zeros_like(free)
     for edge in ((slice(None), 0), (slice(None), -1), (..., 0), (..., -1)):
         reached[edge] = free[edge]
@@ -91,9 +92,9 @@ def _joined_to_border(free: Flags) -> Flags:
 
 
 def _along_rows(free: Flags, reached: Flags) -> Flags:
-    """All of each run of free pixels of a row in which one was reached."""
+    """Extend ``reached`` to the whole of each run of free pixels in a row that it touches."""
     walls = ~free
-    walls[..., 0] |= True  # a row's end joins no other row
+    walls[..., 0] |= True  # a run ends with its row
     run = np.cumsum(walls.ravel())
     hit = np.zeros(int(run[-1]) + 1, dtype=bool)
     hit[run[(reached & free).ravel()]] = True
@@ -102,7 +103,7 @@ def _along_rows(free: Flags, reached: Flags) -> Flags:
 
 
 def _neighbours(values: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.generic]]:
-    """The picture moved by a pixel each way, and itself; edges continue."""
+    """The pictures shifted by -1, 0 and 1 pixels in x and y (nine in all), edges repeated."""
     height, width = values.shape[1:]
     wide = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
     for down in range(3):

@@ -38,8 +38,8 @@ Side = Literal["image", "text"]
 
 
 def trains_weight(trains: Trains, name: str) -> bool:
-    """Whether a stage changes the model's weight of this name. A stage of one tower may: going
-    forward, the other one gets no gradient."""
+    """Whether a stage may change the model's weight of this name. For a stage of one tower it is
+    True for both towers: the other one is encoded without gradients, which keeps it unchanged."""
     if trains == "heads":
         return not name.startswith("encoder.trunk.")
     if trains == "all":
@@ -50,7 +50,8 @@ def trains_weight(trains: Trains, name: str) -> bool:
 @dataclass(frozen=True)
 class EncodingRules:
     """How a stage encodes: which part ``trains``, whether features are ``cached``, whether
-    texts are ``resampled``, the input ``size``, and what a recipe says of views and precision."""
+    texts are ``resampled``, the input ``size``, and the recipe's settings for views and
+    precision."""
 
     trains: Trains = "all"
     cached: bool = False
@@ -73,8 +74,8 @@ class EncodingRules:
         return self.trains != "heads" and self.tunes("image")
 
     def caches(self, side: Side) -> bool:
-        """Whether features of this side come from a cache: of pictures those of the trunk. Texts
-        that are drawn anew in every epoch don't: a cache would grow without end."""
+        """Whether features of this side come from a cache; a picture's are those of the trunk.
+        Texts that are resampled in every epoch are not cached: the cache would grow without end."""
         if side == "image":
             return self.cached and not self.tunes_trunk
         return self.cached and not self.tunes(side) and not self.resampled
@@ -86,9 +87,9 @@ class EncodingRules:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a step sees of its pictures: ``pooled (n, D)``, features of the B references, which
-    stand at ``places (B,)`` of them, and what they were made of: ``pixels (n, 3, S, S)``, or
-    ``cached`` features of the trunk, of the pictures and of the references."""
+    """Features of a step's n pictures, ``pooled (n, D)``, and of its B references, which are the
+    pictures at ``places (B,)``; and what they were computed from: ``pixels (n, 3, S, S)``, or
+    ``cached`` trunk features of the pictures and of the references."""
 
     pooled: Tensor
     references: Features
@@ -106,7 +107,7 @@ class BatchEncoder:
         self._text_place: dict[str, int] = {}
 
     def prepare(self, model: CIRModel, table: QueryTable, cache: Path) -> None:
-        """Fill the caches of what is cached; tokens are kept of references alone."""
+        """Encode what the rules cache; tokens are kept for references only."""
         rules, tokens = self.rules, model.fusion.reads_tokens
         device = distributed.device_of(model)
         if rules.caches("image"):
@@ -125,7 +126,8 @@ class BatchEncoder:
             self.use(self._pictures, found, texts)
 
     def use(self, pictures: FeatureStore, words: FeatureStore, texts: Sequence[str]) -> None:
-        """Read cached features from these; ``texts`` are those of the rows of ``words``."""
+        """Read cached features from these stores; ``texts[i]`` is the text of row i of
+        ``words``."""
         self._pictures, self._texts = pictures, words
         self._text_place = {text: row for row, text in enumerate(texts)}
 
@@ -158,7 +160,8 @@ class BatchEncoder:
         return views.to(memory_format=torch.channels_last)
 
     def _scenes(self, rows: Tensor, preprocess: Preprocess, device: torch.device) -> Scenes | None:
-        """What these pictures need to stand on backdrops; None if the recipe wants none."""
+        """The cut-outs of these pictures, and photos to take backgrounds from; None if the recipe
+        asks for no backdrops."""
         corpus = self.corpus
         if not (self.rules.augment.backdrops and corpus.backdrop_files):
             return None
@@ -176,8 +179,8 @@ class BatchEncoder:
         return without_tokens(self.pooled_texts(model, written)), written
 
     def pooled_texts(self, model: CIRModel, texts: Sequence[str]) -> Tensor:
-        """Pooled features ``(N, D)`` of texts, encoded with others of their length: most phrases
-        have few pieces, and padding all to the longest costs twice the time."""
+        """Pooled features ``(N, D)`` of texts, encoded in groups of similar length: most phrases
+        have few tokens, and padding all to the longest takes twice the time."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place].encode()))
         parts = [
             self.encode(model, "text", [texts[place] for place in part.tolist()]).pooled
@@ -212,7 +215,8 @@ class BatchEncoder:
         encode = images if side == "image" else encoder.texts
 
         def run(part: Any) -> Features:
-            # Set each time: going back, a checkpoint runs this once more, after the other tower.
+            # Set on each call: in the backward pass, activation checkpointing calls this again,
+            # and by then the other tower may have set another mode.
             _set_mode(encoder, training=tuned, norms=norms)
             with self.rules.precision(distributed.device_of(model)):
                 return as_float(encode(part))
@@ -220,7 +224,7 @@ class BatchEncoder:
         return run
 
     def plain_pictures(self, model: CIRModel, rows: Tensor) -> Features:
-        """Features of pictures that are not varied; in evaluation mode and without gradients."""
+        """Features of pictures without augmentation, in evaluation mode and without gradients."""
         if self.rules.caches("image"):
             return as_float(model.encoder.project(self._pictures.features(rows)))
         pixels = self.corpus.pictures.pixels(rows, model.preprocess, distributed.device_of(model))
@@ -241,7 +245,7 @@ class BatchEncoder:
         return self._texts.features(rows)
 
     def all_pooled(self, model: CIRModel) -> Tensor:
-        """Pooled features of every picture of the corpus, not varied: ``(N, D)``."""
+        """Pooled features of every picture of the corpus, without augmentation: ``(N, D)``."""
         parts = torch.arange(len(self.corpus.files)).split(ENCODED_AT_ONCE)
         if not self.rules.caches("image"):
             return torch.cat([self.plain_pictures(model, rows).pooled for rows in parts])
@@ -250,7 +254,7 @@ class BatchEncoder:
 
 
 def possible_references(corpus: Corpus, table: QueryTable, rules: EncodingRules) -> list[int]:
-    """Rows of the pictures that a query may begin with: where queries are drawn anew from a
+    """Rows of the pictures that can be a query's reference: where queries are resampled from a
     catalogue, any of its pictures."""
     found = set(table.references.tolist())
     for part in corpus.parts:

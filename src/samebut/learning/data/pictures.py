@@ -1,7 +1,7 @@
 """Training pictures, decoded once into a memory-mapped array.
 
-A GPU that has room for them holds them as bytes: read from the disk's array for every batch, they
-would be what it waits for.
+A GPU with enough memory holds them all as bytes: otherwise it would wait for every batch to be read
+from the array on disk.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def decode_all(
     """``(N, S, S, 3)`` uint8: every file through ``preprocess.crop``, kept in ``folder``.
 
     A second call with the same files, unchanged, and the same preprocessing maps the array that
-    the first one wrote. A picture that can't be opened raises PictureError: training on a part
-    of the data is not what was asked for.
+    the first one wrote. PictureError if a picture can't be opened: training does not silently
+    leave out a part of the data.
     """
     path = decoded_path(files, preprocess, folder)
     if not path.exists():
@@ -40,7 +40,7 @@ def decode_all(
 
 
 def decoded_path(files: Sequence[Path], preprocess: Preprocess, folder: Path) -> Path:
-    """Where ``decode_all`` keeps these files: another name once one of them has changed."""
+    """Where ``decode_all`` keeps these files: the name changes when one of them does."""
     key = json.dumps(
         [preprocess.as_dict(), [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]]
     )
@@ -91,7 +91,7 @@ class Pictures:
         return to_pixels(self.array[rows.numpy()], preprocess, device)
 
     def release(self) -> None:
-        """Give devices their memory back; who asks for pixels again has them copied again."""
+        """Free the copies on devices; the next call of ``pixels`` copies the pictures again."""
         self._held.clear()
 
     def _copied(self, device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """Queries as tensors of row numbers: no loop over queries in Python at a training step.
 
-What is known of the queries lies in flat tables: the targets of query q are
+Lists of different lengths are stored end to end: the targets of query q are
 ``flat[start[q] : start[q] + count[q]]``. Drawing a target for each of thousands of queries, and
 finding which candidates of a batch answer which query, are then a few tensor operations.
 """
@@ -26,8 +26,8 @@ class Lists:
 
     @classmethod
     def shared(cls, lists: Sequence[Sequence[str]], place: Mapping[str, int]) -> Lists:
-        """Where the names of each list have their place; a list that stands there often, the same
-        object, lies there once: thousands of pictures may be "not red"."""
+        """Lists of names as lists of rows, by ``place``. A list object that occurs several times is
+        stored once: thousands of queries may ask for "not red" and share one list of targets."""
         once = {id(each): each for each in lists}
         rows = {key: number for number, key in enumerate(once)}
         kept = cls.of([[place[name] for name in each] for each in once.values()])
@@ -40,7 +40,8 @@ class Lists:
         return cls(flat, count.cumsum(0) - count, count)
 
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """All numbers of the lists ``rows``, and at which of ``rows`` each stands."""
+        """The numbers of the lists ``rows``, end to end, and for each the index into ``rows`` of
+        the list that it is from."""
         place, within = spread(self.count[rows])
         return self.flat[self.start[rows][place] + within], place
 
@@ -81,7 +82,7 @@ class Lists:
 class QueryTable:
     """Q queries. ``texts``: their texts, each once; ``references (Q,)``: rows of pictures;
     ``targets``, ``wrong``: rows of pictures, all right answers and the wrong answers of the hard
-    subset; ``said``: rows of ``texts``, the ways to say a query."""
+    subset; ``said``: rows of ``texts``, the alternative texts of each query."""
 
     texts: list[str]
     references: Tensor
@@ -134,11 +135,11 @@ class QueryTable:
 
     @property
     def first_texts(self) -> list[str]:
-        """The first way to say each query."""
+        """The first text of each query."""
         return [self.texts[row] for row in self.said.flat[self.said.start].tolist()]
 
     def known(self) -> list[tuple[int, ...]]:
-        """For each query the pictures that are never wrong: its targets and its reference."""
+        """For each query the pictures that are no negatives: its targets and its reference."""
         flat, starts = self.targets.flat.tolist(), self.targets.start.tolist()
         return [
             (*flat[start : start + count], reference)
@@ -151,7 +152,7 @@ class QueryTable:
         """``positives`` and ``allowed``, both ``(B, N)`` bool, of queries against pictures.
 
         A candidate is positive if it is any target of the query, and allowed unless it is the
-        query's own reference. The same picture may stand among the ``candidates (N,)`` often.
+        query's own reference. ``candidates (N,)`` may hold the same picture several times.
         """
         pictures, place = self.targets.rows(queries)
         positives = _where(place, pictures, candidates, len(queries))
@@ -161,7 +162,7 @@ class QueryTable:
 
 
 def wrong_answers(query: Query, known: Mapping[str, int]) -> list[str]:
-    """The pictures of a query's hard subset that don't answer it, of those that are ``known``."""
+    """The wrong answers in a query's hard subset; names that are not in ``known`` are left out."""
     right = {query.reference, *query.targets}
     return [name for name in query.subset or () if name in known and name not in right]
 
@@ -169,8 +170,8 @@ def wrong_answers(query: Query, known: Mapping[str, int]) -> list[str]:
 def _where(rows: Tensor, pictures: Tensor, candidates: Tensor, height: int) -> Tensor:
     """``(height, N)``: True at row ``rows[k]`` wherever ``candidates`` holds ``pictures[k]``.
 
-    The work grows with what is found, not with the table: comparing every candidate with every
-    known target would cost more than the loss itself.
+    The cost grows with the number of matches, not with N times the number of pictures: comparing
+    every candidate with every known target would take longer than the loss itself.
     """
     ordered, order = candidates.sort(stable=True)
     first = torch.searchsorted(ordered, pictures)
@@ -182,6 +183,6 @@ def _where(rows: Tensor, pictures: Tensor, candidates: Tensor, height: int) -> T
 
 
 def spread(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Each place ``counts[place]`` times, and 0, 1, 2 ... within each."""
+    """For ``counts`` of [2, 3]: the places [0, 0, 1, 1, 1], and the numbers [0, 1, 0, 1, 2]."""
     place = torch.repeat_interleave(torch.arange(len(counts)), counts)
     return place, torch.arange(len(place)) - (counts.cumsum(0) - counts)[place]

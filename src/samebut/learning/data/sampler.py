@@ -1,8 +1,9 @@
 """The sampler: from a corpus's queries to batches of tensors, for every stage.
 
-An epoch has the queries of its data folders, some of them perhaps drawn anew from the catalogue
-(resampled), in an order that may bring references that are alike together (clusters). Queries are
-tensors (``query_table.py``), so drawing a target and a text for each of thousands takes no loop.
+An epoch consists of the queries of its data folders; a share of them may be drawn anew from the
+catalogue (resampling). The order is random, or puts queries with similar references into one batch
+(clusters). Queries are tensors (``query_table.py``), so drawing a target and a text for each of
+thousands takes no loop.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from samebut.learning.data.corpus import Corpus, Part
 from samebut.learning.data.query_table import QueryTable
 from samebut.learning.tables import Contradiction, Table
 
-QUERIES_OF_A_REFERENCE = 3  # together in one batch: more would make the batch about one picture
+QUERIES_OF_A_REFERENCE = 3  # of one reference in a batch: more would fill it with one picture
 
 
 class Mined(Table):
     """``mined = {...}``: the wrong pictures that the model itself finds nearest to each query."""
 
     count: int = Field(0, ge=0)
-    """Mined negatives of each query."""
+    """Number of mined negatives of each query."""
     every: int = Field(1, ge=1)
-    """Epochs between two minings."""
+    """Epochs from one mining to the next."""
     first: int = Field(0, ge=0)
     """The first epoch that has mined negatives, counted from 0."""
 
     def mined_before(self, epoch: int) -> int | None:
         """The epoch before which this epoch's negatives were mined; None: it has none.
 
-        A run that resumes between two minings needs the negatives of then, not of now.
+        A run that resumes between two minings needs the negatives mined then, not new ones.
         """
         since = epoch - self.first
         return None if not self.count or since < 0 else epoch - since % self.every
@@ -55,7 +56,7 @@ class Queries(Table):
     data: tuple[str, ...] = ()
     """Names of the data folders to learn from; empty: all."""
     resampled: float = Field(0.0, ge=0, le=1)
-    """Share of each epoch's queries that is drawn anew from the catalogue, by
+    """Share of each epoch's queries that is drawn anew from the catalogue by the rules in
     `[sources.NAME.resampling]`."""
     cluster_size: int = Field(0, ge=0)
     """How many references that are alike (by hard subsets) come together in a batch, each with up
@@ -131,8 +132,9 @@ class Epoch:
     seed: int
 
     def batches(self, size: int, mined: Tensor | None = None) -> Iterator[Batch]:
-        """Every query once, a target and a text of each drawn. ``mined (Q, M)`` are the negatives
-        that were mined for the table's queries. What does not fill a batch is left out."""
+        """Batches that hold every query once, with a random target and text of each. ``mined
+        (Q, M)`` are the negatives that were mined for the table's queries. The last queries are
+        left out if they do not fill a batch."""
         rng = torch.Generator().manual_seed(self.seed)
         for rows in self.order.split(size):
             if len(rows) < size:
@@ -196,7 +198,7 @@ class Sampler:
 
     @cached_property
     def given(self) -> QueryTable:
-        """The queries that the data folders came with."""
+        """The queries of the data folders' own files, as opposed to resampled ones."""
         return QueryTable.joined([part.table for part in self.corpus.parts])
 
     def _table(self, rng: random.Random) -> QueryTable:
@@ -230,7 +232,7 @@ class Sampler:
 
 
 Group = tuple[int, list[int]]
-"""A reference, and rows of the table that have it."""
+"""A reference, and rows of the table whose reference it is."""
 
 
 def _by_reference(references: Sequence[int], rng: random.Random) -> list[Group]:
@@ -261,11 +263,12 @@ def _clusters(
     for group in groups:
         own = group[0]
         if not waiting[own] or waiting[own][-1] is not group:
-            continue  # it has followed another
+            continue  # it is in a cluster already
         others = alike.get(own, ())
         near = [own, *rng.sample(others, len(others))]
         chosen = [each for each in near if waiting.get(each)][:size]
         clusters.append([waiting[each].pop() for each in chosen])
-    # Large clusters were found first: in that order an epoch would end on what is like nothing.
+    # The largest clusters were found first: without a shuffle, an epoch would end with batches of
+    # references that resemble no other.
     rng.shuffle(clusters)
     return [group for cluster in clusters for group in cluster]

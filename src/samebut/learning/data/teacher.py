@@ -17,13 +17,14 @@ from samebut.errors import RecipeError
 from samebut.learning import distributed
 from samebut.learning.disk import replacing
 
-READ_AT_ONCE = 2048  # phrases of a file: what a killed run reads once more at most
+READ_AT_ONCE = 2048  # phrases in a cache file: at most so many are encoded again after a kill
 
 Vectors = npt.NDArray[np.float32]
 
 
 class Teacher(NamedTuple):
-    """``encode`` makes texts to vectors ``(N, F)``; another ``name`` means other vectors."""
+    """``encode`` maps texts to vectors ``(N, F)``. ``name`` is part of the cache's key: another
+    encoder, or another version of it, needs another name."""
 
     name: str
     encode: Callable[[list[str]], npt.NDArray[Any]]
@@ -43,10 +44,10 @@ def published_teacher() -> Teacher:
 
 
 def taught(teacher: Teacher, phrases: Sequence[str], folder: Path) -> Vectors:
-    """What the teacher says of phrases, unit length, each language's mean taken away: ``(N, F)``.
+    """The teacher's vectors of phrases, unit length, each language centred: ``(N, F)``.
 
-    Without its mean a language is where the other is, so that 狗 and "dog" are near each other.
-    Vectors are read once and kept in ``folder``, part by part.
+    Subtracting each language's mean removes the offset between the languages, so that 狗 and "dog"
+    are near each other. Vectors are computed once and cached in ``folder``, part by part.
     """
     with distributed.first_alone():
         vectors = _kept(teacher, phrases, folder)

@@ -1,6 +1,6 @@
-"""Text noise: typing errors, filler phrases and made-up words, as people's texts have them.
+"""Text noise: typing errors, filler phrases and made-up words, as in texts that people type.
 
-A model that saw only clean queries loses much by one typo (benchmarks/robustness.py).
+A model trained on clean queries alone loses much recall by one typo (benchmarks/robustness.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from samebut.learning.data.augment import Augment
 HAN = re.compile(r"[\u3400-\u9fff]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MISTAKES: tuple[Callable[[str, int, random.Random], str], ...] = (
-    lambda word, at, _: word[:at] + word[at + 1 :],  # a letter is left out
-    lambda word, at, _: word[:at] + word[at] + word[at:],  # or struck twice
+    lambda word, at, _: word[:at] + word[at + 1 :],  # a letter left out
+    lambda word, at, _: word[:at] + word[at] + word[at:],  # a letter doubled
     lambda word, at, _: word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :],  # two swapped
-    lambda word, at, rng: word[:at] + rng.choice(LETTERS) + word[at + 1 :],  # another key
+    lambda word, at, rng: word[:at] + rng.choice(LETTERS) + word[at + 1 :],  # one replaced
 )
 
 

@@ -1,4 +1,5 @@
-"""Encoders: pictures or texts to features. They own their preprocessing, tokenizer and padding."""
+"""Encoders: pictures or texts to features. Each family defines its own pixel normalisation,
+tokenizer and padding."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ Channels = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an encoder says of B pictures or texts.
+    """Features of B pictures or texts.
 
     ``pooled (B, D)`` in the shared space, not normalised. ``tokens (B, L, D)``: regions of a
     picture in row-major order, or word pieces of a text, in the same space. ``mask (B, L)``:
-    True where a token is real; what stands at False is never read.
+    True where a token is real; tokens at False are padding and never read.
     """
 
     pooled: Tensor
@@ -40,17 +41,18 @@ class Features:
 
 
 class Encoder(nn.Module, ABC):
-    """What every family of encoders offers; a family is a class and a row in ``ENCODERS``.
+    """The interface of a family of encoders; a family is a class and a row in ``ENCODERS``.
 
     ``kind`` names the row. ``Options`` declares what a recipe may say under ``[encoder]``, and
     ``create`` gets nothing else. ``dim`` is the width D of the shared space. ``mean`` and ``std``
     are those its pixels are normalised with, unless ``channels`` says otherwise. Texts are cut to
-    ``max_tokens`` pieces, marks included; ``text_rules`` says that and how they are padded, as a
-    model folder has it. ``int8_operators`` are those of the image graph that export may quantise,
-    all but the first ``int8_from`` of them, over ranges that hold ``int8_percentile`` percent of
-    what it saw (100: all of it, which takes no memory to find). Export folds batch norms into
+    ``max_tokens`` pieces, start and end marks included; ``text_rules`` holds that number and how
+    texts are padded, as it is written into a model folder. Export may quantise ``int8_operators``
+    of the image graph, except the first ``int8_from`` of them. Their ranges hold
+    ``int8_percentile`` percent of the activations seen in calibration; with 100 that is the
+    extremes, for which the activations need not be kept in memory. Export folds batch norms into
     convolutions: in an ``nn.Sequential`` where one follows the other, elsewhere where a module's
-    ``norm_of`` says so.
+    ``norm_of`` pairs them.
     """
 
     kind: ClassVar[str]
@@ -86,8 +88,9 @@ class Encoder(nn.Module, ABC):
         """``pixels (B, 3, S, S)`` float32, normalised, to regions of the shared space."""
 
     def trunk_features(self, pixels: Tensor) -> Features:
-        """What the trunk of the picture tower says: the part that stays as it is where a stage
-        trains ``heads``, and whose features a cache keeps. Families without one: all of it."""
+        """Features of the picture tower's trunk: the part that is not trained where a stage trains
+        ``heads``, and whose features are cached. In a family without a trunk, those of the whole
+        tower."""
         return self.images(pixels)
 
     def project(self, seen: Features) -> Features:
@@ -141,7 +144,7 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def every_token(tokens: Tensor) -> Tensor:
-    """A mask that calls every token real: ``(B, L, D) -> (B, L)``."""
+    """A mask in which every token is real: ``(B, L, D) -> (B, L)``."""
     return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 

@@ -1,6 +1,6 @@
-"""A checkpoint as the Hugging Face hub has it, by name or local folder: what its files say.
+"""A checkpoint in the format of the Hugging Face hub, by name or local folder: reads its files.
 
-Nothing of it is run: ``config.json`` may name code of its own (``auto_map``), which is not read.
+None of its code is run: ``config.json`` may name some (``auto_map``), which is ignored.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Checkpoint:
 
     @property
     def again(self) -> str:
-        """What fetches all of it anew."""
+        """A sentence for hints that says how to fetch all of it anew."""
         return f"Download it again: hf download {self.on_hub or 'NAME'} --force-download"
 
     def require_weights(self) -> None:
@@ -166,7 +166,7 @@ def fetch(name: str, files: tuple[str, ...], **how: Any) -> Path:
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """What huggingface_hub raises while it looks for ``name``, as a ModelError with a way out."""
+    """Turn the errors of huggingface_hub about ``name`` into ModelErrors with a hint."""
     try:
         yield
     except HFValidationError as error:

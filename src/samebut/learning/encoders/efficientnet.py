@@ -1,8 +1,8 @@
 """EfficientNet-Lite for pictures (Tan and Le, ICML 2019), from weights trained on ImageNet.
 
-Lite: no squeeze-and-excitation, ReLU6 for swish, stem and last layer at one width in all sizes.
-What a picture shows is in its last layer, its colours in the first ones, so the head reads all
-depths: every region of the last map is described by what each depth says there.
+Lite: no squeeze-and-excitation, ReLU6 for swish, stem and last layer at one width in all sizes. The
+last layer tells what a picture shows, the first ones its colours. So the head reads all depths: a
+region of the last map is described by the features of every depth at that place.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from samebut.learning.encoders.base import Features, every_token
 from samebut.learning.encoders.text_tower import TextSizes, WithTextTower
 
 NORM_EPSILON = 1e-3  # of the published weights' batch norms
-COLOURS, COLOUR_POOL = 96, 4  # features of a pixel's colour, of means of 4 x 4 pixels
-COLOUR_SPREAD = 2.5  # of their random weights, so that neighbouring colours differ
+COLOURS, COLOUR_POOL = 96, 4  # number of colour features, computed on means of 4 x 4 pixels
+COLOUR_SPREAD = 2.5  # std of their random weights; smaller ones would not separate similar colours
 STEM, LAST = 32, 1280
-LAST_REGION = 32  # pixels of a region of the last map, a side
-WIDTH_STEP = 8  # channels come in eights
+LAST_REGION = 32  # side of a region of the last map, in pixels
+WIDTH_STEP = 8  # channels are rounded to multiples of this
 
 
 class Blocks(NamedTuple):
@@ -53,7 +53,7 @@ SIZES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 
 
 def rows_of(size: str) -> tuple[Blocks, ...]:
-    """Table 1 in a size; the first and last row keep their one block, as Lite has it."""
+    """Table 1 scaled to a size; as in Lite, the first and last row keep their one block."""
     wider, deeper = SIZES[size]
     return tuple(
         row._replace(
@@ -159,15 +159,16 @@ class Trunk(nn.Module):
 
 
 def _on_grid(seen: Tensor, height: int, width: int) -> Tensor:
-    """A map on another grid: a finer map's means, a coarser map's values repeated."""
+    """A map resized to another grid: a finer map is averaged, a coarser one's values repeated."""
     if seen.shape[2] < height:
         return functional.interpolate(seen, (height, width))
     return functional.adaptive_avg_pool2d(seen, (height, width))
 
 
 class Head(nn.Module):
-    """Trunk to shared space: each depth normalised by itself, then a linear map; what a small
-    network says of the whole picture is added to the picture and to each of its regions."""
+    """Trunk features to the shared space: each depth is normalised by itself, then comes a linear
+    map. The output of a small network on the pooled features is added to the pooled feature and to
+    each region."""
 
     def __init__(self, widths: tuple[int, ...], hidden: int, dim: int, dropout: float) -> None:
         super().__init__()
@@ -235,7 +236,7 @@ class EfficientNetEncoder(WithTextTower):
 
     @property
     def trunk_settings(self) -> dict[str, Any] | None:
-        # Nothing at the default, so that caches made before there was a choice are still good.
+        # Empty at the default, so that caches from before this option existed stay valid.
         region = self.config.region
         return None if region == LAST_REGION else {"region": region}
 
@@ -261,7 +262,7 @@ class EfficientNetEncoder(WithTextTower):
         encoder = super().create(options, texts)
         if encoder.config.pretrained:
             load_published(encoder.trunk, encoder.config.size)
-            with torch.no_grad():  # so that the head begins with what the classifier tells apart
+            with torch.no_grad():  # the head starts from the classifier's principal directions
                 directions = encoder.place_directions()
                 encoder.head.linear.weight[: len(directions), -LAST:] = directions
         return encoder
@@ -307,7 +308,7 @@ def principal_directions(size: str, count: int) -> Tensor:
 
 
 def load_published(trunk: Trunk, size: str) -> None:
-    """Set the weights of ``trunk`` to the published ones; those of its colours stay."""
+    """Set the weights of ``trunk`` to the published ones; its random colour features stay."""
     ours = {}
     for name, value in published(size).items():
         if name.startswith("_fc."):

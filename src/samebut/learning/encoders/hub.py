@@ -1,16 +1,17 @@
 """Encoders of the Hugging Face hub: CLIP, Meta CLIP 2, SigLIP and SigLIP 2, Chinese-CLIP.
 
-A family is a class and a row in ``encoders.ENCODERS``: what it pools, how patches and word pieces
-reach the shared space, how texts are padded. The class is chosen by ``model_type`` and built by
-transformers from its own code, so ``auto_map`` of a checkpoint is never followed.
+A family is a class and a row in ``encoders.ENCODERS``. The class defines what is pooled, how
+patches and word pieces are projected into the shared space, and how texts are padded. It is chosen
+by ``model_type`` and built from transformers' own code; ``auto_map`` of a checkpoint, which names
+code to download and run, is ignored.
 
 BAAI/BGE-VL-base and -large (MegaPairs, Zhou et al., arXiv 2412.14475, MIT) are CLIP, ViT-B/16 and
-ViT-L/14, whose config names code of their own for ``encode``. What that does is known: pooled
-features of both sides are added as they come and the sum is normalised (``encode_mm_it`` in
-FlagOpen/FlagEmbedding, research/BGE_VL/eval/flag_mmret.py, which loads them as plain CLIP itself;
-bge-model.com/bge/bge_vl.html calls it score fusion): the fusion ``sum`` with its defaults.
+ViT-L/14, whose config names code of their own for ``encode``. That code adds the pooled features of
+both sides, not normalised, and normalises the sum (``encode_mm_it`` in FlagOpen/FlagEmbedding,
+research/BGE_VL/eval/flag_mmret.py, which loads them as plain CLIP itself;
+bge-model.com/bge/bge_vl.html calls it score fusion). This is the fusion ``sum`` with its defaults.
 
-transformers is imported when a model is made: the small encoder does without it.
+transformers is imported only when such a model is made: the small encoder does not need it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _NOT_SAVED = ("transformers_version", "auto_map", "architectures", "_name_or_pat
 
 
 class HubEncoder(PublishedEncoder):
-    """What the families share. Subclasses say what differs; they are rows of ``ENCODERS``.
+    """What the families share. Subclasses define what differs; they are rows of ``ENCODERS``.
 
     ``network`` is transformers' model of the family, ``source`` the name of the checkpoint.
     """
@@ -49,7 +50,7 @@ class HubEncoder(PublishedEncoder):
     fixed_length: ClassVar[bool] = False  # of texts: all are as long as the longest can be
     pad_piece: ClassVar[str | None] = None  # where a checkpoint names none
     longest: ClassVar[int | None] = None  # of texts; None: as many positions as there are
-    # A percentile would keep all activations in memory at once, so ranges hold all that was seen.
+    # int8_percentile stays 100: for a percentile all activations would be in memory at once.
 
     def __init__(self, network: Any, tokenizer: Tokenizer, *, source: str, pad_id: int) -> None:
         longest = self.longest or network.config.text_config.max_position_embeddings
@@ -96,7 +97,7 @@ class HubEncoder(PublishedEncoder):
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        except Exception as error:  # a damaged file fails in any way, a pickle with code too
+        except Exception as error:  # a damaged file raises any type, a pickle with code too
             raise ModelError(
                 f"the weights of {checkpoint.name} can't be read: {error}",
                 hint=checkpoint.again,
@@ -147,8 +148,8 @@ class ClipEncoder(HubEncoder):
     """CLIP (Radford et al. 2021). Pooled: class token and end token, projected.
 
     Patches and word pieces go through the same norm and projection as what is pooled. The text
-    tower is causal and pools the end mark, so padding behind it is never seen: texts are padded
-    to the longest of the batch, which costs 16 positions where 77 would be.
+    tower is causal and pools the end mark, so padding after it has no effect. Texts are padded
+    to the longest of the batch, which is far below the full 77 positions.
     """
 
     kind = model_type = "clip"

@@ -28,9 +28,10 @@ from samebut.preprocess import Preprocess
 class OpenClipEncoder(PublishedEncoder):
     """OpenCLIP's own format (Ilharco et al. 2021): its ViT towers, and timm's SigLIP towers.
 
-    A region is what the tower pools and projects of one patch: the last norm and the projection,
-    and with SigLIP's head in between what that makes of a picture which is this one patch. Where a
-    piece sees padding, or the last position is the text's, every text is padded to all positions.
+    A region is a patch's output after the last norm and the projection. With SigLIP's pooling head,
+    which comes in between, it is what the head returns for a picture of this one patch. Texts are
+    padded to full length where attention is not causal, so that pieces see padding, or where the
+    last position is pooled.
     """
 
     kind = model_type = "open_clip"
@@ -46,7 +47,7 @@ class OpenClipEncoder(PublishedEncoder):
         said: Mapping[str, Any],
         channels: tuple[Channels, Channels] = (MEAN, STD),
     ) -> None:
-        """``said`` is what ``model_cfg`` says word for word, from which ``load`` builds it again;
+        """``said`` is the unchanged ``model_cfg``, from which ``load`` rebuilds the encoder;
         ``channels`` are mean and std of its pixels."""
         longest = config.text_cfg.context_length
         rules = {"max_tokens": longest, "pad_id": pad_id}
@@ -87,7 +88,7 @@ class OpenClipEncoder(PublishedEncoder):
 
     @classmethod
     def channels(cls, settings: Mapping[str, Any]) -> tuple[Channels, Channels]:
-        """Of the checkpoint: SigLIP's are others than CLIP's."""
+        """Mean and std from the checkpoint: SigLIP's differ from CLIP's."""
         if "mean" in settings:
             return tuple(settings["mean"]), tuple(settings["std"])
         if "source" not in settings:

@@ -1,8 +1,9 @@
 """``open_clip_config.json``: what OpenCLIP writes of a model, read into the shapes of its towers.
 
 The keys, their defaults and what they mean are those of mlfoundations/open_clip (``CLIPVisionCfg``
-and ``CLIPTextCfg`` in `model.py`, ``PreprocessCfg`` in `transform.py`). A key that is not known, or
-a value that is not read here, is refused by name: a tower that is nearly right is wrong.
+and ``CLIPTextCfg`` in `model.py`, ``PreprocessCfg`` in `transform.py`). An unknown key, or a value
+that is not supported here, is an error: ignored, it would give a slightly different tower, whose
+embeddings are wrong without any sign of it.
 """
 
 from __future__ import annotations
@@ -60,21 +61,21 @@ class _Tower(Table):
     norm_kwargs: dict[str, float] | None = None
     """Options of layer norms: eps."""
     block_type: Literal["default"] | None = None
-    """Kind of the blocks; "custom" ones are not read."""
+    """Kind of the blocks; "custom" ones are not supported."""
     qk_norm: bool = False
-    """Not read."""
+    """Not supported."""
     scaled_cosine_attn: bool = False
-    """Not read."""
+    """Not supported."""
     scale_heads: bool = False
-    """Not read."""
+    """Not supported."""
     scale_attn_inner: bool = False
-    """Not read."""
+    """Not supported."""
     scale_attn: bool = False
-    """Not read."""
+    """Not supported."""
     scale_fc: bool = False
-    """Not read."""
+    """Not supported."""
     output_tokens: bool = False
-    """Of no account: tokens are always read."""
+    """Has no effect: tokens are always computed."""
 
     @field_validator(
         "qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn",
@@ -138,19 +139,19 @@ class VisionConfig(_Tower):
     no_ln_pre: bool = False
     """Whether the norm before the blocks is missing."""
     pos_embed_type: Literal["learnable", "sin_cos_2d"] = "learnable"
-    """Where position embeddings are from; both are in the state dict."""
+    """Whether position embeddings were learned; either way they are in the state dict."""
     pool_type: Literal["tok", "avg"] = "tok"
     """What is pooled: the class token, or the mean of the patches."""
     final_ln_after_pool: bool = False
     """Whether the last norm follows the pooling."""
     attentional_pool: bool | str = False
-    """CoCa's pooling: not read."""
+    """CoCa's pooling: not supported."""
     attn_pooler_queries: int = 256
     """Of CoCa's pooling."""
     attn_pooler_heads: int = 8
     """Of CoCa's pooling."""
     patch_dropout: float = 0.0
-    """Of training."""
+    """For training only."""
     timm_pool: str = "avg"
     """Pooling of a tower of timm; "map" is read."""
     timm_proj: Literal["", "none", "linear"] | None = "linear"
@@ -158,11 +159,11 @@ class VisionConfig(_Tower):
     timm_proj_bias: bool = False
     """Whether a linear projection has a bias."""
     timm_model_pretrained: bool = False
-    """Of training."""
+    """For training only."""
     timm_drop: float = 0.0
-    """Of training."""
+    """For training only."""
     timm_drop_path: float | None = None
-    """Of training."""
+    """For training only."""
 
     @field_validator("timm_model_name")
     @classmethod
@@ -245,25 +246,25 @@ class TextConfig(_Tower):
     layers: int = Field(12, ge=1)
     """Transformer blocks."""
     embed_cls: bool = False
-    """CoCa's class token: not read."""
+    """CoCa's class token: not supported."""
     pad_id: int = 0
     """Of CoCa's mask."""
     eos_id: int = 2
     """The end mark, where `pool_type` is "eos"."""
     no_causal_mask: bool = False
-    """Whether a piece sees those behind it, too."""
+    """Whether a piece attends to later ones, too."""
     final_ln_after_pool: bool = False
-    """Of no account: norm and pooling of one position can change places."""
+    """Has no effect: pooling picks one position, so the order of norm and pooling is irrelevant."""
     pool_type: Literal["first", "last", "argmax", "eos"] = "argmax"
-    """Which position is the text's."""
+    """Which position is pooled."""
     proj_bias: bool = False
     """Whether the projection has a bias."""
     proj_type: Literal["linear", "none"] = "linear"
     """Projection to the shared space."""
     hf_model_name: str | None = None
-    """A text tower of transformers: not read."""
+    """A text tower of transformers: not supported."""
     hf_model_pretrained: bool = True
-    """Of training."""
+    """For training only."""
     hf_proj_type: str | None = None
     """Of text towers of transformers."""
     hf_pooler_type: str | None = None
@@ -271,7 +272,7 @@ class TextConfig(_Tower):
 
     @property
     def fixed_length(self) -> bool:
-        """Whether all texts are as long as the longest can be: padding is attended to, or read."""
+        """Whether all texts have to be padded to full length: padding is attended to, or pooled."""
         return self.no_causal_mask or self.pool_type == "last"
 
     def shape(self, dim: int, *, quick_gelu: bool) -> TextShape:
@@ -301,11 +302,11 @@ class ModelConfig(Table):
     custom_text: bool = False
     """Where the text tower stands in the state dict; both are read."""
     init_logit_scale: float | None = None
-    """Of training."""
+    """For training only."""
     init_logit_bias: float | None = None
-    """Of training."""
+    """For training only."""
     nonscalar_logit_scale: bool = False
-    """Of training."""
+    """For training only."""
 
     @property
     def vision(self) -> VisionShape:

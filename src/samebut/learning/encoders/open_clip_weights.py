@@ -85,7 +85,7 @@ def _read(path: Path, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
         read: Any = torch.load(path, map_location="cpu", weights_only=True)
         state = read.get("state_dict", read)  # training's own checkpoints hold more
         return {name.removeprefix("module."): value for name, value in state.items()}
-    except Exception as error:  # a damaged file fails in any way, a pickle with code too
+    except Exception as error:  # a damaged file raises any type, a pickle with code too
         raise ModelError(
             f"the weights of {checkpoint.name} can't be read: {path.name}: {error}",
             hint=checkpoint.again,

@@ -1,8 +1,9 @@
 """Tokenizers of OpenCLIP: those of CLIP, or the folder's own, with what OpenCLIP does to texts.
 
 OpenCLIP cleans a text in Python before a tokenizer cuts it (`tokenizer.py`): ftfy, HTML entities,
-white space, and for SigLIP punctuation and capitals. All of it that one character decides is put
-into the tokenizer here. What ftfy guesses from several (text that was decoded wrongly) is not.
+white space, and for SigLIP punctuation and capitals. Every replacement that depends on a single
+character is put into the tokenizer here. Repairs that ftfy guesses from several characters (text
+that was decoded wrongly) are not.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def tokenizer_of(checkpoint: Checkpoint, config: TextConfig) -> Tokenizer:
 
 
 def _within(tokenizer: Tokenizer, checkpoint: Checkpoint, known: int) -> Tokenizer:
-    """Without the marks that were added behind the pieces which the tower knows: T5's tokenizer
-    gets a hundred of its own each time that transformers saves it, and training saw none."""
+    """The tokenizer without added tokens whose ids are beyond the tower's vocabulary: transformers
+    adds a hundred to T5's tokenizer whenever it saves it, and training saw none of them."""
     said = json.loads(tokenizer.to_str())
     said["added_tokens"] = [mark for mark in said["added_tokens"] if mark["id"] < known]
     kept = Tokenizer.from_str(json.dumps(said))
@@ -92,7 +93,7 @@ def _within(tokenizer: Tokenizer, checkpoint: Checkpoint, known: int) -> Tokeniz
 
 
 def pad_id_of(checkpoint: Checkpoint, config: TextConfig, tokenizer: Tokenizer) -> int:
-    """The piece of padding: 0 beside CLIP's own tokenizer, as OpenCLIP pads there."""
+    """The id of padding: 0 with CLIP's own tokenizer, because OpenCLIP pads with 0 there."""
     return pad_id(checkpoint, tokenizer, None) if config.hf_tokenizer_name else 0
 
 
@@ -146,7 +147,7 @@ def _pieces(checkpoint: Checkpoint) -> tuple[dict[str, int], list[tuple[str, str
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """Merges, behind a line that says which version they are of."""
+    """The merges of a file, which follow a line with its version."""
     lines = (line.split() for line in text.splitlines()[1:])
     return [(line[0], line[1]) for line in lines if len(line) == 2]
 
@@ -162,6 +163,6 @@ def _numbered(
 
 
 def _letters() -> list[str]:
-    """The letters that stand for bytes: printable ones for themselves, then the others."""
+    """The characters that stand for the 256 bytes: printable bytes for themselves, then others."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     return [chr(byte) for byte in plain] + [chr(256 + number) for number in range(256 - len(plain))]

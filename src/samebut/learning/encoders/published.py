@@ -39,7 +39,7 @@ class PublishedEncoder(Encoder):
     def preprocess_of(
         self, checkpoint: Checkpoint, size: int | None, padding: str | None
     ) -> Preprocess:
-        """As the checkpoint was trained but for what is given: an input size, a padding."""
+        """The checkpoint's own preprocessing, with another input size or padding if given."""
 
     @classmethod
     def create(cls, options: dict[str, Any], texts: Iterable[str]) -> Self:

@@ -1,8 +1,9 @@
 """Traditional Chinese read as simplified, within a tokenizer's normaliser.
 
-OpenCC's table of characters becomes one compiled map (a double-array trie, as SentencePiece writes
-it) that lies in ``tokenizer.json``: both wings read texts alike, and only training needs the two
-libraries. A map of characters, not of words: 乾 and 後 are taken for what they mostly are.
+OpenCC's table of characters is compiled into one map (a double-array trie, as SentencePiece writes
+it) that is stored in ``tokenizer.json``. So training and search read texts alike, and only training
+needs the two libraries. The map is of characters, not of words: an ambiguous character such as 乾
+always becomes its most frequent simplified form.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def pairs() -> dict[str, str]:
 
 @cache
 def _compiled() -> bytes:
-    """The map as ``normalizers.Precompiled`` wants it. SentencePiece writes it into a model that
-    is trained on nothing to speak of."""
+    """The map in the format of ``normalizers.Precompiled``. SentencePiece writes it into every
+    model that it trains, so a tiny one is trained for it."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         rules = [f"{ord(one):X}\t{ord(other):X}\n" for one, other in pairs().items()]

@@ -85,10 +85,10 @@ class SmallEncoder(WithTextTower):
     mean = (0.5, 0.5, 0.5)
     std = (0.25, 0.25, 0.25)
     int8_operators = ("Conv", "Relu")
-    # The first convolution stays fp32: its rounded weights were most of what int8 cost
+    # The first convolution stays fp32: rounding its weights caused most of the loss of int8
     # (docs/experiments/samebut-small.md).
     int8_from = 1
-    int8_percentile = 99.999  # a few activations are far out (same page)
+    int8_percentile = 99.999  # a few activations are outliers (same page)
 
     def build_image_tower(self, config: SmallConfig) -> None:
         self.image_tower = ImageTower(config)

@@ -17,8 +17,9 @@ from tokenizers import (
 
 from samebut.learning.encoders.simplified import simplified
 
-# Exclamation marks, emoji and what joins them, other symbols, control signs: they ask for nothing,
-# and pieces that training never saw pull a text anywhere (benchmarks/robustness.py).
+# Removed from texts: exclamation marks, emoji and their joiners, other symbols, control characters.
+# They carry no request, and the embeddings of tokens that training never saw are random and distort
+# a text's (benchmarks/robustness.py).
 NOT_WORDS = r"[!\p{So}\p{Sk}\p{C}\x{FE0F}]+"
 PADDING, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 

@@ -1,7 +1,7 @@
 """Tokenizers of checkpoints, as the ``tokenizers`` library has them: read, or converted.
 
-What transformers does to a text before the tokenizer is put into the tokenizer here, so that
-``tokenizer.json`` alone says all of it.
+Steps that transformers applies to a text before the tokenizer are put into the tokenizer's
+normaliser here, so that ``tokenizer.json`` alone holds all of them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_tokenizer(
     if path.is_file():
         tokenizer = Tokenizer.from_file(str(path))
     elif convert and all((checkpoint.folder / file).is_file() for file in files):
-        # A copy of its own: transformers' object hooks into its tokenizer.
+        # A copy, because transformers' object changes the settings of its own tokenizer.
         tokenizer = Tokenizer.from_str(convert(checkpoint).to_str())
     else:
         raise ModelError(
@@ -82,7 +82,8 @@ def read_tokenizer(
 
 
 def _gemma_marks(checkpoint: Checkpoint, tokenizer: Tokenizer) -> processors.PostProcessor:
-    """A Gemma tokenizer's marks are two switches beside it, not what ``tokenizer.json`` says."""
+    """Gemma's start and end marks are set by two switches in its configuration, not by
+    ``tokenizer.json``."""
     marks = {"<bos>": "add_bos_token", "<eos>": "add_eos_token"}
     usual = {"<bos>": "True", "<eos>": "False"}
     on = [m for m, key in marks.items() if (checkpoint.tokenizer_said(key) or usual[m]) == "True"]

@@ -20,10 +20,10 @@ from samebut.runtime import FeatureArrays, Model
 
 Floats = npt.NDArray[np.float32]
 
-LEAST_COSINE = 0.9999  # of an fp32 graph to torch, on every checked picture
-MOST_APART = 1e-3  # of an attention weight
-LARGEST_LOSS = 0.5  # points that int8 may cost of each of DECIDING and still be the default
-DECIDING = ("R@1", "R@10")  # R@10 alone hid five points of R@1
+LEAST_COSINE = 0.9999  # between an fp32 graph and torch, on every checked picture
+MOST_APART = 1e-3  # largest difference of an attention weight from torch's
+LARGEST_LOSS = 0.5  # points of each of DECIDING that int8 may lose and still be the default
+DECIDING = ("R@1", "R@10")  # R@10 alone once hid a loss of five points of R@1
 REPORT = (
     "Check that the fusion or encoder has no operation that behaves differently in ONNX, such as "
     "a branch on a tensor's value. If all of it is samebut's own, report this as a fault."
@@ -84,10 +84,11 @@ def compare_precisions(
     read: Callable[[], Floats],
     benchmark: Benchmark | None,
 ) -> dict[str, Any]:
-    """int8 beside fp32 on the pictures that ``read`` gives; ``description`` gets its default.
+    """Compare int8 with fp32 on the pictures that ``read`` returns, and set the default precision
+    in ``description``. Returns what was measured.
 
-    With a benchmark they are its gallery: int8 is the default if R@1 and R@10 fall by half a
-    point at most. Without one nothing says what int8 costs, and fp32 is.
+    With a benchmark the pictures are its gallery: int8 becomes the default if R@1 and R@10 fall by
+    half a point at most. Without one the loss of int8 is not measured, and fp32 is the default.
     """
     graph = description["graphs"]["image"]
     pixels = read()

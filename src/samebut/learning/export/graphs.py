@@ -87,7 +87,7 @@ class _ComposeGraph(nn.Module):
 def fold_batch_norms(model: CIRModel) -> None:
     """Fold batch norms into their convolutions, in place: the same function, fewer nodes.
 
-    What belongs together ``stored.normed`` says; what it does not stays as it is.
+    ``stored.normed`` gives the pairs; a batch norm that is in none stays.
     """
     for conv, norm in list(normed(model)):
         first, second = model.get_submodule(conv), model.get_submodule(norm)
@@ -119,7 +119,8 @@ def write_graphs(model: CIRModel, folder: Path) -> None:
 
 
 def _dimensions(model: CIRModel) -> tuple[dict[int, Any], dict[int, Any]]:
-    """What may vary: rows, and rows and words where texts have no fixed length."""
+    """Dynamic dimensions, by axis: of inputs whose rows alone vary, and of texts, whose length
+    varies too unless the encoder pads all texts to one length."""
     rows = {0: torch.export.Dim("batch", min=1, max=4096)}
     if "fixed_length" in model.encoder.text_rules:
         return rows, rows
@@ -144,7 +145,8 @@ def _write(
             opset_version=OPSET,
             verbose=False,
         )
-        # Halved in memory: a file can't hold more than 2 GB, and SigLIP 2's words alone take that.
+        # Kept in memory until it is stored as fp16: an ONNX file can't be larger than 2 GB, and
+        # the word embeddings of SigLIP 2 alone take that in fp32.
         model = program.model_proto
     name_transposed(model.graph, dict(graph.named_parameters()))
     forget_origins(model)
@@ -155,7 +157,8 @@ def _write(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter reports its progress on stdout and deprecations of its own parts."""
+    """Silence the exporter, which prints its progress on stdout and warns of deprecations in its
+    own code."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -171,7 +174,8 @@ def _quiet() -> Iterator[None]:
 
 class _Pictures(CalibrationDataReader):
     def __init__(self, pixels: npt.NDArray[np.float32]) -> None:
-        # All of one size, or a percentile can't be taken over them; up to 31 are left out.
+        # Batches of one size, because the calibrator can't take a percentile over batches that
+        # differ; up to 31 pictures are left out.
         size = min(32, len(pixels))
         self._chunks = iter(np.split(pixels[: len(pixels) // size * size], len(pixels) // size))
 
@@ -225,9 +229,9 @@ def quantize(
 
 
 def forget_origins(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of where each node came from: stack traces, file names.
+    """Drop the exporter's notes on where each node came from: stack traces, file names.
 
-    With them a folder's fingerprint would depend on the machine that it was exported on.
+    With them a folder's fingerprint would depend on the machine that exported it.
     """
     graph = model.graph
     for each in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
@@ -239,7 +243,8 @@ def forget_origins(model: onnx.ModelProto) -> None:
 
 
 def drop_unread_inputs(model: onnx.ModelProto) -> None:
-    """A sum reads no tokens, CLIP's text tower no mask: what runs the graph need not keep them."""
+    """Remove inputs that no node reads, so that callers need not supply them: the sum reads no
+    tokens, CLIP's text tower no mask."""
     read = {name for node in model.graph.node for name in node.input}
     kept = [each for each in model.graph.input if each.name in read]
     del model.graph.input[:]
@@ -249,9 +254,9 @@ def drop_unread_inputs(model: onnx.ModelProto) -> None:
 def store_as_half(model: onnx.ModelProto) -> None:
     """Store large fp32 weights as fp16 with a cast behind each; the arithmetic stays fp32.
 
-    The runtime folds the casts when it loads the graph, up to 1 GB each. Embeddings may be larger,
-    and are cast behind the lookup: only the rows that were looked up. Small tensors (biases, norms)
-    stay fp32.
+    The runtime folds casts of up to 1 GB when it loads the graph. Embedding tables may be larger,
+    so they are cast after the lookup: only the rows that were looked up. Small tensors (biases,
+    norms) stay fp32.
     """
     graph, casts = model.graph, []
     for tensor in graph.initializer:

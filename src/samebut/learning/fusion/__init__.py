@@ -1,7 +1,7 @@
 """Fusions: (image features, text features) to one query ``(B, D)``, not yet normalised.
 
-To add one, write a file and a line in ``FUSIONS``; the contract tests find it there. What a fusion
-promises is said in ``base.py``, pictures and formulas are in docs/fusion.md.
+To add one, write a file and a line in ``FUSIONS``; the contract tests find it there. The interface
+is in ``base.py``, diagrams and formulas are in docs/fusion.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Multi-head attention that hands out its weights, and the blocks made of it."""
+"""Multi-head attention that can return its weights, and the blocks made of it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Attention(nn.Module):
             )
         self.heads = heads
         self.query = nn.Linear(dim, dim)
-        # A bias here would shift all scores of a query alike, which softmax takes out again: a
-        # parameter that nothing can train.
+        # No bias: it would shift all scores of a query by the same amount, which softmax cancels,
+        # so its gradient would always be 0.
         self.key = nn.Linear(dim, dim, bias=False)
         self.value = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
@@ -37,11 +37,11 @@ class Attention(nn.Module):
         return self.out((weights @ self._split(self.value(asked))).transpose(1, 2).flatten(2))
 
     def weights(self, asking: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
-        """``(B, heads, L, S)``: rows sum to one, and to zero if nothing asked is real."""
+        """``(B, heads, L, S)``: rows sum to one, or to zero if all of ``asked`` is padding."""
         query, key = self._split(self.query(asking)), self._split(self.key(asked))
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
         real = mask[:, None, None]
-        # The least finite number, not -inf: a row without any real token would become NaN.
+        # The lowest finite number, not -inf: softmax of a row of -inf alone is NaN.
         scores = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
         return torch.softmax(scores, dim=-1) * real
 

@@ -1,4 +1,4 @@
-"""What every fusion promises; its subclasses are rows of ``FUSIONS``."""
+"""The interface of a fusion; its subclasses are rows of ``FUSIONS``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Fusion(nn.Module, ABC):
     """(image features, text features) to one query ``(B, D)``, not yet normalised.
 
     Its first argument is ``dim``, the width D of the shared space; all others are options with
-    defaults, and are saved with the model. What stands in the padding of tokens must not be read.
+    defaults, and are saved with the model. The padding of tokens must not affect the query.
     """
 
     reads_tokens: ClassVar[bool] = False
@@ -26,7 +26,7 @@ class Fusion(nn.Module, ABC):
         """One query a row: ``(B, D)``."""
 
     def gate(self, image: Features, text: Features) -> Tensor:
-        """``(B,)``: how far the query leans to the text, 0 to 1; 0.5 where nothing weighs it."""
+        """``(B,)``: the text's share in the query, 0 to 1; 0.5 where the fusion has no gate."""
         return torch.full_like(image.pooled[:, 0], 0.5)
 
     def attention(self, image: Features, text: Features) -> Tensor | None:
@@ -38,5 +38,5 @@ class Fusion(nn.Module, ABC):
 
 
 def real_tokens(features: Features) -> Tensor:
-    """Tokens ``(B, L, D)`` with zeros in the padding, whatever stood there (a NaN, say)."""
+    """Tokens ``(B, L, D)`` with zeros in the padding, which may have held anything, also NaN."""
     return features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)

@@ -6,9 +6,9 @@
     q  = Combiner(i', t')
 
 Co-attention in both directions as in ViLBERT (Lu et al., NeurIPS 2019), in pre-norm blocks
-(Xiong et al., ICML 2020). Everything that is added starts at zero, so an untrained one is the
-Combiner to the last bit, and training can only add to it. The mean is taken of the change, not of
-the tokens, because a pooled feature need not be the mean of its tokens (CLIP's is a class token).
+(Xiong et al., ICML 2020). The output layers of the blocks start at zero, so an untrained model
+gives exactly the Combiner's results. The mean is over the change of the tokens, not the tokens
+themselves, because a pooled feature need not be the mean of its tokens (CLIP's is a class token).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from samebut.learning.fusion.combiner import Combiner
 
 
 class Direction(nn.Module):
-    """One side learns from the other; starts out changing nothing."""
+    """One side attends to the other; before training it changes nothing."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Direction(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Both directions, each reading what the other was before the block."""
+    """Both directions in parallel: each reads the other side as it was before the block."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class CrossAttention(Fusion):
         return weights * text.mask.unsqueeze(-1)
 
     def enrich(self, image: Features, text: Features) -> tuple[Features, Features]:
-        """Both sides with what they learned of each other, in tokens and pooled."""
+        """Both sides after all blocks, tokens and pooled features."""
         regions, words = self._through(self.blocks, image, text)
         return _enriched(image, regions), _enriched(text, words)
 

@@ -5,8 +5,9 @@
     q = Wq mean over regions(x)
 
 ``x`` starts as the grid of region features. The residual blocks are those that RTIC (Shin et al.
-2021) compares with; its 1x1 convolution pads by one, a slip that is not repeated here. ``Wq`` is
-ours: a mean of rectified numbers has no signs, and features of a shared space do.
+2021) compares with; its 1x1 convolution pads by one, which we take for a mistake and leave out.
+``Wq`` is our addition: a mean over outputs of ReLU is never negative, and features of the shared
+space can be.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """MAAF, modality-agnostic attention fusion (Dodds et al. 2020, arXiv 2007.00145).
 
-    z = [regions, words]                    one sequence, told apart by nothing
+    z = [regions, words]                    one sequence, without any mark of modality
     z = z + attention(norm z)               z = z + feed forward(norm z)         one block
     q = (mean of regions + mean of words) / 2 , of norm(z)
     q = q + W i + mean of the words that came in        residual (ResidualMAAF)
@@ -69,7 +69,8 @@ class Maaf(Fusion):
         return query + self.shortcut(image.pooled) + masked_mean(real_tokens(text), text.mask)
 
     def attention(self, image: Features, text: Features) -> Tensor:
-        """The last block's, mean over heads; what a word gives to other words is left out."""
+        """Attention of words to regions in the last block, mean over heads, normalised over the
+        regions alone."""
         tokens, mask = _sequence(image, text)
         for block in self.blocks[:-1]:
             tokens = block(tokens, mask)

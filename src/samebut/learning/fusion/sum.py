@@ -16,9 +16,10 @@ from samebut.learning.fusion.base import Fusion
 
 
 class Sum(Fusion):
-    """``weight`` is what the text counts beside a picture's 1; ``normalised``: both length one.
+    """``weight`` is the weight of the text; the picture's is 1. ``normalised``: both features are
+    scaled to unit length first.
 
-    RecipeError if ``weight`` is not positive: the text would not count, or count against.
+    RecipeError if ``weight`` is not positive: the text would have no effect, or the opposite one.
     """
 
     def __init__(self, dim: int, weight: float = 1.0, normalised: bool = False) -> None:

@@ -39,6 +39,6 @@ class Tirg(Fusion):
         return self.balance[0] * kept + self.balance[1] * self.residual(both)
 
     def gate(self, image: Features, text: Features) -> Tensor:
-        """``(B,)``: the share of the picture that is not let through, mean over its D gates."""
+        """``(B,)``: 1 minus the mean of the D gates, the share of the picture that is held back."""
         both = torch.cat((image.pooled, text.pooled), dim=-1)
         return 1 - torch.sigmoid(self.gates(both)).mean(-1)

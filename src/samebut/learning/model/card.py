@@ -15,7 +15,7 @@ MARK = "<!-- written by samebut; a README.md without this line is left as it is 
 
 @dataclass(frozen=True)
 class Card:
-    """Facts for the card. What is not said is not made up: the card says that it is not said.
+    """Facts for the card. Where one is missing, the card says that it is not stated.
 
     ``knows`` is a sentence for each language on what the model knows.
     ``licence`` is an identifier of the hub ("apache-2.0", "mit"); ``languages`` are codes ("en");

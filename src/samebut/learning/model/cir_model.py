@@ -1,7 +1,8 @@
 """A model: encoder + fusion + preprocessing, saved as a folder of safetensors and JSON.
 
-``CIRModel.from_pretrained`` takes such a folder or its name on the hub, ``push_to_hub`` puts one
-there; both are huggingface_hub's, which calls what this class says of its folder.
+``CIRModel.from_pretrained`` loads such a folder, local or from the hub, and ``push_to_hub`` uploads
+one. Both are inherited from huggingface_hub's ``ModelHubMixin``, which calls ``_from_pretrained``
+and ``_save_pretrained`` below.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ _BGE_VL = (
 WEIGHTS = "weights.safetensors"
 SAVE_AGAIN = "Restore its files, save the model again, or export it again."
 COMPOSED = {"BGE-VL-base": _BGE_VL, "BGE-VL-large": _BGE_VL}
-"""Published models that were trained for composition -> what their authors say of it."""
+"""Published models that were trained for composed retrieval -> how, and who published them."""
 FILES = ("config.json", "training.json", WEIGHTS, REST, *GRAPHS, "tokenizer.json", "README.md")
-"""What is fetched from the hub: of ``WEIGHTS`` and the files that stand for it, what is there."""
+"""What is downloaded from the hub. A repository has either ``WEIGHTS``, or ``REST`` and the graphs;
+files that it lacks are skipped."""
 
 
 class CIRModel(
@@ -95,13 +97,13 @@ class CIRModel(
     def describe(self, folder: Path, *, in_graphs: bool = False) -> None:
         """Write ``training.json``, from which ``load`` rebuilds the model; its ``fingerprint`` is a
         digest over the weights, the tokenizer and the description. ``in_graphs``: the weights are
-        those of the folder's graphs."""
-        # The hub counts downloads by this file, and huggingface_hub misses it aloud.
+        stored in the folder's graphs."""
+        # The hub counts downloads by this file, and huggingface_hub warns where it is missing.
         (folder / "config.json").write_text('{"model_type": "samebut"}\n')
         description = {**self.description, "card": self.card.as_dict()}
         if in_graphs:
             description["weights"] = "graphs"
-        # Through JSON, so that what is digested is what will be read.
+        # Through JSON, so that the digest is of what ``load`` will read (lists, not tuples).
         description = json.loads(json.dumps(description))
         description["fingerprint"] = _fingerprint(folder, description)
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
@@ -112,7 +114,7 @@ class CIRModel(
         """Read what ``save`` wrote; strict. ModelError names what is missing or was changed.
 
         "bundled" is the model that ships. A folder without a fingerprint, as earlier versions
-        wrote it, is taken as it is.
+        wrote it, is loaded unchecked.
         """
         folder = model_folder(folder)
         try:
@@ -214,10 +216,10 @@ class CIRModel(
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **how: Any) -> Self:
-        """A folder that ``save`` wrote, or the hub's copy of one, by its name there.
+        """Load a folder that ``save`` wrote, or a model on the hub by its name there.
 
         ``how`` is huggingface_hub's: revision, token, cache_dir, local_files_only, force_download.
-        ModelError: it can't be had, or it is not as it was written.
+        ModelError: it can't be downloaded or read, or it was changed after it was written.
         """
         with explained(str(pretrained_model_name_or_path)):
             found: Self = super().from_pretrained(pretrained_model_name_or_path, **how)

@@ -1,8 +1,8 @@
 """The weights of a model, read back out of the graphs of its folder.
 
-An exported folder holds each weight once, in its fp32 graphs (stored as fp16). What those lack,
-what batch norms knew before export folded them into their convolutions for the most part, lies in
-``rest.safetensors``.
+An exported folder holds each weight once, in its fp32 graphs (stored as fp16). What the graphs
+lack is in ``rest.safetensors``: mostly the weights and statistics of batch norms, which export
+folds into the convolutions.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ REST = "rest.safetensors"
 GRAPHS = tuple(f"{graph}.fp32.onnx" for graph in ("image", "text", "compose"))
 TRANSPOSED, HALF = ".T", ".half"
 """Ends of a weight's name in a graph: stored transposed, stored as fp16."""
-SMALLEST_FACTOR = 1e-6  # of a norm, below which a channel says nothing
+SMALLEST_FACTOR = 1e-6  # a batch norm that scales a channel by less has switched it off
 AGAIN = "Export the model again with --trainable."
 
 
 def normed(model: nn.Module) -> Iterator[tuple[str, str]]:
     """Names of the convolutions and of the batch norms behind them.
 
-    In an ``nn.Sequential`` a norm follows its convolution; elsewhere a module says by ``norm_of``
-    which belong together.
+    In an ``nn.Sequential`` a norm follows its convolution; elsewhere a module's ``norm_of`` maps
+    the name of a convolution to that of its norm.
     """
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
@@ -46,7 +46,7 @@ def normed(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def name_transposed(graph: onnx.GraphProto, parameters: Mapping[str, Tensor]) -> None:
-    """Give matrices that the exporter transposed, and called by a number, their names back."""
+    """Restore the names of matrices that the exporter transposed and named by a number."""
     there = {tensor.name: tensor for tensor in graph.initializer}
     nameless = [tensor for name, tensor in there.items() if name not in parameters]
     for name, weight in parameters.items():
@@ -86,9 +86,9 @@ def in_graphs(folder: Path) -> dict[str, Tensor]:
 
 
 def read_weights(folder: Path, model: nn.Module) -> dict[str, Tensor]:
-    """The state of ``model``, whose weights are still random, as the folder has it.
+    """The state dict for ``model``, whose weights are still random, from the folder's files.
 
-    ModelError: a file or a weight is missing there. RuntimeError: a shape is another.
+    ModelError: a file or a weight is missing there. RuntimeError: a weight has another shape.
     """
     try:
         rest = load_file(folder / REST)
@@ -115,7 +115,8 @@ def _factor(state: Mapping[str, Tensor], norm: str, module: nn.Module) -> Tensor
 
 
 def write_rest(state: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
-    """Write what the graphs of ``folder`` lack of ``state``, that of ``model`` before folding."""
+    """Write the part of ``state`` that the graphs of ``folder`` lack; ``state`` is that of
+    ``model`` before its batch norms were folded."""
     graphs = in_graphs(folder)
     pairs = list(normed(model))
     folded = {f"{conv}.weight" for conv, _ in pairs}
@@ -133,5 +134,5 @@ def write_rest(state: Mapping[str, Tensor], model: nn.Module, folder: Path) -> N
 
 
 def _rounded(value: Tensor, stored: Tensor) -> bool:
-    """Whether ``stored`` is ``value`` but for what fp16 rounds off."""
+    """Whether ``stored`` equals ``value`` up to rounding to fp16."""
     return torch.allclose(stored.float(), value.float(), rtol=2**-10, atol=2**-24)

@@ -1,7 +1,7 @@
-"""Losses: what a stage's model is compared with.
+"""Loss terms of a stage.
 
-To add a term, write a file with a class that keeps what ``base.Term`` promises, and a row here: the
-recipe's table, its documentation, the checks and the contract tests find it there.
+To add a term, write a subclass of ``base.Term`` in a file of its own, and a row here: the recipe's
+table, its documentation, the checks and the contract tests find it there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Attributes: each column of a catalogue is named from a picture's features, by classifiers that
-are dropped after the stage."""
+"""Attributes: classifiers predict each column of a catalogue from a picture's features. They are
+dropped after the stage."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from samebut.learning.tables import Table
 
 UNKNOWN = -1
 KINDS = ("article", "kind", "label")  # columns that say what is on a picture
-SMOOTHING = 0.1  # attributes are read off titles, and a few are wrong
-START_SPREAD = 0.01  # of a cosine classifier's weights: short ones turn within the first steps
+SMOOTHING = 0.1  # of labels, because attributes are guessed from titles and a few are wrong
+START_SPREAD = 0.01  # std of a cosine classifier's first weights: short ones turn fast
 
 
 class Attributes(Term):
     """Cross-entropy of every column's classifier with smoothed labels (Szegedy et al., CVPR 2016,
-    section 7), summed over columns, mean over pictures. A value that the catalogue does not give
-    costs nothing."""
+    section 7), summed over columns, mean over pictures. Where the catalogue has no value for a
+    picture, its loss is 0."""
 
     class Options(Table):
         """``[stages.loss.attributes]``"""
@@ -50,7 +50,7 @@ class Attributes(Term):
             for name, labels in found.items()
             if not options.columns or name in options.columns
         }
-        # A list, since a shop's columns have names ("type") that a dict of modules refuses.
+        # A list, because ModuleDict refuses names that a shop's columns may have, such as "type".
         self.classifiers = nn.ModuleList(
             classifier(model.encoder.dim, 1 + int(labels.max()), options.cosine_scale)
             for labels in self.labels.values()

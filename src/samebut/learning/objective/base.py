@@ -1,5 +1,4 @@
-"""What every term of the loss promises; a term is a class in a file of its own, and a row of
-TERMS."""
+"""The interface of a loss term; a term is a class in a file of its own, and a row of TERMS."""
 
 from __future__ import annotations
 
@@ -26,12 +25,13 @@ Compose = Callable[[CIRModel, Features, Features], Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """One batch as this process has seen it.
+    """One batch, with what this process has encoded of it.
 
-    ``layout`` says what all processes encode, ``own`` is this process's share of the batch and
-    ``rows (n,)`` its pictures; ``seen`` are their features. ``queries (b, D)`` are its composed
-    queries, unit length, made of ``words``, features of the texts ``written``; of a batch of
-    pictures alone there are none. ``scale`` is that of cosines.
+    ``layout`` says which pictures each process encodes. ``own`` is this process's share of the
+    batch, ``rows (n,)`` its pictures as rows of the corpus, ``seen`` their features. ``queries
+    (b, D)`` are its composed queries, unit length, made of ``words``, the features of the texts
+    ``written``; all three are empty for a batch of pictures alone. ``scale`` multiplies cosines
+    (1 / temperature).
     """
 
     model: CIRModel
@@ -50,42 +50,44 @@ class Step:
 
     @property
     def shares(self) -> Tensor:
-        """``(n,)``: what each of ``rows`` weighs in a term over pictures. A picture that several
+        """``(n,)``: the weight of each of ``rows`` in a term over pictures. A picture that several
         processes encode counts once."""
         return self.layout.shares()[distributed.rank()]
 
 
 class Term(nn.Module, ABC):
-    """A term of the loss. What it learns beside the model goes with the stage.
+    """A term of the loss. Parameters of its own are dropped after the stage.
 
     ``Options`` is its table in ``[stages.loss]``, with a field ``weight``; at 0 the term is left
-    out. Several processes average their gradients: a term over own queries is a mean over them,
-    one over own pictures weighs them by ``Step.shares``, one over all rows gathers them first.
+    out. Several processes average their gradients. So a term over this process's queries has to be
+    their mean, one over its pictures has to weigh them by ``Step.shares``, and one over the rows of
+    all processes has to ``gather`` them first.
     """
 
     Options: ClassVar[type[Table]]
     needs_queries: ClassVar[bool] = False
-    """Whether it compares composed queries; a stage without such a term goes through pictures."""
+    """Whether it compares composed queries; batches of a stage without such a term are pictures
+    alone."""
 
     def __init__(self, options: Any, corpus: Corpus, model: CIRModel) -> None:
-        """``model`` as the stage found it, also where a killed run goes on."""
+        """``model`` has the weights that the stage began with, also when a killed run resumes."""
         super().__init__()
 
     @classmethod
     def check(cls, options: Any, corpus: Corpus) -> None:
-        """Raise RecipeError if the corpus lacks what the term needs; asked before any training."""
+        """Raise RecipeError if the corpus lacks what the term needs; called before any training."""
 
     @classmethod
     def texts(cls, options: Any) -> Iterable[str]:
-        """What it shows the text tower beside the corpus's texts: a tokenizer that the run trains
-        learns from them, too."""
+        """Texts that the term encodes beside the corpus's own; a tokenizer that the run trains is
+        trained on them, too."""
         return ()
 
     @classmethod
     def check_model(cls, options: Any, model: CIRModel, rules: EncodingRules) -> None:
-        """Raise RecipeError if the term can't train this model as the stage encodes; asked before
-        any training, too."""
+        """Raise RecipeError if the term can't train this model with the stage's encoding; called
+        before any training, too."""
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:
-        """The loss of a step, not yet weighed: a number."""
+        """The loss of a step, a scalar, not yet multiplied by its weight."""

@@ -1,4 +1,4 @@
-"""Captions: pictures and their captions find each other (Radford et al. 2021)."""
+"""Captions: contrast between pictures and their captions (Radford et al. 2021)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Captions(Term):
         weight: float = Field(0.0, ge=0)
         """Weight of the loss between pictures and captions made of their catalogue rows."""
         pictures: int = Field(0, ge=0)
-        """So many of a step's pictures, drawn anew each time, have their captions read; 0: all.
-        Where features of pictures are cached, captions are most of what a step costs."""
+        """Number of a step's pictures, drawn at random, whose captions are encoded; 0: all. Where
+        features of pictures are cached, encoding captions takes most of a step's time."""
 
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)

@@ -1,4 +1,4 @@
-"""Distillation: a stage stays near what the model knew when the stage began."""
+"""Distillation: keeps features near those of the model that the stage began with."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ class Distillation(Term):
 
         @property
         def weight(self) -> float:
-            """Whether anything is distilled."""
+            """1 if any folder has a weight, else 0, which leaves the term out."""
             return float(any(self.weights.values()))
 
     def __init__(self, options: Options, corpus: Corpus, model: CIRModel) -> None:
         super().__init__(options, corpus, model)
-        # In a tuple, so that the initial model is no part of this module's state.
+        # In a tuple, so that torch does not register the initial model as a part of this module:
+        # it must not be trained, nor saved with checkpoints.
         self._initial = (deepcopy(model).eval().requires_grad_(False),)
         self.weights = torch.zeros(len(corpus.files))
         for part in corpus.parts:
@@ -91,8 +92,9 @@ class Distillation(Term):
     def drift(
         self, now: Tensor, before: Tensor, rows: Tensor, shares: Tensor | None = None
     ) -> Tensor:
-        """``now`` and ``before (B, D)``, of the pictures ``rows (B,)`` or of queries that begin
-        with them; ``shares (B,)`` is what each counts, None: all the same."""
+        """Weighted mean of 1 minus the cosine of ``now`` and ``before``, both ``(B, D)``: features
+        of the pictures ``rows (B,)``, or of queries that have them as references. ``shares (B,)``
+        are the weights of the mean; None: all the same."""
         near = (unit(now) * unit(before)).sum(-1)
         shares = torch.full((len(rows),), 1 / len(rows)) if shares is None else shares
         return ((shares * self.weights[rows]).to(near.device) * (1 - near)).sum()

@@ -1,4 +1,4 @@
-"""A model with what a stage compares it with: from a batch of row numbers to a loss."""
+"""The model of a stage together with its loss: from a batch of row numbers to a loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_SCALE = 100.0  # CLIP's clip of the learned scale (Radford et al. 2021, 
 
 
 class Objective(nn.Module):
-    """The weighed sum of the loss terms whose weight is not 0, and the scale of their cosines.
+    """The weighted sum of the loss terms whose weight is not 0, and the scale of their cosines.
 
     ``loss`` is ``[stages.loss]``: a table with the options of each row of TERMS.
     """
@@ -72,7 +72,7 @@ class Learner(nn.Module):
         return total
 
     def step(self, batch: Batch, table: QueryTable) -> Step:
-        """The batch with features of this process's pictures, before its queries are composed."""
+        """The batch with features of this process's pictures; its queries are not composed yet."""
         rank, processes = distributed.rank(), distributed.count()
         pictures = len(self.encoder.corpus.files)
         layout = lay_out(batch, pictures, processes=processes, rounded=self._rounds())
@@ -85,7 +85,7 @@ class Learner(nn.Module):
         )
 
     def _with_queries(self, step: Step) -> Step:
-        """The step with its texts read and its queries composed."""
+        """The step with its texts encoded and its queries composed."""
         texts = [step.table.texts[row] for row in step.own.texts.tolist()]
         words, written = self.encoder.texts(self.model, texts)
         with self.encoder.rules.precision(words.pooled.device):
@@ -93,7 +93,8 @@ class Learner(nn.Module):
         return replace(step, queries=queries, words=words, written=tuple(written))
 
     def _rounds(self) -> bool:
-        """Whether other pictures fill a batch up: where all its pictures are candidates."""
+        """Whether other pictures of the corpus may pad a batch to a round number. They may where
+        all its pictures are candidates, since they are then used as negatives."""
         contrast = getattr(self.objective.terms, "contrast", None)
         live = not self.encoder.rules.caches("image")
         return live and contrast is not None and contrast.options.candidates == "pictures"

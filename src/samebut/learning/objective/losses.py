@@ -62,7 +62,7 @@ def _log_weights(
     """``(B, N)``: the logarithm of what each candidate weighs in the denominator."""
     wrong = counts & ~wanted
     there = wrong.any(1, keepdim=True)
-    # A row without wrong candidates has nothing to weigh; it keeps its numbers lest they be NaN.
+    # A row without wrong candidates is left unmasked: softmax over -inf alone would be NaN.
     hard = (hardness * logits).masked_fill(~wrong & there, -math.inf)
     share = functional.log_softmax(hard, dim=1).masked_fill(~wrong, 0.0)
     weights = share + wrong.sum(1, keepdim=True).clamp_min(1).to(logits.dtype).log()

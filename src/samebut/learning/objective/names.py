@@ -1,9 +1,10 @@
-"""Names: what the pretrained trunk can tell apart is found by what people call it.
+"""Names: texts learn to find the 1,000 things of ImageNet that the pretrained trunk tells apart.
 
 ImageNet's pictures are not needed: the classifier that the trunk was trained with has a direction
-for each of 1,000 things. The shared space keeps the classifier's principal directions, so a
-thing has a place in it before anything is learned; names learn to point there, and pictures of all
-folders keep to what the classifier says of them.
+for each of its 1,000 classes. The head starts from the classifier's principal directions, so each
+class has a known place in the shared space before any training. The text tower learns to map names
+of the class to that place, and pictures of all folders are kept close to the classifier's
+predictions for them.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from samebut.learning.objective.base import Step, Term
 from samebut.learning.objective.losses import symmetric_info_nce
 from samebut.learning.tables import Table
 
-CHINESE = 0.4  # how often a thing is called by a Chinese name
-FIRST = 0.6  # how often by the name that people say first
+CHINESE = 0.4  # share of Chinese names
+FIRST = 0.6  # share of first names in the list of a thing, which are the most usual ones
 FRAMES = ("{}", "{}", "a {}", "a photo of a {}", "picture of {}")
 FRAMES_ZH = ("{}", "{}", "{}的照片", "一张{}的图片")
-SCALE = 20.0  # of cosines between names, or pictures, and the places of things
+SCALE = 20.0  # 1 / temperature of cosines between names, or pictures, and the places of classes
 
 
 class Names(Term):
-    """Names find the places of their things, and pictures keep to the classifier.
+    """Draws names to the places of their classes, and pictures to the classifier's predictions.
 
-    The place of class c is ``P w``: its weights ``w`` of the published classifier, less their mean,
-    in the principal directions P with which the head begins (`places` of the encoder); the other
-    directions of the space are free. Symmetric InfoNCE of names and
-    places, and 1 minus their cosine; beside them the Kullback-Leibler divergence of a picture's
-    softmax over places from the classifier's own over classes (Hinton et al., arXiv 1503.02531).
+    The place of class c is ``P w``: ``w`` is its row of the published classifier's weights, less
+    the mean row, and P are the principal directions with which the head begins (`places` of the
+    encoder). The other directions of the space are free. The loss is symmetric InfoNCE of names and
+    places, plus 1 minus their cosine, plus the Kullback-Leibler divergence of a picture's softmax
+    over places from the classifier's own over classes (Hinton et al., arXiv 1503.02531).
     """
 
     class Options(Table):
@@ -108,7 +109,7 @@ class Names(Term):
         return found + 1 - (said * places).sum(1).mean() + self.kept(step)
 
     def kept(self, step: Step) -> Tensor:
-        """How far pictures are from what the classifier says of them."""
+        """The Kullback-Leibler divergence of the step's pictures from the classifier."""
         assert step.seen.cached is not None
         trunk, _ = step.seen.cached
         expected = (trunk.pooled[:, -LAST:] @ self.weights.T + self.bias).softmax(1)
@@ -118,12 +119,12 @@ class Names(Term):
 
 
 def name_of(number: int, rng: random.Random) -> str:
-    """One of a thing's names, more often the one that people say first."""
+    """One of a thing's names at random, more often the first of its list."""
     thing = things()[number]
     names = thing.chinese if rng.random() < CHINESE else thing.english
     return names[0] if rng.random() < FIRST else rng.choice(names)
 
 
 def frame(name: str, rng: random.Random) -> str:
-    """A name as people search for it."""
+    """The name within a search phrase, such as "a photo of a dog"."""
     return rng.choice(FRAMES if name.isascii() else FRAMES_ZH).format(name)

@@ -1,8 +1,8 @@
 """Mined negatives: the wrong candidates that a model finds most similar to a query.
 
-Mined from embeddings of the current model, again every few epochs (Xiong et al., ICLR 2021, refresh
-theirs as the model moves on). What is known to be right is never mined; what is right but nobody
-has said so may be, so annotate all targets there are.
+They are mined from embeddings of the current model, and again every few epochs (as Xiong et al.,
+ICLR 2021, refresh theirs during training). A known target is never mined. A right answer that is
+not annotated may be, and then the model learns to reject it, so annotate all targets.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Miner:
         self.mined, self.folder = mined, folder
 
     def negatives(self, learner: Learner, table: QueryTable, epoch: int) -> Tensor | None:
-        """``(Q, count)`` for the queries of an epoch; None if it has none."""
+        """``(Q, count)`` rows of the corpus for the queries of an epoch; None if it has none."""
         since = self.mined.mined_before(epoch)
         if since is None:
             return None
@@ -65,7 +65,8 @@ class Miner:
 
 
 def everything(learner: Learner, table: QueryTable) -> tuple[Tensor, Tensor]:
-    """Unit-length queries ``(Q, D)`` and pictures ``(N, D)`` of the whole corpus, not varied."""
+    """Unit-length queries ``(Q, D)`` and pictures ``(N, D)`` of the whole corpus, without
+    augmentation."""
     model, encoder = learner.model, learner.encoder
     pooled = encoder.all_pooled(model)
     texts, queries = table.first_texts, []
@@ -123,11 +124,11 @@ def _check(known: Sequence[Sequence[int]], queries: int, candidates: int, count:
 
 def _hardest(sums: Tensor, known: Sequence[Sequence[int]], count: int) -> Tensor:
     scores = sums.float()
-    for row, rows in zip(scores, known, strict=False):  # known goes on past this chunk
+    for row, rows in zip(scores, known, strict=False):  # known is longer than this chunk
         row[list(rows)] = -torch.inf
     last = scores.topk(count, dim=1).values[:, -1:]
     above, equal = scores > last, scores == last
-    # Which of several equal scores topk takes is not said; here it is the first ones.
+    # torch.topk does not specify which of several equal scores it returns; take the first ones.
     room = count - above.sum(1, keepdim=True)
     chosen = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= room))
     rows = chosen.nonzero()[:, 1].reshape(len(scores), count)

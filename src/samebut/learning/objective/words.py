@@ -1,5 +1,5 @@
-"""Words: the text tower learns everyday words that no caption has, from a teacher that knows them
-and from a dictionary."""
+"""Words: the text tower learns everyday words that no caption has, from a pretrained sentence
+encoder (the teacher) and from a dictionary."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from samebut.learning.objective.base import Step, Term
 from samebut.learning.objective.losses import symmetric_info_nce
 from samebut.learning.tables import Table
 
-OWN = 0.4  # how often a pair is of this project's own lists: they name what photos show
-TRANSLATED = 0.75  # how often a pair is one of both languages, where there are both
-SCALE = 20.0  # of cosines between phrases that mean the same
+OWN = 0.4  # share of pairs from this project's own lists, which name what photos show
+TRANSLATED = 0.75  # share of pairs of two languages, where a group has both
+SCALE = 20.0  # 1 / temperature of the contrast between phrases
 
 
 class Words(Term):
-    """1 minus the cosine to what a sentence encoder says, and symmetric InfoNCE of translations.
+    """1 minus the cosine to a sentence encoder's vectors, plus symmetric InfoNCE of translations.
 
-    A linear map of the student's features, which goes with the stage, agrees with the teacher's
-    (Reimers and Gurevych 2020, arXiv 2004.09813, distil sentences and translations alike).
-    Phrases of one group find each other in the student's own space; groups that share a phrase
-    count as one.
+    The cosine is between the teacher's vectors and a linear map of the student's features; the map
+    is dropped after the stage (Reimers and Gurevych 2020, arXiv 2004.09813, distil sentences and
+    translations in the same way). InfoNCE is computed on the student's features without the map:
+    the two phrases of a pair are positives, and so are pairs of groups that share a phrase.
     """
 
     class Options(Table):
@@ -47,7 +47,8 @@ class Words(Term):
         super().__init__(options, corpus, model)
         self.pairs = options.batch // 2
         self.own, self.dictionary = own_groups(), dictionary_groups()
-        # The dictionary first: a name added to our lists leaves the vectors kept of it valid.
+        # The dictionary first: its vectors are cached in parts, in this order, and so they stay
+        # valid when a name is added to our own lists.
         phrases = list(dict.fromkeys(chain.from_iterable((*self.dictionary, *self.own))))
         self.place = {phrase: row for row, phrase in enumerate(phrases)}
         vectors = torch.from_numpy(taught(published_teacher(), phrases, corpus.cache))
@@ -77,7 +78,7 @@ class Words(Term):
         return distilled + alike
 
     def drawn(self, rng: random.Random) -> list[Group]:
-        """Groups of a step, of both lists."""
+        """The groups of a step, drawn at random from our own lists and the dictionary."""
         return [
             rng.choice(self.own if rng.random() < OWN else self.dictionary)
             for _ in range(self.pairs)
@@ -85,7 +86,7 @@ class Words(Term):
 
 
 def pair_of(group: Group, rng: random.Random) -> tuple[str, str]:
-    """Two phrases of a group, more often of two languages, in any order."""
+    """Two phrases of a group, more often of two languages, in random order."""
     one = rng.choice(group)
     others = [phrase for phrase in group if phrase != one]
     translations = [phrase for phrase in others if phrase.isascii() != one.isascii()]

@@ -1,4 +1,4 @@
-"""Presets: the stages of the thesis, by name. What a stage says itself overrides its preset."""
+"""Presets: the stages of the thesis, by name. A key in the stage itself overrides its preset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """What it is for, and the keys that it gives."""
+    """What a preset is for, and the values of keys that it sets."""
 
     meaning: str
     keys: Mapping[str, Any]
@@ -44,7 +44,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def with_preset(stage: Mapping[str, Any]) -> dict[str, Any]:
-    """A stage as its recipe has it, with what its preset gives where it says nothing itself.
+    """The stage of a recipe; keys that it leaves out are filled in from its preset.
 
     KeyError: there is no such preset.
     """
@@ -52,19 +52,19 @@ def with_preset(stage: Mapping[str, Any]) -> dict[str, Any]:
     given = copy.deepcopy(dict(PRESETS[name].keys)) if name else {}
     loss = stage.get("loss")
     if isinstance(loss, Mapping):
-        # As a table, so that a number takes nothing else from what the preset says of a term.
+        # ``captions = 0.5`` sets the weight alone; the preset's other options of the term stay.
         stage = {**stage, "loss": {term: weighed(value) for term, value in loss.items()}}
     return merged(given, stage)
 
 
 def weighed(value: Any) -> Any:
-    """A loss term's table where a stage gives a number, its weight."""
+    """A loss term as a table: a number stands for its weight."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return {"weight": value} if number else value
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables as one, tables within them too; ``above`` wins."""
+    """Both tables as one, nested tables merged likewise; ``above`` wins."""
     result = dict(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)

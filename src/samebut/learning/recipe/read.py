@@ -91,9 +91,10 @@ def line_of(text: str, place: Place) -> int | None:
 
 
 def _written(text: str) -> Iterator[tuple[Place, int]]:
-    """The place of every table and key that stands on a line of its own, and that line.
+    """The place of every table and key that has a line of its own, and that line.
 
-    A dotted key stands for the tables on its way, too: ``loss.contrast = 0`` is where ``loss`` is.
+    A dotted key counts for the tables on its path, too: ``loss.contrast = 0`` is a line of
+    ``loss``.
     """
     table: Place = ()
     stage = -1

@@ -1,8 +1,8 @@
-"""What a recipe may say. A stage is four answers: what trains (its own keys), on which queries,
-compared how, handed on how.
+"""The keys of a recipe. A stage's own keys say what trains, its table ``queries`` on which queries,
+``loss`` with which loss, and ``handoff`` which weights the next stage starts from.
 
-The tables are declared where they are used: ``Queries`` by the sampler, ``Augment`` by
-augmentation, the loss's by its terms. docs/training.md has them all, made from the declarations.
+Each table is declared where it is used: ``Queries`` by the sampler, ``Augment`` by augmentation,
+the loss's by its terms. docs/training.md lists them all, generated from the declarations.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Handoff(Table):
     patience: int = Field(0, ge=0)
     """Epochs without a better score after which the stage stops; 0: never."""
     interpolate: float = Field(1.0, gt=0, le=1)
-    """Share of the trained weights in what is handed on; the rest are those that the stage began
-    with (WiSE-FT, Wortsman et al., CVPR 2022)."""
+    """Share of the trained weights in those handed on, interpolated with the weights that the stage
+    began with (WiSE-FT, Wortsman et al., CVPR 2022); 1: no interpolation."""
 
 
 class Stage(Table):
@@ -94,16 +94,16 @@ class Stage(Table):
     lr: float = Field(gt=0)
     """The highest learning rate of AdamW."""
     weight_decay: float = Field(0.05, ge=0)
-    """Of matrices; vectors (biases, norms) do not decay."""
+    """Weight decay of matrices; vectors (biases, norms) do not decay."""
     warmup: float = Field(0.05, ge=0, le=1)
-    """Share of all steps in which the rate rises; then it falls to nothing by half a cosine."""
+    """Share of all steps in which the learning rate rises; then it falls to 0 by half a cosine."""
     size: int = Field(0, ge=0)
     """Side of the pictures in this stage, in pixels; 0: the recipe's."""
     frozen_norms: bool = False
-    """Batch norms use their running statistics, as CLIP4Cir keeps CLIP's."""
+    """Whether batch norms use their running statistics, as CLIP4Cir does with CLIP's."""
     recompute: bool = False
-    """Encode in parts and compute activations again for the gradient (activation checkpointing):
-    less memory, more time."""
+    """Whether to encode in parts and compute activations again for the gradient (activation
+    checkpointing): less memory, more time."""
     queries: Queries
     """On which queries."""
     loss: Loss = Field(default_factory=Loss)
@@ -169,17 +169,17 @@ class Recipe(Table):
     """All that decides a run, but the pictures themselves."""
 
     name: str
-    """Of the model."""
+    """Name of the model."""
     stages: tuple[Stage, ...] = Field(min_length=1)
     """The stages, in order; each begins with what the one before it handed on."""
     knows: dict[str, str] = Field(default_factory=dict)
     """What the model knows, a sentence a language (`en`, `zh`): for its card and for the page."""
     seed: int = 0
-    """Of all random numbers."""
+    """Seed of all random numbers."""
     size: int = Field(112, ge=1)
     """Side of the pictures that the encoder sees, in pixels."""
     margin: float = Field(1.15, ge=1)
-    """Decoded pictures are this much larger, which leaves room for crops."""
+    """Factor by which decoded pictures are larger than `size`, so that they can be cropped."""
     padding: Literal["target", "square", "none", "stretch"] = "target"
     """How a picture becomes a square: padded by its aspect ratio (target) or wholly (square), cut
     to its centre (none), or stretched."""
@@ -188,7 +188,7 @@ class Recipe(Table):
     ema: float = Field(0.998, ge=0, lt=1)
     """Decay of the moving average of the weights, which is scored and kept; 0: no average."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    """Of encoders and fusion; fp32 where a processor has no bf16."""
+    """Arithmetic of encoders and fusion; fp32 where a processor has no bf16."""
     init: str = ""
     """What the weights start from: "bundled", or a trained model's folder (`runs/mine/model`)
     relative to where the command is run. What [encoder] and [fusion] leave out is taken from it."""

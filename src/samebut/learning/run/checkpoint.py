@@ -21,8 +21,8 @@ from samebut.learning.objective.learner import Learner
 class Average:
     """An exponential moving average of a model's weights and running statistics.
 
-    Only weights that a stage ``trains`` move. A part of the model of which none do (the encoder,
-    the fusion) is the model's own, not a copy of it.
+    Only weights that a stage ``trains`` are averaged. A part of the model without such weights
+    (encoder or fusion) is shared with the model, not copied.
     """
 
     def __init__(self, model: nn.Module, decay: float, trains: Trains = "all") -> None:
@@ -38,10 +38,11 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """A step nearer to the model, as its weights are now."""
-        # A young average would be mostly the random start.
+        """Move the average towards the model's current weights."""
+        # A smaller decay at first: otherwise the average would long be dominated by the initial
+        # weights.
         decay = min(self.decay, (1 + step) / (10 + step))
-        # All tensors in one call: one by one, a GPU waits for hundreds of small ones.
+        # All tensors in one call: one by one, a GPU would run hundreds of tiny kernels.
         ours, theirs = zip(*self._moving, strict=True)
         torch._foreach_lerp_(ours, theirs, 1 - decay)
         for value, new in self._counting:
@@ -59,9 +60,10 @@ class Best:
 class StageCheckpoint:
     """Where a stage is: ``progress.json``, and the safetensors that it names.
 
-    ``epoch`` and ``step`` are the next to be done, ``total`` the sum of the losses of the epoch's
-    steps that are done. A state is written whole, then named, then the one before it is removed:
-    a kill at any moment leaves a state that is whole. Weights that don't train are not written.
+    ``epoch`` and ``step`` are the next to be done, ``total`` the sum of losses over the steps of
+    this epoch so far. A state is first written, then named in ``progress.json``, and then the one
+    before it is deleted, so a run that is killed at any moment leaves a complete state. Weights
+    that don't train are not written.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class StageCheckpoint:
         say(f"{self.folder.name}: carrying on at epoch {self.epoch + 1}, step {self.step + 1}")
 
     def save(self) -> None:
-        """Write the state. RecipeError if the disk won't have it; the last one stays."""
+        """Write the state. RecipeError if it can't be written; the last one stays."""
         state = {f"learner.{k}": v for k, v in self._learned().items()}
         state |= {f"average.{k}": v for k, v in self._averaged().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
@@ -115,7 +117,7 @@ class StageCheckpoint:
             self._save_file(self._averaged(), f"best-{self.epoch}.safetensors")
 
     def end(self, keep: str) -> None:
-        """The stage is over: what is kept are the averaged weights, the last and the best."""
+        """End the stage: keep only the averaged weights, the last and the best."""
         self.finished = True
         self._write({f"average.{k}": v for k, v in self._averaged().items()}, "last")
         self.take(keep)
@@ -126,7 +128,7 @@ class StageCheckpoint:
             _put(self.average.model, load_file(self.folder / f"best-{self.best.epoch}.safetensors"))
 
     def size(self) -> int:
-        """About how many bytes a state has: weights, their average, two moments of each."""
+        """About how many bytes a state takes: weights, their average, and Adam's two moments."""
         return sum(4 * v.numel() * v.element_size() for v in self._averaged().values())
 
     def _learned(self) -> dict[str, Tensor]:
@@ -168,7 +170,8 @@ def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _put(module: nn.Module, values: dict[str, Tensor]) -> None:
-    """Copy ``values`` into the module; what they don't name stays. KeyError: a stranger."""
+    """Copy ``values`` into the module's state by name; the rest of it stays. KeyError: the module
+    has no such name."""
     state = module.state_dict()
     for name, value in values.items():
         state[name].copy_(value)

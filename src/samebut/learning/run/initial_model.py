@@ -1,4 +1,4 @@
-"""The model that a run begins with: of random weights, or of those of ``init``."""
+"""The model that a run begins with: with random weights, or with those of ``init``."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ DEFAULT_ENCODER, DEFAULT_FUSION = "small", "combiner"
 
 @dataclass(frozen=True)
 class InitialModel:
-    """A model, and lines that say where its weights are from."""
+    """A model, and lines for the log that say where its weights come from."""
 
     model: CIRModel
     origin: tuple[str, ...]
 
 
 def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
-    """The recipe's encoder and fusion; ``corpus`` has the words of a tokenizer of its own.
+    """The recipe's encoder and fusion. A tokenizer of the run's own is trained on ``corpus``.
 
-    With ``init``, the weights of that model: what [encoder] and [fusion] say must agree with it,
-    weight by weight. RecipeError: they don't, or they ask for what does not exist. ModelError:
+    With ``init``, the weights are those of that model, and [encoder] and [fusion] must fit them in
+    names and shapes. RecipeError: they don't, or they name what does not exist. ModelError:
     ``init`` can't be read.
     """
     torch.manual_seed(recipe.seed)
@@ -75,7 +75,7 @@ def initial_model(recipe: Recipe, corpus: Corpus) -> InitialModel:
 
 
 def _shown_by_terms(recipe: Recipe) -> list[str]:
-    """What the stages' losses show the text tower beside the corpus's texts, each text once."""
+    """The texts that loss terms encode beside the corpus's own, each once."""
     found: dict[str, None] = {}
     for stage in recipe.stages:
         for name, term in TERMS.items():
@@ -157,7 +157,7 @@ def _with_fusion(encoder: Encoder, recipe: Recipe, fusion: Mapping[str, object])
 
 
 def weights_digest(init: str) -> str:
-    """A digest of the weights that a run starts from. ModelError: there are none."""
+    """A digest of the weights that a run starts from. ModelError: there is no such model."""
     folder = model_folder(init)
     digest = hashlib.sha256()
     files = [folder / REST, *(folder / name for name in GRAPHS)]
@@ -176,8 +176,8 @@ def weights_digest(init: str) -> str:
 
 
 def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preprocess:
-    """The recipe's preprocessing, for an input of ``size`` (0: the recipe's) and a margin beyond:
-    pictures ``margin`` times as large."""
+    """The recipe's preprocessing, for an input of ``size`` pixels (0: the recipe's) enlarged
+    ``margin`` times, to leave room for crops."""
     said = _encoder_of(recipe.init) or recipe.encoder
     mean, std = encoder_family(recipe).channels(said)
     return Preprocess(
@@ -190,7 +190,7 @@ def preprocess_of(recipe: Recipe, size: int = 0, margin: float = 1.0) -> Preproc
 
 
 def encoder_family(recipe: Recipe) -> type[Encoder]:
-    """The row of ENCODERS that a recipe means. RecipeError: there is none."""
+    """The encoder class that a recipe names. RecipeError: there is none of that name."""
     kind = recipe.encoder.get("kind") or _encoder_of(recipe.init).get("kind") or DEFAULT_ENCODER
     if kind not in ENCODERS:
         raise RecipeError(f"no encoder is called '{kind}'", hint=f"Known: {', '.join(ENCODERS)}.")
@@ -209,5 +209,5 @@ def _encoder_of(init: str) -> dict[str, Any]:
 
 
 def _as_json(value: object) -> object:
-    """The same where a tuple has become a list."""
+    """The value after a round trip through JSON, which turns tuples into lists."""
     return json.loads(json.dumps(value))

@@ -1,7 +1,7 @@
-"""What a run says while it goes: a live line, ``log.csv``, TensorBoard if it is there; and a plot.
+"""Output of a running training: a live line, ``log.csv``, TensorBoard if installed; and a plot.
 
 ``log.csv`` has one row a step. A resumed stage continues it from its checkpoint: rows of steps that
-are done again are taken out first, so no step stands there twice.
+will be repeated are removed first, so each step has one row.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if sys.platform != "win32":
     import resource  # noqa: TID251
 
 COLUMNS = ("step", "epoch", "loss", "lr", "queries_per_second")
-EVERY = 30.0  # seconds between two lines where nobody looks at a terminal
+EVERY = 30.0  # seconds between two lines where stderr is no terminal
 DPI = 120
-NOT_SCORES = {"epoch", "step", "loss"}  # stand in an epoch's row beside what val says
+NOT_SCORES = {"epoch", "step", "loss"}  # in an epoch's row beside the scores on val
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
         self.live = _live(folder.name, steps, done)
 
     def step(self, epoch: int, loss: float, lr: float, queries: int) -> None:
-        """A step is done, of so many queries."""
+        """Record a step of so many queries."""
         if self.quiet:
             return
         self.done += 1
@@ -68,7 +68,7 @@ class Journal:
             say(f"{self.folder.name}  {where}  {said}  {left:,.0f} s left")
 
     def scores(self, scores: dict[str, float], metric: str) -> None:
-        """An epoch is over and scored; ``metric`` is the score to show from now on."""
+        """Record an epoch's scores; ``metric`` is the score to show from now on."""
         if self.quiet:
             return
         self.scored = f"{metric} {scores[metric]:.4g}  "
@@ -80,7 +80,7 @@ class Journal:
                 self.board.add_scalar(f"val/{name}", value, self.done)
 
     def say(self, line: str) -> None:
-        """A line that stays, above the live one."""
+        """Print a line that stays, above the live one."""
         if self.quiet:
             return
         if self.live:
@@ -111,7 +111,7 @@ def _step_of(line: str) -> int:
 
 
 def _live(name: str, steps: int, done: int) -> Progress | None:
-    """A line that is drawn anew at each step; None where stderr is no terminal."""
+    """The live line, redrawn at each step; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         return None
     live = Progress(

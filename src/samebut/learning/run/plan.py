@@ -1,4 +1,4 @@
-"""What a run is going to do, read and checked whole before anything is trained."""
+"""The plan of a run: all data is read and every stage checked before anything is trained."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def rules_of(stage: Stage, recipe: Recipe) -> EncodingRules:
 
 
 def _check_queries(stage: Stage, sampler: Sampler) -> None:
-    """RecipeError if a stage can't have the batches that it asks for."""
+    """RecipeError if the corpus can't fill the batches that a stage asks for."""
     queries, corpus = stage.queries, sampler.corpus
     if queries.batch % distributed.count():
         raise RecipeError(
@@ -229,7 +229,7 @@ def check_model(plan: Plan, model: CIRModel) -> None:
 
 
 def decoded_size(plan: Plan) -> int:
-    """How many bytes of decoded pictures are still to be written, about."""
+    """About how many bytes of decoded pictures are not written yet."""
     decoded, scored = {}, {}
     for each in plan.stages:
         if not each.rules.caches("image"):
@@ -303,5 +303,5 @@ def _parameters(module: object) -> int:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """The folder, or its nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())

@@ -33,7 +33,7 @@ from samebut.learning.run.validation import Sides, cached_sides, validate
 
 LONGEST_GRADIENT = 1.0
 HANDED_ON = "handed_on.json"
-STATES_AT_ONCE = 3  # the new one, the one before it, and the best
+STATES_AT_ONCE = 3  # on disk: the new one, the one before it, and the best
 
 
 def run_stage(
@@ -41,9 +41,9 @@ def run_stage(
 ) -> CIRModel:
     """Train the stage from the weights of ``model``; returns what it hands on.
 
-    Interpolated with the weights that it began with if ``handoff`` says so (Wortsman et al.,
-    WiSE-FT, CVPR 2022). Such weights were scored after no epoch; ``handed_on.json`` has their
-    scores.
+    If ``handoff`` asks for it, the trained weights are interpolated with those that the stage began
+    with (Wortsman et al., WiSE-FT, CVPR 2022). No epoch has scored such weights, so they are scored
+    here, into ``handed_on.json``.
     """
     share = planned.stage.handoff.interpolate
     if share == 1:
@@ -84,7 +84,7 @@ def _scores(
 
 
 class StageRun:
-    """One stage from wherever its folder says it is."""
+    """One stage, from its start or from the checkpoint in its folder."""
 
     def __init__(
         self, model: CIRModel, planned: StagePlan, plan: Plan, folder: Path, device: torch.device
@@ -144,7 +144,7 @@ class StageRun:
         require_room(self.folder.parent, size, f"checkpoints of {self.folder.name}")
         if self.live_pictures:
             with distributed.first_alone():
-                _ = corpus.pictures  # decoded by one process, read by all
+                _ = corpus.pictures  # one process decodes, the others read its files
         queries = f", {sampler.size:,} queries an epoch" if self.stage.has_queries else ""
         say(
             f"{self.folder.name}: {self.stage.preset or self.stage.trains}, "
@@ -184,7 +184,7 @@ class StageRun:
             self._score(loss)
 
     def _batches(self, epoch: int) -> tuple[Iterator[Batch], QueryTable]:
-        """The batches of an epoch, and the queries that their rows mean."""
+        """The batches of an epoch, and the table of queries that they index."""
         rng, sampler = random.Random(f"{self._chance} {epoch}"), self.planned.sampler
         if not self.stage.has_queries:
             return sampler.batches_of_pictures(rng), QueryTable.of((), {})
@@ -194,7 +194,7 @@ class StageRun:
 
     @property
     def _chance(self) -> str:
-        """What all random numbers of the stage are seeded with."""
+        """The seed of all random numbers of the stage."""
         return f"{self.recipe.seed} {self.folder.name}"
 
     def _step(self, group: list[Batch], table: QueryTable, step: int) -> float:
@@ -207,7 +207,8 @@ class StageRun:
             losses = [self._gradients(batch, table, len(group)) for batch in group[:-1]]
         losses.append(self._gradients(group[-1], table, len(group)))
         length = nn.utils.clip_grad_norm_(self.learner.parameters(), LONGEST_GRADIENT)
-        # Read together, and only here: whenever it is read a GPU runs dry.
+        # Both in one transfer, and only here: each one makes the CPU wait for the GPU, which then
+        # idles.
         total, longest = torch.stack((torch.stack(losses).sum(), length)).tolist()
         self._require_finite(total, "loss", step)
         self._require_finite(longest, "gradient", step)
@@ -226,7 +227,7 @@ class StageRun:
         return loss.detach()
 
     def _require_finite(self, value: float, what: str, step: int) -> None:
-        """RecipeError at a value that is no number; nothing of it was kept."""
+        """RecipeError if the value is infinite or NaN; raised before the weights are updated."""
         if math.isfinite(value):
             return
         raise RecipeError(

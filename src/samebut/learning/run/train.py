@@ -4,8 +4,8 @@
 
 The first data folder is also what every epoch is scored on. The same command resumes: a
 checkpoint is written every few minutes and after each epoch, and all random numbers come from
-(seed, stage, epoch) or (seed, stage, step), so a killed run ends as an undisturbed one. A run
-folder::
+(seed, stage, epoch) or (seed, stage, step), so a run that was killed and resumed gives the same
+result as an uninterrupted one. A run folder::
 
     recipe.json      the recipe with every default, and the names of the data
     starts.json      of each start: versions, commit, processes, device
@@ -87,7 +87,8 @@ def _planned(recipe: Recipe, data: Mapping[str, Path], cache: Path) -> tuple[Pla
 
 
 def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
-    """What a run is of, as ``recipe.json`` has it: the weights it starts from, too."""
+    """The content of ``recipe.json``: the recipe, the names of the data folders, and a digest of
+    the weights that ``init`` names."""
     said: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "data": list(data)}
     if recipe.init:
         said["init"] = weights_digest(recipe.init)
@@ -95,7 +96,8 @@ def _said(recipe: Recipe, data: Mapping[str, Path]) -> str:
 
 
 def _check_folder(out: Path, said: str) -> None:
-    """Refuse to mix two recipes in one run folder; one in which nothing was trained is free."""
+    """Refuse a run folder that another recipe was trained in; one without any training is
+    accepted."""
     path = out / "recipe.json"
     if not path.exists() or not _is_begun(out):
         return
@@ -150,7 +152,7 @@ def _end(model: CIRModel, plan: Plan, out: Path) -> None:
 
 
 def _card(plan: Plan, last: Mapping[str, Any]) -> Card:
-    """What the run knows for the model card; its licence is for whoever publishes it to say."""
+    """The model card's facts that the run knows. The licence is left to whoever publishes it."""
     recipe, epochs = plan.recipe, last["epochs"]
     learned = dict.fromkeys(
         name for stage in recipe.stages for name in stage.queries.data or plan.data
@@ -172,7 +174,7 @@ def _read(path: Path) -> Any:
 
 
 def _commit() -> str:
-    """The commit that this package lies in; empty if it is in none."""
+    """The git commit of this package's source; empty if it is not in a repository."""
     command = [
         "git",
         "-C",

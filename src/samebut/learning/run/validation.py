@@ -28,8 +28,8 @@ QUERIES_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Sides:
-    """Features of a benchmark: all its ``pictures``, and the ``texts`` of its queries if they are
-    kept; ``references (Q,)`` are rows of pictures."""
+    """Features of a benchmark: of all its ``pictures``, and of the ``texts`` of its queries if they
+    are cached; ``references (Q,)`` are rows of pictures."""
 
     pictures: FeatureStore
     references: Tensor
@@ -64,8 +64,8 @@ def embed(
 ) -> tuple[Floats, Floats]:
     """Composed queries ``(Q, D)`` and pictures ``(N, D)`` of a benchmark, unit length.
 
-    ``preprocess`` is the model's own, unless pictures are to be of another size. ``compose`` makes
-    the queries. ``sides`` are features that a frozen encoder gave before;
+    ``preprocess`` defaults to the model's own; a stage with another input size gives its own.
+    ``compose`` makes the queries. ``sides`` are features that a frozen encoder computed before;
     without them everything is encoded now.
     """
     model.eval()
@@ -100,7 +100,8 @@ def references_of(benchmark: Benchmark) -> Tensor:
 def encoded_sides(
     model: CIRModel, preprocess: Preprocess, benchmark: Benchmark, cache: Path
 ) -> Sides:
-    """Features by the trunk as it is now; tokens of references alone, and only if read."""
+    """Features by the current trunk; with tokens of references only, and only if the fusion reads
+    them."""
     references = references_of(benchmark)
     files = list(benchmark.images.values())
     pixels = decode_all(files, preprocess, cache)
@@ -124,8 +125,8 @@ def encoded_sides(
 def cached_sides(
     model: CIRModel, benchmark: Benchmark, cache: Path, *, texts: bool = True
 ) -> Sides:
-    """Features by a trunk that is frozen, and of ``texts`` by a frozen text tower, from their
-    caches; encoded now if there are none."""
+    """Features from the caches, of pictures by a frozen trunk and of ``texts`` by a frozen text
+    tower; encoded and cached now if they are missing."""
     references = references_of(benchmark)
     tokens = model.fusion.reads_tokens
     pictures = picture_features(
@@ -144,9 +145,9 @@ def cached_sides(
 
 
 def metric_of(benchmark: Benchmark, said: str) -> str:
-    """The score that epochs are compared by: ``said``, or the benchmark's own headline.
+    """The name of the score that epochs are compared by: ``said``, or the benchmark's headline.
 
-    RecipeError: the benchmark's rules give no such score.
+    RecipeError: the benchmark has no such score.
     """
     rules = benchmark.rules
     known = {"MRR", headline_name(rules)}
