@@ -1,4 +1,4 @@
-"""What a search answers: hits, and what is said about them as a whole."""
+"""The answer of a search: hits, and statements about them as a whole."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Hit:
     composition that scores pictures twice makes of both similarities.
 
     ``width`` and ``height`` are those of the upright picture when it was indexed. ``copies`` are
-    ids of its near-copies, best first, if a search collapses them; ``why`` says which of the
-    wishes it fulfils, if a search was asked why.
+    ids of its near-copies, best first, if a search collapses them; ``why`` says which of the wishes
+    it fulfils, if a search was called with ``why``.
     """
 
     rank: int
@@ -37,19 +37,18 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The answer to a search: its hits, best first, and how far the query leaned to the text.
+    """The answer to a search: its hits, best first, and the text's share in the query.
 
-    ``total`` pictures were searched: all, or those that passed the filter. ``confidence`` is how
-    likely it is that the very first answer fits, 0 to 1, of whatever kind the query is, and
-    whichever page was asked for; None if the model's folder has no ``confidence.json``, or another
-    composition than the usual one was used. ``unsure``: none of the hits may be what was meant, for
-    the confidence is too low; ``holds`` then has what the gallery has most of. ``unread`` are the
-    ends of texts that are longer than the model reads: nothing was asked by them. ``filters`` were
-    read in the turns' words; ``where`` is the whole filter that was applied, theirs and the one
-    that was asked for. ``lent`` is what one of several pictures lends to another
-    (``samebut.references``). ``exact``: all of these pictures were compared; else ``recall`` says
-    which share of the nearest such an answer has on average, as it was measured when the index was
-    made.
+    ``total`` pictures were searched: all, or those that passed the filter. ``confidence``, 0 to 1,
+    is the probability that the best hit fits, for every kind of query and every page; None if the
+    model's folder has no ``confidence.json``, or another composition than the usual one was used.
+    ``unsure``: the confidence is so low that perhaps none of the hits is what was meant; ``holds``
+    then lists the commonest kinds of things in the gallery. ``unread`` are the ends of texts that
+    are longer than the model reads: the model ignored them. ``filters`` were read in the turns'
+    words; ``where`` is the whole filter that was applied, theirs and the one that was asked for.
+    ``lent`` is what one of several pictures lends to another (``samebut.references``). ``exact``:
+    all of these pictures were compared; else ``recall`` is the share of the true nearest pictures
+    that such an answer contains on average, measured when the index was built.
     """
 
     hits: list[Hit]
@@ -71,13 +70,13 @@ class Results:
 
 
 def is_as_wished(why: Sequence[Fulfilment]) -> bool:
-    """Whether an answer is of the kind that was wished for, and fails no other wish."""
+    """Whether a hit is of the kind that was asked for, and contradicts no other wish."""
     of_kind = any(each.look == "article" and each.fulfilled for each in why)
     return of_kind and all(each.fulfilled is not False for each in why)
 
 
 def kind_of(turns: Sequence[Turn], gate: float | None, text_weight: float) -> Kind:
-    """What the query is made of: a text weight of 0 or 1 leaves one side out of composed turns."""
+    """What the query consists of. A text weight of 0 or 1 leaves one side out of composed turns."""
     if gate is not None and text_weight in (0, 1):
         return "text" if text_weight else "picture"
     has_picture = any(turn.picture is not None for turn in turns)

@@ -1,9 +1,9 @@
 """The command line: ``samebut`` and its commands.
 
-Results go to stdout, progress and errors to stderr. Exit status: 0 done; 1 an error that is
-explained, or nobody reads the results any more; 2 wrong usage; 3 done, but some pictures were
+Results go to stdout, progress and errors to stderr. Exit status: 0 done; 1 an error with an
+explanation, or the reader of stdout has gone; 2 wrong usage; 3 done, but some pictures were
 skipped, or next to none were found; 70 a fault of samebut itself, which is written to a file to
-report. What is heavy is imported inside the commands, so ``--help`` stays instant.
+report. Commands import heavy modules themselves, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ train.add_to(app)
 export.add_to(app)
 embeddings.add_to(app)
 calibrate.add_to(app)
-examples.add_to(app)  # the last: to what is there
+examples.add_to(app)  # last: it needs all commands
 
 
 def main() -> None:
-    """The entry point: runs a command, and turns whatever goes wrong into words and a status."""
+    """The entry point: runs a command, and turns every error into a message and an exit status."""
     _make_ready()
     try:
         try:
@@ -79,7 +79,7 @@ def main() -> None:
     except SamebutError as error:
         _end(1, str(error), error.hint)
     except BrokenPipeError:
-        _end(1)  # nobody reads the results any more
+        _end(1)  # the reader of stdout has gone
     except KeyboardInterrupt:
         _end(130)
     except MemoryError:
@@ -91,14 +91,14 @@ def main() -> None:
 
 
 def _make_ready() -> None:
-    """Streams that take any text, and no traceback of a thread either."""
+    """Make stdout and stderr accept any text, and replace tracebacks of threads by messages."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # It was closed before we began. The next file that is opened, perhaps the store, would
-            # get its number, and what some library prints.
+            # The stream was closed before we started. The next file opened, perhaps the store,
+            # would get its number, and a library that prints would write into that file.
             number = os.open(os.devnull, os.O_WRONLY)
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-        # Odd file names must not end a listing half-way.
+        # A file name that can't be encoded must not abort a listing.
         getattr(sys, name).reconfigure(errors="backslashreplace")
     threading.excepthook = _thread_failed
 
@@ -109,7 +109,7 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
 
 
 def _fault(error: Exception) -> tuple[str, str]:
-    """What is said of an error that nobody foresaw: what it is, and what to report."""
+    """The message and hint for an unexpected error: what it is, and what to report."""
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return (
         f"a fault of samebut's own: {what}",
@@ -124,7 +124,8 @@ def _of_the_system(error: OSError) -> str:
 
 
 def _written_down(error: Exception) -> str:
-    """The log with all about ``error``; if none can be written, the line where it came from."""
+    """Write a report about ``error`` and return its path; if that fails, the line that raised
+    it."""
     from traceback import extract_tb, format_exception
 
     said = [
@@ -163,7 +164,8 @@ def _end(status: int, message: str = "", hint: str = "") -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError:
-        # What could not be written is not tried again when Python ends.
+        # Python flushes stdout again at exit, and would print a second error: let that write to
+        # nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 

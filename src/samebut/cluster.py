@@ -40,7 +40,7 @@ CLAIMS = (64, 8, 1)
 TRIES = 3
 """Workers that a single picture may end."""
 
-_AHEAD = 2  # claims for each core, so that none waits for the caller
+_AHEAD = 2  # claims submitted for each core, so that no core waits for the caller
 _LOOK_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
 
@@ -49,7 +49,7 @@ _CONNECT_SECONDS = 10.0
 class Ray:
     """How to reach the workers. ``address`` is Ray's: "auto" for the cluster that this machine is
     of, or one on this machine alone if there is none. A worker that takes longer than ``seconds``
-    for one picture hangs, and is ended."""
+    for one picture is considered hung, and is killed."""
 
     address: str = "auto"
     seconds: float = 120.0
@@ -57,8 +57,8 @@ class Ray:
 
 @dataclass(slots=True)
 class NodeReport:
-    """``pictures`` by the node that encoded them, and those nodes whose arithmetic gave other last
-    bits than this machine's; ``died`` counts the workers that ended under their claim."""
+    """``pictures`` by the node that encoded them, and the nodes whose floating-point results differ
+    from this machine's in the last bits; ``died`` counts the workers that died while encoding."""
 
     pictures: Counter[str] = field(default_factory=Counter)
     other_bits: set[str] = field(default_factory=set)
@@ -77,7 +77,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What every claim of one run shares."""
+    """The parameters that all claims of one run share."""
 
     folder: Place
     model: str
@@ -89,13 +89,13 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """Files to encode, each with the digest it was last known by, or nothing."""
+    """Files for one worker to encode, each with its last known digest, or ""."""
 
     files: tuple[tuple[PictureFile, str], ...]
     tries: int = 0
 
     def after_a_death(self) -> list[_Claim]:
-        """What to try next: smaller claims, the same picture again, or nothing more."""
+        """What to try after the worker died: smaller claims, the same picture again, or nothing."""
         if len(self.files) > 1:
             size = next(each for each in CLAIMS if each < len(self.files))
             return _claims(self.files, size)
@@ -160,7 +160,8 @@ class _Claiming:
     ) -> None:
         self.library, self.job, self.probe = library, job, probe
         self.spent, self.report = spent, report
-        # Ray's own retries would send the same whole range again, with the picture that kills.
+        # No retries by Ray: it would send the same range again, with the picture that killed the
+        # worker.
         self.task = library.remote(max_retries=0, num_cpus=1)(_work)
         self.waiting = deque(_claims(tuple(files), CLAIMS[0]))
         self.running: dict[Any, _Claim] = {}
@@ -189,11 +190,11 @@ class _Claiming:
             self.running[self.task.remote(self.job, claim.files)] = claim
 
     def _taken(self, reference: Any, claim: _Claim) -> list[Outcome]:
-        """What a worker made of its claim; where it died, what is given up."""
+        """The outcomes of a worker's claim; if it died, those of the pictures that are given up."""
         errors = self.library.exceptions
         try:
             done: _Done = self.library.get(reference)
-        except errors.RayTaskError as error:  # not a death: ours, or a mistake
+        except errors.RayTaskError as error:  # the worker lives: an error of samebut, or a bug
             raise error.cause if isinstance(error.cause, SamebutError) else error from None
         except errors.RayError:
             return self._after_a_death(claim)
@@ -220,11 +221,11 @@ def _claims(files: Sequence[tuple[PictureFile, str]], size: int) -> list[_Claim]
 
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
-    """Ray, connected; and left again if it was not connected before.
+    """Ray, connected; disconnected afterwards if it was not connected before.
 
     Raises QueryError if it is not installed, or can't be reached.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it tells nobody what is run here
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray as library
@@ -243,7 +244,7 @@ def _connected(address: str) -> Iterator[Any]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except Exception as error:  # a node that does not start in time is a bare one
+    except Exception as error:  # Ray raises a bare Exception if a node does not start in time
         raise _no_answer(address) from error
     try:
         yield library
@@ -278,7 +279,7 @@ def _work(job: _Job, files: Sequence[tuple[PictureFile, str]]) -> _Done:
     _check_folder(job.folder, node)
     model, probe = _model(job.model, job.fingerprint, job.version, node)
     spent = IndexingSeconds()
-    # By a thread that needs no leave of the interpreter, which a decoder that hangs may hold.
+    # faulthandler's thread works without the GIL, which a hanging decoder may hold.
     faulthandler.dump_traceback_later(job.seconds * len(files) ** 0.5, exit=True)
     try:
         outcomes = _encoded(model, job, files, spent)
@@ -302,7 +303,7 @@ def _encoded(
 
 
 def _check_folder(folder: Place, node: str) -> None:
-    """Without it all of its pictures would be said to be gone."""
+    """Check that the folder exists here: else all its pictures would be reported as missing."""
     if isinstance(folder, Path) and not folder.is_dir():
         raise QueryError(
             f"the node {node} can't see the folder {folder}",
@@ -324,8 +325,8 @@ def _model(reference: str, fingerprint: str, version: str, node: str) -> tuple[M
 
 
 def probe_of(model: Model) -> str:
-    """What a model makes of one picture of noise here, to the last bit: another processor, or
-    another version of a library, may round otherwise."""
+    """A digest of the model's embedding of a noise picture on this machine. It differs where
+    another processor or library version rounds differently."""
     noise = np.random.default_rng(0).integers(0, 256, (192, 160, 3), dtype=np.uint8)
     pixels = model.preprocess(Image.fromarray(noise))[None]
     return hashlib.sha256(model.embed(model.encode_images(pixels)).tobytes()).hexdigest()

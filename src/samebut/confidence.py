@@ -1,10 +1,10 @@
 """How likely it is that the first answer of a search fits: scores to a probability.
 
-A score alone says little: texts lie farther from pictures than pictures from each other, and what
-is far depends on the gallery. So the first score is read beside the mean and the spread of the
-scores over the gallery, and a logistic regression for each kind of query makes a probability of the
-three (Platt, "Probabilistic outputs for support vector machines", 1999). `samebut calibrate` fits
-it; the result lies in the model folder as ``confidence.json`` and decides no embedding.
+A score alone says little: pictures score lower for texts than for other pictures, and what is a low
+score depends on the gallery. So a logistic regression for each kind of query turns three numbers
+into a probability: the first score, and the mean and the standard deviation of the scores over the
+gallery (Platt, "Probabilistic outputs for support vector machines", 1999). `samebut calibrate` fits
+it; the result is ``confidence.json`` in the model folder, and has no effect on embeddings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from samebut.files import read_json, write_whole
 FILE = "confidence.json"
 FORMAT = 1
 SAMPLE = 2_000
-"""How many pictures of a gallery stand for all of it, at most."""
+"""At most this many pictures are the sample that represents a gallery."""
 UNSURE = 0.3
 """Below this confidence a person is told that the answers may not be what was meant."""
 AGAIN = "Fit the confidence again: samebut calibrate MODEL --data NAME=FOLDER"
@@ -120,7 +120,7 @@ class Calibration:
 
 
 def _digest(said: Mapping[str, Any]) -> str:
-    """Of all that ``confidence.json`` says but itself."""
+    """The digest of everything in ``confidence.json`` except this digest."""
     rest = {key: value for key, value in said.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
@@ -138,12 +138,12 @@ def _curve(said: Mapping[str, Any]) -> Curve:
 
 
 def signals(first: Scores, sample: Scores, usual: Usual) -> Signals:
-    """What a search shows of Q queries, ``(Q, 3)``, in the order of ``SIGNALS``: the score of the
-    first answer, mean and standard deviation of the scores over the gallery.
+    """The inputs of the regression for Q queries, ``(Q, 3)``, in the order of ``SIGNALS``: the
+    score of the first answer, mean and standard deviation of the scores over the gallery.
 
     ``first (Q,)`` are scores of first answers; ``sample (Q, S)`` scores of pictures from all over
-    the gallery. Mean and deviation lean to ``usual`` as if the gallery had ten more pictures with
-    it, so a gallery of one picture has them, too.
+    the gallery. Mean and deviation are computed as if the gallery had ten more pictures with the
+    scores ``usual``, so they also exist for a gallery of one picture.
     """
     scores = sample.astype(np.float64)
     count = scores.shape[1] + _PRIOR

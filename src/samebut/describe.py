@@ -1,5 +1,5 @@
-"""Rows of metadata tables find their pictures in an index: those of a new table, and those that
-waited for a picture that has come."""
+"""Matches rows of metadata tables with the pictures of an index: rows of a new table, and earlier
+rows whose picture was missing until now."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ class MetadataReport:
 
 
 def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False) -> MetadataReport:
-    """Bring what is said of an index's pictures up to date, with ``table`` or without.
+    """Update the metadata of an index's pictures, with a new ``table`` or without.
 
-    The rows of a table add to what is known, column by column; ``afresh`` forgets all of that
-    first. Rows without a picture are kept until it comes. A row that a better fitting picture has
-    come for moves to it. Call it while the writer's lock is held.
+    The rows of a table are merged into the metadata column by column; ``afresh`` deletes all
+    earlier metadata first. Rows without a picture are kept until it is added. If a better match for
+    a row has been added, the row moves to it. Call it while the writer's lock is held.
 
     Raises MetadataError, and then nothing is changed, if the table holds what is no text.
     """

@@ -35,8 +35,8 @@ _HAN = re.compile("[\u3400-\u9fff]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """The T ``texts`` that stand, oldest first, their features ``each`` (T rows), and those of all
-    ``joined`` to ``text`` (one row)."""
+    """The T ``texts`` that still hold, oldest first, their features ``each`` (T rows), and those of
+    all ``joined`` to ``text`` (one row)."""
 
     texts: tuple[str, ...]
     each: FeatureArrays
@@ -55,8 +55,8 @@ class Reference:
 
 
 def read(model: Model, texts: Sequence[str], *, whole: bool = False) -> Standing:
-    """What of ``texts`` (not empty, oldest first) stands, encoded. The oldest are not joined where
-    the model can't read so much at once, unless ``whole``."""
+    """The ``texts`` (not empty, oldest first) that still hold, encoded. If they are too long
+    together for the model, the oldest are left out of the joined text, unless ``whole``."""
     stand = tuple(text for text in standing(texts, model.as_read) if text)
     fitting = list(stand)
     while not whole and len(fitting) > 1 and model.unread(joined(fitting)):
@@ -87,9 +87,9 @@ def compose(model: Model, reference: Reference, said: Standing, fusion: str | No
 
 
 def _in_turn(model: Model, reference: Reference, said: Standing, fusion: str | None) -> Floats:
-    """The query ``(1, D)`` that comes of one text after the other."""
+    """The query ``(1, D)`` that results from composing one text after the other."""
     picture = reference.features
-    # A fusion reads pooled features as long as encoders make them; a query has length one.
+    # A fusion expects features of the length that the encoder makes; a query has length one.
     length = np.linalg.norm(picture.pooled, axis=-1, keepdims=True)
     query = model.embed(picture)
     for place, text in enumerate(said.texts):
@@ -100,8 +100,8 @@ def _in_turn(model: Model, reference: Reference, said: Standing, fusion: str | N
 
 
 def _reminders(model: Model, texts: Sequence[str]) -> list[int]:
-    """The texts that are said again: all but the last, and but those that refuse something, since
-    an embedding of "not blue" lies near blue things."""
+    """Indices of the texts whose embeddings are added: all but the last, without those that refuse
+    something, since the embedding of "not blue" is close to blue things."""
     return [
         place
         for place, text in enumerate(texts[:-1])
@@ -112,7 +112,8 @@ def _reminders(model: Model, texts: Sequence[str]) -> list[int]:
 def _beside(
     model: Model, reference: Reference, fusion: str | None, before: Sequence[str], text: str
 ) -> Surroundings:
-    """What a composition may read; what was wished for ``before`` is of the reference by now."""
+    """The additional inputs of a composition. The wishes ``before`` are part of the reference's
+    caption by now."""
     composition = model.composition(fusion)
     if composition is None or not composition.reads_caption or not reference.caption:
         return Surroundings(around=reference.around, said=[text])

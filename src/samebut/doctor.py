@@ -1,7 +1,7 @@
 """What is there, what is missing, what is broken: data sets, galleries, model folders.
 
-A doctor opens every file that it calls good: "74,381 of 74,381" means that each of those pictures
-was decoded to its last pixel.
+Every file that is reported as good was opened: "74,381 of 74,381" means that each of these pictures
+was decoded completely.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GALLERY, MODEL = OTHERS = ("gallery", "model")
 """What can be examined besides the data sets that have a reader."""
 
 NAMED = 5  # examples in a line
-DECODED_SIDE = 64  # a JPEG is read to its end however small it is decoded
+DECODED_SIDE = 64  # a JPEG is read to its end even if it is decoded to a small size
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _examine_triplets(name: str, root: Path, progress: Progress) -> Diagnosis:
         try:
             pictures |= triplets.read(root, split).images
         except DataError:
-            continue  # told above
+            continue  # reported above
     found = {name: path if path.is_file() else None for name, path in pictures.items()}
     findings += _pictures(found, progress)
     return Diagnosis(title, tuple(findings), (triplets.LAYOUT,))
@@ -314,7 +314,7 @@ def _pictures(pictures: Mapping[str, Path | None], progress: Progress) -> list[F
 
 
 def _nothing(picture: Image.Image) -> None:
-    """Of a picture that could be decoded nothing else is wanted."""
+    """Decoding is the check; its result is not needed."""
 
 
 def _if_any(names: Sequence[str], what: str, *, fault: bool = True) -> Iterable[Finding]:

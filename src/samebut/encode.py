@@ -39,7 +39,7 @@ class IndexingSeconds(LoadingSeconds):
     """Seconds of work. ``wait`` is near nothing when encoding is the bottleneck."""
 
     encode: float = 0.0
-    write: float = 0.0  # of whoever keeps the outcomes
+    write: float = 0.0  # spent by the caller that stores the outcomes
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -77,7 +77,7 @@ def encode_pictures(
 
 
 def _prepared(model: Model, picture: Image.Image) -> Floats:
-    """Whatever is wrong with one picture must not stop the others."""
+    """An error of any kind in one picture must not stop the others."""
     try:
         return model.preprocess(picture)
     except SamebutError:

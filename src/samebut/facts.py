@@ -1,9 +1,10 @@
 """Filters in the words of a conversation: words that name values of the table become filters.
 
-`samebut.index.mentions` reads single sentences. Here they are a conversation: a later wish replaces
-an earlier one about the same ("Nike", then "Adidas"), two in one sentence are alternatives ("Nike
-or Adidas"), and a filter that with the newer ones would let nothing through is not applied. None
-is silent: `Fact` says what was read, what it means, and whether it holds.
+`samebut.index.mentions` reads single sentences. This module combines those of a conversation: a
+later wish replaces an earlier one about the same ("Nike", then "Adidas"), two in one sentence are
+alternatives ("Nike or Adidas"), and a filter that together with the newer ones would let nothing
+through is not applied. Each is reported: a `Fact` says what was read, what it means, and whether it
+is applied.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _wishes(turn: int, mentions: Sequence[Mention]) -> list[_Wish]:
 
 
 def _replace(wishes: Sequence[_Wish]) -> None:
-    """A later turn has the last word on what it is about."""
+    """Mark earlier wishes about the same as replaced."""
     for wish in wishes:
         about = set(wish.mentions[0].about)
         if any(later.turn > wish.turn and about & set(later.mentions[0].about) for later in wishes):
@@ -119,7 +120,7 @@ def _replace(wishes: Sequence[_Wish]) -> None:
 def _apply(
     wishes: Sequence[_Wish], where: Filter | None, count: Callable[[Filter], int]
 ) -> Filter | None:
-    """The filter of all wishes that can hold together, the newest first."""
+    """The filter of all wishes that some picture fulfils together, adding the newest first."""
     held = [where] if where is not None else []
     valid = [wish for wish in reversed(wishes) if wish.outcome == "applied"]
     if not valid:
@@ -140,7 +141,7 @@ def _all(filters: Sequence[Filter]) -> Filter:
 
 
 def _without(turns: Sequence[Turn], said: Sequence[Sequence[Mention]]) -> list[Turn]:
-    """The turns without what says nothing about looks; as they are, if nothing would be left."""
+    """The turns without words that say nothing about looks; unchanged if nothing would be left."""
     left = [
         replace(turn, text=_cut(turn.text, [m.taken for m in mentions if m.taken]))
         for turn, mentions in zip(turns, said, strict=True)

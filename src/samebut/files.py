@@ -37,12 +37,12 @@ def read_lines(path: Path) -> list[str]:
 
 
 def json_of(text: str, **options: Any) -> Any:
-    """`json.loads`, where what is nested too deep is a ValueError as well."""
+    """`json.loads`, but too deep nesting raises ValueError, not RecursionError."""
     return _shallow(lambda: json.loads(text, **options))
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """`tomllib.loads`, where what is nested too deep is a ValueError as well."""
+    """`tomllib.loads`, but too deep nesting raises ValueError, not RecursionError."""
     table: dict[str, Any] = _shallow(lambda: tomllib.loads(text))
     level: list[Any] = [table]
     for _ in range(MAX_TOML_DEPTH):  # keys with dots nest without brackets
@@ -84,7 +84,7 @@ def read_json(path: Path, kind: type) -> Any:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing below ``path`` into a DataError."""
+    """Turn an OSError from writing below ``path`` into a DataError."""
     try:
         yield
     except OSError as error:
@@ -96,11 +96,11 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A partial file to write to, which takes the place of ``path`` when the block ends.
+    """A temporary file to write to, which replaces ``path`` when the block ends.
 
-    A reader sees the old file or the whole new one. The content is on the disk before the new
-    name is: after a power cut there would otherwise be an empty file of that name. If the block
-    raises an error, ``path`` stays as it was and the partial file is removed.
+    A reader sees the old file or the whole new one. The content is synced to the disk before the
+    file is renamed: otherwise a power cut could leave an empty file of that name. If the block
+    raises an error, ``path`` stays as it was and the temporary file is removed.
     """
     partial = path.with_name(path.name + ".partial")
     try:

@@ -71,7 +71,8 @@ from samebut.update import Update, UpdateReport
 
 
 class _Described(NamedTuple):
-    """What was found, all of one moment: the hits of a ``page``, of ``total`` pictures."""
+    """The result of a search, from one state of the store: the hits of a ``page``, of ``total``
+    pictures."""
 
     hits: list[Hit]
     total: int
@@ -113,16 +114,16 @@ class Gallery:
         ray: Ray | None = None,
         progress: Progress = silent,
     ) -> tuple[Gallery, UpdateReport]:
-        """Index ``folder`` into its store, from where an earlier run left off, and make the
-        searches of many pictures fast (``samebut.index.Index.accelerate``). It may be an address
-        elsewhere, such as ``s3://bucket/folder`` (`samebut.remote`); its ``store`` has to be said.
+        """Index ``folder`` into its store, continuing an interrupted run, and speed up searches of
+        many pictures (``samebut.index.Index.accelerate``). ``folder`` may be a remote address such
+        as ``s3://bucket/folder`` (`samebut.remote`); then ``store`` is required.
 
         ``metadata`` is a table about the pictures, ``file_column`` its column that names them; see
         ``update``. ``model`` is a model folder or "bundled"; None is the one the store remembers.
         Pictures embedded by another model are encoded anew only with ``replace_model``. A store
-        elsewhere than in ``folder`` belongs to the folder it was made for; ``move`` gives it to
-        this one. ``rules`` say what is left out, now and in later updates of this gallery;
-        ``recheck`` and ``ray`` are as for ``update``.
+        outside of ``folder`` belongs to the folder it was made for; ``move`` assigns it to this
+        one. ``rules`` say what is left out, now and in later updates of this gallery; ``recheck``
+        and ``ray`` are as for ``update``.
 
         Raises StoreBusy while another process indexes, FingerprintMismatch for another model
         without ``replace_model``, OtherFolder without ``move``, and what ``update`` raises.
@@ -220,11 +221,11 @@ class Gallery:
         """Bring the store in line with the folder: new, changed, renamed and vanished pictures.
 
         With ``ray`` other machines encode (`samebut.cluster`). With ``recheck`` files are read
-        again whose size and time are as they were. Pictures of a folder that can't be read now stay
-        as they are.
+        again even if size and time are unchanged. Pictures of a subfolder that can't be read stay
+        indexed.
 
-        Every batch is durable before ``progress`` hears of it, so a kill loses nothing of what
-        was reported, and the same call carries on.
+        Every batch is durable before ``progress`` is called for it, so a killed process loses
+        nothing that was reported, and the same call continues.
 
         The rows of a table ``metadata`` (``samebut.catalog``) add to what is known of pictures;
         with ``replace_metadata`` all that was known is forgotten first. Rows whose picture is not
@@ -250,8 +251,8 @@ class Gallery:
         return report
 
     def _accelerated(self, progress: Progress) -> str:
-        """What became of `Index.accelerate`, in a sentence; none if there was nothing to do. That
-        it failed fails nothing else: all pictures are compared then."""
+        """The result of `Index.accelerate` in a sentence; "" if there was nothing to do. A failure
+        is only reported: searches then compare all pictures."""
         try:
             recall = self.index.accelerate(progress)
         except StoreError as error:
@@ -268,14 +269,15 @@ class Gallery:
         return scan(self.folder, self.rules, self._addresses())
 
     def _addresses(self, table: Catalog | None = None, *, afresh: bool = False) -> list[str]:
-        """What tables call pictures, where a folder may not tell: on a web server."""
+        """The addresses that tables give pictures, for a folder on a web server, which may not list
+        its files."""
         if not (isinstance(self.folder, RemotePath) and self.folder.is_web):
             return []
         return [*(table.values if table else ()), *(() if afresh else self.index.table_rows())]
 
     def describe(self, metadata: str | Place, file_column: str | None = None) -> MetadataReport:
-        """Take up a table about pictures that are indexed, as ``update`` does. The gallery may be
-        open for reading alone; its store must be one that can be written to.
+        """Apply a table to the indexed pictures, as ``update`` does. The gallery itself may be open
+        read-only; its store must be writable.
 
         Raises MetadataError if the table can't be read, StoreBusy while another process indexes.
         """
@@ -310,14 +312,13 @@ class Gallery:
         How turns become one query, and what ``text_weight`` and ``fusion`` do, is said in
         ``samebut.turns``; without ``fusion`` the gallery's ``choice`` composes, if there is one.
         Where the composition scores pictures twice, the nearest ``rescore`` and more
-        (``samebut.rescoring``) are scored again. What is ``without`` is not wanted
-        (``samebut.turns``): its pictures are no hits, and what is like it comes later, the more so
-        the greater ``without_weight`` is.
-        ``where`` filters by metadata (``samebut.index.where``). With ``read_filters`` words that
-        name a value of the table or a limit are filters too (``samebut.facts``), but those of
-        ``ignore``. Pictures of the turns are left
-        out, recognised by their content, unless ``include_references``. Pictures of more than
-        ``max_pixels`` are refused before they are decoded.
+        (``samebut.rescoring``) are scored again. ``without`` is what is not wanted
+        (``samebut.turns``): its pictures are no hits, and pictures like it rank lower, the more so
+        the greater ``without_weight`` is. ``where`` filters by metadata (``samebut.index.where``).
+        With ``read_filters`` words that name a value of the table or a limit are filters too
+        (``samebut.facts``), but those of ``ignore``. Pictures of the turns are left out, recognised
+        by their content, unless ``include_references``. Pictures of more than ``max_pixels`` are
+        refused before they are decoded.
 
         A text may speak of several pictures of the turns, counted from the first: "the shape of the
         first in the colour of the second" (``samebut.references``).
@@ -334,8 +335,8 @@ class Gallery:
         With ``why`` each hit says which of the colours, kinds and patterns that the texts wish for
         it has (``samebut.looks``).
 
-        Of very many pictures the likeliest alone are compared (`Results.exact`); with ``exact``
-        all are.
+        In a very large gallery only the most promising pictures are compared (`Results.exact`);
+        with ``exact`` all are.
 
         Raises QueryError, FilterError, and PictureError for a picture that can't be used.
         """
@@ -392,7 +393,7 @@ class Gallery:
             judged = None if asked.refuses else kind
             answer = self._answer(search, offset, chosen, judged, asked.embedding)
             hits, confidence = answer.hits, answer.confidence
-            if kind is not None and asked.refuses:  # what was fitted knows queries as they are said
+            if kind is not None and asked.refuses:  # fitted to queries without subtraction
                 first = page(finding(asked.said), 1, 0).first
                 confidence = self._confidence(kind, first, asked.said)
             said = wishes(self.model.as_read(turn.text) for turn in turns)
@@ -410,7 +411,7 @@ class Gallery:
         if unsure and min_confidence is not None:
             hits = []
         elif unsure and reasons and is_as_wished(reasons[0]):
-            unsure = False  # by its kind: a name makes queries that the confidence knows little of
+            unsure = False  # the kind fits; names are new to the confidence's fit
         holds = self.table.commonest(answer.revision) if unsure else ()
         unread = asked.unread
         return Results(
@@ -429,7 +430,7 @@ class Gallery:
         )
 
     def _sampled(self) -> Sample:
-        """Pictures from all over the gallery as it is now; the same object while it is the same."""
+        """A sample of the gallery; the same object until the gallery changes."""
         revision = self.index.revision()
         if self._sample is None or self._sample[0] != revision:
             self._sample = revision, sample_of(self.index)
@@ -438,7 +439,7 @@ class Gallery:
     def _finding(
         self, query: Floats, where: str | Filter | None, exclude: Sequence[int], *, exact: bool
     ) -> Finding:
-        """The ranking of one query ``(D,)``, as long as is asked for."""
+        """A function that ranks the pictures for one query ``(D,)``, up to a given length."""
         return partial(self.index.ranking, query, where=where, exclude=exclude, exact=exact)
 
     def similar(
@@ -526,8 +527,8 @@ class Gallery:
         """What ``search`` finds, described in one snapshot of the store, with the confidence of a
         ``query`` of this ``kind``, or of a picture's own by its number; of None there is none.
 
-        The scan itself is outside, or it would hold up the other threads' searches. If pictures
-        came or went meanwhile, it is done again inside.
+        The search itself runs outside of the snapshot, where it would block other threads'
+        searches. If the store changed meanwhile, it is repeated inside.
         """
         before = self.index.revision()
         nearest = search()
@@ -540,8 +541,8 @@ class Gallery:
         return _Described(hits, total, nearest, confidence, revision)
 
     def _confidence(self, kind: Kind, first: float | None, query: Floats) -> float | None:
-        """How likely it is that an answer of score ``first`` to ``query (D,)`` fits; where nothing
-        was found, nothing does."""
+        """The probability that a first hit of score ``first`` fits ``query (D,)``; 0 if there is
+        none."""
         calibration = self.model.calibration
         if calibration is None:
             return None
@@ -550,7 +551,7 @@ class Gallery:
         return calibration.confidence(kind, first, self.index.sampled(query[None])[0])
 
     def _hits(self, nearest: AnswerPage, offset: int) -> list[Hit]:
-        """What was found, described in the snapshot of the search: each is still there."""
+        """The hits with their metadata, read in the search's snapshot, so that none is missing."""
         found = self.index.pictures(nearest.ids.tolist())
         rows = zip(found, nearest.scores.tolist(), nearest.copies, strict=True)
         return [
@@ -569,7 +570,7 @@ class Gallery:
 
     @cached_property
     def choice_file(self) -> Path:
-        """Where the composition is kept that was chosen for this gallery. Raises QueryError where
+        """The file with the composition that was chosen for this gallery. Raises QueryError where
         `beside_store` does."""
         store = re.sub(r"[^\w-]+", "-", Path(str(self.index.address)).stem)
         return self.beside_store(f"{store}.composition.json")
@@ -584,7 +585,7 @@ class Gallery:
         return found if found and found.fingerprint == self.model.fingerprint else None
 
     def choose(self, choice: Choice | None) -> None:
-        """Compose by ``choice`` from now on; None: as `Model.usual` says."""
+        """Use the composition ``choice`` from now on; None: the one of `Model.usual`."""
         with writing(self.choice_file.parent):
             if choice is None:
                 self.choice_file.unlink(missing_ok=True)
@@ -592,8 +593,8 @@ class Gallery:
                 choice.write(self.choice_file)
 
     def beside_store(self, name: str) -> Path:
-        """A file beside the store; in the gallery's own folder if that is on a server. Raises
-        QueryError if both are elsewhere."""
+        """A file beside the store; in the folder of pictures if the store is on a server. Raises
+        QueryError if both are remote."""
         folder = own_folder(self.index.address, self.folder)
         if folder is None:
             raise QueryError(
@@ -605,12 +606,13 @@ class Gallery:
         return folder / name
 
     def file_of(self, path: str) -> Place:
-        """Where a hit's picture lies. Raises StoreDamaged for a path that leads elsewhere."""
+        """The file of a hit's picture. Raises StoreDamaged for a path that leads out of the
+        folder."""
         return file_inside(self.folder, path, self.index.address)
 
     def model_on_disk(self) -> ModelError | FingerprintMismatch | None:
-        """What is wrong with the model's folder, if it does not hold the model that is used here
-        any more; what was loaded of that is used on."""
+        """The error if the model's folder no longer holds the model that is in use. The loaded
+        model stays in use."""
         try:
             found = Model.load(self.model.folder)
         except ModelError as error:

@@ -1,8 +1,8 @@
-"""One picture: a file to an upright RGB picture, or a PictureError that says why not.
+"""Opens one picture: a file becomes an upright RGB picture, or a PictureError that says why not.
 
 A folder of photos holds anything: half-copied files, web pages saved as ``.jpg``, pictures of
-a hundred megapixels, files made to hurt. What is opened here is opened upright, flat and in
-RGB; what can't be is refused in words for a person, naming the file. Many threads may call
+a hundred megapixels, files made to attack the decoder. What is opened here is opened upright, flat
+and in RGB; what can't be is refused in words for a person, naming the file. Many threads may call
 this module at once.
 """
 
@@ -117,7 +117,7 @@ if HeifImageFile is not None:
 
     class _HeicFile(HeifImageFile):  # type: ignore[misc]
         def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
-            """Never take the small copy within the file: nothing says that it shows the same."""
+            """Never use the embedded thumbnail: it need not show the same picture."""
 
 
 # Openers are called directly, not through Image.open: that one would try every parser Pillow
@@ -172,8 +172,8 @@ _READ_WHOLE: Final = frozenset({"WEBP", "AVIF"})
 # pixel, beside what it is scaled down to.
 _COEFFICIENTS_WEIGHT: Final = 1.5
 
-# What people keep among their pictures, or what a failed download leaves there: the reason,
-# and what to do.
+# Other files that lie among pictures, also what a failed download leaves: the reason, and what to
+# do.
 _OTHER_FORMAT: Final = "save it as a JPEG or PNG"
 _HEIC_EXTRA: Final = "pip install 'samebut[heic]'"
 _STRANGERS: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (
@@ -252,7 +252,8 @@ _OTHER_SUFFIX: Final = OtherKind(
 
 
 def other_kind(name: str) -> OtherKind | None:
-    """What a file that is not worth trying looks like; None if that is no picture."""
+    """The kind of a file that looks like a picture but is not read; None if it does not look like
+    one."""
     suffix = Path(name).suffix.lower()
     if suffix in PICTURE_SUFFIXES:
         return None
@@ -315,7 +316,8 @@ _UNKNOWN_KIND: Final = re.compile(r"unsupported|not supported|unknown", re.IGNOR
 
 
 def _in_words(error: Exception) -> tuple[str, str]:
-    """Whatever was raised here, by Pillow or by the system: a reason for a person, and a hint."""
+    """The reason and the hint, for a person, of an error raised here, by Pillow or by the
+    system."""
     if isinstance(error, _RefusedError):
         return error.reason, error.hint
     if isinstance(error, OSError) and error.errno is not None:
@@ -341,8 +343,8 @@ def _named(name: str, work: Callable[[], _T]) -> _T:
         _logger.debug("%s: %r", name, error)
         reason, hint = _in_words(error)
         kind = PictureUnread if getattr(error, "errno", None) is not None else PictureError
-    # Raised out here, and nothing of the first error kept: by its traceback an error in a list
-    # of skipped pictures would keep their half-decoded pixels in memory.
+    # Raised outside of the except block, without a cause: through the traceback, errors in a list
+    # of skipped pictures would keep half-decoded pixels in memory.
     raise kind(name, reason, hint=hint)
 
 
@@ -371,16 +373,16 @@ _opening = _Opening()
 
 
 class _PillowOnThisThread:
-    """Stands in a warning filter where the pattern for module names belongs."""
+    """Used as the module pattern of a warning filter."""
 
     def match(self, module: str) -> bool:
         return _opening.depth > 0 and module.startswith("PIL.")
 
 
 # Pillow warns of broken EXIF, odd animations and large pictures, all of which are dealt with
-# here. `warnings.catch_warnings` would swap the filters of the whole process under the other
-# threads; this one filter stays, and matches nothing but Pillow on a thread that is opening a
-# picture, so an application keeps every warning of its own use of Pillow.
+# here. `warnings.catch_warnings` would change the filters of the whole process, other threads
+# included. This one filter stays, and matches only Pillow on a thread that is opening a picture
+# here, so an application keeps the warnings of its own use of Pillow.
 _FILTER: Final = ("ignore", None, Warning, _PillowOnThisThread(), 0)
 _filter_lock = threading.Lock()
 
@@ -389,7 +391,7 @@ _filter_lock = threading.Lock()
 def _pillow_warnings_off() -> Iterator[None]:
     with _filter_lock:
         filters = cast("list[Any]", warnings.filters)
-        # Anyone may have put a filter before ours since, or have restored an older list.
+        # Other code may have inserted a filter before ours since, or restored an older list.
         if not filters or filters[0] is not _FILTER:
             filters[:] = [_FILTER, *(item for item in filters if item is not _FILTER)]
     _opening.depth += 1
@@ -406,9 +408,8 @@ def _pillow_warnings_off() -> Iterator[None]:
 def time_limit(seconds: float, stopped: threading.Event | None = None) -> Iterator[None]:
     """Give up pictures that are opened inside, on this thread, when ``seconds`` have passed.
 
-    Or when ``stopped`` is set. A decoder is asked for its next bytes, or its next rows, only while
-    there is time. What it does in one go (all of a WebP, AVIF or TIFF, at most as many pixels as
-    are let in) it ends first.
+    Or when ``stopped`` is set. Time is checked before each read and each band of rows. A step that
+    a decoder does in one go (all of a WebP, AVIF or TIFF, whose pixels are limited) ends first.
     """
     before = _opening.deadline, _opening.stopped
     _opening.deadline = min(before[0], time.monotonic() + seconds)
@@ -429,7 +430,7 @@ def check_time() -> None:
 
 
 class _Metered:
-    """A file that refuses its reader when it asks too often, for too much or for too long."""
+    """A file that raises an error if it is read too often, too much or for too long."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -455,12 +456,12 @@ class _Metered:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    # A pipe put in the file's place after `stat` would otherwise block for ever.
+    # If a pipe replaces the file after `stat`, opening it would otherwise block forever.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _open_file(path: Place) -> IO[bytes]:
-    """An ordinary file, open; never a device (opening one can have effects), never a wait."""
+    """Open an ordinary file: never a device, whose opening can have effects, and never blocking."""
     if isinstance(path, RemotePath):
         return path.open()
     try:
@@ -512,7 +513,7 @@ def _format_of(head: bytes) -> str:
 
 
 def _declared_bytes(name: str, head: bytes) -> int:
-    """How many bytes the header says there are at least; 0 where it does not say."""
+    """The smallest file size that the header declares; 0 where it declares none."""
     if name == "WEBP":
         return 8 + int.from_bytes(head[4:8], "little")
     if name == "TIFF" and head[2:4].strip(b"\0") == b"\x2a":
@@ -541,7 +542,8 @@ def _read_header(stream: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def _is_held_whole(image: ImageFile.ImageFile, stream: IO[bytes]) -> bool:
-    """Whether libjpeg must keep all of it: a progressive JPEG, or one colour after the other.
+    """Whether libjpeg must hold the whole picture: a progressive JPEG, or one with a scan for each
+    colour.
 
     Pillow has just read the header of the first scan. If that scan holds every component of a
     baseline file, it is the only one, and rows leave the decoder as they come in.
@@ -581,7 +583,8 @@ def _millions(pixels: float) -> str:
 def _scale_and_weigh(
     image: ImageFile.ImageFile, stream: IO[bytes], shorter_side: int | None, max_pixels: int
 ) -> float:
-    """Let a JPEG scale itself down while it is decoded; what decoding costs, in pixels of 4 bytes.
+    """Set a JPEG to be scaled down while decoding. Returns the cost of decoding, in pixels of 4
+    bytes.
 
     Raises _RefusedError where that is more than ``max_pixels``.
     """
@@ -620,7 +623,8 @@ _ON_ITS_SIDE: Final = frozenset({5, 6, 7, 8})
 def _orientation(image: Image.Image) -> int:
     """The EXIF (or XMP) orientation; 1 where there is none or it can't be read."""
     try:
-        # The base class's method: the one of PNG decodes the picture to look behind it.
+        # The base class's method: PNG's own decodes the whole picture to read what follows the
+        # pixels.
         return int(Image.Image.getexif(image).get(_ORIENTATION_TAG, 1))
     except Exception:
         return 1
@@ -633,7 +637,7 @@ def _exif_behind_pixels(stream: IO[bytes]) -> bytes | None:
         length, kind = struct.unpack(">I4s", header)
         if kind == b"eXIf":
             return stream.read(min(length, MAX_BYTES))
-        if kind == b"IEND":  # whatever follows is no part of the picture
+        if kind == b"IEND":  # the end of the picture; ignore trailing bytes
             return None
         stream.seek(length + 4, os.SEEK_CUR)
     return None
@@ -654,7 +658,8 @@ def _upright_size(image: ImageFile.ImageFile, stream: IO[bytes]) -> tuple[int, i
 
 _PREMULTIPLIED: Final = {"La": "LA", "RGBa": "RGBA"}
 
-# What white usually is in a mode whose pixels don't say; the first that holds them all counts.
+# Possible values of white in modes that do not define it; the first that is not below any pixel
+# counts.
 _USUAL_WHITES: Final[dict[str, tuple[float, ...]]] = {"I": (255, 65535), "F": (1, 255, 65535)}
 
 _ToSrgb = Callable[[Image.Image], Image.Image]
@@ -662,10 +667,11 @@ _ToSrgb = Callable[[Image.Image], Image.Image]
 
 @lru_cache(maxsize=8)
 def _transform_to_srgb(profile: bytes, mode: str) -> _ToSrgb | None:
-    """The way from an embedded profile to sRGB; None if it is sRGB already, under any name.
+    """The transform from an embedded profile to sRGB; None if the profile is sRGB already, under
+    any name.
 
-    That is a profile which moves no colour by more than two levels. One that is broken, or made
-    for another mode, raises.
+    That is a profile that changes no colour by more than two levels. A profile that is broken or
+    made for another mode raises.
     """
     from PIL import ImageCms
 
@@ -682,7 +688,7 @@ def _transform_to_srgb(profile: bytes, mode: str) -> _ToSrgb | None:
 
 
 def _to_srgb(image: Image.Image) -> _ToSrgb | None:
-    """How this picture's own colours become sRGB; None where they are taken as they are."""
+    """The transform of this picture's colours to sRGB; None if none is needed."""
     profile = image.info.get("icc_profile")
     mode = "CMYK" if image.mode == "CMYK" else "RGB"
     if not isinstance(profile, bytes) or not 0 < len(profile) <= _MAX_PROFILE_BYTES:
@@ -750,7 +756,7 @@ def _black_and_white(image: Image.Image) -> tuple[float, float] | None:
 def _eight_bit(image: Image.Image, black: float, white: float) -> Image.Image:
     """Grey of more than 8 bits as L, or LA where one value stands for transparent."""
     values = np.asarray(image)
-    with np.errstate(all="ignore"):  # floats that are no numbers, or beyond all measure
+    with np.errstate(all="ignore"):  # floats may be NaN, infinite or overflow
         scaled = (values.astype(np.float64) - black) * (255 / max(white - black, 1e-30))
     finite = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
     grey = Image.fromarray(np.clip(np.rint(finite), 0, 255).astype(np.uint8))
@@ -784,7 +790,7 @@ def _to_rgb(image: Image.Image, factor: int, background: _Colour) -> Image.Image
 
 # ------------------------------------------------------------------------------- public
 
-# Only one large picture is decoded at a time, or a few of them at once would take gigabytes.
+# Only one large picture is decoded at a time: several at once would take gigabytes.
 _one_large_picture = threading.Lock()
 
 
@@ -806,7 +812,7 @@ def _decode(image: ImageFile.ImageFile, shorter_side: int | None, fill: _Colour)
     picture = _to_rgb(image, factor, fill)
     if turn is not None:
         picture = picture.transpose(turn)
-    # With its EXIF still on it, the next tool that is careful would turn it once more.
+    # Remove the EXIF orientation: a later reader would rotate the picture once more.
     picture.info = {}
     return picture
 

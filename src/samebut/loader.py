@@ -1,8 +1,8 @@
-"""The one loop that opens many pictures.
+"""Opens many pictures, for indexing, evaluation and checks alike.
 
-Threads read, hash, decode and prepare a bounded number of pictures ahead of whoever takes them, so
-memory does not grow with the folder and a model does not wait for a disk. A picture that can't be
-used is yielded with its reason, never dropped; one whose content is known is not decoded.
+Threads read, hash, decode and prepare a bounded number of pictures ahead of the consumer, so memory
+does not grow with the folder and a model does not wait for a disk. A picture that can't be used is
+yielded with its reason, never dropped; one whose content is known is not decoded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A file to open: where it is, what the caller calls it, and what marks a change of it.
+    """A file to open: where it is, what the caller calls it, and the size and time by which a
+    change is noticed.
 
     ``size`` is -1 where nobody looked.
     """
@@ -85,13 +86,14 @@ class LoadingSeconds:
 
 
 class Progress(Protocol):
-    """Hears how far a long job is: ``done`` of ``total`` pictures, ``skipped`` of them unusable."""
+    """Is called with the progress of a long job: ``done`` of ``total`` pictures, ``skipped`` of
+    them unusable."""
 
     def __call__(self, done: int, total: int, skipped: int = 0, /) -> None: ...
 
 
 def silent(done: int, total: int, skipped: int = 0, /) -> None:
-    """Progress that nobody is told."""
+    """A `Progress` that does nothing."""
 
 
 def load_pictures(
@@ -129,7 +131,7 @@ def load_pictures(
         while waiting:
             yield _next(waiting, spent)
     finally:
-        # Left early (an error, Ctrl-C): what has not begun is not begun.
+        # Left early (an error, Ctrl-C): cancel what has not begun.
         threads.shutdown(wait=True, cancel_futures=True)
 
 
@@ -176,7 +178,8 @@ def _load(
 
 
 def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
-    """What ``open_picture`` shall read, a large file as its path, and the digest of it.
+    """The source for ``open_picture``, which is the path for a large file and else its bytes, and
+    the digest.
 
     Raises PictureError: the file can't be read, is none, or larger than any picture.
     """
@@ -199,12 +202,12 @@ def read_picture(source: PictureFile) -> tuple[bytes | Place, str]:
 
 
 def _size(source: PictureFile) -> int:
-    """Bytes of an ordinary file; of a remote one as they were when its folder was listed, if it
-    was: to ask again would be a request for each picture."""
+    """Size in bytes of an ordinary file. For a remote file it is the one from the listing of its
+    folder if there was one: asking again would cost a request for each picture."""
     if source.size > 0 and isinstance(source.file, RemotePath):
         return source.size
     found = source.file.stat()
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe could block forever
         raise PictureError(source.path, "is not a file", hint="give an ordinary file")
     return found.st_size
 

@@ -1,4 +1,4 @@
-"""What a picture shows, in the gallery's own words, and which wishes it fulfils.
+"""What a picture shows, in the values of the gallery's table, and which wishes it fulfils.
 
 A table has columns that say how things look: kinds, colours, patterns. Which of their values fits
 a picture is decided by the model, which compares it with the words, and by the nearest pictures,
@@ -26,9 +26,9 @@ _SCALE = 20.0  # of cosines between a picture and words; benchmarks/people_rows/
 _NEARNESS = 20.0  # of cosines between pictures
 _WORDS = np.float32(0.7)  # what the model's words count; the rest is the nearest pictures' values
 _LEAST = np.float32(1e-9)  # probability, so that it has a logarithm
-_UNSEEN = np.float32(0.02)  # the share of neighbours that a value without any counts as
-_SURELY = 0.6  # from this probability on a picture fulfils a wish,
-_HARDLY = 0.05  # and to this one it does not; between them nothing is said
+_UNSEEN = np.float32(0.02)  # the share assumed for a value that no neighbour has
+_SURELY = 0.6  # at least this probability: the picture fulfils a wish;
+_HARDLY = 0.05  # at most this one: it does not; in between it is undecided
 _LARGEST_MEMORY = 32  # lists of values whose embeddings are kept
 _HAN = re.compile("[\u3400-\u9fff]")
 _SEVERAL = re.compile(r"\s*[/,;、&+]\s*")
@@ -69,7 +69,7 @@ class Fulfilment:
 
 
 class Eyes:
-    """What a model makes of pictures in words; it remembers the embeddings of lists of words."""
+    """Compares pictures with words by a model; caches the embeddings of lists of words."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -118,7 +118,7 @@ class Eyes:
                 told = _told(wish, row.get(column.column, "") if column else "")
                 fulfilled, source = _judged(told, float(seen[place]))
                 if is_one_of_many and not fulfilled and not wish.is_refused:
-                    fulfilled = None  # of two colours the table names one
+                    fulfilled = None  # a thing of two colours may have only one in the table
                 if wish.is_refused and fulfilled is not None:
                     fulfilled = not fulfilled
                 found[place].append(
@@ -127,7 +127,7 @@ class Eyes:
         return found
 
     def _fit(self, wish: Wish, column: LookColumn | None, embeddings: Floats) -> Floats:
-        """How likely each picture is as the wish says, ``(N,)``."""
+        """The probability that each picture fulfils the wish, ``(N,)``."""
         common = column.values if column and len(column.values) > 1 else _COMMON[wish.look]
         values = (*common, *([] if _has(common, wish) else [wish.value]))
         fitting = np.array([fits(wish.look, value, wish.value) is True for value in values])
@@ -199,8 +199,8 @@ def _told(wish: Wish, value: str) -> bool | None:
 
 
 def _judged(told: bool | None, seen: float) -> tuple[bool | None, Literal["table", "picture"]]:
-    """The table is believed, but not where it says no and the picture is surely so: a shop's words
-    for kinds overlap."""
+    """The table decides, except where it says no and the model is sure of yes: a shop's words for
+    kinds overlap."""
     if told is True or (told is False and seen < _SURELY):
         return told, "table"
     if told is False:

@@ -37,7 +37,7 @@ NOBODY = -1
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The first K of the gallery for every query, and where the named pictures stand.
+    """The first K of the gallery for every query, and the ranks of the named pictures.
 
     ``ids`` (Q, K) are positions in the gallery, best first, ``scores`` (Q, K) their scores.
     ``ranks`` (Q, M) are the 1-based ranks of the pictures that were asked for by position, in the
@@ -119,7 +119,7 @@ def ranks_in(scores: Floats, named: Ints) -> Ints:
     """1-based ranks, in each row of ``scores`` (Q, N), of the columns ``named`` (Q, M)."""
     ranks = np.full(named.shape, NEVER, np.int32)
     for column in range(named.shape[1]):
-        rows = np.flatnonzero(named[:, column] != NOBODY)  # few rows are as long as the longest
+        rows = np.flatnonzero(named[:, column] != NOBODY)  # most rows are shorter than the longest
         positions = named[rows, column]
         against = scores if len(rows) == len(scores) else scores[rows]
         own = against[np.arange(len(rows)), positions][:, None]
@@ -268,7 +268,7 @@ def area_under_roc(scores: Values, fits: NDArray[np.bool_]) -> float:
 
 def _require_matching(queries: Floats | Scorer, gallery: Floats) -> None:
     if not isinstance(queries, np.ndarray):
-        queries = gallery[:0]  # a scorer refuses what it can't score itself
+        queries = gallery[:0]  # a scorer checks its own input
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise DataError(
             f"queries of shape {queries.shape} can't be ranked against a gallery of shape "

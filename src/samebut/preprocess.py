@@ -97,7 +97,7 @@ def _edge_pad(piece: Image.Image, borders: Borders) -> Image.Image:
     width, height = piece.size
     canvas = Image.new("RGB", (left + width + right, top + height + bottom))
     canvas.paste(piece, (left, top))
-    # Only one direction has borders: no corner is left black.
+    # Only one direction has borders, so this leaves no black corners.
     for place, edge, size in (
         ((0, top), (0, 0, 1, height), (left, height)),
         ((left + width, top), (width - 1, 0, width, height), (right, height)),
@@ -130,7 +130,7 @@ RESAMPLES: Final[Mapping[str, Image.Resampling]] = {
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where the pixels go: padded by ``borders``, resized, cropped from ``corner`` on."""
+    """The geometry: padded by ``borders``, resized, cropped from ``corner`` on."""
 
     borders: Borders
     resized: tuple[int, int]
@@ -157,7 +157,7 @@ def _resize_window(
         resized = picture.resize(size, resample)
         return resized if resized.size == kept else resized.crop(window)
     across, down = picture.width / size[0], picture.height / size[1]
-    # The same pixels but for the rounding of this box to single precision.
+    # Equal to resizing all and cropping, except that Pillow rounds this box to single precision.
     box = left * across, top * down, right * across, bottom * down
     return picture.resize(kept, resample, box=box)
 
@@ -323,8 +323,8 @@ class Preprocess:
 
         Equal to padding first and resizing then, rows before columns with 8 bits in between. Each
         direction is padded just before its own pass, rows a band at a time: a panorama of 20000 x
-        500 never becomes the 20000 x 16000 that the definition asks for. And a pass for each
-        leaves the order of the two, and with it the rounding, to no version of Pillow.
+        500 never becomes the 20000 x 16000 that the definition asks for. With a pass for each
+        direction, their order, and so the rounding, does not depend on the version of Pillow.
 
         Raises:
             ModelError: the picture is not RGB.

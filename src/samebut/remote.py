@@ -1,9 +1,9 @@
-"""Folders of pictures that are no folders of this machine: whatever address `fsspec` opens.
+"""Folders of pictures on other machines, at any address that `fsspec` opens.
 
-A `RemotePath` answers what is asked of a picture's `pathlib.Path` (its name, its state, its
-bytes), so that whoever reads pictures reads both alike. It fails as a file does, with an OSError,
-in words of this module: those of the libraries below may hold an address with a key in it.
-Credentials come from where the file system's own library looks for them, never from an address.
+A `RemotePath` has the methods of `pathlib.Path` that reading pictures needs (name, state, bytes),
+so both are read by the same code. Errors are OSErrors, as for files, with messages of this module:
+those of the libraries may contain an address with a key. The file system's own library finds the
+credentials; they are never part of an address.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 30
 _BLOCK_BYTES: Final = 4 << 20
 
-# What file systems call the mark of a content, and the time of a change; the first there counts.
+# Names that file systems use for a content's digest and for its time of change; the first one
+# present counts.
 _MARKS: Final = ("ETag", "etag", "e_tag", "md5Hash", "md5", "content_md5", "Content-MD5", "Digest")
 _TIMES: Final = (
     *("LastModified", "last_modified", "Last-Modified", "mtime", "updated", "modified"),
     *("modification_time", "created"),
 )
 
-# What people meet, by the class of the error: its text may hold what must not be shown.
+# Reasons by the class of the error: its own text may contain secrets.
 _SAID: Final[Mapping[str, str]] = {
-    "ValueError": "its server sends files of this size only whole",  # it knows no ranges
+    "ValueError": "its server sends files of this size only whole",  # no range requests
     "NoCredentialsError": "there are no credentials for it (docs/deploy.md says where they go)",
     "PartialCredentialsError": "half of its credentials are missing (docs/deploy.md)",
     "TokenRetrievalError": "its credentials have run out (docs/deploy.md says where they go)",
@@ -72,7 +73,7 @@ class RemotePath:
         return hash(self._address)
 
     def __truediv__(self, below: str | Path) -> RemotePath:
-        joined = object.__new__(RemotePath)  # a file's name may hold what no folder's address may
+        joined = object.__new__(RemotePath)  # __init__ refuses some names that files may have
         name = _forward(below)
         joined._address = f"{self._address}/{_quoted(name) if self.is_web else name}"
         return joined
@@ -88,25 +89,26 @@ class RemotePath:
 
     @property
     def is_web(self) -> bool:
-        """Whether it is on a web server, which may be one that lists nothing."""
+        """Whether it is on a web server, which may not list its files."""
         return self._address.partition("://")[0].lower() in _WEB
 
     def stat(self) -> os.stat_result:
-        """Its size, and as its time what changes with its content. Raises OSError."""
+        """Its size, and in place of the time a number that changes with its content. Raises
+        OSError."""
         with _in_words():
             return _state(self._system.info(self._inner))
 
     def open(self, mode: str = "rb", *, size: int = -1) -> IO[bytes]:
-        """Its bytes, read as they are asked for. One whose ``size`` is known is asked for once
-        less. Raises OSError, and so does reading."""
+        """A file that fetches bytes as they are read. A known ``size`` saves one request. Raises
+        OSError, and so does reading."""
         known = {"size": size} if size >= 0 else {}
         with _in_words():
             opened = self._system.open(self._inner, "rb", block_size=_BLOCK_BYTES, **known)
         return _RemoteFile(opened)  # type: ignore[return-value]
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """All of it. Raises OSError; on the web, what may not be read is taken for not there, as
-        many stores behind web servers say so of both."""
+        """All of its text. Raises OSError. On a web server "forbidden" is treated as "not found":
+        many object stores answer 403 for both."""
         try:
             with self.open() as stream:
                 return stream.read().decode(encoding, errors)
@@ -121,7 +123,7 @@ class RemotePath:
         with _in_words():
             self._system.invalidate_cache()
             listed = self._system.ls(folder if self.is_web else self._inner, detail=True)
-        if self.is_web:  # a link with a query is no file: it sorts the list, or worse
+        if self.is_web:  # links with a query are not files: they sort the list, or do worse
             listed = [{**e, "name": _unquoted(e["name"])} for e in listed if "?" not in e["name"]]
             folder = _unquoted(folder)
         named = {_below(folder, each["name"]): each for each in listed}
@@ -133,8 +135,8 @@ class RemotePath:
         return found if not self.is_web else _with_states(found)
 
     def named(self, addresses: Iterable[str]) -> list[tuple[str, RemotePath]]:
-        """Those of ``addresses`` that lie below this folder, with their path in it: no other is
-        ever asked for."""
+        """Those of ``addresses`` that lie below this folder, with their path in it. No others are
+        ever requested."""
         top = f"{self._address}/"
         below = {_unquoted(each[len(top) :]): 0 for each in addresses if each.startswith(top)}
         return [(path, self / path) for path in below if _is_plain(path)]
@@ -153,7 +155,7 @@ Place: TypeAlias = Path | RemotePath
 
 
 class RemoteEntry:
-    """As `os.DirEntry`, of a `RemotePath`'s folder."""
+    """Like `os.DirEntry`, for an entry of a remote folder."""
 
     def __init__(self, name: str, place: RemotePath, info: Mapping[str, Any]) -> None:
         self.name, self.place, self.info = name, place, info
@@ -188,7 +190,7 @@ def place(said: str | Path | RemotePath) -> Place:
 
 
 def states(places: list[RemotePath]) -> list[os.stat_result | OSError]:
-    """The state of each, or why it can't be had; many are asked for at a time."""
+    """The state of each, or the error; up to `THREADS` are requested at a time."""
     with ThreadPoolExecutor(THREADS, thread_name_prefix="remote") as threads:
         return list(threads.map(_state_or_error, places))
 
@@ -216,7 +218,7 @@ def _checked(address: str) -> str:
 
 
 def _host(address: str) -> str:
-    """What tells the settings of one server from another's; file systems of others share theirs."""
+    """The key by which web servers get separate connections; "" for other file systems."""
     scheme, _, rest = address.partition("://")
     return rest.partition("/")[0] if scheme in _WEB else ""
 
@@ -278,7 +280,7 @@ _REDIRECTED: Final = "it is redirected to another server"
 
 
 class _RedirectedError(PermissionError):
-    """A server sends whoever asks it to another."""
+    """A server redirects to another server."""
 
 
 async def _stay_on_the_server(session: Any, context: Any, asked: Any) -> None:
@@ -307,7 +309,7 @@ def _system_of(scheme: str, host: str) -> Any:
         ) from error
     try:
         made = _OPTIONS.get(scheme, dict)()
-        # What is listed must be as it is now; and whoever set another key meanwhile means it.
+        # No caches: listings must be current, and changed credentials must take effect.
         return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **made)
     except ImportError as error:
         needed = f"pip install 'samebut[{extra}]'" if scheme in _EXTRAS else str(error)
@@ -331,7 +333,7 @@ def _state(info: Mapping[str, Any]) -> os.stat_result:
 
 
 def _mark(info: Mapping[str, Any]) -> int:
-    """A number that changes with the content: of its digest, else its time; else 0."""
+    """A number that changes with the content: from its digest, else its time, else 0."""
     for name in (*_MARKS, *_TIMES):
         if value := info.get(name):
             if isinstance(value, datetime):
@@ -339,7 +341,7 @@ def _mark(info: Mapping[str, Any]) -> int:
             if isinstance(value, int | float):
                 return int(value * 10**9)
             digest = hashlib.blake2b(str(value).encode(), digest_size=8).digest()
-            return int.from_bytes(digest, "big") >> 2  # a store keeps 63 bits and a sign
+            return int.from_bytes(digest, "big") >> 2  # a store keeps signed 64-bit integers
     return 0
 
 
@@ -351,7 +353,7 @@ def _state_or_error(place: RemotePath) -> os.stat_result | OSError:
 
 
 def _with_states(entries: list[RemoteEntry]) -> list[RemoteEntry]:
-    """A web server's list says names alone: ask for the rest."""
+    """A web server's list has names only: request the states."""
     files = [each for each in entries if each.is_file()]
     for entry, state in zip(files, states([each.place for each in files]), strict=True):
         entry.asked = state
@@ -362,7 +364,7 @@ def _with_states(entries: list[RemoteEntry]) -> list[RemoteEntry]:
 
 
 class _RemoteFile:
-    """A file elsewhere whose errors are those of a file."""
+    """A remote file whose errors are OSErrors, like those of a file."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -419,7 +421,7 @@ def _as_os_error(error: BaseException) -> OSError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what it was raised from: fsspec says "not there" of a server that is down."""
+    """The error and its causes: fsspec raises FileNotFoundError even if the server is down."""
     found = [error]
     while (cause := found[-1].__cause__) is not None:
         found.append(cause)

@@ -1,8 +1,8 @@
-"""What compositions read of a gallery, and pictures scored again by two similarities.
+"""The gallery as compositions read it, and rescoring of pictures by two similarities.
 
-A vector search can't rank by a product of two similarities. But the sum of the two bounds it
-(``samebut.composition.pairs.Pair.bound``): once the worst picture that is answered with scores more
-than anything farther from the sum can, the answer is that of a scan of all pictures that the
+A vector search can't rank by a product of two similarities. But the sum of the two similarities
+bounds it (``samebut.composition.pairs.Pair.bound``): once the worst picture of the answer scores
+more than any picture not fetched yet can, the answer equals that of scoring every picture that the
 index compares.
 """
 
@@ -25,13 +25,13 @@ from samebut.turns import EncodedPicture, Source, Turn
 
 RESCORE = 200
 """How many of the nearest pictures are scored again at first."""
-MORE = 4  # times as many, while others could still come before
-MOST = 64  # times as many as at first, at most: then the answer may lack a picture
+MORE = 4  # fetch so many times as many, while pictures not fetched could still rank higher
+MOST = 64  # at most so many times RESCORE: beyond, the answer may lack a picture
 
 
 class IndexAround:
-    """The gallery of a search, without the pictures that it is asked with (``left_out``, by
-    digest). ``sample`` gives some of its pictures. With ``exact`` all pictures are compared."""
+    """The gallery of a search, without the query's own pictures (``left_out``, by digest).
+    ``sample`` returns some of its pictures. With ``exact`` all pictures are compared."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class IndexAround:
 
 
 def sample_of(index: Index) -> Sample:
-    """Pictures from all over it, 2,000 at most."""
+    """At most 2,000 pictures, evenly spread over the gallery."""
     return Sample(index.sampled(np.eye(index.dim, dtype=np.float32)).T)
 
 
 def rescored(find: Finding, pair: Pair, rescore: int) -> Finding:
     """The pictures that ``pair`` scores highest, of those that ``find`` gives for its candidates.
 
-    ``rescore`` are scored at first, and more until none that is farther can come before those
-    found, up to 64 times as many. Where nothing bounds the score, four times as many are scored.
+    ``rescore`` are scored at first, then more until no remaining picture can rank higher, up to 64
+    times as many. If the pair has no bound, four times as many are scored.
     """
 
     def best(count: int) -> RankedPictures:
@@ -105,8 +105,7 @@ def captioned(index: Index, turns: Sequence[Turn]) -> list[Turn]:
 
 
 def digest_of_picture(source: Source) -> str:
-    """What identifies the content of a picture's file. Raises PictureError for a file that
-    can't be read."""
+    """The digest of a picture's file. Raises PictureError for a file that can't be read."""
     if isinstance(source, EncodedPicture):
         return source.digest
     if isinstance(source, bytes):

@@ -34,7 +34,7 @@ from samebut.preprocess import Preprocess
 Graph = Literal["image", "text", "compose"]
 _OUTPUTS = 2  # of each graph, at least
 _TEXTS_AT_ONCE = 64
-PLAIN = "sum"  # the composition that stands beside its own everywhere
+PLAIN = "sum"  # the composition that every model has besides its own
 
 FORMAT = 1
 PICTURES_AT_ONCE = 8
@@ -47,7 +47,7 @@ RUN = "If memory is short, free some and try again. Otherwise give another --mod
 
 @dataclass(frozen=True, slots=True)
 class FeatureArrays:
-    """What an encoder says of B pictures or texts.
+    """The output of an encoder for B pictures or texts.
 
     ``pooled (B, D)`` in the shared space, not normalised; ``tokens (B, L, D)``: regions or word
     pieces; ``mask (B, L)``: True where a token is real.
@@ -58,7 +58,7 @@ class FeatureArrays:
     mask: npt.NDArray[np.bool_]
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer[Any]] | list[int]) -> FeatureArrays:
-        """The rows asked for; always a batch."""
+        """A batch of the selected rows; the first axis stays."""
         return FeatureArrays(self.pooled[rows], self.tokens[rows], self.mask[rows])
 
     def __len__(self) -> int:
@@ -82,9 +82,9 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What some compositions read beside picture and text: embeddings ``(B, D)`` of a text that
-    describes the reference, without and with the wish, the gallery that is asked, and
-    the B texts."""
+    """Additional inputs of some compositions: embeddings ``(B, D)`` of a text that describes the
+    reference, without (``caption``) and with the wish (``captioned``); the gallery ``around``; and
+    the B texts ``said``."""
 
     caption: Floats | None = None
     captioned: Floats | None = None
@@ -93,7 +93,7 @@ class Surroundings:
 
 
 def model_folder(said: str | Path) -> Path:
-    """Where a model lies: ``said`` itself, or the model that ships if it is called "bundled"."""
+    """The folder of a model: ``said`` itself, or the shipped model for "bundled"."""
     return BUNDLED if str(said) == "bundled" else Path(said)
 
 
@@ -129,7 +129,8 @@ class Model:
 
     @property
     def knows(self) -> dict[str, str]:
-        """What it knows, a sentence for each language; empty if its folder does not say."""
+        """A sentence for each language about what the model was trained on; empty if its folder has
+        none."""
         return dict(self.description.get("knows", {}))
 
     @property
@@ -148,8 +149,9 @@ class Model:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What makes a confidence of its scores; None if ``confidence.json`` is not in the folder,
-        or was made for other embeddings. ModelError if the file can't be read."""
+        """The calibration that turns scores into a confidence; None if the folder has no
+        ``confidence.json``, or one made for other embeddings. ModelError if the file can't be
+        read."""
         found = Calibration.read(self.folder)
         return found if found and found.fingerprint == self.fingerprint else None
 
@@ -197,7 +199,7 @@ class Model:
 
     @property
     def fusions(self) -> tuple[str, ...]:
-        """Two ways to compose, to be set side by side: its own first, and the plain sum.
+        """The compositions to compare by default: its own first, then the plain sum.
         ``samebut.composition`` has more."""
         own = _own_name(self.description["fusion"])
         return (own,) if own == PLAIN else (own, PLAIN)
@@ -261,7 +263,7 @@ class Model:
 
     @cached_property
     def corpora(self) -> Corpora:
-        """Words for things and for styles, embedded: about a thousand."""
+        """Embeddings of about a thousand words for things and styles."""
         return Corpora(*map(self._words, basic.corpora()))
 
     @cached_property
@@ -289,7 +291,7 @@ class Model:
 
     @property
     def reads_tokens(self) -> bool:
-        """Whether its fusion reads regions: without, ``pooled`` is all of a picture it needs."""
+        """Whether its fusion reads region tokens; if not, it needs only ``pooled`` of a picture."""
         return any(each.name == "image_tokens" for each in self._session("compose").get_inputs())
 
     @cached_property
@@ -337,7 +339,7 @@ class Model:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
-        # Spinning workers would take the cores that decode pictures.
+        # Threads that spin while they wait would take the cores that decode pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return onnxruntime.InferenceSession(
@@ -364,8 +366,8 @@ class Model:
 
 
 def _own_name(fusion: Mapping[str, Any]) -> str:
-    """What a model's own fusion is called here. A learned one by its name; a `sum` of
-    samebut.learning by what it adds, so that `sum` is the same for every model."""
+    """The name of a model's own fusion here: a learned one keeps its name; a `sum` of
+    samebut.learning is named by its parameters, so that `sum` means the same for every model."""
     name, weight = str(fusion["name"]), float(fusion.get("weight", 1))
     if name != PLAIN:
         return name
@@ -441,7 +443,7 @@ _PARTS: Mapping[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str),
     "dim": lambda value: _is_count(value, 1),
     "fusion": lambda value: isinstance(value, dict) and isinstance(value.get("name"), str),
-    "preprocess": lambda value: isinstance(value, dict),  # which says itself what is wrong
+    "preprocess": lambda value: isinstance(value, dict),  # `Preprocess.from_dict` checks it
     "text": _is_text_rules,
     "graphs": _is_graphs,
     "tokenizer": _is_file,

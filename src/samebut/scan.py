@@ -1,12 +1,11 @@
-"""Which files below a folder are pictures, and all that was passed over on the way.
+"""Finds the pictures below a folder, and reports everything that was passed over.
 
-Nothing is passed over in silence: a scan counts what it left out, by what would bring it in.
-Linked folders are followed, each real folder once; folders that NAS boxes, systems and tools keep
-for themselves are left out. More is left out by patterns, as in a ``.gitignore`` (but whatever
+Nothing is passed over silently: a scan counts what it left out, by the option that would include
+it. Linked folders are followed, each real folder once; folders that NAS boxes, systems and tools
+keep for themselves are left out. More is left out by patterns, as in a ``.gitignore`` (but whatever
 their capitals): those of the file ``.samebutignore`` in the folder, then those given. ``!name/``
-brings in what an earlier pattern, or the list here, leaves out. A folder elsewhere
-(`samebut.remote`) is looked into by the same rules; of one on a web server the addresses that a
-table names are pictures, too.
+includes what an earlier pattern, or the list here, leaves out. A remote folder (`samebut.remote`)
+is scanned by the same rules; on a web server, addresses that a table names are pictures, too.
 """
 
 from __future__ import annotations
@@ -75,11 +74,11 @@ class Scan:
     broken_links: list[str] = field(default_factory=list)
 
     def may_hold(self, path: str) -> bool:
-        """Whether a file of this path may still be there, in what could not be looked into."""
+        """Whether a file of this path may still exist, in a folder that could not be read."""
         return any(path.startswith(f"{top}/") for top in (*self.unreadable, *self.broken_links))
 
     def passed_over(self) -> list[str]:
-        """Sentences about what is not a picture for this scan, by what would bring it in."""
+        """Sentences about the files left out, by the option that would include them."""
         kinds = [f"{n:,} {kind.name}: {kind.remedy}" for kind, n in self.other_kinds.most_common()]
         left_out = ", ".join(f"{name} ({n:,})" for name, n in sorted(self.left_out.items()))
         excluded = ", ".join(f"{pattern} ({n:,})" for pattern, n in sorted(self.excluded.items()))
@@ -121,7 +120,7 @@ class _Scanning:
         self.above = _above(self.top)
         self._walk("")
         self._take_addresses()
-        # Real folders first: a link to one of them has nothing more to show.
+        # Real folders first: links to folders already scanned are then skipped.
         while self.linked:
             path = self.linked.popleft()
             if reason := self._why_not_followed(path):
@@ -162,7 +161,7 @@ class _Scanning:
                 waiting += reversed(folders)
 
     def _names_are_told(self, error: OSError) -> bool:
-        """Whether a web server lists nothing, as most do, and a table says what it has."""
+        """Whether the files are known only from a table: most web servers list nothing."""
         refused = isinstance(error, FileNotFoundError | PermissionError)
         return refused and any(True for _ in self._named())
 
@@ -172,13 +171,13 @@ class _Scanning:
         return self.top.named(self.addresses)
 
     def _take_addresses(self) -> None:
-        """Take the pictures that a table names and no list has shown."""
+        """Add the pictures that a table names and that no listing contained."""
         listed = {picture.path for picture in self.found.pictures}
         named = [(path, place) for path, place in self._named() if path not in listed]
         wanted = [pair for pair in named if self._is_wanted(pair[1].name, pair[0], is_folder=False)]
         for (path, place), state in zip(wanted, states([p for _, p in wanted]), strict=True):
             if isinstance(state, FileNotFoundError):
-                continue  # its row waits for it
+                continue  # its row stays without a picture until it is there
             known = (-1, 0) if isinstance(state, OSError) else (state.st_size, state.st_mtime_ns)
             self.found.pictures.append(PictureFile(place, path, *known))
 
@@ -187,7 +186,7 @@ class _Scanning:
         place = self.top / path if path else self.top
         identity = _identity(place)
         if identity is not None:
-            if identity in self.seen:  # a mount or a junction that leads back
+            if identity in self.seen:  # a mount or junction that leads to a scanned folder
                 return []
             self.seen[identity] = path
         folders = []
@@ -265,7 +264,7 @@ def _place(entry: _Entry) -> Place:
 
 
 def _above(top: Place) -> set[tuple[int, int] | None]:
-    """What tells the folders that this one lies in: a link to one of them leads round."""
+    """The identities of this folder's parents: a link to one of them would be a cycle."""
     if isinstance(top, RemotePath):
         return set()
     return {_identity(parent) for parent in top.resolve().parents}
@@ -304,8 +303,8 @@ def _looks_like_picture(entry: _Entry) -> bool:
 
 
 def _identity(path: Place) -> tuple[int, int] | None:
-    """What tells a folder from every other, whatever its path; None where it can't be read, or
-    there are no links."""
+    """The identity of a folder, independent of its path; None where it can't be read, or links do
+    not exist."""
     if isinstance(path, RemotePath):
         return None
     try:

@@ -22,7 +22,7 @@ WINDOW = 200
 """A near-copy joins a stack within so many ranks of its head; what comes later is a stack of its
 own. Without such an end, where a stack ends could be known only from the whole ranking."""
 
-_BLOCK = 32  # rows; larger products wake all cores, which takes longer where they are busy
+_BLOCK = 32  # rows; larger products use all cores, which takes longer if those are busy
 _SPARE = 50  # ranked beyond what is surely needed, for the members of stacks
 
 Places = NDArray[np.intp]
@@ -83,9 +83,9 @@ def _heads(ranking: Floats, near: float) -> Places:
 
 @dataclass(frozen=True)
 class AnswerPage:
-    """A part of a ranking: ``ids (K,)``, ``scores (K,)``, ``embeddings (K, D)``, the ids of each
-    one's near-copies, the score of the ranking's ``first`` picture, if it has any, and its
-    ``recall``."""
+    """A page of a ranking: ``ids (K,)``, ``scores (K,)``, ``embeddings (K, D)``, ``copies``, the
+    ids of each one's near-copies, the score of the ranking's ``first`` picture, None if it is
+    empty, and the ranking's ``recall``."""
 
     ids: NDArray[np.int64]
     scores: Floats
@@ -100,7 +100,7 @@ Finding = Callable[[int], RankedPictures]
 
 
 def page(find: Finding, k: int, offset: int) -> AnswerPage:
-    """The ``k`` pictures after ``offset``, near-copies standing for themselves."""
+    """The ``k`` pictures after ``offset``, near-copies not grouped."""
     found = find(offset + k)
     places = np.arange(min(offset, len(found.ids)), len(found.ids))
     return _page(found, places, [[] for _ in places])

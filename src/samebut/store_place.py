@@ -1,4 +1,4 @@
-"""Which store belongs to a folder of pictures, and where files about both lie."""
+"""Finds the store that belongs to a folder of pictures, and places for further files about both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ STORE_FILE = "gallery.sqlite"
 
 
 def own_folder(address: Address, folder: Place) -> Path | None:
-    """Where files about a gallery go; None if its pictures and its store are elsewhere."""
+    """The local folder for files about a gallery; None if its pictures and its store are both
+    remote."""
     if (beside := address.folder) is not None:
         return beside
     return None if isinstance(folder, RemotePath) else folder / STORE_FOLDER
@@ -68,7 +69,7 @@ def store_path(folder: Place, store: str | Path | None) -> Path:
 
 
 def existing_folder(folder: Place) -> Place:
-    if isinstance(folder, Path) and not folder.is_dir():  # of others, reading says what is wrong
+    if isinstance(folder, Path) and not folder.is_dir():  # a remote one is checked when read
         raise QueryError(f"{folder} is not a folder", hint="Give the folder your pictures are in.")
     return folder
 
@@ -78,7 +79,7 @@ def remembered_model(address: Address) -> str | None:
     try:
         with closing(address.open()) as index:
             return index.model
-    except StoreMissing:  # or one whose making was cut off
+    except StoreMissing:  # or its creation was interrupted
         return None
 
 
@@ -88,8 +89,8 @@ def folder_name(folder: Place) -> str:
 
 
 def refuse_other_folder(index: Index, folder: Place) -> None:
-    """One that lies in the folder itself has moved with it; of any other the folder must be the
-    one that was indexed, under whatever name."""
+    """Refuse a store outside of the folder that was made for another folder. A store inside of the
+    folder may have been moved together with it."""
     theirs = index.folder
     if theirs is None or theirs == folder_name(folder):
         return

@@ -1,4 +1,5 @@
-"""Files for the test servers of CIRR and CIRCO: written, checked, and scored here where we can.
+"""Writes, checks and, where targets are public, scores files for the test servers of CIRR and
+CIRCO.
 
 CIRR takes two files, {"version": "rc2", "metric": "recall", "<pairid>": [50 names], ...} and the
 same with "recall_subset" and 3 names; CIRCO takes {"0": [50 numbers], ...} for every query. A
@@ -34,7 +35,8 @@ HEADER = ("version", "metric")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What one kind of file holds: ``length`` pictures a query, ``subset`` of its subset alone."""
+    """The format of one kind of file: ``length`` pictures for each query; ``subset``: only from its
+    subset."""
 
     benchmark: str
     metric: str

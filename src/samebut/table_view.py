@@ -32,11 +32,11 @@ from samebut.turns import Source, Turn, ask, fetched
 
 _HOLDS_SHOWN = 4  # kinds of things, where none may be meant
 _LOOK_VALUES = 50  # of a column, that a picture may be taken for
-_REMOTE_LABELS_SECONDS = 60.0  # between two looks at a labels file elsewhere
+_REMOTE_LABELS_SECONDS = 60.0  # between two checks of a remote labels file
 
 
 class TableView:
-    """The table of one gallery as it is now; what is read of it is kept until it changes."""
+    """The current table of one gallery; what is read from it is cached until it changes."""
 
     def __init__(self, folder: Place, index: Index, model: Model) -> None:
         self.folder, self.index, self.model = folder, index, model
@@ -101,7 +101,7 @@ class TableView:
         return kept[1]
 
     def called(self, look: Look, value: str) -> dict[str, str]:
-        """What a value of the column that is about ``look`` is called, by language."""
+        """The name, by language, of a value of the column about ``look``."""
         column = next((each.column for each in self.looks if each.look == look), "")
         return self.labels.value(column, look, value)
 
@@ -158,7 +158,7 @@ class TableView:
         file, kept = self.folder / LABELS_FILE, self._labels
         looked_again = time.monotonic() - self._labels_looked > _REMOTE_LABELS_SECONDS
         if isinstance(file, RemotePath) and kept is not None and not looked_again:
-            return kept[1:]  # one request for each search would be too many
+            return kept[1:]  # a request to a remote folder for each search would be too slow
         self._labels_looked = time.monotonic()
         try:
             state: object = (file.stat().st_mtime_ns, file.stat().st_size)

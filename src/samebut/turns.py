@@ -1,7 +1,7 @@
 """Turns to one query: a conversation about pictures becomes a single embedding.
 
-A turn is a picture, a text, or both. A picture begins a passage, and the texts up to the next
-picture go on about it:
+A turn is a picture, a text, or both. A picture begins a passage; the texts up to the next picture
+are about it:
 
     picture alone            the picture's embedding
     then a text              the model's fusion of picture and text
@@ -56,7 +56,7 @@ _SMALLEST_SHARE = 0.02  # of a side; a picture is not decoded larger for a box b
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPicture:
-    """A picture as one model saw it, to ask that model with again, without the file.
+    """The features of a picture from one model, to use in later queries to it without the file.
 
     ``features`` is a batch of one, ``digest`` identifies the file's content and ``size`` is the
     width and height of the upright picture. ``box`` is the part of it that was encoded.
@@ -82,7 +82,7 @@ class Turn:
     ``picture`` is a file, the bytes of one, or a picture that the model has encoded before. ``box``
     is the part of it that is meant; None is all of it. ``caption`` describes
     it, for the composition `pdv`. ``called`` says in words what it is ("as a skirt"); see `spoken`.
-    ``weight``, above 0, is how much the picture and what is said of it count among several.
+    ``weight``, above 0, is the relative weight of the picture and its texts among several pictures.
     """
 
     picture: str | Source | None = None
@@ -94,8 +94,8 @@ class Turn:
 
     @property
     def source(self) -> Source | None:
-        """The picture, a name made a path: of this machine, whatever it says. Whoever makes turns
-        of what strangers send must not read addresses for them."""
+        """The picture; a string becomes a local path, even if it looks like an address. Code that
+        makes turns from clients' input must not open addresses for them."""
         return Path(self.picture) if isinstance(self.picture, str) else self.picture
 
     @property
@@ -105,7 +105,7 @@ class Turn:
 
 @dataclass(slots=True)
 class SearchSeconds:
-    """Seconds of one search, by what they went into."""
+    """Seconds of one search, by stage."""
 
     decode: float = 0.0
     encode: float = 0.0
@@ -114,7 +114,7 @@ class SearchSeconds:
 
     @contextmanager
     def on(self, stage: str) -> Iterator[None]:
-        """Add what the block takes to ``stage``."""
+        """Add the time that the block takes to ``stage``."""
         started = time.perf_counter()
         try:
             yield
@@ -122,7 +122,7 @@ class SearchSeconds:
             setattr(self, stage, getattr(self, stage) + time.perf_counter() - started)
 
     def add(self, other: SearchSeconds) -> None:
-        """Add what was spent before this search for it."""
+        """Add times that were spent for this search before it began."""
         for part in fields(self):
             setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
 
@@ -134,8 +134,8 @@ class ConversationQuery:
     ``gate`` is the share of the text in the fusion's mixture, 0 to 1; None if nothing was composed.
     ``unread`` are the ends of texts that are longer than the model reads, oldest first.
     ``pictures (P, D)`` are the embeddings of the turns' pictures, ``unlike (U, D)`` of those that
-    are not wanted. ``said (D,)`` is the query before anything was taken from it. With a ``pair``,
-    pictures are scored by it, and those nearest to ``embedding`` are the candidates.
+    are not wanted. ``said (D,)`` is the query before any subtraction. With a ``pair``, pictures are
+    scored by it, and those nearest to ``embedding`` are the candidates.
     """
 
     embedding: Floats
@@ -149,7 +149,7 @@ class ConversationQuery:
 
     @property
     def refuses(self) -> bool:
-        """Whether something was taken from the query."""
+        """Whether something was subtracted from the query."""
         return not np.array_equal(self.said, self.embedding)
 
 
@@ -171,9 +171,9 @@ def ask(
     ``usual`` one if None, or a composition of ``samebut.composition.rows``, some of which read the
     gallery ``around``. A picture of more than ``max_pixels`` is refused before it is decoded.
 
-    What is ``without`` is not wanted, nor what the texts refuse ("not blue"): these embeddings are
-    taken from the query (``samebut.unwanted``), those of ``without`` as long as ``without_weight``
-    or, if that is None, as long as is usual.
+    ``without`` is what is not wanted, besides what the texts refuse ("not blue"): these embeddings
+    are subtracted from the query (``samebut.unwanted``), those of ``without`` as long as
+    ``without_weight`` or, if that is None, as long as is usual.
 
     Raises QueryError if no turn has a picture or a text, a box is outside of its picture, or the
     composition does not exist or takes no ``without``; PictureError if a picture can't be used.
@@ -247,7 +247,7 @@ def ask(
 
 
 def fetched(turn: Turn) -> Turn:
-    """The turn, a picture that is elsewhere read here, once. Raises PictureError."""
+    """The turn with its remote picture, if it has one, read into memory. Raises PictureError."""
     if not isinstance(turn.picture, RemotePath):
         return turn
     content, _ = read_picture(PictureFile(turn.picture, str(turn.picture)))
@@ -284,13 +284,13 @@ def _refused(model: Model, turns: Sequence[Turn], without: Sequence[Turn]) -> li
 
 
 def spoken(turns: Sequence[Turn]) -> list[Turn]:
-    """The turns, what a picture is ``called`` said along with every text about it: "in blue, as a
-    skirt". In a step of its own it would be lost: of 310 phone photos the first answer to the
-    colour that came next was of the kind for 17 %, said along with it for 82 %. So it stands alone
-    only where no text follows.
+    """The turns, with what a picture is ``called`` added to every text about it: "in blue, as a
+    skirt". As a separate step it would be lost: for 310 phone photos the first answer to a
+    following colour was of the right kind for 17 %, with the name added to the text for 82 %. So it
+    is a text of its own only if no other follows.
 
-    Parts of it that are about what the text wishes for itself are left out: called a skirt, "but as
-    a dress" is a dress.
+    Parts of the name that the text contradicts are left out: if the picture is called a skirt, "but
+    as a dress" asks for a dress.
     """
     said, called = [], ""
     for turn, following in zip_longest(turns, turns[1:]):
@@ -331,8 +331,8 @@ def _check_box(turn: Turn) -> None:
 
 
 class _Passage:
-    """What is said about one picture, or before any: the ``texts``, oldest first, and the answer,
-    ``query (1, D)``."""
+    """A picture and the texts about it, or texts before any picture: the ``texts``, oldest first,
+    and the answer, ``query (1, D)``."""
 
     def __init__(self, model: Model, reference: Reference | None) -> None:
         self.model = model
@@ -410,7 +410,7 @@ def encode_picture(
 def _leaning(
     model: Model, composed: Composed, image: FeatureArrays, text: FeatureArrays, text_weight: float
 ) -> Floats:
-    """The query, led to one side as far as ``text_weight`` is from the middle."""
+    """The query, interpolated towards picture or text as far as ``text_weight`` is from 0.5."""
     lean = 2 * abs(text_weight - NEUTRAL)
     if lean and composed.pair is not None:
         raise QueryError(

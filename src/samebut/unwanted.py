@@ -26,8 +26,8 @@ answer in ten is blue. Also for a text with a query of words alone: texts are ne
 def refusals(texts: Iterable[str], without: Iterable[str] = ()) -> list[str]:
     """The colours, kinds and patterns that a conversation refuses in the end, as it calls them.
 
-    Not those where another one is wished for ("red, not blue": asking for red has done it), nor
-    what one of the texts ``without`` says, which is taken anyway.
+    Without those beside a positive wish ("red, not blue": asking for red is enough), and without
+    what one of the texts ``without`` says, which is subtracted anyway.
     """
     said = wishes(texts)
     wanted = {wish.look for wish in said if not wish.is_refused}
@@ -50,7 +50,7 @@ class Unwanted:
     weight: float | None = None
 
     def taken_from(self, query: Floats, *, of_words: bool = False) -> Floats:
-        """The query ``(D,)`` without all that; as it is, if there is nothing. ``of_words``: it is
+        """The query ``(D,)`` minus these; unchanged if there are none. ``of_words``: the query is
         made of words alone."""
         usual = REFUSED if of_words else WITHOUT
         by_text, by_picture = (usual, UNLIKE) if self.weight is None else (self.weight, self.weight)

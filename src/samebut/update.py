@@ -1,4 +1,4 @@
-"""A store brought in line with its folder: new, changed, renamed and vanished pictures."""
+"""Updates a store from its folder: new, changed, renamed and removed pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UpdateReport:
 
 
 class Update:
-    """One run; see ``Gallery.update``. The index is locked for writing by who makes it."""
+    """One run; see ``Gallery.update``. The caller holds the index's writer lock."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Update:
         self.gone = {path for path in missing if not self.scan.may_hold(path)}
         self._refuse_empty(folder)
         self.todo = self._changed()
-        # Where a content can be copied from. Not from a file that changed: by the time its old
-        # content turns up under another name, its row may hold the new one.
+        # Indexed pictures whose embedding can be reused, by content. Not changed files: when their
+        # old content turns up under another name, their rows may already hold the new content.
         changed = {source.path for source in self.todo}
         self.twins = {f.digest: path for path, f in self.stored.items() if path not in changed}
 
@@ -124,7 +124,7 @@ class Update:
         """An unmounted disk looks like an empty folder; it must not empty the store."""
         if self.sources or (self.stored and not self.gone):
             return
-        # Another model's may be none yet, beside those that are searched.
+        # With a new model this index may still be empty: count the pictures that are searched.
         with closing(self.index.address.open()) as searched:
             remembered = len(searched)
         if remembered:
@@ -154,7 +154,7 @@ class Update:
         return digest in self.twins or self._is_touched(source, digest)
 
     def _is_touched(self, source: PictureFile, digest: str) -> bool:
-        """Its time changed but not its content."""
+        """Whether only the file's time changed, and not its content."""
         stored = self.stored.get(source.path)
         return stored is not None and stored.digest == digest
 
@@ -192,7 +192,8 @@ class Update:
         self.report.skipped += skipped
 
     def _skipped(self, unusable: Unusable) -> Skipped:
-        """As it is remembered: what could not be read elsewhere is tried again next time."""
+        """The skip record of a file; a remote one that could not be read is tried again next
+        time."""
         source = unusable.source
         elsewhere = self.is_remote or self.ray is not None
         size = -1 if unusable.unread and elsewhere else source.size

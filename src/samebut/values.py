@@ -1,9 +1,9 @@
-"""What the cells of a table mean: numbers, prices, sizes, dates, yes and no, or nothing at all.
+"""Interprets the cells of a table: numbers, prices, sizes, dates, yes and no, or missing.
 
 A shop writes ``$19.90``, ``1.299,00 €`` or ``10,50``; a filter compares numbers. Some cells can be
 read alone, others only beside the rest of their column: ``1,299`` is more than a thousand in most
-tables and less than two where the others say ``10,50``. So a column is looked at as a whole first
-(`understand`), and the `Column` that comes of it reads the cells and what a filter asks for.
+tables and less than two where the others say ``10,50``. So `understand` looks at a whole column
+first; the `Column` that it returns reads the cells and the values of filters.
 
     price        $19.90   19.90 USD   EUR 10,50   ¥1,299   1 299,00 €   1'299.00   (5.00)   19.-
     percentage   20%   20 % off   12,5 percent
@@ -115,7 +115,7 @@ def is_currency(unit: str) -> bool:
 
 
 def is_empty(text: str) -> bool:
-    """Whether a cell says that there is nothing to say: ``N/A``, ``none``, ``-``, ``null``, 无."""
+    """Whether a cell means a missing value: ``N/A``, ``none``, ``-``, ``null``, 无."""
     return fold(text).strip() in _EMPTY
 
 
@@ -152,7 +152,7 @@ class Column:
     day_first: bool | None = None
 
     def number(self, text: str) -> float | None:
-        """What a cell is compared by, where it is compared as more than text."""
+        """The number that a cell is compared by; None if it is compared as text only."""
         if self.kind == "date":
             span = _date(text, self.day_first)
             return None if span is None else span.low
@@ -165,7 +165,8 @@ class Column:
         return None if amount is None else amount.low
 
     def asked(self, value: str | float) -> Span | None:
-        """What a filter means by ``value``; None if that is nothing this column could say."""
+        """The meaning of a filter's ``value`` in this column; None if the column can't have such
+        values."""
         if self.kind == "date":
             year = f"{value:.0f}" if isinstance(value, float | int) and value % 1 == 0 else value
             return _date(year, self.day_first) if isinstance(year, str) else None
@@ -180,7 +181,7 @@ class Column:
     def by_value(self) -> bool:
         """Whether texts are equal here that mean the same: ``$5`` and ``5.00``.
 
-        Not with units that are only words to us: ``2`` is not ``2 XL``.
+        Not with unknown units: ``2`` is not ``2 XL``.
         """
         return self.kind not in ("text", "number") and not self.dimension.startswith("'")
 
@@ -255,7 +256,7 @@ class Column:
 def understand(counts: Mapping[str, int]) -> Column:
     """How to read the cells of a column, from its texts and how many pictures have each.
 
-    A column is of a kind if at least half of what it says is (of yes and no: nine tenths).
+    A column is of a kind if at least half of its values are (for yes and no: nine tenths).
     """
     return read_cells(counts)[0]
 
@@ -307,7 +308,7 @@ class _Quantity:
 
     @property
     def separator(self) -> str:
-        """What is certainly its decimal sign, "," or "."; empty if it does not tell."""
+        """Its decimal sign, "," or ".", if that is certain; else empty."""
         return _read_digits(self.digits, False)[1]
 
 
@@ -326,7 +327,7 @@ def _quantity_of(text: str) -> _Quantity | None:
     plain = unicodedata.normalize("NFKC", text).strip().translate(_SIGNS)
     before = _BEFORE.match(plain)
     if before and before[0].casefold().strip(_AROUND) not in _BEGINNINGS:
-        return None  # most titles and numbers of articles: the patterns take ten times as long
+        return None  # most titles and article numbers end here: the patterns take ten times as long
     return _single(plain) or _range(plain) or _sides(plain)
 
 
@@ -495,7 +496,7 @@ def _has_decimal_comma(
 ) -> bool:
     """Whether more cells certainly have a decimal comma than a decimal point.
 
-    Where none tells, a price with three digits behind a point is in thousands: ``1.299 €``.
+    If no cell is certain, a price with three digits after a point is in thousands: ``1.299 €``.
     """
     read = {text: each for text, each in found.items() if each.dimension in dimensions}
     signs = Counter[str]()
@@ -539,7 +540,7 @@ def _date(text: str, day_first: bool | None) -> Span | None:
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     word = _WORD.match(plain)
     if not (word[0] in _MONTHS if word else plain[:1].isdigit()):
-        return None  # at once: no pattern below begins otherwise
+        return None  # fast exit: no pattern below matches another beginning
     if _YEAR.fullmatch(plain):
         return _span(int(plain), None, None)
     if found := _YEAR_FIRST.fullmatch(plain):
@@ -588,7 +589,7 @@ def _day_first(told: Counter[str]) -> bool | None:
             first = _is_day_first(int(found[1]), found[2], int(found[3]))
             if first is not None:
                 seen[first] += count
-    # Where the column contradicts itself, nothing is guessed.
+    # If the cells contradict each other, do not guess.
     return next(iter(seen)) if len(seen) == 1 else None
 
 
