@@ -3,8 +3,8 @@
 >>> from samebut.wardrobe import Item, draw
 >>> picture = draw(Item("scarf", "teal", length="long", shape="knotted"), seed=7)
 
-What a picture shows is known exactly, because it was drawn from it; and the pictures may be
-shipped, because nobody else's are in them.
+The content of a picture is known exactly, because the picture was drawn from it. The pictures can
+be distributed freely, because they contain no material of others.
 """
 
 from samebut.wardrobe.attributes import ATTRIBUTES, KINDS, Item, random_item

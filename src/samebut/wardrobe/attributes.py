@@ -1,4 +1,4 @@
-"""What an item of clothing is: a handful of words, each with the values its kind allows."""
+"""The attributes of an item of clothing, with the values that each kind allows."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ PATTERNS_OF: dict[str, tuple[str, ...]] = {
 class Item:
     """One thing to wear. Every value is a word of this module, or "" where it does not apply.
 
-    ``second_colour`` is the colour of the pattern; a plain item with one has its trim in it
-    (collar, cuffs, sole, strap), one without is of one colour.
+    ``second_colour`` is the colour of the pattern, or on a plain item that of its trim (collar,
+    cuffs, sole, strap); a plain item without one has a single colour.
     """
 
     kind: str
@@ -147,8 +147,8 @@ class Item:
 
 ATTRIBUTES = tuple(field.name for field in fields(Item))
 
-# What a person changes in one go. A pattern comes with its colour and its motif; neckline, collar
-# and hood are one place.
+# An aspect is a group of attributes that change together: a pattern with its colour and motif;
+# neckline, collar and hood, because an item has one of them.
 ASPECTS: dict[str, tuple[str, ...]] = {
     "kind": ("kind",),
     "colour": ("colour",),
@@ -162,7 +162,7 @@ ASPECTS: dict[str, tuple[str, ...]] = {
     "belt": ("belt",),
 }
 
-# Planning a benchmark compares items by the million.
+# Cached, because planning a benchmark compares millions of items.
 _VALUES = {aspect: attrgetter(*names) for aspect, names in ASPECTS.items()}
 
 
@@ -192,7 +192,7 @@ def values_of(kind: str, attribute: str) -> tuple[str, ...]:
 
 
 def faults(item: Item) -> list[str]:
-    """What makes ``item`` impossible to draw as told; empty for a possible item."""
+    """The reasons why ``item`` can't be drawn; empty if it can."""
     return _unknown_values(item) + [complaint for holds, complaint in _RULES if not holds(item)]
 
 
@@ -210,7 +210,7 @@ def _neck_is_covered(item: Item) -> bool:
     return item.hood == "yes" or item.collar not in ("", "none")
 
 
-# What the attributes of an item demand of each other: (whether it holds, what is wrong if not).
+# Constraints between the attributes of an item: (whether it holds, what is wrong if not).
 _RULES: tuple[tuple[Callable[[Item], bool], str], ...] = (
     (
         lambda item: bool(item.motif) == (item.pattern == "printed"),

@@ -8,7 +8,7 @@ because most of what one kind has another lacks.
 The hard subset of a query is its target and five items that differ from the target in exactly one
 aspect, the reference among them when a single aspect changes; when more change, the reference and
 four such items. Queries that change the kind have no subset: what differs from the target in a
-sleeve would be right as well.
+sleeve would be a right answer as well.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from samebut.wardrobe.families import CLOTH, Family, is_held_out, random_family,
 from samebut.wardrobe.phrases import caption, title
 from samebut.wardrobe.vector import pdfium
 
-VERSION = 1  # of the recipe; raise it whenever the same seed would give other files
+VERSION = 1  # stored in the recipe; raise it whenever the same seed would give other files
 FAMILIES = {"train": 160, "val": 40, "test": 60}
 MORE = "more"
-"""Families planned after all splits, for ``train`` alone: ``val`` and ``test`` stay as they are."""
+"""Families added to ``train``. They are planned after all splits, so that ``val`` and ``test`` are
+the same in every size but "small"."""
 SIZES = {
     "standard": FAMILIES,
     "large": {**FAMILIES, MORE: 480},
@@ -81,17 +82,17 @@ def write_benchmark(
 ) -> Path:
     """Write ``images/``, ``catalog.csv`` and one JSONL a split into ``folder``; return it.
 
-    ``families`` is how many families each split has (a family is 18 to 32 pictures, two in five
-    bring another; ``more`` of them are ``train``'s too), ``queries`` how many queries are asked of
-    each, ``size`` squared the area of a picture in pixels, ``workers`` how many processes draw.
-    ``only`` draws the pictures of one split and leaves the others for later. The same arguments
-    give the same files.
-    A folder that was begun is finished; pictures that are there are not drawn again.
+    ``families`` is the number of families of each split, ``more`` being additional ones of
+    ``train``. A family has 18 to 32 pictures, and two in five come with a second family of another
+    kind. ``queries`` is the number of queries from each family, ``size`` squared the area of a
+    picture in pixels, ``workers`` the number of processes that draw. ``only`` draws the pictures of
+    one split and leaves the others for later. The same arguments give the same files. An unfinished
+    folder is completed; pictures that are there are not drawn again.
 
     Raises DataError if the folder holds a benchmark made with other arguments, or the extra
     ``draw`` is not installed.
     """
-    pdfium()  # a folder that was claimed could not be drawn into with other arguments later
+    pdfium()  # fail before the folder is tied to these arguments: a later call can't change them
     _claim(folder, recipe_of(seed, families, queries, size))
     splits = plan(seed=seed, families=families, queries=queries)
     wanted = [split for split in splits if only in ("", split.name)]
@@ -106,7 +107,7 @@ def write_benchmark(
 def plan(
     *, seed: int, families: Mapping[str, int] = FAMILIES, queries: int = QUERIES
 ) -> list[Split]:
-    """What :func:`write_benchmark` would draw and ask; no item is in two splits."""
+    """The pictures and queries that :func:`write_benchmark` writes; no item is in two splits."""
     taken: set[Item] = set()
     splits = [_plan_families(seed, name, count, taken) for name, count in families.items()]
     rngs = {split.name: random.Random(f"{seed} {split.name} pictures") for split in splits}
@@ -121,9 +122,9 @@ def plan(
 
 
 def _with_more(splits: list[Split]) -> list[Split]:
-    """The splits that are written: what was planned as ``more`` belongs to ``train``.
+    """The splits that are written: the split planned as ``more`` is merged into ``train``.
 
-    Its pictures are numbered last, so that those of other splits keep their names.
+    Its pictures are numbered last, so that pictures of the other splits keep their names.
     """
     found = {split.name: split for split in splits}
     more = found.pop(MORE, None)
@@ -155,7 +156,7 @@ def _rows(splits: Iterable[Split]) -> Iterator[dict[str, str]]:
 def recipe_of(
     seed: int, families: Mapping[str, int], queries: int = QUERIES, size: int = SIDE
 ) -> dict[str, object]:
-    """What decides every byte of the files."""
+    """The settings that decide every byte of the files."""
     return {
         "version": VERSION,
         "seed": seed,
@@ -206,7 +207,8 @@ def _plan_families(seed: int, name: str, count: int, taken: set[Item]) -> Split:
 
 
 def _plan_pictures(rng: random.Random, split: Split, first: int) -> None:
-    """A picture of each item, of some two, in an order that tells nothing."""
+    """Plan one picture of each item, of some items two, in random order, so that file names do not
+    reveal families."""
     grids = [*split.families, *(other for _, other in split.twins)]
     items = list(dict.fromkeys(item for family in grids for item in family.items))
     items += [item for item in items if rng.random() < _TWICE]

@@ -14,9 +14,9 @@ from samebut.wardrobe.scene import BACKGROUNDS, Scene, random_scene
 from samebut.wardrobe.tailor import Tailor, measure
 from samebut.wardrobe.vector import Matrix, Sheet, placed, rectangle, times
 
-_SHADOW_SHRINK = 4  # what is soft is drawn small
+_SHADOW_SHRINK = 4  # soft shadows are drawn at a lower resolution
 _LIGHT_SHRINK = 2
-_NEUTRAL = 128  # the grey that hard light leaves alone
+_NEUTRAL = 128  # the grey that the blend mode hard light leaves unchanged
 
 
 def draw(item: Item, seed: int, size: int = 288) -> Image.Image:
@@ -57,12 +57,12 @@ def _silhouette(tailor: Tailor, scene: Scene, placing: Matrix) -> Image.Image:
 
 
 def _scale(placing: Matrix) -> float:
-    """Pixels to a garment unit."""
+    """Pixels per garment unit."""
     return math.hypot(placing[2], placing[3])
 
 
 def _cast(page: Sheet, silhouette: Image.Image, scene: Scene, placing: Matrix) -> None:
-    """The item's soft shadow: beside it, further off on a wall, laid flat on a floor."""
+    """Draw the item's soft shadow: beside it, further away on a wall, flattened on a floor."""
     unit = _scale(placing)
     small = silhouette.reduce(_SHADOW_SHRINK)
     reach = 1.7 if scene.hangs else 1.0
@@ -79,7 +79,7 @@ def _cast(page: Sheet, silhouette: Image.Image, scene: Scene, placing: Matrix) -
 
 
 def _light(tailor: Tailor, scene: Scene, placing: Matrix) -> Image.Image:
-    """How light falls on the item: 128 where it changes nothing."""
+    """The item's shading, for the blend mode hard light: 128 where it changes nothing."""
     sheet = Sheet()
     sheet.fill(rectangle(0, 0, scene.width, scene.height), (0.5, 0.5, 0.5))
     with sheet.moved(placing):

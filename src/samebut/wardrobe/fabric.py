@@ -51,11 +51,11 @@ def _lab(rgb: Rgb) -> tuple[float, float, float]:
 
 @cache
 def contrasts(first: str, second: str) -> bool:
-    """Whether two colours of the palette are told apart at a glance, also in thin stripes."""
+    """Whether two colours of the palette differ clearly, even in thin stripes."""
     return math.dist(_lab(PALETTE[first]), _lab(PALETTE[second])) >= _CLEAR_DIFFERENCE
 
 
-_CLEAR_DIFFERENCE = 40.0  # CIE76; white beside beige and navy beside black fall below it
+_CLEAR_DIFFERENCE = 40.0  # CIE76; white and beige, and navy and black, are closer
 
 
 BLACK: Rgb = (0.0, 0.0, 0.0)
@@ -68,7 +68,7 @@ def brightness(rgb: Rgb) -> float:
 
 
 def line_of(rgb: Rgb) -> Rgb:
-    """The tone in which seams and edges show on ``rgb``: darker, or lighter on the darkest."""
+    """The colour of seams and edges on ``rgb``: darker, or lighter on very dark colours."""
     if brightness(rgb) < 0.24:
         return mix(rgb, WHITE, 0.24)
     return mix(rgb, (0.10, 0.07, 0.12), 0.30 + 0.12 * (1 - brightness(rgb)))
@@ -76,7 +76,7 @@ def line_of(rgb: Rgb) -> Rgb:
 
 @dataclass(frozen=True)
 class Cloth:
-    """The two colours and the pattern of one item, with the small freedom each sample takes.
+    """The two colours and the pattern of one item, with small random variations.
 
     ``period`` is the repeat of the pattern; ``top`` and ``bottom`` are the heights between which
     a gradient runs, the same for all panels of an item.
@@ -176,7 +176,7 @@ def _lattice(box: Box, step: float) -> list[Point]:
 
 
 def _spots(points: list[Point], colour: Rgb, width: float, sheet: Sheet) -> None:
-    """Discs as dots of a round pen: two numbers each where an outline would take twenty-six."""
+    """Discs drawn as dots of a round pen: two numbers each, where an outline takes twenty-six."""
     if points:
         dots = tuple(((x, y), ((x + 0.01, y),), False) for x, y in points)
         sheet.draw(Path(dots), colour, width)

@@ -1,9 +1,9 @@
-"""Families of items for the benchmark: small grids in which every item has near relatives.
+"""Families of items for the benchmark: grids in which every item has others that differ slightly.
 
-Items drawn at random hardly ever differ in one thing only, so a query would have neither a target
+Items drawn at random hardly ever differ in a single aspect, so a query would have neither a target
 nor hard negatives. A family is a grid: a few aspects take two or three values each and all their
-combinations exist. The sizes are chosen so that each item has exactly five relatives that differ
-from it in one aspect: with the item itself, a hard subset of six.
+combinations exist. The sizes are chosen so that exactly five others differ from each item in one
+aspect: with the item itself, a hard subset of six.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from samebut.wardrobe.attributes import (
 GRIDS = ((3, 2, 2, 2), (3, 3, 2), (2, 2, 2, 2, 2))  # sum of (size - 1) is 5
 CLOTH = ("colour", "pattern")  # the aspects that every kind has
 
-# Kinds in colours that neither train nor val ever shows; half of test is about them.
+# Combinations of kind and colour that are in neither train nor val; half of test is about them.
 HELD_OUT: dict[str, tuple[str, ...]] = {
     "dress": ("teal", "orange"),
     "shirt": ("purple", "olive"),
@@ -77,8 +77,8 @@ class Family:
 
 
 def random_family(rng: random.Random, kind: str, *, held_out: bool = False) -> Family:
-    """A family of ``kind``: every item of it possible, and either none of them held out or, if
-    ``held_out``, those of one colour at least."""
+    """A family of ``kind`` whose items can all be drawn. None of them is held out or, if
+    ``held_out``, at least those of one colour are."""
     while True:
         first = random_item(rng, kind)
         family = _grid(rng, first, _axes(rng, first, rng.choice(GRIDS)), {})
@@ -87,9 +87,9 @@ def random_family(rng: random.Random, kind: str, *, held_out: bool = False) -> F
 
 
 def twin(rng: random.Random, family: Family, *, held_out: bool = False) -> Family | None:
-    """A family of another kind in the same cloth, so that a change of kind has its answers.
+    """A family of another kind in the same cloth, so that a change of kind has right answers.
 
-    None if no other kind, tried once each, can wear that cloth.
+    None if no other kind can have that cloth; each is tried once.
     """
     fixed = {aspect: family.values(aspect) for aspect in CLOTH}
     for kind in rng.sample(KINDS, len(KINDS)):
@@ -175,8 +175,8 @@ def _axes(rng: random.Random, first: Item, grid: Sequence[int]) -> Axes:
 def _grid(
     rng: random.Random, first: Item, axes: Axes, fixed: dict[str, tuple[tuple[str, ...], ...]]
 ) -> Family | None:
-    """A family on ``axes`` with random values, ``fixed`` ones where given; None if its corners do
-    not fit together or it is too small to give everyone five relatives."""
+    """A family on ``axes`` with random values, ``fixed`` ones where given. None if some combination
+    can't be drawn, or if an item would not have exactly five others that differ in one aspect."""
     if sum(size - 1 for _, size in axes) != 5:
         return None
     chosen: list[tuple[str, tuple[tuple[str, ...], ...]]] = []
@@ -195,8 +195,8 @@ def _grid(
 def _pick(
     rng: random.Random, aspect: str, options: list[tuple[str, ...]], size: int
 ) -> list[tuple[str, ...]]:
-    """``size`` - 1 of ``options``. Patterns are drawn first, then their colours: by number alone
-    a printed motif in some colour would be most of them."""
+    """``size`` - 1 random ``options``. Of patterns, the pattern is drawn first and then its colour
+    and motif: drawn evenly from all options, most would be printed motifs."""
     if aspect != "pattern":
         return rng.sample(options, size - 1)
     picked: list[tuple[str, ...]] = []

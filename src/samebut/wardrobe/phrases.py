@@ -28,7 +28,8 @@ _ORDERED_SHAPES = {"trousers", "shorts"}
 
 
 def neck_of(item: Item) -> str:
-    """What is at the neck: a neckline, a collar, a hood, "no collar", or "" where none applies."""
+    """The value of the aspect "neck": a neckline, a collar, a hood, "no collar", or "" where none
+    applies."""
     if item.hood == "yes":
         return "hood"
     if item.collar in _COLLARS:
@@ -39,7 +40,7 @@ def neck_of(item: Item) -> str:
 
 
 def title(item: Item, language: str = "en") -> str:
-    """What a shop would call ``item``, in "en" or "zh". Items that differ have other titles."""
+    """A title for ``item`` as in a shop, in "en" or "zh". Different items have different titles."""
     return _chinese_title(item) if language == "zh" else _english_title(item)
 
 
@@ -138,7 +139,7 @@ def _english(rng: random.Random, asked: list[Wording]) -> str:
 
 
 def _sentence(rng: random.Random, text: str) -> str:
-    """One in five people writes a capital and a full stop."""
+    """Add a capital and a full stop to one text in five, as some people write them."""
     return f"{text[0].upper()}{text[1:]}." if rng.random() < 0.2 else text
 
 
@@ -189,7 +190,8 @@ def _looked_up(
 
 
 def _value(aspect: str, before: Item, after: Item) -> Wording:
-    """An aspect of one attribute, or the neck: by value, by direction, by style, by exchange."""
+    """Ways to ask for an aspect of one attribute, or the neck: by its new value, by a comparative,
+    by a style word, or as one thing instead of another."""
     was, now = (neck_of(i) if aspect == "neck" else getattr(i, aspect) for i in (before, after))
     kind = after.kind
     found = _looked_up(words.WORDINGS, aspect, now, kind)
@@ -215,14 +217,14 @@ def _direction(aspect: str, kind: str, was: str, now: str) -> str:
 
 
 def _nouns(item: Item) -> tuple[str, str]:
-    """The pattern as a thing, English and Chinese."""
+    """The pattern as a noun, English and Chinese."""
     if item.motif:
         return item.motif, words.MOTIF_ZH[item.motif]
     return words.PATTERN_SHORT[item.pattern], words.PATTERN_SHORT_ZH[item.pattern]
 
 
 def _full_nouns(item: Item) -> tuple[str, str]:
-    """The pattern as a thing with its direction, English and Chinese."""
+    """The pattern as a noun with its direction, English and Chinese."""
     if item.motif:
         return item.motif, words.MOTIF_ZH[item.motif]
     return words.PATTERN_NOUN[item.pattern], words.PATTERN_ZH[item.pattern]
@@ -296,7 +298,8 @@ def _second_swap(before: Item, after: Item) -> Wording:
 
 
 def _article_nouns(item: Item, *, short: bool, coloured: bool = False) -> tuple[str, str]:
-    """The pattern with what English puts before it: "a red star", "white dots"."""
+    """The pattern with its colour and, where English needs one, an article: "a red star", "white
+    dots"."""
     english, chinese = _nouns(item) if short else _full_nouns(item)
     if item.pattern == "gradient":
         fade = f"a fade to {item.second_colour}" if coloured or not short else "a fade"

@@ -1,4 +1,4 @@
-"""Where the item is: picture shape, background, place, size and tilt."""
+"""A picture's layout: its shape and background, and the item's place, size and tilt."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from samebut.wardrobe.vector import (
 
 @dataclass(frozen=True)
 class Scene:
-    """How one picture is taken. ``x`` and ``y`` place the item in the room that is left, 0 to 1."""
+    """The layout of one picture. ``x`` and ``y``, 0 to 1, place the item within the free space."""
 
     width: int
     height: int
     background: str
     tint: Rgb
-    fill: float  # share of the tighter side that the item takes
+    fill: float  # share of the limiting side that the item takes
     x: float
     y: float
     tilt: float  # degrees
@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def hangs(self) -> bool:
-        """The item hangs on a wall; its shadow falls further off."""
+        """The item hangs on a wall; its shadow is further away from it."""
         return self.background == "wall"
 
     def floor(self) -> float:
@@ -198,7 +198,7 @@ _HANGING = ("dress", "shirt", "T-shirt", "sweater", "coat")
 
 def random_scene(rng: random.Random, kind: str, colour: Rgb, size: int = 288) -> Scene:
     """A scene for an item of ``kind`` and ``colour``; ``size`` squared is the picture's area in
-    pixels. What lies flat may lie askew; what stands or hangs is upright."""
+    pixels. Items that lie flat may be rotated; those that stand or hang are upright."""
     ratio = _random_ratio(rng)
     weights = dict(_ANYWHERE)
     if kind in _STANDING:

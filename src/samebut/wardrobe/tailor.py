@@ -1,10 +1,10 @@
-"""The tailor: cuts panels from an item's cloth and keeps ink, light and silhouette in step.
+"""The tailor: draws the parts of one item onto three sheets, for colour, shading and outline.
 
-Everything is drawn in garment units: about 100 to the height of a long garment, x = 0 its middle,
-y down. Three sheets are kept. ``ink`` has what is dyed: cloth, pattern, seams. ``light`` has only
-how light falls, 0.5 grey where it changes nothing; it is blurred before it is laid over the ink
-(blend mode hard light), which makes folds and volume soft without a blur per fold. ``silhouette``
-is white where there is something; the cast shadow is made from it.
+Coordinates are in garment units: about 100 to the height of a long garment, x = 0 its middle, y
+down. The sheet ``ink`` has the colours of cloth, pattern and seams. ``light`` has the shading
+alone, 0.5 grey where it changes nothing; it is blurred as a whole before it is blended over the
+ink (blend mode hard light), so that folds are soft without a blur for each. ``silhouette`` is white
+wherever something was drawn; the shadow on the background is made from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from samebut.wardrobe.fabric import (
 )
 from samebut.wardrobe.vector import Path, Point, Rgb, Sheet, placed, stroke
 
-Volume = Sequence[tuple[float, float]]  # (where from left 0 to right 1, grey)
+Volume = Sequence[tuple[float, float]]  # (position from left 0 to right 1, grey value)
 
 ROUND: Volume = ((0.0, 0.47), (0.25, 0.56), (0.6, 0.49), (1.0, 0.36))
 TUBE: Volume = ((0.0, 0.42), (0.35, 0.57), (0.7, 0.47), (1.0, 0.33))
@@ -41,7 +41,7 @@ def _grey(value: float) -> Rgb:
 
 @dataclass
 class Tailor:
-    """What the drawing of one item needs. See the module's docstring for units and sheets."""
+    """The state of drawing one item. See the module's docstring for units and sheets."""
 
     item: Item
     cloth: Cloth
@@ -49,8 +49,8 @@ class Tailor:
     ink: Sheet = field(default_factory=Sheet)
     light: Sheet = field(default_factory=Sheet)
     silhouette: Sheet = field(default_factory=Sheet)
-    reach: list[Point] = field(default_factory=list)  # their hull holds all that is drawn
-    hung: bool = False  # on a hanger, where it is a kind for one
+    reach: list[Point] = field(default_factory=list)  # their convex hull contains all that is drawn
+    hung: bool = False  # on a hanger; ignored for kinds that don't hang
 
     @property
     def two_tone(self) -> bool:
@@ -87,7 +87,7 @@ class Tailor:
         edge: float = 0.5,
     ) -> None:
         """A piece of cloth: pattern, edge and volume. ``angle`` turns the cloth around ``about``;
-        ``lift`` is how dark a shadow the piece casts on what lies below it."""
+        ``lift`` is how dark a shadow the piece casts on parts drawn before it."""
         cloth = self.fabric(fabric)
         cloth.cover(self.ink, shape, placed(*about, 1.0, angle))
         self.ink.draw(shape, cloth.line, edge)
@@ -102,8 +102,8 @@ class Tailor:
         self.reach.extend(shape.points)
 
     def round_off(self, shape: Path, volume: Volume, angle: float = 0.0) -> None:
-        """Light ``shape`` as if it had ``volume`` from its left to its right, turned by ``angle``.
-        Folds drawn earlier no longer show there."""
+        """Shade ``shape`` with the greys of ``volume`` from its left to its right, rotated by
+        ``angle``. This covers folds drawn there earlier."""
         turn = math.radians(angle)
         cos, sin = math.cos(turn), math.sin(turn)
         along = [x * cos + y * sin for x, y in shape.points]
@@ -116,7 +116,7 @@ class Tailor:
         self.light.shade(shape, start, end, [(at, _grey(value)) for at, value in volume])
 
     def solid(self, shape: Path, colour: Rgb, *, edge: float = 0.35, part: bool = True) -> None:
-        """Something that is not cloth: a button, a sole, a dial."""
+        """Draw something that is not cloth: a button, a sole, a dial."""
         self.ink.fill(shape, colour)
         if edge:
             self.ink.draw(shape, line_of(colour), edge)
@@ -124,7 +124,7 @@ class Tailor:
             self._occupy(shape)
 
     def cord(self, path: Path, colour: Rgb, width: float, *, sheen: float = 0.35) -> None:
-        """Something long and thin along ``path``: a strap, a handle, a thread."""
+        """Draw something long and thin along ``path``: a strap, a handle, a thread."""
         self.ink.draw(path, line_of(colour), width + 0.7)
         self.ink.draw(path, colour, width)
         self.silhouette.draw(path, WHITE, width + 0.7)
@@ -173,7 +173,7 @@ class Tailor:
 
 
 def measure(item: Item, rng: random.Random, *, hung: bool = False) -> Tailor:
-    """A tailor for ``item``. ``rng`` decides what its attributes leave open."""
+    """A tailor for ``item``. ``rng`` decides the details that its attributes do not."""
 
     def dye(name: str) -> Rgb:
         base = PALETTE[name]

@@ -5,10 +5,11 @@ turns them into pixels in memory. Measured on one core, 320 x 320, a shape with 
 and twenty soft strokes: PDFium 0.9 ms, ThorVG 1.0 ms, Skia 2.3 ms, resvg 68 ms (its Python wheel
 draws patterns slowly and always compresses a PNG). Skia's wheel needs the system's libGL, which a
 bare server lacks; ThorVG's binding is LGPL; pycairo has no wheels for Linux and macOS; aggdraw has
-neither gradients nor clips. PDFium has wheels for the three systems, is kept by a browser's makers
-and licensed freely.
+neither gradients nor clips. PDFium has wheels for the three systems, is maintained as a part of
+Chromium and has a permissive licence.
 
-The same operators give the same pixels with the same PDFium; another version may round otherwise.
+The same operators give the same pixels with the same version of PDFium; another may round
+differently.
 
 Lengths are in whatever unit the caller's matrix maps to pixels; y points down.
 """
@@ -343,14 +344,14 @@ class Sheet:
         self.operators.append("Q")
 
     def spray(self, mask: Image.Image, at: Matrix, colour: Rgb) -> None:
-        """Lay ``colour`` down through ``mask``, a grey picture: white all of it, black none.
+        """Paint ``colour`` with ``mask``, a grey picture, as its opacity: white is opaque.
         ``at`` maps the mask's pixels to this sheet's units."""
         self._masks.append((mask, colour))
         upright = times((mask.width, 0.0, 0.0, -mask.height, 0.0, mask.height), at)
         self._paint(f"{_matrix(upright)} cm /I{len(self._masks) - 1} Do", 1.0)
 
     def absorb(self, other: Sheet) -> None:
-        """Draw all of ``other`` here, on top; nothing may have been sprayed on ``other``."""
+        """Draw all of ``other`` on top; ``spray`` must not have been called on ``other``."""
         renamed = {
             f"/S{i} sh": f"/S{i + len(self._shadings)} sh" for i in range(len(other._shadings))
         }
@@ -385,7 +386,7 @@ class Sheet:
         self._paint(f"{path.operators} W n /{name} sh", 1.0)
 
     def _resources(self, first_picture: int) -> str:
-        # A sprayed colour is a picture of one pixel behind a mask: objects n and n + 1.
+        # A colour painted by ``spray`` is a picture of one pixel with a mask: objects n and n + 1.
         shadings = "".join(f"/S{i} {text}" for i, text in enumerate(self._shadings))
         states = "".join(f"/{name} {text}" for name, text in self._states.items())
         pictures = "".join(f"/I{i} {first_picture + 2 * i} 0 R" for i in range(len(self._masks)))
@@ -444,7 +445,7 @@ def _file(objects: Sequence[bytes]) -> bytes:
 
 
 def pdfium() -> Any:
-    """The module that renders. Imported when something is drawn: searching does without it.
+    """The module pypdfium2, imported only when something is drawn: searching does not need it.
 
     Raises DataError where the extra ``draw`` is not installed.
     """

@@ -1,8 +1,8 @@
 """The words for what can be drawn, in English and Chinese: tables only.
 
-A :class:`Wording` says how to ask for a value. ``fragments`` complete "the same, ..."; ``orders``
-are sentences of their own that tell what to do; ``chinese`` are clauses, which Chinese joins with a
-comma. ``{old}`` is the word for the value before the change, ``{new}`` the word for the one after.
+A :class:`Wording` lists ways to ask for a value. ``fragments`` complete "the same, ...";
+``orders`` are imperative sentences; ``chinese`` are clauses, which Chinese joins with a comma.
+``{old}`` is the word for the value before the change, ``{new}`` the word for the one after.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from samebut.language.lexicon import TRANSLATIONS
 from samebut.language.palette import COLOURS, DRAWN
 from samebut.wardrobe.attributes import KINDS
 
-# The wardrobe's captions have their own word for a skirt, and for the pattern "plain" (trim).
+# Exceptions to the lexicon's translations: a skirt, and below the pattern "plain", whose second
+# colour is that of the trim.
 KIND_ZH = {kind: TRANSLATIONS["article"][kind.casefold()] for kind in KINDS} | {"skirt": "半身裙"}
 COLOUR_ZH = {name: COLOURS[name].drawn_zh or COLOURS[name].zh for name in DRAWN}
 
@@ -26,7 +27,7 @@ MOTIF_ZH = {
     "fish": "小鱼",
 }
 
-# A pattern as a thing: "with white stripes across", "without the stripes".
+# A pattern as a noun: "with white stripes across", "without the stripes".
 PATTERN_NOUN = {
     "plain": "trim",
     "striped across": "stripes across",
@@ -40,7 +41,7 @@ PATTERN_SHORT = PATTERN_NOUN | {"striped across": "stripes", "striped down": "st
 PATTERN_ZH = {name: TRANSLATIONS["pattern"][name] for name in PATTERN_NOUN} | {"plain": "镶边"}
 PATTERN_SHORT_ZH = PATTERN_ZH | {"striped across": "条纹", "striped down": "条纹"}
 
-# A pattern as a quality, for titles.
+# A pattern as an adjective, for titles.
 PATTERN_ADJECTIVE = {
     "plain": "",
     "striped across": "striped",
@@ -97,7 +98,7 @@ COLOUR_OF_PLAIN = Wording(
         "染成{new}",
     ),
 )
-# With a second colour about, "in blue" would leave open which of the two is meant.
+# Where the item has a second colour, "in blue" would be ambiguous.
 COLOUR_OF_TWO = Wording(
     (
         "with {new} instead of {old}",
@@ -167,8 +168,8 @@ PLAINER = Wording(
     ("make it plain", "make it plain {colour}", "keep only the {colour}"),
     ("换成纯色", "要纯{colour}的", "简单一点，只要{colour}", "素一点，换成纯色"),
 )
-# One pattern for another. Before: {p} as it stands alone, {n} behind "the", its colour {c};
-# after: {q}, its colour {d}.
+# One pattern for another. The old pattern: {p} as a noun alone, {n} after "the", its colour {c};
+# the new pattern: {q}, its colour {d}.
 PATTERN_SWAP = Wording(
     ("with {q} instead of {p}", "with {q} rather than {p}", "not with {p} but with {q}"),
     ("swap the {n} for {q}", "change the {n} to {q}", "replace the {n} with {q}"),
@@ -198,8 +199,8 @@ PATTERN_AND_SECOND_SWAP = Wording(
 )
 
 
-# (aspect, value) or (aspect, value, kind); the longer key wins. "_" begins a comparative: it is
-# used when exactly one other value lies in that direction.
+# By (aspect, value) or (aspect, value, kind); the longer key wins. The values "_more" and "_less"
+# are comparatives ("longer"): used only where the new value is the only one in that direction.
 WORDINGS: dict[tuple[str, ...], Wording] = {
     ("sleeve", "sleeveless"): Wording(
         ("sleeveless", "without sleeves", "with no sleeves", "with bare arms"),
@@ -558,7 +559,7 @@ WORDINGS: dict[tuple[str, ...], Wording] = {
     ),
 }
 
-# Style words stand for one value each; asked only where no other value would do as well.
+# Style words: each stands for one value of an aspect, and fits no other value of it.
 STYLES: dict[tuple[str, ...], Wording] = {
     ("sleeve", "short", "shirt"): Wording(
         ("more summery", "for warmer days", "less formal in the sleeves"),
@@ -702,7 +703,7 @@ STYLES: dict[tuple[str, ...], Wording] = {
     ),
 }
 
-# Values as things, for "with a zip instead of buttons".
+# Values as nouns, for "with a zip instead of buttons".
 THINGS: dict[str, tuple[str, str]] = {
     "buttons": ("buttons", "纽扣"),
     "zip": ("a zip", "拉链"),
@@ -727,7 +728,7 @@ THING_SWAP = Wording(
     ("把{old}换成{new}", "不要{old}，要{new}"),
 )
 
-# The kind changes, the cloth stays.
+# A change of kind; colours and pattern are kept.
 KIND_CHANGE = Wording(
     (
         "as {a new}",
@@ -756,7 +757,7 @@ KIND_CHANGE = Wording(
         "有没有配套的{new}",
     ),
 )
-# What a title calls a kind of a shape.
+# The noun in a title for a kind of a certain shape.
 NOUNS: dict[tuple[str, str], tuple[str, str]] = {
     ("dress", "straight"): ("straight dress", "直筒连衣裙"),
     ("dress", "flared"): ("flared dress", "大摆连衣裙"),
@@ -785,7 +786,7 @@ NOUNS: dict[tuple[str, str], tuple[str, str]] = {
     ("watch", "round"): ("round watch", "圆形手表"),
     ("watch", "square"): ("square watch", "方形手表"),
 }
-# Attribute value to what a title says of it, in front of the noun or behind "with".
+# Attribute value -> its words in a title, in front of the noun or after "with".
 TITLE_LENGTHS: dict[tuple[str, ...], tuple[str, str]] = {
     ("short",): ("short", "短款"),
     ("short", "T-shirt"): ("cropped", "露腰"),
@@ -801,7 +802,7 @@ TITLE_SLEEVES = {
     "long": ("long sleeves", "长袖"),
 }
 
-# Frames around fragments (already joined), orders, and Chinese clauses.
+# Sentences into which joined fragments, orders and Chinese clauses are inserted.
 FRAMES = {
     "fragments": ("{1}", "{1}", "the same, {1}", "same but {1}", "like this one, {1}"),
     "orders": ("{1}", "{1}", "please {1}", "could you {1}", "{1}, keep the rest", "just {1}"),

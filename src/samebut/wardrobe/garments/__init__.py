@@ -1,4 +1,4 @@
-"""How each kind is cut and sewn: one function a kind."""
+"""The drawing of each kind of garment: one function per kind."""
 
 from __future__ import annotations
 

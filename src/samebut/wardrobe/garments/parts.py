@@ -28,7 +28,7 @@ def ribs(tailor: Tailor, top: tuple[Point, Point], bottom: tuple[Point, Point], 
 
 
 def button(tailor: Tailor, x: float, y: float, size: float = 0.95) -> None:
-    """A sewn button with four holes' worth of thread."""
+    """A button with thread through its four holes."""
     base = tailor.cloth.base
     tone = mix(base, (0.96, 0.93, 0.86), 0.75) if brightness(base) < 0.62 else (0.42, 0.33, 0.27)
     tailor.shadow((x + 0.2, y + 0.7), (x + 0.5, y + 0.7), depth=0.3, width=size * 1.8)
@@ -182,8 +182,8 @@ def binding(tailor: Tailor, body: Path, edge: Path, width: float, *, ribbed: boo
 
 
 def back_of_neck(tailor: Tailor, half: float, depth: float, neckline: str) -> None:
-    """The inside of the back that shows through the neck opening, with its band and its label. It
-    goes a little further than ``depth``, so that the front covers its edge."""
+    """The inside of the back that is visible through the neck opening, with its band and label. It
+    extends a little below ``depth``, so that the front covers its edge."""
     low = depth + 2.0
     lower: dict[str, list[Point]] = {
         "V": [(0.0, low + 4)],
