@@ -54,7 +54,8 @@ def write(
         if single
         else split_rows(table, val_share=val_share, split_by=split_by)
     )
-    # Once for the whole table: a split that happens to know less must not keep less.
+    # Found once for the whole table, so that all splits have the same details, even if one of them
+    # happens to lack more values.
     rules = replace(rules, details=details_of(rules, list(table.rows.values())))
     captions = captions or RelativeCaptions.read()
     report = CatalogueReport.of(table, rules, captions, splits, split_by_said)
@@ -82,7 +83,7 @@ def _jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _save_file(out: Path, table: CatalogueTable, files: Mapping[str, str], report: str) -> None:
-    """One split beside whatever lies there, which is left as it is."""
+    """Write one split; other files of the folder are left as they are."""
     beside = out.with_suffix(".report.json")
     if out.exists() and not beside.exists():
         raise DataError(
@@ -98,13 +99,14 @@ def _save_file(out: Path, table: CatalogueTable, files: Mapping[str, str], repor
 
 
 def _save_folder(folder: Path, table: CatalogueTable, files: Mapping[str, str]) -> None:
-    """The folder anew; ``dataset.json`` first, since it says that the rest may be written over."""
+    """Write the folder anew; ``dataset.json`` first, because it marks the rest as ours to
+    overwrite."""
     _claim(folder, table)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / triplets.DATASET, _dataset(table, folder))
         for path in folder.glob("*.jsonl"):
-            if path.name not in files:  # of a split that there was an earlier time
+            if path.name not in files:  # a split of an earlier run
                 path.unlink()
         for name, text in files.items():
             write_whole(folder / name, text)
@@ -132,7 +134,7 @@ def _lines(
 
 
 def _claim(folder: Path, table: CatalogueTable) -> None:
-    """Refuse to write over anything that an earlier call did not write."""
+    """Refuse to overwrite anything that was not written by an earlier call."""
     if (folder / "catalog.csv").exists() and (folder / "catalog.csv").samefile(table.path):
         raise DataError(
             f"{folder} is the folder of the catalogue itself, whose catalog.csv would be "
@@ -149,7 +151,8 @@ def _claim(folder: Path, table: CatalogueTable) -> None:
 
 
 def _dataset(table: CatalogueTable, folder: Path) -> str:
-    """Where the pictures lie: from the folder if they are beside it or below, else in full."""
+    """The content of ``dataset.json``: the path of the pictures, relative to the folder if they are
+    beside or below it, else absolute."""
     images, folder = table.images.resolve(), folder.resolve()
     near = images.is_relative_to(folder.parent)
     where = Path(os.path.relpath(images, folder)).as_posix() if near else str(images)
@@ -165,8 +168,8 @@ def _catalogue(
 ) -> str:
     """The pictures in use as a table: split, title and attributes, and nothing else.
 
-    Training takes every column for a property that tells things apart, so prices and numbers of
-    the shop must stay outside.
+    Training takes every column for an attribute of the thing, so prices and article numbers must be
+    left out.
     """
     titles = [name for name in TITLES if name in table.columns and name not in rules.columns]
     titles = titles or ["title"]

@@ -3,8 +3,9 @@
 A query shows a picture and asks for one or two of its attributes to change. Its targets are all
 pictures that have the new values, and have what the reference has in every attribute that the
 change keeps: the group (for example the gender) and the attributes that identify a thing (what it
-is, its colour). Details, which a table knows of some pictures alone, are asked for and not kept:
-"in blue" of a striped shirt is answered by every blue shirt.
+is, its colour). Details are attributes that the table has for some pictures only. A query may
+change a detail, but none has to be kept: "in blue" for a striped shirt is answered by every blue
+shirt.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from samebut.values import is_empty
 Row = Mapping[str, str]
 Answer = tuple[Values, tuple[int, ...]]  # new values, and the pictures that have them
 
-DETAIL = 0.5  # an attribute that fewer of the rows know is a detail, unless it is said otherwise
+DETAIL = 0.5  # share of rows: an attribute that fewer have is a detail by default
 _UNTOLD = frozenset(("not sure", "other", "others", "skip", "unknown"))
 OTHERS = 4  # of a hard subset, beside the reference and the target
 
-UNHEARD_OF = 5  # pictures of one article, all without an attribute: it does not have any
+UNHEARD_OF = 5  # if so many pictures of an article all lack an attribute, it can't have it
 WHEN_EMPTY = ("skip", "open")
 
 
@@ -38,16 +39,17 @@ class QueryRules:
     """Which queries are asked of a table, and what answers them.
 
     ``attributes`` and ``groups`` are its columns. ``details`` are the attributes that no change
-    keeps; None: those that fewer than half of the rows know. ``changes`` maps what is asked for,
-    "colour" or "colour+article", to how often, 1 being usual; empty: every attribute and group
-    alone, every two attributes. "not colour" refuses what the reference has, "darker colour" and
-    "lighter colour" name no new one; "colour+not pattern" does both. ``keep`` overrides what one
-    change keeps. ``when_empty`` says what becomes of a reference that lacks an attribute the change
-    keeps: "skip" asks nothing of it, since its right answers can't be known; "open" lets the
-    answers differ there. They may differ in any case where the reference can't have the attribute:
-    no shoe in the table has a neckline.
-    ``min_support`` is how many pictures of the split a value must be on to be asked for,
-    ``max_targets`` how many right answers a query for named values may have (0: any number),
+    keeps; None: those that fewer than half of the rows have. ``changes`` maps what is asked for,
+    "colour" or "colour+article", to its relative frequency, usually 1; empty: every attribute and
+    group alone, every two attributes. "not colour" asks for any other colour than the reference's;
+    "darker colour" and "lighter colour" name no new one; "colour+not pattern" combines a named new
+    value with such a wish. ``keep`` overrides what one change keeps. ``when_empty`` is for
+    references that lack an attribute which the change keeps: "skip" makes no such query, because
+    its right answers can't be known; "open" lets the answers differ in that attribute. If the
+    reference can't have the attribute, answers may always differ in it: no shoe in the table has a
+    neckline.
+    ``min_support`` is the number of pictures of the split that must have a value for it to be asked
+    for, ``max_targets`` the most right answers of a query for named values (0: any number),
     ``chinese`` the share of Chinese captions.
     """
 
@@ -68,7 +70,7 @@ class QueryRules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One kind of change: the columns that change, those that are kept, and how often.
+    """One kind of change: the columns that change, those that are kept, and its frequency.
 
     ``wishes`` says for each of ``columns`` how its new value is asked for: "" by naming it, else a
     row of WISHES.
@@ -88,7 +90,7 @@ class Change:
 
 
 def details_of(rules: QueryRules, rows: Sequence[Row]) -> tuple[str, ...]:
-    """The attributes that no change keeps: those named, else those most rows don't know."""
+    """The attributes that no change keeps: those named, else those that most rows lack."""
     if rules.details is not None:
         return rules.details
     return tuple(
@@ -219,7 +221,7 @@ class CatalogueQueries:
         ]
 
     def answers(self, reference: int, change: Change) -> tuple[Answer, ...]:
-        """What ``change`` may ask of ``reference``: new values, and all pictures that answer."""
+        """The queries of kind ``change`` from ``reference``: new values, and all right answers."""
         row = self.rows[reference]
         if self.lacking(reference, change):
             return ()
@@ -232,7 +234,7 @@ class CatalogueQueries:
         return self._answers[key]
 
     def lacking(self, reference: int, change: Change) -> str | None:
-        """The first attribute whose lack keeps ``change`` from being asked of ``reference``."""
+        """The first missing attribute for which ``reference`` can't be asked for ``change``."""
         row = self.rows[reference]
         for name in change.columns:
             if not row[name]:
@@ -268,7 +270,7 @@ class CatalogueQueries:
         )
 
     def _index(self, columns: tuple[str, ...], kept: tuple[str, ...]) -> _Index:
-        """Rows by their values of ``kept``, then of ``columns``; what lacks one is left out."""
+        """Rows by their values of ``kept``, then of ``columns``; incomplete rows are left out."""
         if (columns, kept) not in self._indices:
             index: _Index = {}
             for number, row in enumerate(self.rows):
@@ -280,7 +282,7 @@ class CatalogueQueries:
         return self._indices[columns, kept]
 
     def draw(self, rng: random.Random, count: int) -> list[Query]:
-        """``count`` random queries; each reference is shown as often as another, give or take one.
+        """``count`` random queries; references occur equally often, up to one.
 
         A reference is not asked the same thing twice unless it has nothing else to be asked. Empty
         if the table has no query at all.
@@ -340,8 +342,8 @@ class CatalogueQueries:
         return tuple(members)
 
     def _near(self, picture: int, distance: int) -> tuple[Sequence[int], ...]:
-        """Pictures that differ from this one in ``distance`` known attributes, by what they have
-        there; attributes that this one lacks, and details of the others, don't count."""
+        """Pictures that differ from this one in exactly ``distance`` attributes, grouped by their
+        values there. Attributes that this one lacks, and other details, may differ too."""
         row = self.rows[picture]
         known = tuple(name for name in self.rules.columns if row[name])
         key = (distance, tuple(row[name] for name in self.rules.columns))
@@ -389,8 +391,8 @@ class CatalogueQueries:
         )
 
     def _named(self, pictures: tuple[int, ...]) -> tuple[str, ...]:
-        """The pictures' names: one tuple for all queries of one answer, which is kept, since
-        thousands of pictures may be "not red"."""
+        """The pictures' names. Queries with the same answers share one tuple, because thousands of
+        pictures may be "not red"."""
         if id(pictures) not in self._names_of:
             self._names_of[id(pictures)] = tuple(self.names[number] for number in pictures)
         return self._names_of[id(pictures)]
@@ -400,7 +402,8 @@ _Index = dict[Values, dict[Values, list[int]]]
 
 
 def _never(rows: Sequence[Row], columns: Sequence[str]) -> set[tuple[str, str]]:
-    """Articles and what none of them has, where there are enough of them to say so."""
+    """Pairs (article, attribute) where no picture of the article has the attribute, and there are
+    at least UNHEARD_OF of them."""
     if ARTICLE not in columns:
         return set()
     counts = Counter(row[ARTICLE] for row in rows if row[ARTICLE])
@@ -416,7 +419,8 @@ def _never(rows: Sequence[Row], columns: Sequence[str]) -> set[tuple[str, str]]:
 def _pick(
     rng: random.Random, near: Sequence[Sequence[int]], count: int, taken: set[int]
 ) -> list[int]:
-    """Up to ``count`` pictures, each kind of neighbour as likely as another; ``taken`` grows."""
+    """Up to ``count`` random pictures, each group of ``near`` being equally likely; they are added
+    to ``taken``."""
     chosen: list[int] = []
     for _ in range(8 * count if near else 0):
         if len(chosen) == count:
@@ -434,18 +438,18 @@ def _pick(
 
 
 def tells_nothing(said: str) -> bool:
-    """Whether a cell is what tables say where they don't say, as "Not sure" and "N/A": nobody asks
-    for it, and it may be anything.
+    """Whether a cell gives no value, such as "Not sure" or "N/A". The actual value may be any, so
+    it is not asked for.
 
-    Not "none": tables that are made for training say so of a collar that is not there.
+    "none" is a value: in tables made for training it says, for example, that there is no collar.
     """
     plain = said.strip().casefold()
     return plain in _UNTOLD or (plain != "none" and is_empty(said))
 
 
 def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
-    """The columns alone; spellings that differ in capitals and spaces become the commonest one,
-    and words that tell nothing become ""."""
+    """The rows with these columns only. Spellings that differ in capitals and spaces become the
+    most frequent one, and cells that tell nothing become ""."""
     spelt: dict[str, dict[str, str]] = {}
     for name in columns:
         seen = Counter(" ".join(row.get(name, "").split()) for row in rows)
@@ -459,5 +463,5 @@ def _tidy(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _lower(spelling: str) -> str:
-    """As it stands within a sentence: "Navy Blue" is navy blue, "V-neck" and "XL" stay."""
+    """The spelling within a sentence: "Navy Blue" becomes navy blue, "V-neck" and "XL" stay."""
     return " ".join(w.lower() if w[1:].isalpha() and w.istitle() else w for w in spelling.split())

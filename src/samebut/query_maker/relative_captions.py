@@ -1,7 +1,7 @@
 """Relative captions from templates: what a person types to ask for a change of attributes.
 
-The templates are in ``relative_captions.toml`` beside this file, whose head says what may stand in
-braces. A shop's own file of the same layout adds to them, or takes their place:
+The templates are in ``relative_captions.toml`` beside this file; the comment at its top lists the
+placeholders. A shop's own file of the same layout adds to them, or replaces them:
 
     replace = ["colour"]            # kinds of change whose templates of ours are not used
 
@@ -37,9 +37,9 @@ from samebut.language.synonyms import names_of
 from samebut.language.templates import LANGUAGES, Template, framed, listed, read_template
 from samebut.query_maker.wishes import WISHES
 
-ARTICLE = "article"  # the column that says what a thing is, and so what can be said of it
+ARTICLE = "article"  # the column that says what a thing is, which decides the templates that fit
 BUILT_IN = Path(__file__).with_suffix(".toml")
-FRAMED = 0.45  # how often a fragment in a frame is said where there are whole sentences as well
+FRAMED = 0.45  # share of framed fragments where there are whole sentences as well
 YES, NO = frozenset(("yes", "true", "y", "1")), frozenset(("no", "false", "n", "0"))
 YES_NO = YES | NO
 
@@ -125,7 +125,7 @@ class RelativeCaptions:
         return self._joined(rng, language, asked, values)
 
     def word(self, column: str, value: str, language: str) -> str | None:
-        """How ``value`` is said; None if it has no translation that we know of."""
+        """The word for ``value``; None if no translation is known."""
         plain = value.casefold()
         own = self.books[language].values.get(plain)
         if own or language == "en":
@@ -143,7 +143,7 @@ class RelativeCaptions:
         wishes: Mapping[str, str],
         language: str,
     ) -> dict[str, str]:
-        """What placeholders stand for, by their names; what can't be said is left out."""
+        """The values of placeholders by name; those without a word in the language are left out."""
         values = {}
         for column, value in before.items():
             word = self.word(column, value, language) if value else None
@@ -165,7 +165,7 @@ class RelativeCaptions:
 
     @staticmethod
     def _of(values: Mapping[str, str], column: str) -> dict[str, str]:
-        """``values`` with those of ``column`` as new, old and attribute."""
+        """``values``, to which those of ``column`` are added as new, old and attribute."""
         braced = column.replace(" ", "_")
         short = {"new": braced, "old": "old." + braced, "attribute": "attribute." + column}
         return dict(values) | {name: values[long] for name, long in short.items() if long in values}
@@ -200,7 +200,7 @@ class RelativeCaptions:
     def _fit(
         self, language: str, table: str, kinds: Sequence[str], values: Mapping[str, str]
     ) -> tuple[Template, ...]:
-        """The templates of the first of ``kinds`` that has any which ``values`` can fill."""
+        """The templates that ``values`` can fill, of the first of ``kinds`` that has some."""
         there = frozenset(values)
         for kind in kinds:
             key = (language, table, kind, there)
@@ -213,8 +213,8 @@ class RelativeCaptions:
 
 
 def _kinds(column: str, value: str, wish: str) -> tuple[str, ...]:
-    """Whose templates ask for a change of ``column``, first choice first: its own, those of what
-    it is ("kind" is an article), those of any column."""
+    """The kinds of templates for a change of ``column``, by preference: the column's own, those of
+    its standard name ("article" for "kind"), those of any column."""
     plain = value.casefold()
     names = (column, lexicon.column(column))
     if wish:
@@ -301,7 +301,8 @@ def _known_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
 
 
 def _drop_replaced(ours: dict[str, Any], own: dict[str, Any]) -> None:
-    """Take the kinds that the user replaces out of ours, in each language they wrote them in."""
+    """Remove from our templates the kinds that the user replaces, in each language in which the
+    user's file has them."""
     for language in LANGUAGES:
         mine = own.get(language, {})
         for kind in own.get("replace", []):

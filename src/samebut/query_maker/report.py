@@ -1,4 +1,4 @@
-"""What became of a catalogue: which rows gave which queries, and why others gave none."""
+"""A report on a catalogue: which rows gave which queries, and why others gave none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VALUES_SHOWN = 8
 
 @dataclass
 class ChangeCount:
-    """One kind of change. ``lacking`` counts pictures by the attribute they lack for it,
-    ``unanswered`` those that no other picture answers."""
+    """Counts for one kind of change. ``lacking`` counts pictures by the missing attribute that
+    keeps them from being its reference, ``unanswered`` those for which no picture is an answer."""
 
     keeps: tuple[str, ...]
     queries: dict[str, int] = field(default_factory=dict)  # by language

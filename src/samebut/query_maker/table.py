@@ -1,4 +1,4 @@
-"""A shop's table laid over its pictures, and its rows shared among splits without a leak."""
+"""A shop's table matched with its pictures, and its rows divided among splits without a leak."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ SPLIT = "split"
 
 @dataclass(frozen=True)
 class CatalogueTable:
-    """A catalogue laid over its pictures; columns by what they are (``lexicon.column``).
+    """A catalogue matched with its pictures; columns have standard names (``lexicon.column``).
 
-    ``rows`` by picture, a path below ``images``; ``columns`` maps a column to what the file calls
-    it; ``missing`` are rows whose picture is not there, ``unclear`` those that fit several or
-    share one, with these; ``unreadable`` are pictures with the reason, ``without_row`` pictures
-    that no row names. ``several`` counts, by column, the pictures of which rows say several values:
-    nobody knows which is seen, so they are left out. ``unusable`` rows have their line and reason,
-    ``matched`` counts names by how they found their picture, ``notes`` say how the file was read.
+    ``rows`` by picture, a path below ``images``; ``columns`` maps a standard name to the file's own
+    name of the column. ``missing`` are rows whose picture is not there; ``unclear`` are rows that
+    fit several pictures, or share one with other rows, with those pictures or rows. ``unreadable``
+    are pictures with the reason, ``without_row`` pictures that no row names. ``several`` counts, by
+    column, the pictures for which rows give several values: it is unknown which of them the picture
+    shows, so they are left out. ``unusable`` rows have their line and reason, ``matched`` counts
+    names by the way in which they were matched, ``notes`` say how the file was read.
     """
 
     path: Path
@@ -43,7 +44,7 @@ class CatalogueTable:
     notes: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> str:
-        """The column that is meant by ``name``, ours or the file's own; DataError if none is."""
+        """The column called ``name``, by its standard name or the file's; DataError if none is."""
         if name in self.columns:
             return name
         for column, own in self.columns.items():
@@ -68,8 +69,8 @@ def read_table(
     """Read a catalogue and find its pictures, by path, by name, or by name without a suffix.
 
     The folder is looked through as for indexing: ``rules`` say what is left out.
-    Every picture's header is read, so that one that can't be opened is told now and not while a
-    model is trained. Raises MetadataError or DataError if nothing can be used at all.
+    Every picture's header is read, so that a picture that can't be opened is reported now and not
+    during training. Raises MetadataError or DataError if nothing can be used at all.
     """
     images = Path(images)
     if not images.is_dir():
@@ -131,8 +132,8 @@ def _by_picture(
 
 
 def _is_clear(column: str, values: catalog.Values) -> bool:
-    """Whether a picture's values say what is seen on it. Variants differ in their titles, too, of
-    which any will do."""
+    """Whether a column gives a picture a single value. Titles may be several, since variants of a
+    product have their own; any of them will do."""
     return len(values) == 1 or column.startswith("title")
 
 
@@ -176,12 +177,12 @@ def _columns(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
 def split_rows(
     table: CatalogueTable, *, val_share: float = 0.2, split_by: str | None = None
 ) -> tuple[dict[str, list[str]], str]:
-    """Pictures by split, and by what they were split.
+    """Pictures by split, and the column or name by which they were split.
 
     The table's own column ``split`` decides, unless ``split_by`` names a column: then rows with
     the same value there stay together (capitals and spaces aside), and a digest of the value alone
-    says where, so that a row stays in its split when the table grows. Without either the title
-    decides, or the picture's name.
+    decides the split, so that a row stays in its split when the table grows. Without either, the
+    title is used in the same way, or the picture's name.
     """
     if split_by is None and SPLIT in table.columns:
         return _by_own_split(table), f"column {table.columns[SPLIT]}"

@@ -14,15 +14,15 @@ Values = tuple[str, ...]
 
 
 def another(new: str, old: str) -> bool:
-    """Whether a value is clearly another one: navy blue is no answer to "not blue", nor is what
-    has several colours, of which blue may be one."""
+    """Whether two values are clearly different: navy blue is no answer to "not blue", nor is
+    "multicoloured", which may include blue."""
     if new in palette.SEVERAL or new == old:
         return False
     return not palette.families(new) & palette.families(old)
 
 
 def darker(new: str, old: str) -> bool:
-    """Whether a colour is clearly darker; nothing is if one of them is no colour we know."""
+    """Whether a colour is clearly darker; False if one of them is not a known colour."""
     known = palette.LIGHTNESS
     return new in known and old in known and known[new] < known[old]
 
@@ -57,10 +57,11 @@ def columns_in(name: str) -> tuple[str, ...]:
 def answers(
     pictures: Mapping[Values, Sequence[int]], wishes: Sequence[str], old: Values
 ) -> Iterator[tuple[Values, tuple[int, ...]]]:
-    """What may be asked, with all pictures that answer, in order.
+    """What can be asked for, each with all pictures that answer it, in order.
 
-    ``pictures`` by their values of the columns that change; ``wishes`` and ``old``: one for each
-    of these columns. What is asked for has the wish in place of a value that nobody names.
+    ``pictures`` maps values of the changed columns to pictures; ``wishes`` and ``old`` have an
+    entry for each of these columns. Where there is a wish, it takes the place of the new value in
+    what is asked for.
     """
     found: dict[Values, list[int]] = {}
     for new, numbers in pictures.items():
