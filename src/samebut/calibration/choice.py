@@ -1,8 +1,8 @@
-"""Which composition suits a gallery: queries that its own table or its user gives, tried by each.
+"""Chooses the composition for a gallery, by queries made from its own table or given by its user.
 
-No composition is best everywhere. So half of the references, with their queries, choose one by the
-mean of R@1 and R@10, and the other half judges it beside what a search does anyway: it is taken
-only if the whole 95 % interval of what it gains there is above zero.
+No composition is best everywhere. On the queries of one half of the references the composition with
+the best mean of R@1 and R@10 is chosen. The queries of the other half compare it with the model's
+default: it is taken only if the whole 95 % interval of its gain there is above zero.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TRIED = (
 """Compositions of one vector: they take a text weight, and answer as fast as the model's own."""
 MOST = 1_000  # queries
 OF_ONE = 3  # queries of one reference
-LEAST = 100  # queries: fewer tell nothing apart
+LEAST = 100  # queries: with fewer, differences are not significant
 LANGUAGES = 0.5  # share of Chinese
 SAMPLES = 2_000
 AT_ONCE = 64
@@ -51,8 +51,8 @@ HINT = "Index with a table that says colours or kinds, or give your own queries:
 
 @dataclass(frozen=True)
 class Tried:
-    """One composition: the mean of R@1 and R@10 on the half that chose, and its gain on the other,
-    in percent, with a 95 % interval."""
+    """One composition: its mean of R@1 and R@10 on the half that chooses and on the half that
+    judges, and its gain there over the model's own, in percent, with a 95 % interval."""
 
     name: str
     chosen_by: float
@@ -64,7 +64,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Measured:
-    """Every composition that was tried, the model's own first, and what came of it."""
+    """Every composition that was tried, the model's own first, and the choice, if any."""
 
     tried: tuple[Tried, ...]
     queries: int
@@ -73,9 +73,9 @@ class Measured:
 
 
 def of_table(rows: Mapping[str, Mapping[str, str]], seed: int = 0) -> list[Query]:
-    """Queries that a table gives, by the columns that say colour, kind, pattern and material.
+    """Queries made from a table's columns of colour, kind, pattern and material.
 
-    DataError: it says none of these, or gives too few.
+    DataError: it has none of these, or gives too few queries.
     """
     columns = {name for row in rows.values() for name in row}
     ours = {name: lexicon.column(name) for name in sorted(columns, key=lexicon.sureness)}
@@ -155,7 +155,7 @@ def measure(
     row = {name: number for number, name in enumerate(shown)}
     owners = np.array([row[query.reference] for query in queries])
     usual = model.usual
-    # Queries of one picture are much alike: each picture counts once.
+    # Queries of one picture are not independent, so each picture counts once.
     values = {name: _means(asking.values(name), owners) for name in (usual, *TRIED)}
     tried = tuple(
         Tried(
@@ -190,7 +190,7 @@ def gain(differences: Values, seed: int = 0) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class _Asking:
-    """Queries with the pooled features ``image`` and ``text (Q, D)``, and what is right."""
+    """Queries with the pooled features ``image`` and ``text (Q, D)``, and their right answers."""
 
     model: Model
     embeddings: Floats

@@ -16,8 +16,8 @@ from samebut.errors import DataError
 from samebut.metrics import area_under_roc
 
 FOLDS = 5
-STEPS = 50  # of Newton's method, which is done after ten
-RIDGE = 1e-2  # on weights of standardised signals: bounds them where nothing overlaps
+STEPS = 50  # of Newton's method, which converges within ten
+RIDGE = 1e-2  # on weights of standardised signals: keeps them finite if classes are separable
 SAMPLES = 2_000
 BINS = 10
 Flags = NDArray[np.bool_]
@@ -75,9 +75,9 @@ def _judged(kind: Kind, asked: Sequence[AnsweredQueries]) -> Judged:
 
 
 def elsewhere(asked: Sequence[AnsweredQueries]) -> list[tuple[str, list[Judged]]]:
-    """What a calibration says in a gallery it was not fitted on: each gallery, left out in turn.
+    """Confidences in a gallery that the calibration was not fitted on, for each gallery in turn.
 
-    Galleries without which nothing could be fitted are left out of the answer.
+    A gallery is left out of the result if no calibration can be fitted without it.
     """
     found = []
     for name in dict.fromkeys(each.gallery for each in asked):

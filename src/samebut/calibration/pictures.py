@@ -1,4 +1,4 @@
-"""Pictures of a data folder's val, encoded once: galleries to ask, and pictures to ask with."""
+"""Pictures of a data folder's val split, encoded once: they are galleries and query pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from samebut.remote import Place
 from samebut.runtime import FeatureArrays, Model, Surroundings
 
 VAL_SHARE = 0.2
-"""Of a catalogue without a column ``split``: what ``samebut train`` keeps out by ``val_share``."""
+"""Share of val in a catalogue without a column ``split``, as by ``val_share`` in ``samebut
+train``."""
 KINDS = ("kind", "article", "label")
 """Columns that say what a thing is, the plainest first."""
 AT_ONCE = 256
@@ -132,7 +133,7 @@ def composed(pictures: ValPictures, rows: Sequence[int], texts: Sequence[str]) -
 
 
 def _kept(model: Model, made: FeatureArrays) -> FeatureArrays:
-    """Regions are by far the largest: kept only where a query is made of them."""
+    """Drop the regions, by far the largest part, unless the model composes queries from them."""
     if model.reads_tokens:
         return made
     return FeatureArrays(made.pooled, made.tokens[:, :1], made.mask[:, :1])

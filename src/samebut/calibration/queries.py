@@ -1,8 +1,9 @@
 """Queries for galleries of several subjects: what is there, what is not, and what means nothing.
 
-Every list is drawn by a fixed seed. A query fits if its first answer is right; of a senseless one
-no answer is. Two folders are of one subject if they share a kind of thing: only pictures of another
-subject are asked as senseless, for whether a blazer answers for a jacket no table says.
+Every list is drawn by a fixed seed. A query fits if its first answer is right; a senseless query
+has no right answer. Two folders are of one subject if they share a kind of thing. Only pictures of
+another subject serve as senseless queries: within a subject no table says whether, for example, a
+blazer is an answer to a jacket.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from samebut.errors import DataError
 from samebut.language import lexicon
 
 SHARES = (1.0, 0.1)
-"""Of a gallery's pictures: a score means the same in a small gallery only if one was learned of."""
-LEAST = 3  # pictures of a kind, for it to be asked for
+"""Shares of a gallery's pictures that are searched, so that the fit sees small galleries as well as
+large ones: scores of small ones differ."""
+LEAST = 3  # pictures that a kind needs to be asked for
 
 
 @dataclass(frozen=True)
 class Sort:
-    """Queries of one sort: ``embeddings (Q, D)``, what is ``right (Q, N)``, and the reference's
-    row in the gallery, (Q,), -1 where it is none of the gallery's."""
+    """Queries of one sort: ``embeddings (Q, D)``, which pictures are ``right (Q, N)``, and ``own
+    (Q,)``, the reference's row in the gallery, -1 where it is not in the gallery."""
 
     kind: Kind
     name: str
@@ -53,13 +55,13 @@ class AnsweredQueries:
     fits: Right
 
     def part(self, rows: Right) -> AnsweredQueries:
-        """Those of its queries that ``rows (Q,)`` says."""
+        """The queries at which ``rows (Q,)`` is True."""
         kept = (self.first[rows], self.sample[rows], self.fits[rows])
         return AnsweredQueries(self.kind, self.sort, self.gallery, *kept)
 
 
 def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[AnsweredQueries]:
-    """All sorts of queries, asked of the gallery and of each of ``SHARES`` of its pictures."""
+    """All sorts of queries, searched in each of ``SHARES`` of the gallery's pictures."""
     every = np.random.default_rng(0).permutation(len(gallery))
     parts = [np.sort(every[: max(2, round(share * len(gallery)))]) for share in SHARES]
     for sort in sorts(gallery, others):
@@ -69,7 +71,7 @@ def ask(gallery: ValPictures, others: Sequence[ValPictures]) -> Iterator[Answere
 
 
 def answered(gallery: ValPictures, sort: Sort, kept: NDArray[np.intp]) -> AnsweredQueries:
-    """What a search in the ``kept`` pictures of the gallery gives, a query's own picture aside."""
+    """The results of a search in the ``kept`` pictures of the gallery, without a query's own."""
     scores = sort.embeddings @ gallery.embeddings[kept].T
     answers = np.where(kept == sort.own[:, None], -np.inf, scores)
     best = answers.argmax(axis=1)
@@ -156,7 +158,7 @@ def _coloured(gallery: ValPictures, kinds: Sequence[str]) -> list[tuple[str, Rig
 
 
 def _recoloured(gallery: ValPictures, rows: Sequence[int], rng: random.Random) -> Sort:
-    """ "in red": right is what has the reference's kind and that colour."""
+    """ "in red": right are the pictures of the reference's kind in that colour."""
     references, texts, right = [], [], []
     for row in rows:
         same = gallery.kinds == gallery.kinds[row]
@@ -201,7 +203,7 @@ def _of_pictures(
     rows: Sequence[int],
     own: NDArray[np.intp] | None = None,
 ) -> Sort:
-    """Right is what has the picture's kind; of a stranger's nothing has."""
+    """Right are the pictures of the query picture's kind; none for one of another subject."""
     right = _right(gallery, len(rows), [_of(gallery, kind) for kind in asking.kinds[[*rows]]])
     own = _none(len(rows)) if own is None else own
     return Sort("picture", name, asking.embeddings[[*rows]], right, own)

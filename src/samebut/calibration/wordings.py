@@ -1,4 +1,4 @@
-"""How things are asked for, in English and Chinese, and what a gallery can't answer."""
+"""Wordings of queries in English and Chinese, and queries that a gallery can't answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samebut.language.synonyms import common_name, names_of
 from samebut.language.things import things
 
 DRAWN = 200
-"""Queries of one sort asked of one gallery, at most."""
+"""Most queries of one sort for one gallery."""
 LAST_ANIMAL = "n02655020"  # ImageNet's classes up to this WordNet id are animals
 
 
@@ -26,12 +26,12 @@ def words() -> dict[str, Any]:
 
 
 def phrases(wording: str, name: str) -> list[str]:
-    """How a kind or a colour is asked for: English, and Chinese where it has a Chinese name."""
+    """Texts that ask for a kind or a colour: English, and Chinese where it has a Chinese name."""
     return _worded(wording, name, _chinese(name))
 
 
 def coloured_phrases(colour: str, kind: str) -> list[str]:
-    """A kind in a colour, in the languages that both have a name in."""
+    """Texts that ask for a kind in a colour, in the languages that have names for both."""
     wordings = words()["wordings"]["coloured"]
     texts = [wording.format(colour=colour, kind=kind) for wording in wordings["en"]]
     of_colour, of_kind = _chinese(colour), _chinese(kind)
