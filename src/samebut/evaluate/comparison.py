@@ -1,4 +1,5 @@
-"""Two runs of one benchmark, query by query: is there more than chance in it, and where?"""
+"""Two runs of one benchmark, compared query by query: is the difference more than chance, and on
+which queries is it largest?"""
 
 from __future__ import annotations
 
@@ -135,7 +136,7 @@ def _terms(
     groups: Sequence[str],
     macro: bool,
 ) -> Values:
-    """What each query adds to the difference of a number, (Q,): they sum to that difference."""
+    """Each query's share of the difference of a number, (Q,); the shares sum to the difference."""
     parts = [changes[part] for part in (means[name] if name not in changes else (name,))]
     shares = [significance.shares(part, groups, macro=macro) for part in parts]
     weighed = [share * np.nan_to_num(part) for share, part in zip(shares, parts, strict=True)]
@@ -163,7 +164,8 @@ def _require_same(first: Run, second: Run) -> None:
 
 
 def _names(first: Run, second: Run) -> tuple[str, str]:
-    """What tells the runs apart: model and query, and the fingerprint if those are the same."""
+    """Names that tell the runs apart: model and query mode, or the model's fingerprint in place of
+    its name if those are the same."""
     short = [f"{run.about['model']['name']}, {run.about['query']}" for run in (first, second)]
     if short[0] == short[1]:
         short = [

@@ -1,9 +1,9 @@
-"""A model run over a benchmark: every picture opened once, every way of asking answered at once.
+"""Runs a model over a benchmark: each picture is opened once, for all query modes together.
 
-Composing needs the regions and words of a query, which are large; so a query is composed by the
+Composing needs the regions and words of a query, which are large. So a query is composed by the
 model's fusion while its reference picture's batch is in memory, and only pooled features are kept,
-on disk if a folder is given. Every other way to ask is made of these. The same model over the same
-files is not run twice.
+on disk if a folder is given. All other query modes are computed from these. The same model is not
+run twice over the same files.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Arrays = dict[str, Floats]
 
 
 class EvaluatedModel(Protocol):
-    """What is asked of a model: ``samebut.runtime.Model`` is one."""
+    """The interface that a model must have; ``samebut.runtime.Model`` has it."""
 
     @property
     def folder(self) -> Path: ...
@@ -70,10 +70,10 @@ class EvaluatedModel(Protocol):
     def kinds(self) -> Floats: ...
 
 
-# Ways to ask that are no composition of ``samebut.composition.rows``.
+# Query modes that are no composition of ``samebut.composition.rows``.
 ONE_SIDED = ("composed", "image", "text")
 MODES = ("composed", "sum", "image", "text")
-"""What `--query all` asks."""
+"""The query modes of `--query all`."""
 
 _MEANING = {
     "composed": "the model's fusion of picture and text",
@@ -85,7 +85,7 @@ _ARRAYS = ("pictures", "texts", "own", "gates")
 
 
 def meaning(mode: str) -> str:
-    """What a query is made of. QueryError: there is no such way to ask."""
+    """What queries of a mode are made of. QueryError: there is no such mode."""
     if mode in _MEANING:
         return _MEANING[mode]
     try:
@@ -98,11 +98,11 @@ def meaning(mode: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A benchmark as a model sees it.
+    """A benchmark with a model's features of it.
 
-    ``pictures (N, D)`` and ``texts (T, D)`` are pooled features as the encoders give them, in the
-    order of ``benchmark.images`` and of all texts of all queries; ``own (T, D)`` are the queries
-    of the model's fusion, ``gates (T,)`` their gates.
+    ``pictures (N, D)`` and ``texts (T, D)`` are pooled features, not normalised, in the order of
+    ``benchmark.images`` and of all texts of all queries; ``own (T, D)`` are the queries composed by
+    the model's fusion, ``gates (T,)`` its gates.
     """
 
     benchmark: Benchmark
@@ -142,7 +142,7 @@ class Embedded:
         return unit(over.of(made.embedding)) if made.pair is None else over.of_pair(made.pair)
 
     def _rows(self) -> tuple[NDArray[np.intp], _Averages]:
-        """The row of the reference of every text, and how a query is made of its texts."""
+        """The row of every text's reference, and the averages of a query's texts."""
         place = {name: row for row, name in enumerate(self.benchmark.images)}
         queries = self.benchmark.queries
         asked = [(row, *each) for row, query in enumerate(queries) for each in query.asks]
@@ -152,7 +152,8 @@ class Embedded:
         return references, _Averages(owners, weights, len(queries))
 
     def _captions(self) -> tuple[Floats | None, Floats | None]:
-        """Embeddings ``(T, D)`` of what describes the references, without and with the texts."""
+        """Embeddings ``(T, D)`` of the references' captions, and of caption and text as one string;
+        None if a reference has no caption."""
         said = self.benchmark.captions()
         captions = [
             (said.get(reference, ""), text)
@@ -169,7 +170,7 @@ class Embedded:
 @dataclass(frozen=True)
 class _Averages:
     """Means over the texts of each query: ``owners (T,)`` are the queries' rows, ``weights (T,)``
-    what a text counts beside the others of its query."""
+    the weights of the texts."""
 
     owners: NDArray[np.intp]
     weights: Floats
@@ -194,8 +195,8 @@ class _Averages:
 
 @dataclass(frozen=True)
 class _Gallery:
-    """The benchmark's pictures, for compositions that read what is around. ``references (T,)``
-    are left out, one of each text."""
+    """The benchmark's pictures, for compositions that depend on the gallery or on a query's
+    neighbours. ``references (T,)`` are left out of the neighbours, one for each text."""
 
     embeddings: Floats
     references: NDArray[np.intp] | None
@@ -215,10 +216,10 @@ def embed_benchmark(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Embedded:
-    """Embed every picture and query of ``benchmark``; ``progress`` hears of pictures done.
+    """Embed every picture and query of ``benchmark``; ``progress`` is told of each picture done.
 
-    With ``cache``, embeddings are kept below it by the model's fingerprint and the digest of what
-    was embedded, and found again.
+    With ``cache``, embeddings are kept in a folder below it, named by the model's fingerprint and a
+    digest of files and queries, and a later call reads them from there.
 
     Raises DataError if a picture is missing or can't be used: with a count, names and reasons.
     """
@@ -278,8 +279,8 @@ def _embed(benchmark: Benchmark, model: EvaluatedModel, progress: Progress) -> A
 def _ask(
     model: EvaluatedModel, pictures: FeatureArrays, asked: Sequence[tuple[int, int, str]]
 ) -> dict[int, tuple[Floats, Floats, Floats]]:
-    """Features, the model's own query and its gate for texts, each given as (row of its picture,
-    its number, itself)."""
+    """By a text's number: its pooled features, the query composed by the model, and its gate.
+    ``asked`` are triples (row in ``pictures``, number of the text, text)."""
     made: dict[int, tuple[Floats, Floats, Floats]] = {}
     for start in range(0, len(asked), QUERIES_AT_ONCE):
         part = asked[start : start + QUERIES_AT_ONCE]
@@ -331,7 +332,7 @@ def _save(place: Path, arrays: Arrays) -> None:
         for name, array in arrays.items():
             with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
                 np.save(file, array)
-        # Written last: without it the folder is not believed.
+        # Written last: a folder without it is incomplete and is not read.
         write_whole(place / "done.json", json.dumps({"format": FORMAT, "arrays": _ARRAYS}))
 
 
@@ -343,5 +344,5 @@ def _load(place: Path) -> Arrays | None:
         }:
             return None
         return {name: np.load(place / f"{name}.npy") for name in _ARRAYS}
-    except (OSError, ValueError):  # cut short or cleared: it is made again
+    except (OSError, ValueError):  # incomplete or deleted: computed again
         return None

@@ -1,7 +1,7 @@
-"""A run to look at: one HTML file with what was asked, what was meant and what was found.
+"""A run as one HTML file: its queries with their targets and the pictures that were found.
 
-Nothing is fetched and nothing leaves the page: thumbnails are inside, each once, and every text
-is escaped. A few lines of script filter and sort.
+The page makes no network requests: thumbnails are embedded, each once. Every text is escaped. A few
+lines of script filter and sort.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class _Thumbnails:
                 self._places[each.source.path] = each.reason
 
     def frame(self, name: str) -> str:
-        """The framed picture, or in its place why there is none."""
+        """The framed picture, or the reason why it can't be shown."""
         place = self._places.get(name, "not in this folder")
         if isinstance(place, str):
             return f'<div class="frame"><span>{_safe(place)}</span></div>'
@@ -181,8 +181,8 @@ def _shown(run: Run, row: int, names: Sequence[str]) -> list[str]:
 
 
 def _worst(run: Run, shown: int) -> list[int]:
-    """Rows of the queries shown, worst first: as many of each kind, those whose best placed target
-    stands last."""
+    """Rows of the queries shown, worst first by the rank of the best placed target, and equally
+    many of each group."""
     best = run.ranked.target_ranks.min(axis=1)
     kinds: dict[str, list[int]] = defaultdict(list)
     for row in np.argsort(-best.astype(np.int64), kind="stable"):

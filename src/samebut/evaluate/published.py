@@ -1,7 +1,7 @@
 """Published numbers, with the protocol they were measured by and where they were read.
 
-The table is ``samebut/data/published.json``: one row a line. A row says what its source says; a
-mean that does not follow from its own columns stays as printed, with a note.
+The table is ``samebut/data/published.json``: one row a line. A row has the numbers as its source
+prints them; a mean that does not follow from its own columns stays as printed, with a note.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def rows(benchmark: str) -> list[Row]:
 
 
 def alike(run: Run, among: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """Rows measured by the run's own protocol, and those that would be but do not say whether
-    the reference was removed. All others differ and are left out: beside a run on a part of the
-    benchmark, every one."""
+    """Rows measured by the run's own protocol, and rows that may have been, because their source
+    does not state whether the reference was removed. All others are left out; if the run is on a
+    part of the benchmark, all are."""
     if run.about.get("part"):
         return [], []
     reference = "removed" if run.benchmark.rules.drop_reference else "kept"
@@ -78,8 +78,8 @@ def alike(run: Run, among: Iterable[Row]) -> tuple[list[Row], list[Row]]:
 def beside(run: Run, scored: Score, *, unstated: bool = False) -> str:
     """The run among the published systems of the same protocol, best first, as a text table.
 
-    With ``unstated``, also those whose source does not say if the reference was removed. Every
-    row names its protocol and its source; what was left out is counted.
+    With ``unstated``, also those whose source does not state whether the reference was removed.
+    Every row names its protocol and its source; rows left out are counted.
     """
     every = rows(run.about["benchmark"])
     same, silent = alike(run, every)

@@ -1,4 +1,4 @@
-"""Embeddings to a ranking: exact, each query against the gallery of its group."""
+"""Exact ranking from embeddings: each query against the gallery of its group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samebut.errors import DataError
 from samebut.metrics import NOBODY, Floats, Ints, Scorer
 
 KEPT = 100
-"""How much of each ranking is kept: beyond every K the field reports."""
+"""Number of pictures kept of each ranking: more than any K that papers report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def rank(
         wrong_ranks=np.empty(wrongs.shape, np.int32),
     )
     for rows, members in _galleries(benchmark, position):
-        local = np.full(len(position) + 1, NOBODY, np.int32)  # its last entry answers for NOBODY
+        local = np.full(len(position) + 1, NOBODY, np.int32)  # [-1]: NOBODY stays NOBODY
         local[members] = np.arange(len(members), dtype=np.int32)
         part = metrics.rank(
             query_embeddings[rows],

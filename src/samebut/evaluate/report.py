@@ -1,4 +1,4 @@
-"""Runs as plain text. Every line with a number says the protocol it was measured by."""
+"""Runs as plain text. Every line with a number names the protocol it was measured by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from samebut.evaluate.scoring import Score
 
 
 def table(results: Mapping[str, tuple[Run, Score]]) -> str:
-    """Runs of one benchmark side by side: a line a number, a column a way of asking."""
+    """Runs of one benchmark side by side: a line per metric, a column per query mode."""
     if not results:
         return ""
     run, first = next(iter(results.values()))
@@ -37,7 +37,7 @@ def cell(number: float, interval: tuple[float, float]) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first and last column to the left, the others to the right."""
+    """Rows as lines: the first and last column aligned left, the others right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     last = len(widths) - 1
     return [
@@ -68,7 +68,8 @@ def _head(run: Run, chosen: Sequence[str]) -> list[str]:
 
 
 def _groups(results: Mapping[str, tuple[Run, Score]]) -> list[str]:
-    """The first run's numbers over each group and aspect; the others' stand in metrics.json."""
+    """The first run's numbers over each group and aspect; those of the others are only in
+    metrics.json."""
     mode, (run, scored) = next(iter(results.items()))
     lines: list[str] = []
     for parts in filter(None, (scored.groups, scored.aspects)):

@@ -5,8 +5,8 @@
     ranking.npz      the first 100 of each ranking with scores, and the ranks of all that counts
     metrics.json     the numbers, as printed; written last
 
-The ranking comes first and every number is read off it, so a run can be scored again, compared
-and looked at without the model or the pictures.
+The ranking is written first and every number is computed from it, so a run can be scored again,
+compared and inspected without the model or the pictures.
 """
 
 from __future__ import annotations
@@ -117,14 +117,14 @@ def evaluate(
     chosen: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> dict[str, tuple[Run, Score]]:
-    """Embed, rank and score ``benchmark`` for each mode of asking; mode to run and score.
+    """Embed, rank and score ``benchmark`` for each query mode; returns run and score by mode.
 
     With ``out``, each run is kept there (in a folder of its mode's name if there are several), and
     embeddings in ``cache`` (``out/cache`` if not said), so that a second call only ranks.
 
     A mode is "composed" (the model's fusion), "image", "text", or a composition of
-    ``samebut.composition.rows``, such as "sum" or "slerp:0.65". ``chosen`` says of modes who chose
-    them and by what, to stand beside the protocol.
+    ``samebut.composition.rows``, such as "sum" or "slerp:0.65". ``chosen`` maps a mode to how it
+    was chosen, which is printed beside the protocol.
 
     Raises QueryError for an unknown mode, DataError for unusable pictures, private targets, or if
     ``out`` already holds a run of something else.
@@ -186,8 +186,8 @@ def describe(benchmark: Benchmark, model: EvaluatedModel, mode: str) -> dict[str
 
 
 def digest(benchmark: Benchmark) -> str:
-    """What identifies queries, answers and gallery: 16 hex digits. Runs that differ in it are
-    not comparable."""
+    """A digest of queries, answers and gallery: 16 hex digits. Runs are comparable only if it is
+    equal."""
     whole = hashlib.sha256()
     for query in benchmark.queries:
         what = [query.id, query.reference, query.targets, query.subset]

@@ -1,4 +1,4 @@
-"""A ranking to numbers: what each query contributes, and the means that are printed."""
+"""Scores of a ranking: the value of each metric for each query, and the means that are printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a ranking is worth. ``numbers`` and ``intervals`` are percentages by printed name, the
+    """The scores of a ranking. ``numbers`` and ``intervals`` are percentages by printed name, the
     headline mean last; ``groups`` and ``aspects`` the same numbers over a part of the queries.
     ``median_rank`` is that of the best placed target."""
 
@@ -32,9 +32,9 @@ class Score:
 
 
 def outcomes(benchmark: Benchmark, ranked: Ranked) -> dict[str, Values]:
-    """What each query contributes to each number: name to (Q,), from 0 to 1.
+    """The value of each metric for each query: name to (Q,), from 0 to 1.
 
-    A query the number is not defined for (RecallSubset without a subset) holds NaN.
+    It is NaN where the metric is not defined (RecallSubset of a query without a subset).
 
     Raises DataError if a query has no target: its answer is not public, see ``samebut.submit``.
     """
@@ -122,19 +122,19 @@ _NUMBERS: tuple[Callable[[Benchmark, Ranked], dict[str, Values]], ...] = (
     _sessions,
     _reciprocal_rank,
 )
-"""What a ranking is read for, in the order of printing; the rules say which of it."""
+"""Families of metrics, in the order of printing; a benchmark's rules say which are computed."""
 
 
 def _relevant(benchmark: Benchmark) -> NDArray[np.intp]:
-    """How many right answers each query is counted to have, (Q,)."""
+    """The number of right answers of each query that metrics divide by, (Q,)."""
     return np.array([query.relevant or len(query.targets) for query in benchmark.queries], np.intp)
 
 
 def summary(found: Mapping[str, Values], groups: Sequence[str], rules: Rules) -> dict[str, float]:
     """Percentages of ``outcomes``: means over queries, or over groups if the rules are macro.
 
-    With a headline, its mean stands last, named as the sum it is: ``(R@10+R@50)/2``. A number
-    that no query defines is left out.
+    With a headline, its mean comes last, named by its terms: ``(R@10+R@50)/2``. A metric that is
+    NaN for all queries is left out.
     """
     means = {
         name: 100 * significance.mean(values, groups, macro=rules.macro)
@@ -162,7 +162,7 @@ def score(benchmark: Benchmark, ranked: Ranked) -> Score:
 def score_outcomes(
     benchmark: Benchmark, found: Mapping[str, Values], median_rank: float = float("nan")
 ) -> Score:
-    """Numbers and intervals of what each query contributes, (Q,) a number."""
+    """Numbers and intervals from the values of each query, an array (Q,) for each metric."""
     rules, groups = benchmark.rules, [query.group for query in benchmark.queries]
     numbers = summary(found, groups, rules)
     headline = headline_name(rules)

@@ -24,7 +24,7 @@ def mean(values: Values, groups: Sequence[str], *, macro: bool) -> float:
 
 
 def shares(values: Values, groups: Sequence[str], *, macro: bool) -> Values:
-    """What each query weighs in ``mean``, (Q,), summing to 1; one that holds NaN weighs nothing."""
+    """The weight of each query in ``mean``, (Q,), summing to 1; 0 where its value is NaN."""
     defined = ~np.isnan(values)
     weights = np.zeros(len(values))
     for rows in _strata(groups, macro):

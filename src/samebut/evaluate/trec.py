@@ -66,10 +66,10 @@ def _answers(benchmark: Benchmark) -> Iterator[str]:
 
 
 def _falling(scores: Floats) -> Floats:
-    """``scores`` (Q, K), each below the one before it, by the least that a float32 can be.
+    """``scores`` (Q, K) made strictly decreasing, by the smallest steps of float32.
 
-    Who reads such a file sorts by score and breaks ties by name, so that a ranking in which equal
-    scores stand in gallery order would come out as another one.
+    Programs that read such a file sort by score and break ties by name, but the rankings have equal
+    scores in gallery order: with ties, the order would change.
     """
     falling = scores.copy()
     for column in range(1, scores.shape[1]):
