@@ -1,7 +1,7 @@
 """A second stage: puts the best N hits of a search in a new order.
 
-A stage is a function of one method (`SecondStage`); those that come with samebut are rows of
-``STAGES``. Whatever goes wrong with one leaves the order of the search, and is said.
+A stage is an object that can be called (`SecondStage`); those that come with samebut are rows of
+``STAGES``. If a stage fails, the order of the search stays, and the report gives the reason.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 MOST = 100
-"""Hits that a second stage may look at."""
+"""Most hits that a second stage may reorder."""
 SIDE = 384  # pixels of a picture's longer side, as it is shown to a stage
 
 
@@ -50,8 +50,8 @@ STAGES: dict[str, Callable[..., SecondStage]] = {"chat": chat}
 @dataclass(frozen=True, slots=True)
 class RerankReport:
     """What a second stage did with ``count`` hits. ``kept_because``: why the order of the search
-    stays; empty if there is a new one. ``tokens`` are those of the requests and of the answers, as
-    far as the server counted them."""
+    stays; empty if there is a new one. ``tokens``: numbers of tokens of the requests and of the
+    answers, as far as the server reported them."""
 
     count: int
     requests: int = 0

@@ -32,8 +32,8 @@ WINDOW = 10
 STEP = 5
 LONGEST_ANSWER = 1_000_000  # bytes
 ANSWER_TOKENS = 400
-_BLOCK = 65_536  # bytes read between looks at the clock
-_SHOWN = 200  # characters of what a server says
+_BLOCK = 65_536  # bytes read between two checks of the timeout
+_SHOWN = 200  # characters of a server's message that an error quotes
 _ORDER = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]")
 
 
@@ -47,8 +47,8 @@ class ChatStage:
     timeout: float = 60.0
 
     def __call__(self, request: RerankRequest) -> Ordered:
-        """Order all candidates. RerankError: the server can't be reached, is late, refuses, or
-        answers something else than an order."""
+        """Order all candidates. RerankError: the server can't be reached, exceeds the timeout,
+        refuses, or its answer is not an order."""
         order = list(range(len(request.candidates)))
         counted: list[tuple[int, int] | None] = []
         for start in windows(len(order)):
@@ -92,7 +92,7 @@ class ChatStage:
 
     def _content(self, sent: urllib.request.Request) -> bytes:
         ends = time.monotonic() + self.timeout
-        # Redirects are not followed: the key would go along, to wherever they lead.
+        # Redirects are not followed: the key would be sent to wherever they lead.
         opener = urllib.request.build_opener(_NoRedirect)
         content = bytearray()
         with opener.open(sent, timeout=self.timeout) as answer:
@@ -112,7 +112,7 @@ class ChatStage:
         return f"the server answers {error.code}: {self._hidden(str(said))[:_SHOWN]}"
 
     def _hidden(self, text: str) -> str:
-        """What others say, without the key, should they repeat it."""
+        """A server's text without the key, in case the server repeats it."""
         return text.replace(self.key, "…") if self.key else text
 
 
@@ -153,7 +153,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def windows(count: int) -> Iterator[int]:
-    """Where windows over ``count`` candidates start, the last ones first."""
+    """The starts of windows over ``count`` candidates, the last window first."""
     start = max(0, count - WINDOW)
     while True:
         yield start
@@ -174,7 +174,7 @@ def messages(request: RerankRequest, places: Sequence[int]) -> list[dict[str, An
 
 @cache
 def prompt() -> str:
-    """What the model is told first: ``prompt.txt``."""
+    """The system prompt, from ``prompt.txt``."""
     return (files("samebut.reranking") / "prompt.txt").read_text(encoding="utf-8").strip()
 
 

@@ -1,4 +1,4 @@
-"""What a second stage is asked, and what it answers."""
+"""The request to a second stage, and its answer."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class RerankRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """``order``: places in the candidates, from 0, the best first, each once. ``requests`` were
-    made of a server, which counted ``tokens`` sent and answered; None if it didn't say."""
+    """``order``: indices of the candidates, from 0, the best first, each once. ``requests``: number
+    of requests to a server. ``tokens``: sent and received, as the server counted them; None if it
+    did not report them."""
 
     order: tuple[int, ...]
     requests: int = 0
