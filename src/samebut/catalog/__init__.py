@@ -1,7 +1,7 @@
 """Tables of metadata about pictures: what each row says, and of which picture.
 
 This is the one reader of such tables: ``index --metadata``, ``triplets`` and training use it.
-`read` reads what spreadsheets, shops and scripts write; `match` lays its rows over the pictures of
+`read` reads the files of spreadsheets, shops and scripts; `match` finds the picture of each row in
 a folder.
 """
 
@@ -42,23 +42,24 @@ them. A table that has none of them may have one whose cells look like files of 
 NOT_ATTRIBUTES = frozenset(
     ("file", "split", "title", "title_zh", "category", "subcategory", "held_out")
 )
-"""Columns that say nothing of what a picture shows, or say it twice."""
+"""Columns that do not describe what a picture shows, or repeat another column."""
 
 Empty = Callable[[str], bool]
-"""Whether a cell says nothing."""
+"""Whether a cell counts as empty."""
 
-_LOOKED_AT = 200  # rows, to find the column of pictures by what stands in it
+_LOOKED_AT = 200  # rows whose cells are looked at to find the column of pictures
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a table says of each picture that it names.
+    """A table's values for each picture that it names.
 
-    ``values`` by the picture's name, as `file_name` writes it, and by column; several where several
-    rows, or a list in a cell, say so. Columns that are empty there are left out. ``columns`` are
-    the table's in its order, those without any text among them; the one that names the picture is
-    not. ``unusable`` rows are not in ``values``; ``notes`` say how the file was understood.
+    ``values`` by the picture's name, as `file_name` writes it, and by column; a column has several
+    if several rows name the picture, or if a cell holds a list. Columns that are empty for a
+    picture are left out. ``columns`` are the table's in its order, empty ones included, without the
+    one that names the picture. ``unusable`` rows are not in ``values``; ``notes`` say how the file
+    was read.
     """
 
     path: Place
@@ -76,7 +77,7 @@ class Catalog:
         }
 
     def row(self, name: str) -> dict[str, str]:
-        """Every column with its text, empty where nothing is said of the picture ``name``."""
+        """Every column with its text for the picture ``name``, "" where it has none."""
         row = self.values.get(name, {})
         return {column: shown(row.get(column, ())) for column in self.columns}
 
@@ -93,9 +94,9 @@ class Catalog:
 def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty) -> Catalog:
     """Read a table: delimited text of any usual encoding, JSON Lines, or a workbook.
 
-    ``file_column`` names the column of pictures where it is called otherwise than usual; exports
-    of shops are known by their header. Rows that name one picture are joined. Cells that are
-    ``empty`` say nothing.
+    ``file_column`` names the column of pictures if its name is not a usual one; exports of shops
+    are recognised by their header. Rows that name the same picture are joined. Cells for which
+    ``empty`` is true are ignored.
 
     Raises MetadataError if it can't be read, or nothing in it names a picture.
     """
@@ -123,16 +124,16 @@ def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty
 
 
 def title(row: Mapping[str, str]) -> str:
-    """What a row calls its picture, by its column of titles; empty if it has none."""
+    """The title of a row's picture; empty if it has none."""
     named = (text for name, text in row.items() if shops.plainly(name) in lexicon.COLUMNS["title"])
     return next(named, "")
 
 
 def rows_beside(folder: Path) -> dict[str, dict[str, str]]:
-    """The rows of ``catalog.csv`` in ``folder`` by file, every column in each, an empty text where
-    it says nothing; no rows if there is no such table.
+    """The rows of ``catalog.csv`` in ``folder`` by file, each with every column, "" where a cell is
+    empty; no rows if there is no such table.
 
-    Such a table was made to train with: a "none" in it is a value, as of a shirt without a collar.
+    Such a table was made for training: "none" in it is a value, as for a shirt without a collar.
 
     Raises MetadataError as :func:`read` does, and if a row can't be used.
     """
@@ -208,7 +209,7 @@ def _looks_like_pictures(sheet: TableSheet, column: str) -> bool:
 
 
 def _says_nothing(text: str) -> bool:
-    """As `is_empty`, but for "none", which is a value in tables made for training."""
+    """As `is_empty`, except that "none" is a value in tables made for training."""
     return text.casefold() != "none" and is_empty(text)
 
 
@@ -225,15 +226,15 @@ def _without_empty(row: SheetRow, empty: Empty) -> SheetRow:
 def _columns(
     sheet: TableSheet, rows: Sequence[shops.CatalogRow], file_column: str | None
 ) -> tuple[str, ...]:
-    """The sheet's columns but the one of pictures (of a shop's form: those that its rows still
-    have), and behind them those that the form has made."""
+    """The sheet's columns without the one of pictures, followed by new ones of a shop's form. Of a
+    shop's export, only columns that its rows still have."""
     seen = dict.fromkeys(column for row in rows for column in row.cells)
     kept = [c for c in sheet.columns if (c in seen if file_column is None else c != file_column)]
     return tuple(dict.fromkeys((*kept, *seen)))
 
 
 def _taken_apart(sheet: TableSheet, rows: Iterable[shops.CatalogRow]) -> str:
-    """The columns that a shop's form does not leave as they are."""
+    """A note on the columns that a shop's form has used up; "" if there are none."""
     filled = {column for row in sheet.rows for column in row.cells}
     left = {column for row in rows for column in row.cells}
     gone = [column for column in sheet.columns if column in filled - left]

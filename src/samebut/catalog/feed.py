@@ -1,4 +1,4 @@
-"""Items of a feed in XML (RSS 2.0 or Atom), as Google Merchant takes it, by Python's own parser.
+"""Items of a feed in XML (RSS 2.0 or Atom), as for Google Merchant, by Python's own parser.
 
 A document type, which could define entities that grow or read other files, is refused: feeds have
 none. The parser goes through the text once and builds no tree.
@@ -16,7 +16,8 @@ MAX_DEPTH = 32
 """How deep the elements of an item may be nested."""
 
 Item = tuple[int, "dict[str, list[str]] | None"]
-"""The line that it begins at, and the texts of its elements; None if it is nested too deep."""
+"""An item: the line that it begins at, and the texts of its elements; None if it is nested too
+deep."""
 
 _IS_FEED = re.compile(r"\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!DOCTYPE|rss|feed)\b", re.S)
 _ITEMS = frozenset({"item", "entry"})
@@ -32,7 +33,7 @@ def is_feed(text: str) -> bool:
 
 
 def items(path: Place, text: str) -> tuple[list[Item], tuple[int, str] | None]:
-    """The items of a feed, and the line and reason for which it is not read to its end.
+    """The items of a feed; and, if it can't be read to its end, the line and reason.
 
     An element is called by its name without a prefix, one within another ``outer.inner``.
 
@@ -60,7 +61,7 @@ def items(path: Place, text: str) -> tuple[list[Item], tuple[int, str] | None]:
 
 
 class _ItemReader:
-    """What the parser tells, put together."""
+    """Collects items from the parser's events."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []

@@ -1,4 +1,4 @@
-"""Pictures as tables name them, and how such names are matched with the pictures of a folder."""
+"""Names of pictures in tables, and how they are matched with the pictures of a folder."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _BETWEEN_URLS = re.compile(rf"[\s,;|]+(?={_URL.pattern})", re.IGNORECASE)
 def file_name(cell: str) -> str:
     """A picture as a table names it, written one way: ``./a\\b.jpg`` is ``a/b.jpg``.
 
-    What follows a picture's name in a URL is left out: ``https://x.org/a.jpg?v=1`` is a.jpg of
-    x.org whatever the version is.
+    The query of a URL is left out: ``https://x.org/a.jpg?v=1`` is a.jpg of x.org, whatever its
+    version.
     """
     plain = cell.strip()
     if _URL.match(plain):
@@ -38,8 +38,8 @@ def is_picture(name: str) -> bool:
 
 
 def names_in(cell: str) -> list[str]:
-    """The pictures that a cell names: one, or several between commas, semicolons, vertical bars or
-    ends of lines, or a list in JSON. A name that only looks as if it were several is one."""
+    """The pictures that a cell names: one, or several separated by commas, semicolons, vertical
+    bars or line ends, or a list in JSON. A single name that contains such a separator stays one."""
     if cell.startswith("["):
         try:
             every = json.loads(cell)
@@ -57,12 +57,12 @@ def names_in(cell: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Matched:
-    """Names of a table laid over pictures.
+    """Names of a table matched with pictures.
 
-    ``pictures`` maps a name to its picture and ``ways`` to how it was found, one of `WAYS`;
-    ``ambiguous`` maps a name that fits several pictures, or a picture that several names fit
-    equally well, to what it fits; ``unused`` one whose only picture has a row of its own, to that
-    picture; ``waiting`` are names that fit no picture.
+    ``pictures`` maps a name to its picture and ``ways`` to how it was found, one of `WAYS`.
+    ``ambiguous`` maps a name that fits several pictures to these, and a picture that several names
+    fit equally well to those names. ``unused`` maps a name whose only picture is matched by another
+    row to that picture. ``waiting`` are names that fit no picture.
     """
 
     pictures: dict[str, str] = field(default_factory=dict)
@@ -80,19 +80,19 @@ class Matched:
 def match(
     names: Sequence[str], pictures: Sequence[str], taken: Container[str] = frozenset()
 ) -> Matched:
-    """Match names with pictures as a person would: exactly where that is possible, else by the
-    least that has to be overlooked (`WAYS`), and only where one picture fits.
+    """Match names with pictures: exactly where that is possible, else by the strictest of `WAYS`
+    that fits, and only where a single picture fits.
 
-    A name whose folders are others than the picture's may mean another picture that is not there:
-    it gets none that is ``taken``, about which something is known.
+    A name with other folders than the picture's may mean a picture that is not there. So it is not
+    matched with a picture that is ``taken``, which has metadata already.
     """
     there = set(pictures)
     found = Matched()
     found.pictures.update({name: name for name in names if name in there})
     found.ways.update(dict.fromkeys(found.pictures, EXACT))
     rest = [name for name in dict.fromkeys(names) if name and name not in there]
-    # Names that are equal by any rule are equal by the last one: what it finds no partner for, the
-    # others need not look at.
+    # Names that are equal by any rule are equal by the last one, so names and pictures that it
+    # can't pair are skipped.
     last = _RULES[-1].form
     kinds = {name: last(name) for name in rest}
     sought = set(kinds.values()) - {""}
@@ -110,8 +110,8 @@ def match(
 
 @dataclass(frozen=True)
 class _Rule:
-    """What is compared of two names. ``same_picture``: names that are equal by it name one picture,
-    so that several rows may."""
+    """Which form of two names is compared. ``same_picture``: names with the same form mean the same
+    picture, so several rows may have them."""
 
     way: str
     form: Callable[[str], str]
@@ -160,8 +160,8 @@ def _by(
 
 
 def _by_folders(pictures: Sequence[str]) -> dict[str, str | None]:
-    """By the ends of their folders, from the file outwards, the picture that lies there; None where
-    several do."""
+    """Pictures by the ends of their folders' paths, as `_folder_ends` lists them; None where
+    several share one."""
     found: dict[str, str | None] = {}
     for picture in pictures:
         for end in _folder_ends(picture):
@@ -170,22 +170,22 @@ def _by_folders(pictures: Sequence[str]) -> dict[str, str | None]:
 
 
 def _nearest(name: str, fitting: Sequence[str], by_folders: Mapping[str, str | None]) -> str | None:
-    """The one picture that ``name`` means: the only one, or the one in the folder it names. The
-    longest end of its folders that any picture has decides."""
+    """The picture that ``name`` means: the only one, or the one whose folders share the longest end
+    with the name's; None if several do."""
     if len(fitting) == 1:
         return fitting[0]
     return next((by_folders[end] for end in _folder_ends(name) if end in by_folders), None)
 
 
 def _folder_ends(name: str) -> list[str]:
-    """``a/b/c.jpg``: ``a/b``, ``b``."""
+    """The ends of a name's folders, longest first: of ``a/b/c.jpg`` they are ``a/b`` and ``b``."""
     folders = _decoded(name).split("/")[:-1]
     return ["/".join(folders[at:]) for at in range(len(folders))]
 
 
 def _elsewhere(name: str, picture: str) -> bool:
-    """Whether ``name`` says of other folders than the picture's that it lies there. A URL's are not
-    folders on a disk."""
+    """Whether ``name`` has other folders than the picture. A URL's path does not count: it is not a
+    folder on disk."""
     if _URL.match(name):
         return False
     depth = min(name.count("/"), picture.count("/"))
@@ -193,7 +193,7 @@ def _elsewhere(name: str, picture: str) -> bool:
 
 
 def _shared_folders(name: str, picture: str) -> int:
-    """How many folders, from the file outwards, are called the same."""
+    """How many folders have the same name, counted from the file upwards."""
     count = 0
     pairs = zip(
         reversed(_decoded(name).split("/")[:-1]),
@@ -208,14 +208,14 @@ def _shared_folders(name: str, picture: str) -> int:
 
 
 def _some(names: Sequence[str], *, but: str = "", most: int = 3) -> str:
-    """The first of ``names`` but one of them, and how many more there are."""
+    """The first of ``names``, without the name ``but``, and how many more there are."""
     first = [name for name in names[: most + 1] if name != but][:most]
     left = len(names) - len(first) - bool(but)
     return ", ".join(first) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _suffix(name: str) -> str:
-    """The ending by which ``name`` is a picture's, or an empty text."""
+    """The suffix of a picture that ``name`` ends with, or an empty text."""
     at = name.rfind(".")
     suffix = name[at:].lower() if at > name.rfind("/") + 1 else ""
     return suffix if suffix in PICTURE_SUFFIXES else ""
@@ -253,8 +253,8 @@ def _suffixless(name: str) -> str:
 
 
 def _without_query(name: str) -> str:
-    """``name`` up to a query, which begins behind a picture's suffix: a file's name may well hold
-    a number sign."""
+    """``name`` without its query. A query has to follow a picture's suffix, because file names may
+    contain a number sign."""
     if "?" not in name and "#" not in name:
         return name
     for sign in _QUERY.finditer(name):
@@ -290,6 +290,6 @@ _RULES = (
     *(_Rule(_ALONE, _alone(form)) for form in (_as_it_is, *(form for _, form in _FORMS))),
 )
 WAYS = tuple(dict.fromkeys((EXACT, *(rule.way for rule in _RULES))))
-"""How a name can be matched with a picture, from the surest way to the least sure. Each overlooks
-what those before it do: how accents are written, capitals, ``%20``, ``?v=1``, ``.jpeg`` for
-``.jpg`` or no suffix at all, and at last the folders."""
+"""How a name can be matched with a picture, strictest first. Each way ignores one more difference:
+the encoding of accents, capitals, ``%20``, ``?v=1``, ``.jpeg`` for ``.jpg`` or no suffix at all,
+and last the folders."""

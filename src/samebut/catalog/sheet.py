@@ -1,8 +1,8 @@
-"""Rows and columns of a table's file, whatever wrote it: a spreadsheet, a shop, a script.
+"""Rows and columns of a table's file, as written by a spreadsheet, a shop or a script.
 
 `read_sheet` reads text with delimiters, JSON Lines, feeds in XML and workbooks (.xlsx) into one
-form and knows nothing of pictures: its caller says by which columns the header is known. What can't
-be read in one row is that row's fault alone: it is named with its line, and the others are read.
+form. It does not deal with pictures: its caller gives a function that recognises the header. A row
+that can't be read is reported with its line, and the others are read.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MAX_DEPTH = 32
 """How deep the objects of a JSON line may be nested."""
 
 Values = tuple[str, ...]
-"""What a cell says: nothing, one value, or several (a list in JSON)."""
+"""The values of a cell: none, one, or several (a list in JSON)."""
 Tells = Callable[[Sequence[str]], bool]
 """Whether these names of columns can be a header."""
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NAMED = 5  # columns, in a note
-_HEADER_WITHIN = 10  # rows: above it an export may say what it is, and of which day
+_HEADER_WITHIN = 10  # rows: some exports have a title and a date above the header
 _INVISIBLE = str.maketrans("", "", "\0\ufeff\u200b")
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _ZIP = b"PK\x03\x04"
@@ -45,7 +45,7 @@ _UNCLOSED = "a quote in it is opened and never closed"
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A row: where it begins in the file (counted from 1), and its columns that say anything."""
+    """A row: the line where it begins (counted from 1), and its columns that are not empty."""
 
     line: int
     cells: Mapping[str, Values]
@@ -61,8 +61,8 @@ class UnusableRow:
 
 @dataclass
 class TableSheet:
-    """``columns`` in the file's order. ``notes`` say how the file was understood, wherever that
-    is not UTF-8 with commas, each row as long as the header."""
+    """``columns`` in the file's order. ``notes`` say how the file was read wherever it is not UTF-8
+    with commas and rows as long as the header."""
 
     columns: list[str]
     rows: list[SheetRow] = field(default_factory=list)
@@ -128,7 +128,7 @@ def _bytes(path: Place) -> bytes:
 
 @dataclass
 class _Records:
-    """Cells with the line that each row begins at, and lines that no row could be made of."""
+    """Cells of each row with the line where it begins, and lines that can't be read as rows."""
 
     records: list[tuple[int, list[str]]]
     unusable: list[UnusableRow] = field(default_factory=list)
@@ -136,7 +136,7 @@ class _Records:
 
 def _delimited(text: str, is_header: Tells) -> tuple[_Records, str]:
     """Rows of delimited text by the delimiter that it names, or that suits its header best."""
-    lines = [*io.StringIO(text, newline="")]  # splitlines would cut at what a title may hold
+    lines = [*io.StringIO(text, newline="")]  # splitlines would split within titles
     named = _SEPARATOR.fullmatch(lines[0])
     if named:
         return _records(lines, named[1], first=1), named[1]
@@ -154,10 +154,10 @@ def _delimited(text: str, is_header: Tells) -> tuple[_Records, str]:
 def _records(lines: Sequence[str], delimiter: str, first: int = 0) -> _Records:
     """Cells of every row from ``lines[first]`` on.
 
-    A quoted cell may hold ends of lines. Where its quote is not closed as the rules say, the row
-    is read again by its first line alone, so that one stray quote never takes other rows with it.
+    A quoted cell may contain line ends. If its quote is not closed by the rules, only the first
+    line is read as the row, so that one stray quote does not swallow the rows after it.
     """
-    csv.field_size_limit(MAX_BYTES)  # a cell is as large as it is
+    csv.field_size_limit(MAX_BYTES)  # no limit on the size of a cell
     found = _Records([])
     while first < len(lines):
         start = first
@@ -212,7 +212,7 @@ def _titled(lines: _Records, is_header: Tells, notes: list[str]) -> TableSheet:
 
 
 def _name_the_nameless(sheet: TableSheet, names: Sequence[str]) -> None:
-    """Drop columns that have neither name nor values; say what the others are called."""
+    """Drop columns that have neither name nor values; note the names given to the others."""
     filled = {name for row in sheet.rows for name in row.cells}
     nameless = {sheet.columns[place] for place, name in enumerate(names) if not name}
     sheet.columns = [each for each in sheet.columns if each in filled or each not in nameless]
@@ -226,8 +226,8 @@ def _names(cells: Sequence[str]) -> list[str]:
 
 
 def _distinct(names: Sequence[str], notes: list[str]) -> list[str]:
-    """The names, each once: a second ``size`` is ``size (2)``; what has none is called by its
-    place."""
+    """The names made unique: a second ``size`` becomes ``size (2)``, a column without a name is
+    named by its position."""
     found: dict[str, None] = {}
     times: dict[str, int] = {}
     renamed = []
@@ -284,7 +284,8 @@ def _add(sheet: TableSheet, line: int, cells: Iterable[tuple[str, str]]) -> None
 
 
 def _add_values(sheet: TableSheet, row: SheetRow) -> None:
-    """Keep a row, unless some of it is no text: half a character pair, or bytes of nothing."""
+    """Keep a row unless it contains invalid text: half of a surrogate pair, or undecodable
+    bytes."""
     for name, values in row.cells.items():
         if not all(map(_is_text, (name, *values))):
             sheet.unusable.append(
@@ -307,8 +308,8 @@ def _shown(name: str) -> str:
 
 
 def _objects(text: str) -> Iterator[tuple[int, Any]] | None:
-    """What each line of JSON Lines holds, or each element of a JSON array; None if it is neither.
-    A line that is no JSON gives the error in place of what it holds."""
+    """The value of each line of JSON Lines, or of each element of a JSON array; None if the text is
+    neither. For a line that is not JSON, the value is the error."""
     if text.lstrip().startswith("["):
         try:
             every = json.loads(text)
@@ -344,7 +345,7 @@ def _of_feed(path: Place, text: str, notes: list[str]) -> TableSheet:
 
 
 def _of_objects(objects: Iterable[tuple[int, Any]], notes: list[str]) -> TableSheet:
-    """Rows of objects in JSON, or of a feed's items; None is one that is nested too deep."""
+    """Rows from JSON objects or a feed's items; None stands for one that is nested too deep."""
     sheet = TableSheet([], notes=notes)
     names: dict[str, None] = {}
     for line, content in objects:

@@ -1,8 +1,8 @@
-"""Exports of shops: which rows are about which pictures.
+"""Exports of shops: which rows describe which pictures.
 
-In most tables a row is about the pictures in one column. Exports of shops spread a product over
-several rows (its variants, its other pictures) or several columns. Each form of `FORMS` is known
-by its header and turns the rows of a sheet into rows of pictures:
+In most tables a row describes the pictures in one column. Exports of shops spread a product over
+several rows (its variants, its other pictures) or several columns. Each form of `FORMS` is
+recognised by its header and turns the rows of a sheet into rows of pictures:
 
 * Shopify's products: rows of one handle are a product; options have their names in cells.
 * WooCommerce's products: a variation names its parent; attributes have their names in cells. Its
@@ -27,7 +27,7 @@ _NO_PICTURE = "names no picture"
 
 @dataclass(frozen=True)
 class CatalogRow:
-    """What one row of a table says of one picture or several."""
+    """The values of a row, and the pictures that it describes."""
 
     line: int
     pictures: Sequence[str]
@@ -36,7 +36,7 @@ class CatalogRow:
 
 @dataclass(frozen=True)
 class ShopExport:
-    """A shop's export: its name, the columns that it is known by, and how its rows are read.
+    """A shop's export: its name, the columns it is recognised by, and how its rows are read.
 
     ``rows`` gives those of pictures, and those that can't be used.
     """
@@ -64,7 +64,8 @@ def plainly(column: str) -> str:
 def rows_of_pictures(
     sheet: TableSheet, pictures: str, *others: str
 ) -> Iterator[CatalogRow | UnusableRow]:
-    """Rows of a table without a shop's form: each is about the pictures that these columns name."""
+    """Rows of a table without a shop's form: each describes the pictures that these columns
+    name."""
     for row in sheet.rows:
         names = _pictures(row.cells, (pictures, *others))
         if names:
@@ -113,8 +114,8 @@ def _shopify(sheet: TableSheet) -> Iterator[CatalogRow | UnusableRow]:
 
 
 def _options(rows: Iterable[SheetRow]) -> dict[str, str]:
-    """The column of each option's value, and what the product calls it. The name stands in the
-    first row of a product alone."""
+    """The column of each option's value, and the product's name for the option, which only the
+    first row of a product has."""
     found: dict[str, str] = {}
     for row in rows:
         for column in row.cells:

@@ -14,9 +14,9 @@ from samebut.errors import MetadataError
 from samebut.remote import Place
 
 MAX_UNPACKED_BYTES = 2_000_000_000
-"""What a workbook may be when it is unpacked; a small file can hold very much of the same."""
+"""Largest unpacked size that is read: a small file that repeats itself can unpack to very much."""
 MAX_CELLS = 50_000_000
-"""Cells of a sheet, those before a row's last one included."""
+"""Most cells of a sheet, counting empty ones before the last of a row."""
 
 Records = list[tuple[int, list[str]]]
 
@@ -50,13 +50,13 @@ def read(
                 hint=_AS_CSV,
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which are not read
+            warnings.simplefilter("ignore")  # about styles and extensions, which are not read
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             with closing(book):
                 sheets = {sheet.title: _rows(path, sheet) for sheet in book.worksheets}
     except MetadataError:
         raise
-    except Exception as error:  # whatever a damaged file makes zipfile, the parser or openpyxl say
+    except Exception as error:  # a damaged file raises any type: from zipfile, the parser, openpyxl
         raise MetadataError(f"{path} can't be read as a workbook: {error}", hint=_AS_CSV) from (
             error
         )
@@ -76,7 +76,7 @@ def read(
 
 
 def _rows(path: Place, sheet: Any) -> Records:
-    sheet.reset_dimensions()  # what a file says of its own size need not be true
+    sheet.reset_dimensions()  # the size that a file states may be wrong
     return list(_filled(path, sheet))
 
 
@@ -94,7 +94,7 @@ def _filled(path: Place, sheet: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(cell: Any) -> str:
-    """A cell as the spreadsheet shows it, as far as that changes what it says."""
+    """A cell's text as the spreadsheet shows it, where the format matters (dates, codes)."""
     value = cell.value
     if value is None:
         return ""
