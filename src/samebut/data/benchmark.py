@@ -1,4 +1,4 @@
-"""What a benchmark is: a gallery of picture files, queries over it, and the rules of scoring."""
+"""A benchmark: a gallery of picture files, queries over it, and the rules of scoring."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from samebut.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class QueryStep:
-    """A further picture and what is said of it, in a query of several."""
+    """A further picture with its texts, in a query of several pictures."""
 
     reference: str
     texts: tuple[str, ...]
-    weight: float = 1.0  # beside 1 of the query's own reference and texts
+    weight: float = 1.0  # the query's own reference and texts have weight 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Query:
     the annotated one first. ``subset`` (or None) are the members of the query's hard subset,
     the reference among them; only ``targets[0]`` counts there.
 
-    ``also`` are further steps: the query is the weighted mean of what all of them make.
+    ``also`` are further steps: the query's embedding is the weighted mean over all steps.
     ``wrong`` are explicit wrong answers, as the data set lists them: some may be listed twice or
-    be no picture of the gallery. ``relevant`` is how many right answers the data set counts where
-    it lists some twice; 0 is as many as there are ``targets``. Queries with the same ``together``
-    are one wish in other words, or the turns of one conversation, in order.
+    not be in the gallery. ``relevant`` is the number of right answers that the data set counts
+    where it lists some twice; 0: the number of ``targets``. Queries with the same ``together`` are
+    paraphrases of one wish, or the turns of one conversation, in order.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Query:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every picture that is asked with."""
+        """The reference pictures of all steps."""
         return (self.reference, *(step.reference for step in self.also))
 
     @property
@@ -65,7 +65,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a ranking is scored. Every number printed names these.
+    """How a ranking is scored. Every printed number names these rules.
 
     ``recall`` and ``subset_recall``: the K of Recall@K and RecallSubset@K.
     ``average_precision``: the K of mAP@K as CIRCO defines it, AP@K = sum of P(k) rel(k) over
@@ -103,8 +103,8 @@ class Benchmark:
     """A gallery with queries and rules. ``images`` maps a picture's id to its file, in order.
 
     ``galleries`` maps a group to the pictures its queries are ranked against, in order; a group
-    not named there sees all of ``images``. Equal scores are ranked in that order. ``captions``
-    reads what describes each picture, by id, where the data set says it; empty elsewhere.
+    not named there is ranked against all of ``images``. Equal scores are ranked in that order.
+    ``captions`` reads the descriptions of pictures, by id, if the data set has them; else empty.
     """
 
     name: str
@@ -127,10 +127,10 @@ class Benchmark:
     def on_what_is_there(self) -> Benchmark:
         """Itself without the pictures whose files are missing, and the queries that need one.
 
-        A query needs its reference and a right answer; the annotated one, if recall is counted by
-        it. A hard subset that lacks a member is none: fewer rivals would make it easier. What is
-        left says how much that is, in its protocol and beside every number.
-        With no picture missing, it is the benchmark as it is.
+        A query needs its reference and a right answer: the annotated one, if recall counts only
+        that. A hard subset that lacks a member is dropped, because fewer rivals would make it
+        easier. The result states how much is left in its protocol and beside every number. With no
+        picture missing, it is the unchanged benchmark.
 
         Raises DataError if no query is left.
         """

@@ -19,7 +19,7 @@ from samebut.data.folders import OTHER_VERSION, Folder, require_fields, whatever
 from samebut.errors import DataError
 from samebut.files import read_json
 
-# The gallery of each subset is what its authors' search went through (``search_space_file``).
+# The gallery of each subset is the one that its authors searched (``search_space_file``).
 GALLERIES: dict[str, Callable[[Folder], Mapping[str, Path]]] = {
     **{
         f"fashioniq_{category}_{split}": partial(
@@ -35,7 +35,7 @@ GALLERIES: dict[str, Callable[[Folder], Mapping[str, Path]]] = {
 SPLITS = tuple(GALLERIES)
 OPTIONS = {"history": ("turns", "last")}
 RULES = Rules(recall=(1, 5, 10, 50), session_hits=10, drop_reference=False, headline=("Hits@10",))
-EARLIER = 0.5  # what a turn counts beside the next one, as in ``samebut.turns``
+EARLIER = 0.5  # weight of a turn relative to the next one, as in ``samebut.turns``
 FIELDS: dict[str, type] = {"session_id": str, "ground_truth_ids": list, "turns": list}
 TURN_FIELDS: dict[str, type] = {"reference_image_id": str, "relative_caption": str}
 

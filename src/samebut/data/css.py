@@ -147,7 +147,7 @@ def _inside(
     forms = {
         "rectangle": np.maximum(np.abs(down), np.abs(right)),
         "circle": np.hypot(down, right),
-        # Its tip is at the top: the width grows from nothing to the base.
+        # Its tip is at the top: the width grows from 0 to that of the base.
         "triangle": np.maximum(np.abs(down), 2 * np.abs(right) - down),
     }
     return np.asarray(forms[shape] <= radius)
@@ -182,7 +182,7 @@ def _draw_split(root: Path, split: str, queries: int, seed: int) -> list[tuple[s
 
 
 def _kinds(split: str, seed: int) -> Kinds:
-    """The pairs of shape and colour a split may use; the last ones of each are its own."""
+    """The pairs of shape and colour that a split may use; the last ones are in no other split."""
     every = [(shape, colour) for shape in SHAPES for colour in COLOURS]
     random.Random(f"{seed} kinds").shuffle(every)
     held = every[:KINDS_HELD_BACK], every[KINDS_HELD_BACK : 2 * KINDS_HELD_BACK]
@@ -222,7 +222,7 @@ def _add(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | 
 
 
 def _remove(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | None:
-    """Remove one thing, or vaguely all of a colour or shape; something stays."""
+    """Remove one thing, or all of a colour or shape; at least one thing stays."""
     thing = rng.choice(scene)
     said, gone = rng.choice(
         [
@@ -236,7 +236,7 @@ def _remove(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene]
 
 
 def _change(scene: Scene, kinds: Kinds, rng: random.Random) -> tuple[str, Scene] | None:
-    """Change size or colour of a thing that its words name alone."""
+    """Change size or colour of a thing that its description identifies uniquely."""
     thing = rng.choice(scene)
     if sum(str(t) == str(thing) for t in scene) > 1:
         return None

@@ -1,8 +1,8 @@
 """FashionIQ (Wu et al., CVPR 2021), with every choice that papers make differently.
 
-Two galleries, the reference kept or removed, and nine ways to make one query of two captions are
-in use. Together they move the published numbers by more than ten points, so each is named here
-and in the protocol line of a result. A tenth way is how CLIP4Cir says the captions in training.
+Papers use two galleries, keep or remove the reference, and make one query of two captions in nine
+ways. Together these choices change published numbers by more than ten points, so each has a name
+here and in the protocol line of a result. A tenth way is CLIP4Cir's for training.
 """
 
 from __future__ import annotations

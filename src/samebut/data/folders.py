@@ -1,4 +1,4 @@
-"""A data set's folder as it was unpacked, whatever the copy: files found by name at any depth."""
+"""A data set's unpacked folder, in whichever layout: files are found by name at any depth."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OTHER_VERSION = (
 
 @dataclass(frozen=True)
 class Folder:
-    """Everything below ``root``, listed once. ``files`` maps a file's name to where it lies,
-    the shallowest first, then in alphabetical order."""
+    """Everything below ``root``, listed once. ``files`` maps a file's name to the paths that have
+    it, the shallowest first, then in alphabetical order."""
 
     root: Path
     files: Mapping[str, tuple[Path, ...]]
@@ -51,9 +51,9 @@ class Folder:
         return cls(root, {name: tuple(sorted(paths, key=_depth)) for name, paths in found.items()})
 
     def file(self, name: str) -> Path:
-        """The file called ``name``, or as a copy that lost its capitals calls it.
+        """The file called ``name``; some copies of a data set have changed its capitals.
 
-        Raises DataError, saying what lies there in its place.
+        Raises DataError, naming what is there in its place.
         """
         paths = self.files.get(name) or self._called_alike(self.files, name)
         if paths:
@@ -71,7 +71,7 @@ class Folder:
 
     @property
     def archives(self) -> list[Path]:
-        """Archives and unfinished downloads lying about: signs of a half-unpacked data set."""
+        """Archives and unfinished downloads: signs of a data set that is not fully unpacked."""
         return sorted(
             path
             for name, paths in self.files.items()
@@ -115,7 +115,7 @@ class Folder:
 
 
 def whatever_can_be_read(readings: Iterable[Callable[[], T]]) -> list[T]:
-    """What ``readings`` return, without those that raise DataError; if all do, the first error."""
+    """The results of ``readings`` that do not raise DataError; if all do, raises the first."""
     read: list[T] = []
     errors: list[DataError] = []
     for reading in readings:

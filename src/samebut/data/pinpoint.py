@@ -17,9 +17,9 @@ from samebut.errors import DataError
 from samebut.files import read_lines
 
 SPLITS = ("test",)
-QUERIES = ("pinpoint_licensed.parquet", "pinpoint_metadata.parquet")  # or as it was called
+QUERIES = ("pinpoint_licensed.parquet", "pinpoint_metadata.parquet")  # or its former name
 INDEX = "index_signatures.txt"
-NONE = "None"  # how the table writes that there is no second picture
+NONE = "None"  # the table's value for "no second picture"
 FIELDS = {
     "query_id": str,
     "query_image_signature": str,

@@ -85,7 +85,7 @@ def read(root: Path, split: str, *, rules: Rules = RULES) -> Benchmark:
 def pictures(root: Path, split: str, val_share: float = 0.0) -> dict[str, Path]:
     """The pictures of a split as ``root/catalog.csv`` lists them.
 
-    A catalogue without a column ``split`` is shared by a digest of the files' names: ``val_share``
+    A catalogue without a column ``split`` is divided by a digest of the file names: ``val_share``
     of it is val, the rest train. With a share of 0 all of it belongs to every split.
 
     DataError: the catalogue names no file, the same twice, or no picture of the split.
@@ -147,7 +147,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _csv_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     text = read_text(path)
     header = text.partition("\n")[0]
-    delimiter = max(",\t", key=header.count)  # a semicolon stands between targets
+    delimiter = max(",\t", key=header.count)  # semicolons separate targets
     table = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
     columns = [name.strip().lower() for name in table.fieldnames or ()]
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
