@@ -1,6 +1,7 @@
 """A server that speaks the chat-completions protocol, as far as a second stage uses it.
 
-It looks: of the pictures that it is sent it puts the reddest first, so that an order can be right.
+It decodes the pictures that it is sent and puts the reddest first, so that tests can check the
+order.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a worker of the tests does with pictures that end it: those whose names say so. One that is
-called "once" ends the first worker alone."""
+"""Work for test workers that crashes at pictures whose names ask for it. A picture called "once"
+crashes the first worker only."""
 
 from __future__ import annotations
 

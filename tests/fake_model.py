@@ -1,4 +1,4 @@
-"""A model of a few lines: it sees mean colours, and reads words as colours; and model folders."""
+"""A model of a few lines, whose features are mean colours and colour words; and model folders."""
 
 from __future__ import annotations
 

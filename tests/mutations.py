@@ -5,12 +5,13 @@
 Each mutant is the module with one fault put in: a comparison or an operator swapped, ``and`` for
 ``or``, a constant off by one, a ``not`` dropped, nothing returned, a statement or a clamp removed.
 The module's tests run on it in a copy of the repository; a mutant that they pass *survives*. A
-survivor is either a behaviour that no test holds, or a fault that changes no behaviour: that has to
-be judged by hand.
+survivor is either a behaviour that no test checks, or a fault that changes no behaviour: which of
+the two has to be judged by hand.
 
 A module's tests are found by name: ``samebut/index/where.py`` has ``tests/test_index_where.py``,
-``samebut/learning/losses.py`` has ``tests/learning/test_losses.py``. One without a file of its own
-has that of its package (``tests/learning/test_fusion.py``), or all ``tests/test_index_*.py``.
+``samebut/learning/losses.py`` has ``tests/learning/test_losses.py``. A module without a test file
+of its own has that of its package (``tests/learning/test_fusion.py``), or all
+``tests/test_index_*.py``.
 ``--tests MODULE=FILE,FILE`` says otherwise.
 """
 

@@ -1,7 +1,7 @@
-"""Draws a folder of odd and broken picture files, and says what is right about each.
+"""Draws a folder of odd and broken picture files, with the expected result for each.
 
-Most good ones show the same four quarters, so that a look at the corners tells whether a
-picture came out upright and in the right colours:
+Most good ones show the same four quarters, so that the corners tell whether a picture was decoded
+upright and in the right colours:
 
     red    | green
     -------+-------

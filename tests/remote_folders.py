@@ -1,4 +1,4 @@
-"""Folders elsewhere, each with a way to put files there and take them away."""
+"""Remote folders for tests, each with a way to add and remove files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A gallery of which not all pictures are compared: what the library, the command, the server and
-the doctor say of it, and that compositions, near-copies and pages go on as they do.
+"""Approximate search, which compares a query with a part of the gallery only: what the library, the
+command, the server and the doctor report of it, and that compositions, near-copies and pages work
+as in exact search.
 
-Ten pictures are many here, and their two nearest clusters are all that is looked into. The store
-remembers that, so commands in processes of their own see it too.
+The limits are lowered for these tests: ten pictures count as many, and a search looks into the two
+nearest clusters. The store keeps these settings, so commands in other processes have them, too.
 """
 
 from __future__ import annotations

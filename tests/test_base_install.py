@@ -1,4 +1,4 @@
-"""What `pip install samebut` alone can do: all but drawing, which the extra ``draw`` brings."""
+"""`pip install samebut` without extras: everything works but drawing, which needs ``draw``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""confidence.py: a first score beside the gallery's scores, to a probability; and its file."""
+"""confidence.py: the probability that the first answer fits, from the scores; and its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""describe.py: rows of tables find their pictures, now or later, and what is said follows them."""
+"""describe.py: rows of tables are matched with pictures, also with pictures that are added later,
+and metadata follows a picture that is renamed."""
 
 from __future__ import annotations
 

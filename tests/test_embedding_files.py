@@ -1,4 +1,4 @@
-"""embedding_files.py: what other programs read is what is searched."""
+"""embedding_files.py: the exported embeddings are those that are searched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""explain.py: words of a text, and where in the picture they are looked for."""
+"""explain.py: the words of a text, and the regions of the picture that each attends to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""facts.py: filters read in a conversation, what becomes of each, and what words are left."""
+"""facts.py: filters read from a conversation, how later turns change them, the words left over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gallery.py: a folder and its store, kept in line, and search over them."""
+"""gallery.py: a folder and its store, kept in step, and search over them."""
 
 from __future__ import annotations
 

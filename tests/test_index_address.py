@@ -1,4 +1,4 @@
-"""index/address.py: whose store an address is."""
+"""index/address.py: which kind of store an address names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What every store promises (`samebut.index.Index`): what was put in comes out, through renames,
-kills and other processes."""
+"""The contract of every store (`samebut.index.Index`): what was added is found, also after renames,
+after a process was killed, and from other processes."""
 
 from __future__ import annotations
 

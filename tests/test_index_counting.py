@@ -1,4 +1,4 @@
-"""index/counting.py: what is counted of long columns equals what is counted of all their values."""
+"""index/counting.py: counting a long column from a part of its values gives the exact counts."""
 
 from __future__ import annotations
 

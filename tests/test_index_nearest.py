@@ -1,4 +1,4 @@
-"""index/nearest.py: what a filter that lets nothing through is told."""
+"""index/nearest.py: the suggestions for a filter that no picture passes."""
 
 from __future__ import annotations
 

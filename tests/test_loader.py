@@ -1,4 +1,4 @@
-"""loader.py: pictures opened ahead of whoever takes them."""
+"""loader.py: pictures are opened ahead of the loop that takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""printable.py: what is shown instead of being sent."""
+"""printable.py: characters that control a terminal are shown, not sent to it."""
 
 from __future__ import annotations
 

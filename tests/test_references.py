@@ -1,4 +1,4 @@
-"""references.py: wishes about several pictures become wishes about one."""
+"""references.py: a wish about several pictures becomes one picture and words for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scan.py: which files are pictures, and what is said of all others."""
+"""scan.py: which files are pictures, and the reasons given for all others."""
 
 from __future__ import annotations
 

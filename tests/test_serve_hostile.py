@@ -1,4 +1,4 @@
-"""Requests made to hurt: each is refused cleanly, and the server is healthy after."""
+"""Hostile requests: each is refused with a proper error, and the server stays healthy."""
 
 from __future__ import annotations
 

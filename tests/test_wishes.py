@@ -1,4 +1,4 @@
-"""language/wishes.py: what a sentence wishes of a thing's looks."""
+"""language/wishes.py: the changes of a thing's looks that a sentence asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a store is asked: transactions of an index, counted as SQLite runs them."""
+"""Counts the transactions of an index, as SQLite runs them."""
 
 from __future__ import annotations
 
