@@ -168,7 +168,7 @@ def evaluate(
 
 
 def _of_gallery(photos: Path, store: str | None, model: Model) -> dict[str, str]:
-    """How a search in ``photos`` composes, and why so."""
+    """The composition that searches in ``photos`` use, and the reason why."""
     from samebut.gallery import Gallery
 
     with Gallery.open(photos, store=store) as gallery:

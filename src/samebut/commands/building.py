@@ -79,14 +79,14 @@ FileColumn = Annotated[
 
 
 def rules(exclude: list[str] | None, no_follow: bool) -> ScanRules:
-    """What the options leave out."""
+    """The scan rules of the options."""
     from samebut.scan import ScanRules
 
     return ScanRules(follow=not no_follow, exclude=tuple(exclude or ()))
 
 
 def something_is_missing(gallery: Gallery, report: UpdateReport) -> bool:
-    """Whether pictures were skipped, there are none at all, or more were passed over than not."""
+    """Whether pictures were skipped, none were found, or more files were passed over than found."""
     others = report.scan.other_kinds.total()
     return bool(report.skipped) or others > len(gallery) or not len(gallery)
 
@@ -134,7 +134,7 @@ def check_file_column(file_column: str | None, metadata: object) -> None:
 
 
 def print_metadata(report: MetadataReport) -> None:
-    """Say what became of a table's rows, and of those that waited for their pictures."""
+    """Print what became of a table's rows, and of earlier rows without a picture."""
     for line in report.lines():
         say(f"metadata   {shown(line)}", err=True)
     if report.table is not None:

@@ -111,7 +111,7 @@ def _choose(
 
 
 def of_gallery(measured: Measured, usual: str) -> list[str]:
-    """What was tried and what came of it, as Markdown."""
+    """The compositions that were tried and their results, as Markdown."""
     lines = [
         f"{measured.queries:,} queries; the mean of R@1 and R@10 in percent",
         "",
@@ -185,7 +185,8 @@ def report(judged: Sequence[Judged]) -> list[str]:
 
 
 def on_others(judged: Sequence[tuple[str, Sequence[Judged]]]) -> list[str]:
-    """The areas in each gallery, of curves that were fitted on the others alone, as Markdown."""
+    """The areas under the ROC in each gallery, with curves fitted on the other galleries only, as
+    Markdown."""
     from samebut.calibration import fit
 
     lines = [

@@ -70,7 +70,7 @@ def add_to(app: typer.Typer, before: str = "") -> None:
 
 
 def _shown(lines: tuple[str, ...]) -> str:
-    """Lines that the formatter of the help leaves as they are."""
+    """The lines, marked so that the help formatter does not rewrap them."""
     several = sum(not line.startswith(" ") for line in lines) > 1
     head = "Examples:" if several else "Example:"
     return "\n".join(("\b", head, *(f"  {line}" for line in lines)))

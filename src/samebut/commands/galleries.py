@@ -33,10 +33,10 @@ def wanted(
 ) -> list[Wanted]:
     """The galleries that a command line asks for.
 
-    One folder takes its options as they are. Several are called as their folders are, or
-    NAME=FOLDER, and their options are said as NAME=VALUE.
+    One folder takes its options as they are. Several are named by their folders, or as NAME=FOLDER,
+    and their options are given as NAME=VALUE.
 
-    Raises QueryError if a name is missing, not one that fits in an address, or there twice.
+    Raises QueryError if a name is missing, does not fit in an address, or occurs twice.
     """
     folders = {"": place(photos[0])} if len(photos) == 1 else _named(photos)
     of_store = _by_name("--store", stores, folders)

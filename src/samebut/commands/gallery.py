@@ -461,7 +461,7 @@ def demo(
             store=out / "store",
             model="bundled",
             metadata=table,
-            replace_model=True,  # the store is the demonstration's own, perhaps of an older samebut
+            replace_model=True,  # the store belongs to the demo, perhaps of an older samebut
             move=True,
             progress=progress,
         )
@@ -495,7 +495,7 @@ def _cut(text: str) -> str:
 
 
 def _read_as(reading: Reading) -> str:
-    """How the values of a column are compared, and how many can't be so."""
+    """How the values of a column are compared, and how many can't be compared that way."""
     from samebut.values import could_be_either
 
     if reading.column is None:
@@ -519,8 +519,8 @@ def _read_as(reading: Reading) -> str:
 def _turns(
     images: Sequence[str], texts: Sequence[str], caption: str, weights: Sequence[float]
 ) -> list[Turn]:
-    """The n-th picture goes with the n-th text and the n-th weight; what is left over makes turns
-    of its own."""
+    """Turns of the n-th picture, the n-th text and the n-th weight; surplus pictures or texts
+    become turns of their own."""
     from itertools import zip_longest
 
     from samebut.turns import Turn
@@ -556,7 +556,7 @@ _SAID_OF = {
 
 
 def _say_filters(gallery: Gallery, results: Results) -> None:
-    """Which filters were read in the words: none is silent."""
+    """Report every filter that was read in the words."""
     for fact in results.filters:
         said = f"read “{fact.text}”: {_SAID_OF[fact.outcome]} {fact.where}"
         say(shown(said), err=True)
@@ -575,7 +575,7 @@ def _print_hits(results: Results) -> None:
     from rich.table import Table
 
     columns = list(dict.fromkeys(name for hit in results.hits for name in hit.metadata))
-    columns = columns[:COLUMNS_SHOWN]  # the rest is in --json
+    columns = columns[:COLUMNS_SHOWN]  # --json has the rest
     # A pipe gets the whole line, however long; a terminal gets what fits.
     console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, show_edge=False)

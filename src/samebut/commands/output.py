@@ -1,7 +1,7 @@
-"""What commands print: names and cells of others with their control characters shown, not sent.
+"""Printing for commands: control characters in file names and cells are escaped.
 
-Results go to stdout: where that can't be written to, the command ends. Remarks go to
-stderr: where that can't be, the work goes on.
+Results go to stdout: if writing fails, the command ends. Remarks go to stderr: if writing fails,
+the work continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from samebut.printable import shown
 
 
 class OutputError(SamebutError):
-    """Results can't be written to where they were to go."""
+    """Results can't be written to stdout."""
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -47,7 +47,7 @@ def say_json(value: Any) -> None:
 
 
 def say_zero_ended(name: str) -> None:
-    """Print a file's name as the bytes that it is, and a NUL, as ``xargs -0`` reads them."""
+    """Print a file name as its raw bytes, followed by a NUL, as ``xargs -0`` reads it."""
     with results():
         sys.stdout.buffer.write(os.fsencode(name) + b"\0")
         sys.stdout.buffer.flush()
@@ -55,9 +55,9 @@ def say_zero_ended(name: str) -> None:
 
 @contextmanager
 def results() -> Iterator[None]:
-    """Around whatever writes to stdout: a disk that is full is told in words.
+    """Context for writing to stdout: turns a full disk into an OutputError.
 
-    A pipe that nobody reads any more stays a BrokenPipeError: there is nobody to tell.
+    A closed pipe stays a BrokenPipeError, which ends the command without a message.
     """
     try:
         yield

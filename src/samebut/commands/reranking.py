@@ -1,4 +1,4 @@
-"""The options of a second stage over the best hits, and what is said of it."""
+"""The options of a second stage that reranks the best hits, and its report."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ RerankTimeout = Annotated[
 def second_stage(
     rerank: int | None, url: str, model: str, key: str, timeout: float
 ) -> SecondStage | None:
-    """The second stage that was asked for, None without ``--rerank``. QueryError if it lacks
-    something."""
+    """The second stage of the options, None without ``--rerank``. QueryError if an option is
+    missing."""
     if rerank is None:
         return None
     from samebut.reranking import STAGES
@@ -93,7 +93,7 @@ def searched(
 
 
 def say_report(report: RerankReport | None, model: str) -> None:
-    """What a second stage did and cost, or why the search's order stays."""
+    """Print what the second stage did and cost, or why the search's order stays."""
     if report is None:
         return
     if report.kept_because:

@@ -300,7 +300,8 @@ def opened(
 ) -> Gallery:
     """The gallery, brought up to date first if its folder will be watched.
 
-    A worker has one thread for the model: requests at the same time share the cores better so.
+    Each worker runs the model on one thread, because concurrent requests then share the cores
+    better.
     """
     from samebut.gallery import Gallery
 
@@ -334,11 +335,11 @@ class Listening:
 
 
 def present(gallery: Gallery, settings: Settings, at: Listening) -> None:
-    """Serve ``gallery``; says on stdout where, and returns when it is told to stop."""
+    """Serve ``gallery`` and print its address; returns when the server is told to stop."""
     from samebut.serve.app import create_app
     from samebut.serve.current import warm_up
 
-    warm_up(gallery)  # what is wrong with a model is said before an address is given
+    warm_up(gallery)  # report errors of the model before the address is printed
     _run(create_app(gallery, settings), settings, at, {"/": f"{len(gallery):,} pictures"})
 
 
@@ -348,9 +349,9 @@ def _present_all(
     settings: Settings,
     at: Listening,
 ) -> None:
-    """Serve those that can be opened, and say of the others why not.
+    """Serve the galleries that can be opened, and report why the others can't.
 
-    Raises the first one's error if that is all of them.
+    Raises the first error if none can be opened.
     """
     from samebut.serve.app import Member, create_site
     from samebut.serve.place import GALLERIES
@@ -393,7 +394,7 @@ def _opened_or_error(
 
 
 def _run(app: FastAPI, settings: Settings, at: Listening, said: Mapping[str, str]) -> None:
-    """Serve ``app``, after it is said on stdout what is at each path of it."""
+    """Print what is at each path of ``app``, then serve it."""
     from samebut.serve import server
 
     bound = server.listen(at.host, at.port)

@@ -136,7 +136,7 @@ def train(
 
 
 def _folders(given: list[str]) -> dict[str, Path]:
-    """Folders by name: the one that was said, or the folder's own."""
+    """Folders by the name given as NAME=FOLDER, or else the folder's own."""
     folders: dict[str, Path] = {}
     for argument in given:
         name, equals, folder = argument.partition("=")
