@@ -1,7 +1,8 @@
-"""Courtesy: what people say around a wish when they write to a shop, in English and Chinese.
+"""Removes polite phrases that people put around a wish when they write to a shop, in English and
+Chinese.
 
 "Hi, could you find me this in blue, please?" asks for "this in blue". A model that reads the rest
-as well finds less by it (``benchmarks/robustness.py``, "polite words around").
+as well finds fewer right pictures (``benchmarks/robustness.py``, "polite words around").
 """
 
 from __future__ import annotations

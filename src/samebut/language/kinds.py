@@ -1,7 +1,7 @@
 """What a column of a table is about: colours, brands, prices, links, or what tells pictures apart.
 
-Shops call their columns as they like, so the values are asked first: a column whose values are
-mostly colours is about colours, be it called ``c1``. The name decides where values can't tell.
+Shops name columns in any way, so the values are examined first: a column of mostly colours is about
+colours, even if its name is ``c1``. The name decides where the values do not.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Kind = Literal[
 SEEN: frozenset[Kind] = frozenset(
     ("colour", "article", "pattern", "material", "category", "looks", "description")
 )
-"""What a model sees in the picture, or reads in its description."""
+"""Kinds that a model sees in the picture, or reads in its description."""
 HIDDEN: frozenset[Kind] = frozenset(("id", "split"))
-"""What a person does not choose pictures by."""
+"""Kinds that people do not choose pictures by."""
 
 _MOSTLY = 0.5
 _ALL = 0.95
-_FEW = 12  # values; of fewer nothing is said by all of them being different
+_FEW = 12  # values; if a column has fewer, that all differ means nothing
 _LOOKED_AT = 1_000  # values
 _LONG = 80  # characters of a description on average
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
@@ -47,7 +47,7 @@ def shop_words() -> Mapping[str, Any]:
 
 
 def plain(text: str) -> str:
-    """A name or value as it is looked up: ``subCategory`` and ``Sub_Category`` are one."""
+    """A name or value as it is looked up: ``subCategory`` and ``Sub_Category`` become equal."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
     return " ".join(re.sub(r"[-_\s]+", " ", fold(parted)).split())
 
@@ -102,7 +102,7 @@ def _by_words(called: str, counts: Mapping[str, int], told: int) -> Kind | None:
 
 def _of_texts(named: str, name: str, counts: Mapping[str, int], told: int) -> Kind:
     meant = lexicon.column(name)
-    if named in ("url", "split", "price"):  # its values say that it is none
+    if named in ("url", "split", "price"):  # its values show that it is not
         named = ""
     if named and not (named == "category" and meant == "article"):
         return named  # type: ignore[return-value]
@@ -134,12 +134,12 @@ def is_word(kind: str, value: str) -> bool:
 
 
 def parts(value: str) -> list[str]:
-    """What a value lists: black and white of ``Black/White``."""
+    """The parts of a value: black and white of ``Black/White``."""
     return [part for part in re.split(r"\s*(?:[/,;、&+]|\band\b)\s*", value) if part] or [value]
 
 
 def forms(word: str) -> tuple[str, ...]:
-    """How a word may stand in a table of words: as it is, or in the singular."""
+    """The forms of a word to look up: as it is, and in the singular."""
     word = plain(word)
     if not word.isascii() or not word.endswith("s"):
         return (word, f"{word}s") if word.isascii() else (word,)

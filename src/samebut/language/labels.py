@@ -41,7 +41,8 @@ Words = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Words of a person's own: by column, and by column and value, both as `fold` makes them."""
+    """Words that a person gave: by column, and by column and value, both folded
+    (`samebut.values.fold`)."""
 
     columns: Mapping[str, Words] = field(default_factory=dict)
     values: Mapping[tuple[str, str], Words] = field(default_factory=dict)
@@ -72,7 +73,7 @@ def read_labels(path: Place) -> Labels:
     """The labels of a file.
 
     Raises:
-        LabelsError: it can't be read, or says what no labels file says; the message names where.
+        LabelsError: it can't be read, or has unknown or wrong entries; the message names the place.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -179,13 +180,13 @@ def _pair(kind: Kind, value: str) -> tuple[str | None, str | None]:
 
 @cache
 def _tables(kind: Kind) -> tuple[Mapping[str, str], ...]:
-    """English to Chinese, the tables in which to look for a value of a kind first."""
+    """The tables, English to Chinese, in which a value of a kind is looked up, in this order."""
     every = {
         name: {plain(word): zh for word, zh in table.items()}
         for name, table in lexicon.TRANSLATIONS.items()
     }
     first = [every.pop(kind)] if kind in every else []
-    # Of the other kinds alone words that mean the same in any column: "solid" is no colour.
+    # From the other kinds only words that mean the same in any column: "solid" is not a colour.
     return (*first, shop_words()["values"], *every.values())
 
 

@@ -76,8 +76,8 @@ _LOOSE = re.compile(
 
 
 class Loan(NamedTuple):
-    """The ``look`` of picture number ``picture``, counted from 0, or all of it if that is None;
-    ``text`` is how the sentence says it, from ``start`` to ``end``."""
+    """The ``look`` (None: everything) of picture number ``picture``, counted from 0; ``text`` is
+    the sentence's part from ``start`` to ``end`` that says so."""
 
     look: Look | None
     picture: int
@@ -87,8 +87,8 @@ class Loan(NamedTuple):
 
 
 def loans(sentence: str, pictures: int) -> list[Loan]:
-    """What ``sentence`` takes from each of so many ``pictures``, in its order; none if it speaks of
-    one that is not there, or says of none which part of it is meant."""
+    """What ``sentence`` takes from each of ``pictures`` pictures, in its order; empty if it
+    mentions a picture that does not exist, or names a look of none."""
     found = [*_found(sentence)]
     if not any(each.look for each in found) or any(each.picture >= pictures for each in found):
         return []

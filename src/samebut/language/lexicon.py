@@ -1,4 +1,4 @@
-"""What shops say of their goods, in English and Chinese: translations and a little grammar."""
+"""The vocabulary of shops in English and Chinese: translations and a little grammar."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ MATERIALS_ZH = {
     "plastic": "塑料", "glass": "玻璃",
 }  # fmt: skip
 
-# What a column is, whatever a shop calls it, the surest name first ("label" may be a brand). Names
-# compare without case, spaces and underscores.
+# Names that shops give a column, by its meaning, the most certain first ("label" may be a brand).
+# Names compare without case, spaces and underscores.
 COLUMNS = {
     "colour": ("colour", "color", "basecolour", "basecolor", "colourname", "colorname",
                "maincolour", "maincolor", "颜色"),
@@ -91,7 +91,7 @@ COLUMNS_ZH = {
     "size": "尺寸", "fit": "版型", "hood": "帽兜", "pockets": "口袋", "belt": "腰带",
 }  # fmt: skip
 
-# Whom a gender's goods are for, and whose they are: "for women", "the women's version".
+# Gender -> whom the goods are for, and the possessive: "for women", "the women's version".
 PEOPLE = {
     "men": ("men", "men's"), "male": ("men", "men's"), "man": ("men", "men's"),
     "women": ("women", "women's"), "female": ("women", "women's"), "woman": ("women", "women's"),
@@ -112,7 +112,7 @@ UNCOUNTABLE = frozenset((
     "clothing", "footwear", "innerwear", "jewellery", "jewelry", "knitwear", "lingerie", "luggage",
     "nightwear", "outerwear", "swimwear", "underwear", "apparel", "headwear", "furniture",
 ))  # fmt: skip
-# An "s" at the end that is no plural.
+# Words whose final "s" is not a plural.
 SINGULAR_S = frozenset(("bus", "canvas", "lens", "gas", "swiss", "atlas", "chess"))
 AN = ("hour", "heirloom", "honest")  # an "h" that is not spoken
 A = ("uni", "use", "eu", "one ", "util")  # a vowel that begins with a consonant's sound
@@ -198,14 +198,15 @@ def _last(phrase: str) -> str:
 
 
 def column(name: str) -> str:
-    """What a catalogue's column is: "colour" for "Base Color", the name itself if not known."""
+    """The meaning of a catalogue's column: "colour" for "Base Color", the name itself if not
+    known."""
     plain = _plain(name)
     return next((kind for kind, names in COLUMNS.items() if plain in names), name)
 
 
 def sureness(name: str) -> int:
-    """How far from the usual name of what it is a column's name is: of two that may be the
-    article, "type" and "label", the lower one is."""
+    """How uncertain a column's name is, 0 for the usual name of its meaning: of "type" and "label",
+    which both may mean the article, the lower one does."""
     names = COLUMNS.get(column(name), (_plain(name),))
     return names.index(_plain(name))
 

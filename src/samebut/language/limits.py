@@ -1,8 +1,8 @@
 """Limits in a sentence, in English and Chinese: "under 500", "between 20 and 40", 不超过300元.
 
-What they limit is for the table to say (`samebut.index.mentions`): a limit is an amount as it is
-written, its unit, and where it stands. The amount itself counts: "under 500" is at most 500, as
-who says it would buy for 500 too.
+`samebut.index.mentions` finds the column that is limited; a `Limit` is an amount as it is written,
+its unit, and its position. The amount is included: "under 500" is at most 500, because who says so
+would also pay 500.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ _OR_MORE = r"or more|or over|or above|or higher|and up|and above|and over|\+|以
 _RANGE = r"\s*(?:-|–|—|~|〜|至|到|to|and)\s*"
 _CHINESE_NUMBER = "[零一二两三四五六七八九十百千万]{1,9}"
 _NUMBER = rf"(?:\d{{1,12}}(?:[.,]\d{{1,6}}){{0,4}}(?:k\b|千|万)?|{_CHINESE_NUMBER})"
-_AROUND = 40  # characters before and behind a number in which the words about it stand
+_AROUND = 40  # characters before and after a number in which the words of a limit are looked for
 _HAS_NUMBER = re.compile(r"[\d零一二两三四五六七八九十百千万.,]+")
 _DIGITS = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"两": 2}
 _TENS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 _SPOKEN_MONEY = ("块钱", "块", "元钱", "bucks", "dollars", "rmb", "人民币", "元人民币")
-# What may stand behind a bare amount that is a price. Before a noun it is a count: "3 stripes".
+# Words that may follow a bare amount that is a price. An amount before a noun is a count: "3
+# stripes".
 _MAY_FOLLOW = re.compile(
     r"\s*(?:$|[^\w\s]|(?:and|but|or|with|without|in|for|from|by|please|only|each|that|which"
     r"|的|吧|就好|就行|左右)(?![a-z]))"
@@ -91,7 +92,7 @@ def _every(text: str) -> Iterator[Limit]:
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Where a pattern matches, looked for near numbers alone: it takes microseconds a letter."""
+    """The matches of a pattern near numbers: matching takes microseconds for each letter."""
     near: list[list[int]] = []
     for number in _HAS_NUMBER.finditer(text):
         start, end = max(0, number.start() - _AROUND), number.end() + _AROUND
@@ -105,9 +106,9 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], bool], ...]:
-    """Each form of a limit, and whether a word in it says that it is one."""
+    """A pattern for each form of a limit, and whether it contains a word that marks a limit."""
     names = sorted({*units(), *_SPOKEN_MONEY}, key=len, reverse=True)
-    # "under 100 in blue" is no inch.
+    # "in" is not a unit here: "under 100 in blue".
     unit = "|".join(
         re.escape(n) + (r"(?!\s*[a-z])" if n == "in" else r"(?![a-z])" if n[-1].isalpha() else "")
         for n in names

@@ -1,4 +1,4 @@
-"""Ordinary words: those that say how a thing looks, against names that only a table knows."""
+"""Ordinary words, such as those for looks, to tell them from names that only a table knows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST = 8  # tokens of a word or phrase
 
 
 class KeyedWord(NamedTuple):
-    """A word of a folded text, or one character where words are not parted, and its place."""
+    """A word of a folded text, or one character of a script without spaces, and its position."""
 
     key: str
     start: int
@@ -75,12 +75,12 @@ def goods() -> frozenset[str]:
 
 @cache
 def common() -> frozenset[str]:
-    """Both: all that is no name."""
+    """The keys of `looks` and `things_seen`: none of them is a name by itself."""
     return looks() | things_seen()
 
 
 def names_a_thing(text: str) -> bool:
-    """Whether a text names something to be seen that is no mere look of a thing: a dog, 猫."""
+    """Whether a text names something visible that is not just a look of a thing: a dog, 猫."""
     keys = [token.key for token in tokens(fold(text))]
     spans = (
         keys[start:end]
@@ -91,7 +91,7 @@ def names_a_thing(text: str) -> bool:
 
 
 def are_ordinary(keys: Sequence[str], words: frozenset[str]) -> bool:
-    """Whether ``keys``, of tokens, are nothing but words of ``words``, one behind the other."""
+    """Whether the tokens' ``keys`` are a sequence of words of ``words`` and nothing else."""
     place = 0
     while place < len(keys):
         ends = range(min(len(keys), place + _LONGEST), place, -1)

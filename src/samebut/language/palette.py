@@ -145,5 +145,6 @@ LIGHTNESS = {
 
 
 def families(name: str) -> frozenset[str]:
-    """The colours that ``name`` may be taken for; itself if it is no shade of another."""
+    """The colours that ``name`` may be taken for; ``name`` itself if it is not a shade of
+    another."""
     return frozenset(FAMILIES[name].split()) if name in FAMILIES else frozenset((name,))

@@ -1,4 +1,4 @@
-"""Text templates in English and Chinese: parsed once, then filled with values.
+"""Text templates in English and Chinese, parsed once and filled with values.
 
 Braces hold the name of a value, or a form followed by one or more names:
 

@@ -1,6 +1,6 @@
-"""What a sentence wishes of a thing's looks: colours, kinds and patterns, in English and Chinese.
+"""Finds the wishes about looks in a sentence: colours, kinds and patterns, in English and Chinese.
 
-Only words of the lexicon are found; what else a sentence says is for the model to read.
+Only words of the lexicon are found; the model interprets the rest of a sentence.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ _PLURAL = 3  # letters of a word that may lose its s, at least
 
 
 def wishes(texts: Iterable[str]) -> list[Wish]:
-    """What a conversation wishes in the end, its texts oldest first.
+    """The wishes that hold at the end of a conversation, whose texts are oldest first.
 
-    A later wish takes the place of earlier ones of its look; a refusal stays until what it refuses
-    is wished for.
+    A later wish replaces earlier ones of the same look; a refusal holds until what it refuses is
+    wished for.
     """
     said: list[Wish] = []
     for text in texts:
@@ -85,9 +85,9 @@ def standing(texts: Sequence[str], as_read: Callable[[str], str] = str) -> list[
     """The texts of a conversation, oldest first, without the parts that a later text replaces:
     "in red, with stripes", then "in blue" leaves "with stripes". A text may be left empty.
 
-    A part goes from comma to comma. It is replaced if all that it wishes for is: by a later wish of
+    A part is the text between two commas. It is replaced if all its wishes are: by a later wish of
     the same look, or by one that refuses the same ("not red after all"). Of "from red to blue" the
-    blue counts. ``as_read`` makes of a text what is searched for words.
+    blue counts. ``as_read`` normalises a text before words are looked for.
     """
     found = [[*_found(as_read(text))] for text in texts]
     kept = []
@@ -120,8 +120,9 @@ def canonical(look: Look, value: str) -> str:
 
 
 def fits(look: Look, value: str, wished: str) -> bool | None:
-    """Whether a value of a table is what was wished for; None if that can't be told: navy blue is
-    blue, blue may be navy, and a thing of several colours may have any. One thing is as many."""
+    """Whether a value of a table is what was wished for; None if that is uncertain: navy blue is
+    blue, blue may be navy, and a thing of several colours may have any. Singular and plural are
+    equal."""
     if look == "article" and _ends_with(_singular(value.lower()), _singular(wished.lower())):
         return True
     if look == "article" and _ends_with(_singular(wished.lower()), _singular(value.lower())):
@@ -151,8 +152,8 @@ def _ends_with(longer: str, shorter: str) -> bool:
 
 
 def _names(thing: str) -> set[str]:
-    """What a thing is called, in the singular and without hyphens: the lexicon has some things in
-    the plural (sneakers), some in the singular (shirt), and some in both or in two spellings."""
+    """The names of a thing, in the singular and without hyphens: the lexicon has some things in the
+    plural (sneakers), some in the singular (shirt), and some in both or in two spellings."""
     called = (canonical("article", name) for name in (thing, _singular(thing.lower())))
     return {_singular(name).replace("-", "") for name in called}
 
@@ -223,7 +224,8 @@ def _of_articles() -> Iterator[tuple[Look, str, str]]:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """Any phrase, the longest first, an English one as a word of its own, in the plural too."""
+    """A pattern for any of the phrases, the longest first; English ones as whole words, also in the
+    plural."""
     phrases = sorted(_phrases(), key=len, reverse=True)
     english = "|".join(re.escape(phrase) for phrase in phrases if phrase.isascii())
     chinese = "|".join(re.escape(phrase) for phrase in phrases if not phrase.isascii())
