@@ -121,7 +121,7 @@ def test_doctor_says_what_is_wrong_and_ends_with_one(evaluated: Path, tmp_path: 
     assert (healthy.exit_code, "18 of 18 pictures are whole" in healthy.stdout) == (0, True)
     ill = run("doctor", "fashioniq", tmp_path)
     assert ill.exit_code == 1
-    assert "holds no cap.dress.train.json" in ill.stdout
+    assert "no file cap.dress.train.json" in ill.stdout
 
 
 def test_submission_files_from_drawn_pictures_through_the_whole_path(tmp_path: Path) -> None:

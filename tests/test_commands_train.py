@@ -59,7 +59,7 @@ def test_training_prints_the_model(
 
 def test_a_name_can_not_be_given_twice(recipe: Path, root: Path) -> None:
     arguments = ["train", str(recipe), "--data", str(root), "--data", f"shapes={root}"]
-    with pytest.raises(QueryError, match="names 'shapes' twice"):
+    with pytest.raises(QueryError, match="gives the name 'shapes' twice"):
         CliRunner().invoke(app, [*arguments, "--out", "x"], catch_exceptions=False)
 
 

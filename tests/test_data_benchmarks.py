@@ -175,7 +175,7 @@ def test_a_missing_target_takes_its_query_and_a_missing_member_the_subset(tmp_pa
     (kept,) = whole.on_what_is_there().queries
     assert (kept.id, kept.subset) == ("1", None)
     (tmp_path / "dev-3.png").unlink()
-    with pytest.raises(DataError, match="too few for any query; 6 of 8"):
+    with pytest.raises(DataError, match="6 of 8 pictures exist, too few for any query"):
         whole.on_what_is_there()
 
 
@@ -270,7 +270,7 @@ def test_cirr_finds_pictures_in_nested_folders_and_other_formats(tmp_path: Path)
 
 
 def test_cirr_of_another_version_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no cap\.rc2\.val\.json") as caught:
+    with pytest.raises(DataError, match=r"no file cap\.rc2\.val\.json") as caught:
         cirr.read(cirr_copy(tmp_path, "rc1"), "val")
     assert "cap.rc1.val.json" in caught.value.hint
 
@@ -317,7 +317,7 @@ def test_circo_counts(tmp_path: Path, split: str, queries: int) -> None:
 def test_circo_needs_cocos_list(tmp_path: Path) -> None:
     write(tmp_path / "val.json", [])
     write(tmp_path / "image_info_unlabeled2017.zip", "")
-    with pytest.raises(DataError, match="holds no image_info_unlabeled2017") as caught:
+    with pytest.raises(DataError, match="no file image_info_unlabeled2017") as caught:
         circo.read(tmp_path, "val")
     assert "unpack it first" in caught.value.hint
 
@@ -375,7 +375,7 @@ def test_fashion200k_marks_are_spelled_out_and_damage_is_named(tmp_path: Path) -
     assert fashion200k.replacement("red dress", "red andmark dress") == "replace dress with andmark"
     fashion200k_copy(tmp_path)
     write(tmp_path / "test_queries.txt", "women/dresses/1/1_0.jpeg women/dresses/9/9_0.jpeg\n")
-    with pytest.raises(DataError, match=r"query 0: women/dresses/9/9_0\.jpeg is not among"):
+    with pytest.raises(DataError, match=r"query 0: women/dresses/9/9_0\.jpeg has no label"):
         fashion200k.read(tmp_path, "test")
     write(tmp_path / "labels" / "dress_test_detect_all.txt", "a.jpeg\t0.9\n")
     with pytest.raises(DataError, match="line 1: does not hold a picture, a score and a caption"):

@@ -237,7 +237,7 @@ def test_a_description_with_a_damaged_part_names_it(
 ) -> None:
     description = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**description, place: value}))
-    with pytest.raises(ModelError, match=f"damaged {place}"):
+    with pytest.raises(ModelError, match=f"the value of {place} is not valid"):
         Model.load(folder)
 
 
