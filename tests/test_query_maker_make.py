@@ -252,7 +252,7 @@ def test_one_file_without_splits(shop: Path) -> None:
 
 def test_a_file_of_somebody_else_is_not_overwritten(shop: Path) -> None:
     (shop / "mine.jsonl").write_text("{}\n")
-    with pytest.raises(DataError, match=r"mine\.jsonl is there"):
+    with pytest.raises(DataError, match=r"mine\.jsonl exists and was not written by this command"):
         write(table(shop), RULES, shop / "mine.jsonl")
     assert (shop / "mine.jsonl").read_text() == "{}\n"
 

@@ -123,5 +123,5 @@ def test_asking_is_the_same_each_time(clothes: ValPictures, food: ValPictures) -
 
 def test_a_gallery_of_one_kind_is_refused(model: Model, tmp_path: Path) -> None:
     read = pictures.read("shirts", drawn(tmp_path / "s", {"shirt": "round"}), model)
-    with pytest.raises(DataError, match="shirts: fewer than two kinds"):
+    with pytest.raises(DataError, match="shirts: its val split has fewer than two kinds"):
         [*queries.sorts(read, [])]

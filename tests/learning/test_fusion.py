@@ -455,7 +455,7 @@ def test_an_unknown_fusion_lists_the_known_ones() -> None:
 def test_an_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError, match="'combiner' has no option 'hiden'") as error:
         make_fusion("combiner", DIM, hiden=8)
-    assert error.value.hint == "It has: projection, hidden, dropout."
+    assert error.value.hint == "Its options: projection, hidden, dropout."
     with pytest.raises(RecipeError) as error:
         make_fusion("tirg", DIM, hidden=8)
     assert error.value.hint == "It has: none."
