@@ -153,7 +153,7 @@ def terms() -> list[Sequence[str]]:
     return [(f"`{name}`", summary(kind)) for name, kind in TERMS.items()]
 
 
-KEY_COLUMNS = ("key", "default", "may be", "what it says")
+KEY_COLUMNS = ("key", "default", "allowed values", "meaning")
 TABLES: dict[str, tuple[Sequence[str], Callable[[], Iterable[Sequence[str]]]]] = {
     "small": (KEY_COLUMNS, lambda: keys(SmallConfig)),
     "efficientnet": (KEY_COLUMNS, lambda: keys(EfficientNetConfig)),
