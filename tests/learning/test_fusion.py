@@ -458,7 +458,7 @@ def test_an_unknown_option_lists_the_known_ones() -> None:
     assert error.value.hint == "Its options: projection, hidden, dropout."
     with pytest.raises(RecipeError) as error:
         make_fusion("tirg", DIM, hidden=8)
-    assert error.value.hint == "It has: none."
+    assert error.value.hint == "Its options: none."
 
 
 @pytest.mark.parametrize("hidden", [-1, 2.5, "many"])
