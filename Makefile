@@ -31,7 +31,7 @@ demo-gallery: $(VENV)/.dev ## draw the pictures that `samebut demo` ships with a
 	$(BIN)/python -m samebut.wardrobe src/samebut/demo_gallery --count 300 --seed 11 --size 256 --format webp --quality 80
 
 test: $(VENV)/.dev ## the whole test suite, offline
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## format, lint, types, import layers: seconds
 	$(BIN)/ruff format --check .
