@@ -117,9 +117,8 @@ class Vocabulary:
 
     def naming(self, folded: Sequence[str]) -> Vocabulary:
         """This vocabulary, with the values of sampled columns that fold to one of these texts."""
-        found = self.find(self.sampled, folded) if self.sampled else ()
         more = Vocabulary(columns=self.columns, kinds=self.kinds)
-        for name, value in found:
+        for name, value in self.find(self.sampled, folded):
             more._value(name, value, value.text)
         if not more.values:
             return self
