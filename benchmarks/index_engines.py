@@ -190,9 +190,11 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch, 
                 index.put(batch)
             index.publish()
 
+    rows = said(task)
+
     def describe() -> None:
         with closing(address.open(writable=True)) as index:
-            index.set_metadata(said(task))
+            index.set_metadata(rows)
 
     def accelerate() -> None:
         with closing(address.open(writable=True)) as index:
@@ -200,6 +202,7 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch, 
 
     for what, work in (("build", put), ("metadata", describe)):
         log.seconds(engine, what, watch.of(work))
+    rows.clear()
     searching(engine, task, address, watch, log)
     if engine == "embedded":
         log.seconds("clusters", "build of the file", watch.of(accelerate))

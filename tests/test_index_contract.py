@@ -287,7 +287,7 @@ def test_searches_go_on_until_another_model_has_all(index: Index, address: Addre
         index.touch("c", size=7, mtime_ns=8)
         index.rename("e", "g", size=9, mtime_ns=10)
         index.remove(["f"])
-        index.describe({"g": {"colour": ["blue"]}}, {"g": "g"})
+        index.describe({"g": {"colour": ("blue",)}}, {"g": "g"})
         index.follow()
         assert (list(index.files()), index.damaged()) == (["b", "c", "g"], [])
         assert index.listing(9, where="colour = 'blue'") == [2, 3, 7]

@@ -171,7 +171,7 @@ def test_names_and_values_may_be_longer_than_a_b_tree_takes(index: PostgresIndex
     long = ["".join(map(chr, dice.integers(0x4E00, 0x9FFF, 3000))) for _ in range(3)]
     index.put([picture(name, seed) for seed, name in enumerate(long)])
     index.put([picture(long[0], 9)])
-    index.describe({n: {"text": [n], n[:2000]: ["x"]} for n in long}, {n: n for n in long})
+    index.describe({n: {"text": (n,), n[:2000]: ("x",)} for n in long}, {n: n for n in long})
     assert [index.id_of(name) for name in long] == [1, 2, 3]
     assert index.count(f"text = '{long[1]}'") == 1
     assert [e.path for e in index.pictures(index.listing(9))] == sorted(long)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from samebut import catalog
-from samebut.catalog import Catalog, UnusableRow
+from samebut.catalog import Catalog, UnusableRow, Values
+from samebut.garbage import no_garbage
 from samebut.index import Index, TableRow
 from samebut.remote import Place
 
@@ -94,6 +95,7 @@ class MetadataReport:
         return said
 
 
+@no_garbage()
 def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False) -> MetadataReport:
     """Update the metadata of an index's pictures, with a new ``table`` or without.
 
@@ -106,7 +108,7 @@ def describe(index: Index, table: Catalog | None = None, *, afresh: bool = False
     report = MetadataReport(followed=index.follow())
     kept = {} if afresh else index.table_rows()
     had = index.described() if afresh else set()
-    given: Mapping[str, Mapping[str, Sequence[str]]] = {}
+    given: Mapping[str, Mapping[str, Values]] = {}
     if table is not None:
         report.table, report.notes = table.path, table.notes
         report.rows, report.unusable = len(table.values), table.unusable

@@ -68,6 +68,7 @@ _QUANTITY = re.compile(
     r"(?P<sign>[+-]?)\s*(?P<before>[^\d+\-.,'][^\d+\-,]*?)?\s*(?P<inner>[+-]?)"
     r"(?P<digits>\d+(?:[.,' ]\d+)*|[.,]\d+)\s*(?P<after>\D*)"
 )
+_DIGIT = re.compile("[0-9]")
 _BEFORE = re.compile(r"\D+")
 _AROUND = " \t+-(.,'"
 _BEGINNINGS = frozenset(name.strip(_AROUND) for name in (*_CURRENCIES, *_SYSTEMS)) | {""}
@@ -116,7 +117,8 @@ def is_currency(unit: str) -> bool:
 
 def is_empty(text: str) -> bool:
     """Whether a cell means a missing value: ``N/A``, ``none``, ``-``, ``null``, 无."""
-    return fold(text).strip() in _EMPTY
+    plain = text.lower() if text.isascii() else fold(text)
+    return plain.strip() in _EMPTY
 
 
 def as_number(text: str) -> float | None:
@@ -269,11 +271,12 @@ def read_cells(counts: Mapping[str, int]) -> tuple[Column, dict[str, float]]:
         return Column(), {}
     if _says_yes_and_no(told):
         return _each_read(Column("yes/no"), told)
-    day_first = _day_first(told)
-    dated = {text for text in told if _date(text, day_first) and not _YEAR.fullmatch(text.strip())}
-    with_years = {text for text in told if _date(text, day_first)} if dated else set()
-    if 2 * sum(told[text] for text in with_years) >= total:
-        return _each_read(Column("date", day_first=day_first), told)
+    if _may_be_dates(told):
+        day_first = _day_first(told)
+        dated = {text for text in told if _date(text, day_first)}
+        are_all_years = all(_YEAR.fullmatch(text.strip()) for text in dated)
+        if not are_all_years and 2 * sum(told[text] for text in dated) >= total:
+            return _each_read(Column("date", day_first=day_first), told)
     quantities = {text: found for text in told if (found := _quantity(text))}
     column = _quantities(told, quantities)
     numbers = {text: column._number_of(found) for text, found in quantities.items()}
@@ -315,19 +318,27 @@ class _Quantity:
 def _quantity(text: str) -> _Quantity | None:
     """A cell as a number with or without a unit. Whether the unit is one is for the column to say:
     any single word is taken here."""
-    return _quantity_of(text) if _may_hold_number(text) else None
-
-
-def _may_hold_number(text: str) -> bool:
-    return len(text) <= _LONGEST and any(map(str.isnumeric, text))
-
-
-@lru_cache(maxsize=4096)
-def _quantity_of(text: str) -> _Quantity | None:
-    plain = unicodedata.normalize("NFKC", text).strip().translate(_SIGNS)
+    if not _may_hold_number(text):
+        return None
+    plain = text.strip()
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKC", text).strip().translate(_SIGNS)
     before = _BEFORE.match(plain)
     if before and before[0].casefold().strip(_AROUND) not in _BEGINNINGS:
         return None  # most titles and article numbers end here: the patterns take ten times as long
+    return _quantity_of(plain)
+
+
+def _may_hold_number(text: str) -> bool:
+    if len(text) > _LONGEST:
+        return False
+    if text.isascii():
+        return _DIGIT.search(text) is not None
+    return any(map(str.isnumeric, unicodedata.normalize("NFKC", text)))
+
+
+@lru_cache(maxsize=4096)
+def _quantity_of(plain: str) -> _Quantity | None:
     return _single(plain) or _range(plain) or _sides(plain)
 
 
@@ -522,12 +533,19 @@ def _yes_no(text: str) -> float | None:
 
 
 def _says_yes_and_no(told: Counter[str]) -> bool:
-    plain = {text: fold(text).strip() for text in told}
-    fitting = sum(count for text, count in told.items() if plain[text] in _YES | _NO)
-    if fitting < _MOSTLY * told.total():
-        return False
-    both = {word in _YES for word in plain.values() if word in _YES | _NO} == {True, False}
-    return both or any(word in _UNMISTAKABLE for word in plain.values())
+    total = fitting = told.total()
+    words = set()
+    for text, count in told.items():
+        word = fold(text).strip()
+        if word in _YES or word in _NO:
+            words.add(word)
+            continue
+        fitting -= count
+        if fitting < _MOSTLY * total:
+            return False
+    return not (words.isdisjoint(_YES) or words.isdisjoint(_NO)) or not words.isdisjoint(
+        _UNMISTAKABLE
+    )
 
 
 # ------------------------------------------------------------------------------- dates
@@ -538,9 +556,8 @@ def _date(text: str, day_first: bool | None) -> Span | None:
     if not _may_hold_number(text):
         return None
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    word = _WORD.match(plain)
-    if not (word[0] in _MONTHS if word else plain[:1].isdigit()):
-        return None  # fast exit: no pattern below matches another beginning
+    if not _begins_as_date(plain):
+        return None
     if _YEAR.fullmatch(plain):
         return _span(int(plain), None, None)
     if found := _YEAR_FIRST.fullmatch(plain):
@@ -567,6 +584,24 @@ def _date(text: str, day_first: bool | None) -> Span | None:
         day, month = (one, two) if first else (two, one)
         return _span(_full_year(year), month, day, *clock)
     return None
+
+
+def _begins_as_date(plain: str) -> bool:
+    """Whether ``plain``, in the form in which `_date` compares, has the beginning of any date."""
+    word = _WORD.match(plain)
+    return word[0] in _MONTHS if word else plain[:1].isdigit()
+
+
+def _may_be_dates(told: Counter[str]) -> bool:
+    """Whether at least half of the values have the beginning of a date. Most columns of texts are
+    found here not to be dates, after half of their values."""
+    total = left = told.total()
+    for text, count in told.items():
+        if not _begins_as_date(fold(text).strip()):
+            left -= count
+            if 2 * left < total:
+                return False
+    return True
 
 
 def _full_year(year: str) -> int:

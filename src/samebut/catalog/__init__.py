@@ -18,6 +18,7 @@ from samebut.catalog.names import EXACT, WAYS, Matched, file_name, is_picture, m
 from samebut.catalog.sheet import SheetRow, TableSheet, UnusableRow, Values, read_sheet
 from samebut.catalog.shops import joined
 from samebut.errors import MetadataError
+from samebut.garbage import no_garbage
 from samebut.language import lexicon
 from samebut.remote import Place
 from samebut.values import is_empty
@@ -91,6 +92,7 @@ class Catalog:
             )
 
 
+@no_garbage()
 def read(path: Place, file_column: str | None = None, *, empty: Empty = is_empty) -> Catalog:
     """Read a table: delimited text of any usual encoding, JSON Lines, or a workbook.
 

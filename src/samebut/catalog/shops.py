@@ -218,15 +218,18 @@ def _without(cells: Cells, columns: Iterable[str]) -> dict[str, Values]:
 
 def joined(rows: Iterable[Cells]) -> dict[str, Values]:
     """Each column with its distinct values in all rows."""
+    every = [*rows]
+    if len(every) == 1:
+        return {column: _union(values, ()) for column, values in every[0].items()}
     found: dict[str, dict[str, None]] = {}
-    for cells in rows:
+    for cells in every:
         for column, values in cells.items():
             found.setdefault(column, {}).update(dict.fromkeys(values))
     return {column: tuple(values) for column, values in found.items()}
 
 
 def _union(values: Values, more: Values) -> Values:
-    return tuple(dict.fromkeys((*values, *more)))
+    return tuple(dict.fromkeys((*values, *more))) if more or len(values) > 1 else values
 
 
 _NUMBER = re.compile(r" \(\d+\)$")

@@ -267,7 +267,7 @@ class Index(Protocol):
 
     def describe(
         self,
-        rows: Mapping[str, Mapping[str, Sequence[str]]],
+        rows: Mapping[str, Mapping[str, tuple[str, ...]]],
         places: Mapping[str, str | None],
         *,
         afresh: bool = False,

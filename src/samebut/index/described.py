@@ -13,13 +13,14 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from samebut.garbage import no_garbage
 from samebut.index import Changes, Entry, Reading, TableRow, counting, metadata, nearest, selection
 from samebut.index import rows as table_rows
 from samebut.index.counting import Counting, Value
 from samebut.index.metadata import Columns
 from samebut.index.paths import give_ids, given, kept
 from samebut.index.sql import Transaction, Transactions
-from samebut.index.store import Store, StoredModel, no_garbage
+from samebut.index.store import Store, StoredModel
 from samebut.index.vocabulary import ColumnValues, Vocabulary
 from samebut.index.where import Filter, parse
 from samebut.language.labels import Labels
@@ -67,10 +68,9 @@ class DescribedStore(Store):
             MetadataError: a name or text with broken characters or a NUL.
         """
         with no_garbage():
-            described = {
-                path: {c: (text,) for c, text in row.items()} for path, row in rows.items()
-            }
-            metadata.check(described)
+            described = metadata.cleaned(
+                {path: {c: (text,) for c, text in row.items()} for path, row in rows.items()}
+            )
             by_name = {kept(path): columns for path, columns in described.items()}
             with self._database.writing() as connection:
                 ids = give_ids(connection, by_name)
@@ -95,17 +95,18 @@ class DescribedStore(Store):
         Raises:
             MetadataError: a name or text with broken characters or a NUL.
         """
-        metadata.check(rows)
-        paths = [kept(path) for path in places.values() if path is not None]
-        with self._database.writing() as connection, no_garbage():
-            if afresh:
-                metadata.forget_all(connection)
-                table_rows.forget_all(connection)
-            ids = give_ids(connection, paths)
-            moves = {
-                name: None if path is None else ids[kept(path)] for name, path in places.items()
-            }
-            return table_rows.describe(connection, rows, moves)
+        with no_garbage():
+            described = metadata.cleaned(rows)
+            by_name = {name: None if path is None else kept(path) for name, path in places.items()}
+            with self._database.writing() as connection:
+                if afresh:
+                    metadata.forget_all(connection)
+                    table_rows.forget_all(connection)
+                ids = give_ids(connection, [path for path in by_name.values() if path is not None])
+                moves = {
+                    name: None if path is None else ids[path] for name, path in by_name.items()
+                }
+                return table_rows.describe(connection, described, moves)
 
     def follow(self) -> int:
         with self._database.writing() as connection:

@@ -10,11 +10,13 @@ Everything here runs inside a transaction of the caller and knows paths by their
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from samebut.catalog import shown
 from samebut.errors import MetadataError, StoreDamaged
 from samebut.index import selection
-from samebut.index.sql import Ids, Transaction, found_by
+from samebut.index.sql import Ids, Transaction, found_by, insert
 from samebut.index.where import Filter
 from samebut.values import Column, fold, is_empty, read_cells
 
@@ -43,62 +45,120 @@ _SORTED = 10_000
 """Values. More new ones are stored in the order of the index on them: in another, SQLite reads and
 writes its pages again and again (twice the time for a million)."""
 
+TABLES_4 = (
+    # The folded values that have several spellings.
+    "CREATE TABLE variant (field_id INTEGER NOT NULL, folded TEXT NOT NULL)",
+    "CREATE INDEX variant_folded ON variant (field_id, folded)",
+    """INSERT INTO variant SELECT field_id, folded FROM value
+        GROUP BY field_id, folded HAVING count(*) > 1""",
+    """CREATE INDEX value_common ON value (field_id, length(paths) DESC, folded)
+        WHERE length(paths) > 8""",
+)
+"""Version 4: by these `samebut.index.counting` finds the commonest values of a column without
+reading those of one picture."""
+
+_INSERT_VARIANTS = "INSERT INTO variant VALUES {rows}"
+
 TEXTS = "SELECT texts FROM description WHERE id = ?"
 """What is said of one path."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for each row
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = lru_cache(maxsize=1024)(_quote)  # of the names of columns
 
 ID = np.dtype("<i8")
 """Of a list of paths."""
 
 
-Columns = Mapping[str, Sequence[str]]
+Values = tuple[str, ...]
+Columns = Mapping[str, Values]
 """What is said of a picture: the values of each column, none of them where it is empty."""
 
 
-def check(rows: Mapping[str, Columns]) -> None:
-    """Refuse, with `MetadataError`, column names and texts that can't be kept as text."""
-    for path, columns in rows.items():
-        whole = "".join(chain(columns, chain.from_iterable(columns.values())))
-        if selection.storable(whole):
-            continue  # then each of its parts is storable as well
-        for column, text in ((c, text) for c, texts in columns.items() for text in texts or [""]):
-            if not (selection.storable(column) and selection.storable(text)):
-                raise MetadataError(
-                    f"{path}: {column!r} is {text!r}, which is no text",
-                    hint="save the table as UTF-8",
-                )
+def cleaned(rows: Mapping[str, Columns]) -> Mapping[str, Columns]:
+    """The rows without empty and repeated values; a column whose values are all empty has none.
+
+    Raises:
+        MetadataError: a column's name or a text that can't be kept as text.
+    """
+    # Most values are of several pictures: each is looked at once.
+    different = set(chain.from_iterable(columns.values() for columns in rows.values()))
+    names = set(chain.from_iterable(rows.values()))
+    if not selection.storable("".join(chain(names, chain.from_iterable(different)))):
+        _refuse(rows)
+    others = {values: own for values in different if (own := _cleaned(values)) != values}
+    if not others:
+        return rows
+    return {
+        path: {column: others.get(values, values) for column, values in columns.items()}
+        for path, columns in rows.items()
+    }
+
+
+def _cleaned(values: Values) -> Values:
+    if len(values) == 1:
+        return () if is_empty(values[0]) else values
+    return tuple(dict.fromkeys(value for value in values if not is_empty(value)))
+
+
+def _refuse(rows: Mapping[str, Columns]) -> NoReturn:
+    path, column, text = next(
+        (path, column, text)
+        for path, columns in rows.items()
+        for column, texts in columns.items()
+        for text in texts or ("",)
+        if not (selection.storable(column) and selection.storable(text))
+    )
+    raise MetadataError(
+        f"{path}: {column!r} is {text!r}, which is no text",
+        hint="save the table as UTF-8",
+    )
 
 
 def forget_all(connection: Transaction) -> None:
     """Delete all metadata."""
-    for table in ("description", "field", "value"):
+    for table in ("description", "field", "value", "variant"):
         connection.execute(f"DELETE FROM {table}")
 
 
-def change(connection: Transaction, described: Mapping[int, Columns | None]) -> None:
+def change(
+    connection: Transaction,
+    described: Mapping[int, Columns | None],
+    before: Mapping[int, Columns] | None = None,
+) -> None:
     """Replace all metadata of these paths, by id; None: as if the path never had any.
 
-    New columns are added in the order in which they come, also those without a value.
+    New columns are added in the order in which they come, also those without a value. The values
+    are `cleaned`. ``before`` is what `said_of` these paths gives, if that is known already.
     """
-    lists: dict[str, _Lists] = {}
-    said = said_of(connection, described)
+    said = said_of(connection, described) if before is None else before
+    lists: defaultdict[str, _Lists] = defaultdict(_Lists)
     texts: list[tuple[int, str]] = []
     for path_id, columns in described.items():
-        old, new = said.get(path_id, {}), told(columns or {})
-        for column in dict.fromkeys((*(columns or {}), *old)):
-            if column not in lists:
-                lists[column] = _Lists()
-            lists[column].change(path_id, old.get(column, ()), new.get(column, ()))
+        old, new = said.get(path_id), columns or {}
+        for column, values in new.items():
+            changed = lists[column]
+            if old:
+                changed.change(path_id, old.get(column, ()), values)
+            elif values:
+                changed.filled.append(path_id)
+                for text in values:
+                    changed.added[text].append(path_id)
+        for column, values in (old or {}).items():
+            if column not in new:
+                lists[column].change(path_id, values, ())
         if columns is not None:
-            texts.append((path_id, _as_json(new)))
+            texts.append((path_id, as_json(columns)))
     connection.executemany(
-        "DELETE FROM description WHERE id = ?", ((path_id,) for path_id in described)
+        "DELETE FROM description WHERE id = ?",
+        [(path_id,) for path_id in described if path_id in said],
     )
-    connection.executemany("INSERT INTO description VALUES (?, ?)", texts)
+    insert(connection, "INSERT INTO description VALUES {rows}", texts)
     known = fields(connection)
     for column, changed in lists.items():
-        _change_field(connection, known.get(column), column, changed)
+        if column in known:
+            _change_field(connection, known[column], changed)
+        else:
+            _add_field(connection, column, changed)
 
 
 def is_described(connection: Transaction, path_id: int) -> bool:
@@ -116,7 +176,7 @@ def described_paths(connection: Transaction) -> list[int]:
 def damaged(connection: Transaction) -> list[int]:
     """Ids of paths whose two copies of the metadata differ: one of them is damaged.
 
-    Not checked: how values are interpreted, and the numbers that result.
+    Not checked: how values are interpreted, the numbers that result, and `TABLES_4`.
     """
     names = {number: name for name, number in fields(connection).items()}
     wrong: set[int] = set()
@@ -156,16 +216,18 @@ def as_shown(row: tuple[str] | None) -> dict[str, str]:
 
 def as_json(columns: Columns) -> str:
     """Columns that have a value, as they are kept: one as a text, several as a list."""
-    return _as_json(told(columns))
+    # One text at a time: an encoder that is given a dict is made anew for each.
+    cells = [
+        f"{_quoted(column)}: {_quote(values[0] if len(values) == 1 else values)}"
+        for column, values in columns.items()
+        if values
+    ]
+    return f"{{{', '.join(cells)}}}"
 
 
-def _as_json(columns: Columns) -> str:
-    return _ENCODER.encode({c: v[0] if len(v) == 1 else [*v] for c, v in columns.items()})
-
-
-def told(columns: Columns) -> dict[str, tuple[str, ...]]:
-    """The columns that have a value, without empty values."""
-    return {column: own for column, values in columns.items() if (own := _told(values))}
+def told(columns: Columns) -> Columns:
+    """The columns that have a value."""
+    return {column: values for column, values in columns.items() if values}
 
 
 def from_json(texts: str) -> dict[str, tuple[str, ...]]:
@@ -227,74 +289,126 @@ def _understood(connection: Transaction, number: int) -> Column:
     return Column.from_json(row[0])
 
 
-def _told(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) == 1:
-        return () if is_empty(values[0]) else (values[0],)
-    return tuple(dict.fromkeys(value for value in values if not is_empty(value)))
-
-
 @dataclass
 class _Lists:
     """What changes in a column's lists of paths."""
 
-    added: dict[str, list[int]] = field(default_factory=dict)
-    removed: dict[str, list[int]] = field(default_factory=dict)
+    added: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    removed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     filled: list[int] = field(default_factory=list)
     emptied: list[int] = field(default_factory=list)
 
     def change(self, path_id: int, old: Sequence[str], new: Sequence[str]) -> None:
         for text in new:
             if text not in old:
-                self.added.setdefault(text, []).append(path_id)
+                self.added[text].append(path_id)
         for text in old:
             if text not in new:
-                self.removed.setdefault(text, []).append(path_id)
+                self.removed[text].append(path_id)
         if new and not old:
             self.filled.append(path_id)
         if old and not new:
             self.emptied.append(path_id)
 
 
-def _change_field(connection: Transaction, number: int | None, name: str, changed: _Lists) -> None:
-    if number is None:
-        row = connection.execute(
-            "INSERT INTO field (name, paths) VALUES (?, ?) RETURNING id", (name, Ids())
-        ).fetchone()
-        number = int(row[0])
+_NewValue = tuple[int, str, str, float | None, Ids]
+"""Column, text, folded text, number and paths."""
+
+
+class _StoredValue(NamedTuple):
+    """A row of the table ``value``."""
+
+    id: int
+    text: str
+    folded: str
+    paths: bytes
+
+
+def _add_field(connection: Transaction, name: str, lists: _Lists) -> None:
+    """Store a column that is new, with all its values."""
+    column, numbers = read_cells({text: len(ids) for text, ids in lists.added.items()})
+    (field_id,) = connection.execute(
+        "INSERT INTO field (name, paths, understood) VALUES (?, ?, ?) RETURNING id",
+        (name, _changed(b"", lists.filled, ()), column.as_json()),
+    ).fetchone()
+    values: list[_NewValue] = [
+        (field_id, text, fold(text), numbers.get(text), _changed(b"", ids, ()))
+        for text, ids in lists.added.items()
+    ]
+    _insert_values(connection, values)
+    spellings = Counter(folded for _, _, folded, _, _ in values)
+    variants = [(field_id, folded) for folded, count in spellings.items() if count > 1]
+    insert(connection, _INSERT_VARIANTS, variants)
+
+
+def _change_field(connection: Transaction, field_id: int, changed: _Lists) -> None:
     if changed.filled or changed.emptied:
-        (paths,) = connection.execute("SELECT paths FROM field WHERE id = ?", (number,)).fetchone()
+        (paths,) = connection.execute(
+            "SELECT paths FROM field WHERE id = ?", (field_id,)
+        ).fetchone()
         connection.execute(
             "UPDATE field SET paths = ? WHERE id = ?",
-            (_changed(paths, changed.filled, changed.emptied), number),
+            (_changed(paths, changed.filled, changed.emptied), field_id),
         )
-    _change_values(connection, number, changed)
-    _understand(connection, number)
+    there = _spelled_alike(connection, field_id, chain(changed.added, changed.removed))
+    _change_values(connection, field_id, changed, there)
+    _understand(connection, field_id)
 
 
-def _change_values(connection: Transaction, field_id: int, changed: _Lists) -> None:
-    folded = {text: fold(text) for text in (*changed.added, *changed.removed)}
-    alike = (
-        f"SELECT text, id, paths FROM value WHERE field_id = {field_id} AND folded IN ({{keys}})"
+def _insert_values(connection: Transaction, rows: list[_NewValue]) -> None:
+    if len(rows) > _SORTED:
+        rows.sort(key=itemgetter(2))
+    sql = "INSERT INTO value (field_id, text, folded, number, paths) VALUES {rows}"
+    insert(connection, sql, rows)
+
+
+def _spelled_alike(
+    connection: Transaction, field_id: int, texts: Iterable[str]
+) -> list[_StoredValue]:
+    """The values of a column that are one of the texts or fold to the same."""
+    rows = found_by(
+        connection,
+        f"SELECT id, text, folded, paths FROM value WHERE field_id = {field_id}"
+        " AND folded IN ({keys})",
+        dict.fromkeys(map(fold, texts)),
     )
-    rows = found_by(connection, alike, dict.fromkeys(folded.values()))
-    there = {text: (number, paths) for text, number, paths in rows}
-    new, other, gone = [], [], []
-    for text in folded:
-        number, paths = there.get(text, (None, b""))
-        paths = _changed(paths, changed.added.get(text, ()), changed.removed.get(text, ()))
-        if number is None:
-            new.append((field_id, text, folded[text], paths))
-        elif paths:
-            other.append((paths, number))
-        else:
-            gone.append((number,))
-    if len(new) > _SORTED:
-        new.sort(key=itemgetter(2))
+    return [_StoredValue(*row) for row in rows]
+
+
+def _change_values(
+    connection: Transaction, field_id: int, changed: _Lists, there: Sequence[_StoredValue]
+) -> None:
+    known = {value.text for value in there}
+    new: list[_NewValue] = [
+        (field_id, text, fold(text), None, _changed(b"", ids, ()))
+        for text, ids in changed.added.items()
+        if text not in known
+    ]
+    other: list[tuple[Ids, _StoredValue]] = []
+    for value in there:
+        added, removed = changed.added.get(value.text, ()), changed.removed.get(value.text, ())
+        if added or removed:
+            other.append((_changed(value.paths, added, removed), value))
+    gone = [value for paths, value in other if not paths]
+    _insert_values(connection, new)
     connection.executemany(
-        "INSERT INTO value (field_id, text, folded, paths) VALUES (?, ?, ?, ?)", new
+        "UPDATE value SET paths = ? WHERE id = ?",
+        [(paths, value.id) for paths, value in other if paths],
     )
-    connection.executemany("UPDATE value SET paths = ? WHERE id = ?", other)
-    connection.executemany("DELETE FROM value WHERE id = ?", gone)
+    connection.executemany("DELETE FROM value WHERE id = ?", [(value.id,) for value in gone])
+    before = Counter(value.folded for value in there)
+    after = before.copy()
+    after.update(folded for _, _, folded, _, _ in new)
+    after.subtract(value.folded for value in gone)
+    insert(
+        connection,
+        _INSERT_VARIANTS,
+        [(field_id, folded) for folded, n in after.items() if n > 1 >= before[folded]],
+    )
+    connection.executemany(
+        "DELETE FROM variant WHERE field_id = ? AND folded = ?",
+        [(field_id, folded) for folded, n in before.items() if n > 1 >= after[folded]],
+    )
 
 
 def _understand(connection: Transaction, field_id: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from samebut.index import Changes, metadata
 from samebut.index.metadata import Columns
-from samebut.index.sql import Transaction, change_by, found_by
+from samebut.index.sql import Transaction, change_by, found_by, insert
 
 TABLES_2 = (
     # Rows of one table have the same number.
@@ -138,16 +138,18 @@ def describe(
             given[now] = _joined(given[now], said) if now in given else said
     # Rows of one table follow each other in its order, those that were there before too.
     connection.executemany("DELETE FROM table_row WHERE name = ?", [(name,) for name in there])
-    connection.executemany("INSERT INTO table_row VALUES (?, ?, ?, ?)", kept)
+    insert(connection, "INSERT INTO table_row VALUES {rows}", kept)
     changes = Changes()
     known = metadata.said_of(connection, {**taken, **given})
     described: dict[int, Columns] = {}
     for path_id in {**taken, **given}:
         old = known.get(path_id, {})
-        back = taken.get(path_id, [])
-        own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
-        new = {**own, **given.get(path_id, {})}
-        if [*metadata.told(new).items()] != [*old.items()] or path_id not in known:
+        new = given.get(path_id, {})
+        if old:
+            back = taken.get(path_id, [])
+            own = {c: v for c, v in old.items() if all(row.get(c) != v for row in back)}
+            new = {**own, **new}
+        if path_id not in known or [*metadata.told(new).items()] != [*old.items()]:
             described[path_id] = new
         lost = [column for column in old if not new.get(column)]
         replaced = [column for column in old if new.get(column) and new[column] != old[column]]
@@ -155,7 +157,7 @@ def describe(
         changes.replaced += len(replaced)
         added = any(values and column not in old for column, values in new.items())
         changes.pictures += bool(lost or replaced or added)
-    metadata.change(connection, described)
+    metadata.change(connection, described, known)
     return changes
 
 

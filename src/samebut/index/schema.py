@@ -31,5 +31,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *rows.TABLES_2,
     ),
     3: beside.TABLES_3,
+    4: metadata.TABLES_4,
 }
 """The ladder of schema versions. A rung that was released is never edited: add the next one."""

@@ -6,9 +6,8 @@ Every write is one transaction. The statements are in the SQL of `samebut.index.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +21,7 @@ from samebut.errors import (
     StoreMissing,
     UnknownPicture,
 )
+from samebut.garbage import no_garbage
 from samebut.index import Entry, FileState, PictureRow, Skipped, digests, embeddings, rows
 from samebut.index.paths import give_ids, given, ids_of, kept
 from samebut.index.sql import Cursor, Transaction, Transactions, change_by, insert
@@ -35,6 +35,8 @@ _PUT_EMBEDDINGS = """INSERT INTO embedding VALUES {rows}
     ON CONFLICT (id) DO UPDATE SET vector = excluded.vector"""
 _LEADS_OUT = """SELECT name FROM path WHERE name LIKE '/%' OR name = '..' OR name LIKE '../%'
     OR name LIKE '%/../%' OR name LIKE '%/..' LIMIT 1"""
+
+_BATCH = 1_000  # rows
 
 
 Revision = tuple[int, int]
@@ -203,10 +205,17 @@ class Store:
             found = connection.execute(
                 "SELECT name, size, mtime_ns, digest FROM picture JOIN path USING (id)"
             )
-            return {
-                given(name): FileState(size, mtime_ns, digest)
-                for name, size, mtime_ns, digest in found
-            }
+            states: dict[str, FileState] = {}
+            # In batches, which take less time than row by row.
+            while rows := found.fetchmany(_BATCH):
+                states.update(
+                    zip(
+                        [given(row[0]) for row in rows],
+                        [FileState._make(row[1:]) for row in rows],
+                        strict=True,
+                    )
+                )
+            return states
 
     def skipped(self) -> list[Skipped]:
         with self._database.reading() as connection:
@@ -289,19 +298,6 @@ class Store:
                 f"{self.name}: holds no picture {path}",
                 hint="name it by its path within the folder that was indexed",
             )
-
-
-@contextmanager
-def no_garbage() -> Iterator[None]:
-    """Disable the garbage collector while very many objects are created: it would scan them again
-    and again, which takes longer than creating them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _storable(mtime_ns: int) -> int:

@@ -61,6 +61,10 @@ TABLES = (
     """CREATE FUNCTION {name}.row_digest(TEXT, BIGINT, BIGINT, TEXT, INTEGER, INTEGER, {halfvec})
         RETURNS BYTEA LANGUAGE sql STABLE PARALLEL SAFE
         RETURN sha256(convert_to(ROW($1, $2, $3, $4, $5, $6, $7)::text, 'UTF8'))""",
+    """CREATE INDEX ON {name}.value (field_id, {name}.length(paths) DESC)
+        WHERE {name}.length(paths) > 8""",
+    """CREATE TABLE {name}.variant (field_id BIGINT NOT NULL, folded TEXT COLLATE "C" NOT NULL)""",
+    "CREATE INDEX ON {name}.variant USING hash (folded)",
     "INSERT INTO {name}.store (version, number) VALUES ({version}, 1)",
 )
 """Of a store, schema version 1."""
