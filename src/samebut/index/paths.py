@@ -22,7 +22,7 @@ def give_ids(connection: Transaction, names: Iterable[StoredName]) -> dict[Store
 def ids_of(connection: Transaction, names: Iterable[StoredName]) -> dict[StoredName, int]:
     """The ids of those of the paths that have one."""
     found = "SELECT name, id FROM path WHERE name IN ({keys})"
-    return {name: int(number) for name, number in found_by(connection, found, names)}
+    return dict(found_by(connection, found, names))
 
 
 def kept(text: str) -> str | bytes:
