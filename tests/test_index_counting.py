@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from samebut.index import Address, Index, counting
-from samebut.index.described import DescribedStore
 from samebut.index.mentions import mentions_in
 from samebut.language.labels import Labels
 from samebut.values import fold
@@ -78,30 +77,6 @@ def test_facets_of_long_columns(
                 facets = index.facets(limit, where)
                 for column, texts in table.items():
                     assert facets[column] == counted(texts, passing, limit)
-
-
-def test_which_values_have_several_spellings_is_known_after_every_change(index: Index) -> None:
-    dice = np.random.default_rng(7)
-    assert isinstance(index, DescribedStore)
-    seen = set()
-    for _ in range(30):
-        some = dice.choice(40, size=dice.integers(1, 20), replace=False)
-        rows = {
-            f"{i:02d}": {
-                "word": (str(dice.choice(["", "Aa", "AA", "aa", "Bb", "bb", "c"])),),
-                "other": (str(dice.choice(["aa", "Aa"])),) if dice.random() < 0.1 else (),
-            }
-            for i in some
-        }
-        index.describe(rows, {name: name for name in rows}, afresh=bool(dice.random() < 0.1))
-        with index.snapshot() as connection:
-            known = connection.execute("SELECT field_id, folded FROM variant").fetchall()
-            counted = connection.execute(
-                "SELECT field_id, folded FROM value GROUP BY field_id, folded HAVING count(*) > 1"
-            ).fetchall()
-        assert sorted(known) == sorted(counted)
-        seen.add(len(known))
-    assert {1, 2, 3} <= seen
 
 
 @pytest.mark.usefixtures("long_columns")

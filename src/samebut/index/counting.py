@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samebut.index import metadata, selection
+from samebut.index.lists import ID
 from samebut.index.sql import Transaction, found_by
 from samebut.values import fold
 
@@ -216,14 +217,14 @@ def _head(connection: Transaction, number: int) -> ColumnHead | None:
     ]
     totals: Counter[str] = Counter()
     for folded, length in spelled:
-        totals[folded] += length // metadata.ID.itemsize
+        totals[folded] += length // ID.itemsize
     common = connection.execute(
         """SELECT folded, length(paths) FROM value WHERE field_id = ? AND length(paths) > 8
             ORDER BY length(paths) DESC, folded LIMIT ?""",
         (number, _HEAD + 1 + len(spelled)),  # enough that are spelled in one way
     )
     for folded, length in common:
-        totals.setdefault(folded, length // metadata.ID.itemsize)
+        totals.setdefault(folded, length // ID.itemsize)
     first = nsmallest(_HEAD + 1, ((-total, folded) for folded, total in totals.items()))
     return ColumnHead(
         frozenset(folded for _, folded in first[:_HEAD]),
@@ -277,10 +278,10 @@ def _counts(lists: Sequence[bytes], marks: NDArray[np.bool_]) -> list[int]:
     """How many of the ids in each list, none of them empty, have a mark."""
     if not lists:
         return []
-    ids = np.frombuffer(b"".join(lists), metadata.ID)
+    ids = np.frombuffer(b"".join(lists), ID)
     if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < len(marks):
         ids = np.clip(ids, -1, len(marks) - 1)  # beyond both ends is the mark of nothing
-    lengths = np.fromiter((len(ids) // metadata.ID.itemsize for ids in lists), np.int64)
+    lengths = np.fromiter((len(ids) // ID.itemsize for ids in lists), np.int64)
     counts: list[int] = np.add.reduceat(
         marks[ids], np.cumsum(lengths) - lengths, dtype=np.int64
     ).tolist()

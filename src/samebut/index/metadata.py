@@ -4,30 +4,29 @@ It is stored twice: whole for each path, to be shown, and as a list of paths for
 column, to be filtered on and counted. With the lists a filter reads a few rows; with a row for each
 picture and column it would scan and join: 0.3 instead of 6 ms for a tenth of 100,000 pictures.
 
-Everything here runs inside a transaction of the caller and knows paths by their ids.
+The lists are written by `samebut.index.lists`. Everything here runs inside a transaction of the
+caller and knows paths by their ids.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samebut.catalog import shown
 from samebut.errors import MetadataError, StoreDamaged
-from samebut.index import selection
-from samebut.index.sql import Ids, Transaction, found_by, insert
+from samebut.index import lists, selection
+from samebut.index.lists import ID, Alike, ColumnChange, Values
+from samebut.index.sql import Transaction, found_by, insert
 from samebut.index.where import Filter
-from samebut.values import Column, fold, is_empty, read_cells
+from samebut.values import Column, fold, is_empty
 
 TABLES_1 = (
     "CREATE TABLE description (id INTEGER PRIMARY KEY, texts TEXT NOT NULL)",
@@ -42,10 +41,6 @@ TABLES_2 = ("ALTER TABLE field ADD COLUMN understood TEXT",)
 """Version 2: how the values of a column are read (`samebut.values.Column`); NULL in a store whose
 metadata is older."""
 
-_SORTED = 10_000
-"""Values. More new ones are stored in the order of the index on them: in another, SQLite reads and
-writes its pages again and again (twice the time for a million)."""
-
 TABLES_4 = (
     # The folded values that have several spellings.
     "CREATE TABLE variant (field_id INTEGER NOT NULL, folded TEXT NOT NULL)",
@@ -58,19 +53,12 @@ TABLES_4 = (
 """Version 4: by these `samebut.index.counting` finds the commonest values of a column without
 reading those of one picture."""
 
-_INSERT_VARIANTS = "INSERT INTO variant VALUES {rows}"
-
 TEXTS = "SELECT texts FROM description WHERE id = ?"
 """What is said of one path."""
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 _quoted = lru_cache(maxsize=1024)(_quote)  # of the names of columns
 
-ID = np.dtype("<i8")
-"""Of a list of paths."""
-
-
-Values = tuple[str, ...]
 Columns = Mapping[str, Values]
 """What is said of a picture: the values of each column, none of them where it is empty."""
 
@@ -121,17 +109,6 @@ def forget_all(connection: Transaction) -> None:
         connection.execute(f"DELETE FROM {table}")
 
 
-class _Alike:
-    """The paths that are first described with the same ``values`` in a column, and the ``member``
-    of a JSON object that says so. Most values are of many paths and are written in JSON once."""
-
-    __slots__ = ("member", "paths")
-
-    def __init__(self, column: str, values: Values) -> None:
-        self.member = _member(column, values)
-        self.paths: list[int] = []
-
-
 def change(
     connection: Transaction,
     described: Mapping[int, Columns | None],
@@ -143,40 +120,37 @@ def change(
     are `cleaned`. ``before`` is what `said_of` these paths gives, if that is known already.
     """
     said = said_of(connection, described) if before is None else before
-    lists: defaultdict[str, _Lists] = defaultdict(_Lists)
-    alike: defaultdict[str, dict[Values, _Alike]] = defaultdict(dict)
+    changes: defaultdict[str, ColumnChange] = defaultdict(ColumnChange)
     texts: list[tuple[int, str]] = []
     for path_id, columns in described.items():
         old, new = said.get(path_id), columns or {}
         if old:
             for column in dict.fromkeys((*new, *old)):
-                lists[column].change(path_id, old.get(column, ()), new.get(column, ()))
+                changes[column].other(path_id, old.get(column, ()), new.get(column, ()))
             if columns is not None:
                 texts.append((path_id, as_json(columns)))
         elif columns is not None:
             members = []
             for column, values in columns.items():
-                cells = alike[column].get(values)
-                if cells is None:
-                    cells = alike[column][values] = _Alike(column, values)
-                cells.paths.append(path_id)
+                first = changes[column].first
+                alike = first.get(values)
+                if alike is None:
+                    alike = first[values] = Alike(_member(column, values) if values else "")
+                alike.paths.append(path_id)
                 if values:
-                    members.append(cells.member)
+                    members.append(alike.member)
             texts.append((path_id, _object(members)))
-    for column, groups in alike.items():
-        for values, cells in groups.items():
-            lists[column].first(cells.paths, values)
     connection.executemany(
         "DELETE FROM description WHERE id = ?",
         [(path_id,) for path_id in described if path_id in said],
     )
     insert(connection, "INSERT INTO description VALUES {rows}", texts)
     known = fields(connection)
-    for column, changed in lists.items():
+    for column, changed in changes.items():
         if column in known:
-            _change_field(connection, known[column], changed)
+            lists.change_field(connection, known[column], changed)
         else:
-            _add_field(connection, column, changed)
+            lists.add_field(connection, column, changed)
 
 
 def is_described(connection: Transaction, path_id: int) -> bool:
@@ -309,164 +283,10 @@ def _understood(connection: Transaction, number: int) -> Column:
     return Column.from_json(row[0])
 
 
-@dataclass
-class _Lists:
-    """What changes in a column's lists of paths."""
-
-    added: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    removed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    filled: list[int] = field(default_factory=list)
-    emptied: list[int] = field(default_factory=list)
-
-    def first(self, paths: Sequence[int], values: Values) -> None:
-        """Add paths that had no values."""
-        if values:
-            self.filled += paths
-        for text in values:
-            self.added[text] += paths
-
-    def change(self, path_id: int, old: Sequence[str], new: Sequence[str]) -> None:
-        for text in new:
-            if text not in old:
-                self.added[text].append(path_id)
-        for text in old:
-            if text not in new:
-                self.removed[text].append(path_id)
-        if new and not old:
-            self.filled.append(path_id)
-        if old and not new:
-            self.emptied.append(path_id)
-
-
-_NewValue = tuple[int, str, str, float | None, Ids]
-"""Column, text, folded text, number and paths."""
-
-
-class _StoredValue(NamedTuple):
-    """A row of the table ``value``."""
-
-    id: int
-    text: str
-    folded: str
-    paths: bytes
-
-
-def _add_field(connection: Transaction, name: str, lists: _Lists) -> None:
-    """Store a column that is new, with all its values."""
-    column, numbers = read_cells({text: len(ids) for text, ids in lists.added.items()})
-    (field_id,) = connection.execute(
-        "INSERT INTO field (name, paths, understood) VALUES (?, ?, ?) RETURNING id",
-        (name, _changed(b"", lists.filled, ()), column.as_json()),
-    ).fetchone()
-    values: list[_NewValue] = [
-        (field_id, text, fold(text), numbers.get(text), _changed(b"", ids, ()))
-        for text, ids in lists.added.items()
-    ]
-    _insert_values(connection, values)
-    spellings = Counter(folded for _, _, folded, _, _ in values)
-    variants = [(field_id, folded) for folded, count in spellings.items() if count > 1]
-    insert(connection, _INSERT_VARIANTS, variants)
-
-
-def _change_field(connection: Transaction, field_id: int, changed: _Lists) -> None:
-    if changed.filled or changed.emptied:
-        (paths,) = connection.execute(
-            "SELECT paths FROM field WHERE id = ?", (field_id,)
-        ).fetchone()
-        connection.execute(
-            "UPDATE field SET paths = ? WHERE id = ?",
-            (_changed(paths, changed.filled, changed.emptied), field_id),
-        )
-    there = _spelled_alike(connection, field_id, chain(changed.added, changed.removed))
-    _change_values(connection, field_id, changed, there)
-    _understand(connection, field_id)
-
-
-def _insert_values(connection: Transaction, rows: list[_NewValue]) -> None:
-    if len(rows) > _SORTED:
-        rows.sort(key=itemgetter(2))
-    sql = "INSERT INTO value (field_id, text, folded, number, paths) VALUES {rows}"
-    insert(connection, sql, rows)
-
-
-def _spelled_alike(
-    connection: Transaction, field_id: int, texts: Iterable[str]
-) -> list[_StoredValue]:
-    """The values of a column that are one of the texts or fold to the same."""
-    rows = found_by(
-        connection,
-        f"SELECT id, text, folded, paths FROM value WHERE field_id = {field_id}"
-        " AND folded IN ({keys})",
-        dict.fromkeys(map(fold, texts)),
-    )
-    return [_StoredValue(*row) for row in rows]
-
-
-def _change_values(
-    connection: Transaction, field_id: int, changed: _Lists, there: Sequence[_StoredValue]
-) -> None:
-    known = {value.text for value in there}
-    new: list[_NewValue] = [
-        (field_id, text, fold(text), None, _changed(b"", ids, ()))
-        for text, ids in changed.added.items()
-        if text not in known
-    ]
-    other: list[tuple[Ids, _StoredValue]] = []
-    for value in there:
-        added, removed = changed.added.get(value.text, ()), changed.removed.get(value.text, ())
-        if added or removed:
-            other.append((_changed(value.paths, added, removed), value))
-    gone = [value for paths, value in other if not paths]
-    _insert_values(connection, new)
-    connection.executemany(
-        "UPDATE value SET paths = ? WHERE id = ?",
-        [(paths, value.id) for paths, value in other if paths],
-    )
-    connection.executemany("DELETE FROM value WHERE id = ?", [(value.id,) for value in gone])
-    before = Counter(value.folded for value in there)
-    after = before.copy()
-    after.update(folded for _, _, folded, _, _ in new)
-    after.subtract(value.folded for value in gone)
-    insert(
-        connection,
-        _INSERT_VARIANTS,
-        [(field_id, folded) for folded, n in after.items() if n > 1 >= before[folded]],
-    )
-    connection.executemany(
-        "DELETE FROM variant WHERE field_id = ? AND folded = ?",
-        [(field_id, folded) for folded, n in before.items() if n > 1 >= after[folded]],
-    )
-
-
-def _understand(connection: Transaction, field_id: int) -> None:
-    """Read a column's values as a whole again: what one of them means depends on the others."""
-    rows = connection.execute(
-        "SELECT id, text, number, length(paths) / ? FROM value WHERE field_id = ?",
-        (ID.itemsize, field_id),
-    ).fetchall()
-    column, numbers = read_cells({text: count for _, text, _, count in rows})
-    connection.execute("UPDATE field SET understood = ? WHERE id = ?", (column.as_json(), field_id))
-    read = [(numbers.get(text), before, number) for number, text, before, _ in rows]
-    connection.executemany(
-        "UPDATE value SET number = ? WHERE id = ?",
-        [(now, number) for now, before, number in read if now != before],
-    )
-
-
 def _ids(paths: bytes) -> list[int]:
     """The ids of a list; a truncated last one is dropped."""
     numbers: list[int] = np.frombuffer(paths, ID, len(paths) // ID.itemsize).tolist()
     return numbers
-
-
-def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
-    if not paths and not removed and len(added) < _SORTED:  # so short ones take less time
-        return Ids(struct.pack(f"<{len(added)}q", *sorted(added)))
-    ids = np.sort(np.concatenate([np.frombuffer(paths, ID), np.array(added, ID)]))
-    # Not np.unique, which takes ten times as long.
-    ids = ids[np.diff(ids, prepend=ids[:1] - 1) > 0]
-    left = np.setdiff1d(ids, np.array(removed, ID), assume_unique=True)
-    return Ids(left.astype(ID).tobytes())
 
 
 def indexed(connection: Transaction) -> NDArray[np.int64]:
