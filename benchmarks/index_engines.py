@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -190,19 +191,22 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch, 
                 index.put(batch)
             index.publish()
 
-    rows = said(task)
-
-    def describe() -> None:
+    def fill() -> None:
+        log.seconds(engine, "build", watch.of(put))
+        rows = said(task)
         with closing(address.open(writable=True)) as index:
-            index.set_metadata(rows)
+            log.seconds(engine, "metadata", watch.of(lambda: index.set_metadata(rows)))
 
     def accelerate() -> None:
         with closing(address.open(writable=True)) as index:
             index.accelerate()
 
-    for what, work in (("build", put), ("metadata", describe)):
-        log.seconds(engine, what, watch.of(work))
-    rows.clear()
+    # In a process of its own: a search would use the memory again that this one has freed.
+    filling = multiprocessing.get_context("fork").Process(target=fill)
+    filling.start()
+    filling.join()
+    if filling.exitcode:
+        sys.exit(filling.exitcode)
     searching(engine, task, address, watch, log)
     if engine == "embedded":
         log.seconds("clusters", "build of the file", watch.of(accelerate))
