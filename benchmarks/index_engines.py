@@ -201,12 +201,15 @@ def measure(engine: str, task: Task, address: Address | None, watch: Stopwatch, 
         with closing(address.open(writable=True)) as index:
             index.accelerate()
 
-    # In a process of its own: a search would use the memory again that this one has freed.
-    filling = multiprocessing.get_context("fork").Process(target=fill)
-    filling.start()
-    filling.join()
-    if filling.exitcode:
-        sys.exit(filling.exitcode)
+    if sys.platform == "win32":  # can't fork
+        fill()
+    else:
+        # In a process of its own: a search would use the memory again that this one has freed.
+        filling = multiprocessing.get_context("fork").Process(target=fill)
+        filling.start()
+        filling.join()
+        if filling.exitcode:
+            sys.exit(filling.exitcode)
     searching(engine, task, address, watch, log)
     if engine == "embedded":
         log.seconds("clusters", "build of the file", watch.of(accelerate))

@@ -103,9 +103,10 @@ def add_field(connection: Transaction, name: str, changed: ColumnChange) -> None
         for text, ids in changed.added.items()
     ]
     _insert_values(connection, values)
-    spellings = Counter(folded for _, _, folded, _, _ in values)
-    variants = [(field_id, folded) for folded, count in spellings.items() if count > 1]
-    insert(connection, _INSERT_VARIANTS, variants)
+    spellings = [folded for _, _, folded, _, _ in values]
+    if len(set(spellings)) < len(spellings):
+        variants = [folded for folded, count in Counter(spellings).items() if count > 1]
+        insert(connection, _INSERT_VARIANTS, [(field_id, folded) for folded in variants])
 
 
 def change_field(connection: Transaction, field_id: int, changed: ColumnChange) -> None:
@@ -196,6 +197,8 @@ def _understand(connection: Transaction, field_id: int) -> None:
 
 
 def _changed(paths: bytes, added: Sequence[int], removed: Sequence[int]) -> Ids:
+    if not paths and not removed and len(added) == 1:  # most are, where each picture has its own
+        return Ids(added[0].to_bytes(ID.itemsize, "little", signed=True))
     if not paths and not removed and len(added) < _LONG:
         return Ids(struct.pack(f"<{len(added)}q", *sorted(added)))
     ids = np.sort(np.concatenate([np.frombuffer(paths, ID), np.array(added, ID)]))
